@@ -1,0 +1,57 @@
+# Everything a person runs. Needs Python 3.11 or newer, make and git; the rest comes from requirements.lock.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.complete
+
+.PHONY: up test check bench lock clean
+
+up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
+	@exec $(BIN)/python -m deploy.local
+
+test: $(STAMP) ## Run the tests.
+	$(BIN)/pytest
+
+check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, tests.
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: $(STAMP) ## Measure throughput and latency on this machine.
+	@$(BIN)/python -m sim.bench
+
+# Every Python and platform in one file, each package with the hashes of all its files.
+lock: $(STAMP) ## Resolve the dependencies of pyproject.toml anew.
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --group dev \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+		--output-file requirements.lock pyproject.toml
+
+clean: ## Remove the environment and the caches; the data in .tendril stays.
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp comes last, so an environment that was interrupted is made anew.
+$(STAMP): requirements.lock pyproject.toml
+	@rm -rf $(VENV); \
+	for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+		python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo 'Python 3.11 or newer is missing (looked for python3, python3.14 … python3.11).' >&2; \
+		echo 'On Debian and Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$$python cannot make virtual environments: its module ensurepip is missing." >&2; \
+		echo "On Debian and Ubuntu: apt-get install python$$version-venv" >&2; exit 1; \
+	fi; \
+	echo "making $(VENV) with $$python, once for each requirements.lock"; \
+	"$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

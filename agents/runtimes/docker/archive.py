@@ -1,0 +1,43 @@
+"""What is put into and read from a shared volume: tar archives, as the engine speaks them. Pure."""
+
+import io
+import tarfile
+from collections.abc import Iterable
+
+from agents.runtimes.shared import RESULT_FILE, RESULT_LIMIT_BYTES, SHARED
+from datamodel.errors import Invalid
+
+_OVERHEAD_BYTES = 64 * 1024  # headers and padding, generously
+
+
+def open_to_all() -> bytes:
+    """A directory that whoever a step runs as may write to, but remove only what is theirs."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        directory = tarfile.TarInfo(SHARED.removeprefix("/"))
+        directory.type = tarfile.DIRTYPE
+        directory.mode = 0o1777
+        archive.addfile(directory)
+    return buffer.getvalue()
+
+
+def result_in(chunks: Iterable[bytes]) -> bytes | None:
+    """The result's content; None where it is no regular file. Raises `Invalid` above `RESULT_LIMIT_BYTES`."""
+    buffer = io.BytesIO()
+    for chunk in chunks:
+        buffer.write(chunk)
+        if buffer.tell() > RESULT_LIMIT_BYTES + _OVERHEAD_BYTES:
+            raise _too_large()
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer, mode="r") as archive:
+        member = archive.next()
+        if member is None or not member.isreg():
+            return None
+        if member.size > RESULT_LIMIT_BYTES:
+            raise _too_large()
+        file = archive.extractfile(member)
+        return None if file is None else file.read()
+
+
+def _too_large() -> Invalid:
+    return Invalid(f"{SHARED}/{RESULT_FILE} is larger than {RESULT_LIMIT_BYTES} bytes")

@@ -1,0 +1,136 @@
+"""One attempt on disk."""
+
+import json
+import os
+import shutil
+import stat
+from pathlib import Path
+from typing import Any
+
+from agents.runtimes.process.identity import alive
+from agents.runtimes.process.owner import Owner
+from agents.runtimes.process.plan import Plan
+from agents.runtimes.process.record import Record, read
+from agents.runtimes.protocol import Observed, Step, StepState, Work
+from agents.runtimes.shared import RESULT_FILE, RESULT_LIMIT_BYTES, SHARED
+from datamodel.errors import Invalid
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_SHELL = "/bin/sh"
+
+
+class AttemptDirectory:
+    """The files of one attempt; every method blocks for as long as the disk does.
+
+    attempt.json     whose it is
+    step-<k>.json    what the shim of step k knows of it
+    step-<k>.stdout  its output, bounded; likewise `.stderr`, and `.log` of the shim itself
+    shared/          the steps' shared directory
+    root/            empty; a step's own root is mounted there, for it alone
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def create(self, work: Work, owner: Owner) -> None:
+        """Makes what is missing, with `shared` belonging to `owner`."""
+        for directory in (self._path, self._shared, self._path / "root"):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if owner is not None:
+            os.chown(self._shared, *owner)
+        draft = self._path / "attempt.json.draft"
+        draft.write_text(json.dumps({"site": work.site, "edge": work.edge}), encoding="utf-8")
+        draft.rename(self._path / "attempt.json")
+
+    def plan(self, work: Work, index: int, owner: Owner) -> Plan:
+        step = work.steps[index]
+        return Plan(
+            argv=_argv(step),
+            env={"PATH": _PATH, **work.env, **step.env},
+            owner=owner,
+            record=str(self._record(index)),
+            stdout=str(self._path / f"step-{index}.stdout"),
+            stderr=str(self._path / f"step-{index}.stderr"),
+            log=str(self._path / f"step-{index}.log"),
+            shared=str(self._shared),
+            root=str(self._path / "root"),
+        )
+
+    def record(self, index: int) -> Record | None:
+        return read(str(self._record(index)))
+
+    def records(self) -> list[Record]:
+        """Those of the steps that were started, in order."""
+        records: list[Record] = []
+        while (record := self.record(len(records))) is not None:
+            records.append(record)
+        return records
+
+    def observe(self) -> Observed | None:
+        try:
+            whose: dict[str, Any] = json.loads((self._path / "attempt.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        states = tuple(self._state(index, record) for index, record in enumerate(self.records()))
+        return Observed(whose["site"], whose["edge"], self._path.name, states)
+
+    def result(self) -> bytes | None:
+        """What the steps left as their result. Raises `Invalid` above `RESULT_LIMIT_BYTES`."""
+        try:
+            # The file is the step's, and the reader may be root: no links, and no waiting for a pipe's other end.
+            file = os.open(self._shared / RESULT_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            found = os.fstat(file)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                return None
+            content = _read_up_to(file, RESULT_LIMIT_BYTES + 1)
+        finally:
+            os.close(file)
+        if len(content) > RESULT_LIMIT_BYTES:
+            raise Invalid(f"{SHARED}/{RESULT_FILE} is larger than {RESULT_LIMIT_BYTES} bytes")
+        return content
+
+    def remove(self) -> None:
+        if not self._path.exists():
+            return
+        try:
+            shutil.rmtree(self._path)
+        except PermissionError:  # a step may leave directories that are closed even to their owner
+            for parent, children, _ in os.walk(self._path):
+                for child in (Path(parent, name) for name in children):
+                    if not child.is_symlink():
+                        child.chmod(0o700)
+            shutil.rmtree(self._path)
+
+    @property
+    def _shared(self) -> Path:
+        return self._path / "shared"
+
+    def _record(self, index: int) -> Path:
+        return self._path / f"step-{index}.json"
+
+    def _state(self, index: int, record: Record) -> StepState:
+        if record.exit_code is None and not alive(record.shim):
+            # The shim may have written the end between our two looks.
+            record = self.record(index) or record
+            if record.exit_code is None:
+                return StepState("vanished", record.started_s, message="its shim was killed, or the host restarted")
+        if record.exit_code is None:
+            return StepState("running", record.started_s)
+        return StepState("exited", record.started_s, record.finished_s, record.exit_code, record.reason, record.message)
+
+
+def _read_up_to(file: int, size_bytes: int) -> bytes:
+    content = b""
+    while data := os.read(file, size_bytes - len(content)):
+        content += data
+    return content
+
+
+def _argv(step: Step) -> list[str]:
+    if step.script is not None:
+        return [_SHELL, "-c", step.script]
+    # What an image would run by itself exists only where there are images.
+    return list(step.command) or ["no-command-and-no-script"]

@@ -1,0 +1,210 @@
+"""Stands over one step: a process of its own session, which outlives the agent that started it.
+
+It starts the step in a further session, copies its output to bounded files, and writes how it ended. TERM is passed on
+to the step's process group; USR1 kills that, since KILL would take the shim and with it the only witness. Nothing of
+the step outlives it: what the step leaves behind becomes the shim's child and is killed.
+"""
+
+import json
+import os
+import selectors
+import signal
+import sys
+import time
+from typing import NoReturn
+
+from agents.runtimes.process.identity import identify, kill_children
+from agents.runtimes.process.plan import Plan
+from agents.runtimes.process.record import Record, claim, replace
+from agents.runtimes.process.sandbox import adopt_orphans, give_up_privileges, show_shared
+from agents.runtimes.reasons import CANNOT_START
+from agents.runtimes.shared import SHARED, SHARED_VARIABLE
+
+OUTPUT_LIMIT_BYTES = 1024 * 1024
+"""What is kept of each of a step's stdout and stderr."""
+
+STOP = signal.SIGTERM
+KILL = signal.SIGUSR1
+"""What the agent sends to the shim: end the step, and end it now."""
+
+_MARK = b"\n[the rest of this output was not kept]\n"
+_CHUNK_BYTES = 64 * 1024
+_HANDLED = (STOP, KILL, signal.SIGCHLD)
+_READY = b"."
+
+
+def main() -> None:
+    """Reads a plan, leaves a shim behind, and returns when the step's first record tells how its start went."""
+    plan = Plan(**json.load(sys.stdin))
+    ready, told = os.pipe()
+    if os.fork():
+        os.close(told)
+        sys.exit(0 if os.read(ready, 1) == _READY else 1)
+    os.close(ready)
+    os.setsid()
+    _supervise(plan, told)
+
+
+def _supervise(plan: Plan, told: int) -> None:
+    # Signals wait until their handlers know the step.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+    own = identify(os.getpid())
+    assert own is not None, "a process finds itself in /proc"
+    record = Record(shim=own, started_s=time.time())
+    if claim(plan.record, record):
+        step = _Step(plan)
+        record = step.start(record)
+        replace(plan.record, record)
+        _detach(plan.log, told)
+        if record.exit_code is None:
+            code = step.attend()
+            replace(plan.record, record._replace(exit_code=code, finished_s=time.time()))
+    else:
+        _detach(plan.log, told)
+
+
+def _detach(log: str, told: int) -> None:
+    """Lets go of the agent's pipes, then lets it go on."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nowhere, 0), (nowhere, 1), (errors, 2)):
+        os.dup2(source, target)
+    os.write(told, _READY)
+    os.close(told)
+
+
+class _Step:
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._pid = 0
+        self._code: int | None = None
+        self._selector = selectors.DefaultSelector()
+
+    def start(self, record: Record) -> Record:
+        """Starts the step; the record that comes back has its identity, or says why it did not start."""
+        adopt_orphans()
+        outputs = [os.pipe(), os.pipe()]
+        said, say = os.pipe()
+        parent = os.getpid()
+        self._pid = os.fork()
+        if self._pid == 0:
+            _become_step(self._plan, parent, say, [write for _, write in outputs])
+        os.close(say)
+        for (read, write), path in zip(outputs, (self._plan.stdout, self._plan.stderr), strict=True):
+            os.close(write)
+            self._selector.register(read, selectors.EVENT_READ, _Output(read, path))
+        with os.fdopen(said, encoding="utf-8") as file:
+            mounted, _, error = file.read().partition("\n")
+        record = record._replace(step=identify(self._pid), mounted=mounted == SHARED)
+        if not error:
+            return record
+        code, _, message = error.partition(" ")
+        return record._replace(exit_code=int(code), reason=CANNOT_START, message=message, finished_s=time.time())
+
+    def attend(self) -> int:
+        """Copies the output until the step and everything that it started are gone; returns its exit code."""
+        woken = self._handle_signals()
+        while self._code is None or len(self._selector.get_map()) > 1:
+            for key, _ in self._selector.select():
+                if key.fd == woken:
+                    os.read(woken, _CHUNK_BYTES)
+                elif not key.data.copy():
+                    self._selector.unregister(key.fd)
+            if self._code is None:
+                self._reap()
+        return self._code
+
+    def _handle_signals(self) -> int:
+        woken, wake = os.pipe()
+        os.set_blocking(woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self._selector.register(woken, selectors.EVENT_READ)
+        signal.signal(STOP, lambda *_: self._signal(signal.SIGTERM))
+        signal.signal(KILL, lambda *_: self._signal(signal.SIGKILL))
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        return woken
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._code is None:  # once it is reaped, its number may be another's
+            os.killpg(self._pid, number)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == self._pid:
+                self._code = _exit_code(status)
+                _end_children()
+                return
+            if pid == 0:
+                return
+
+
+class _Output:
+    """Copies a pipe to a file up to a limit, and reads on beyond it so that the writer is not held up."""
+
+    def __init__(self, pipe: int, path: str) -> None:
+        self._pipe = pipe
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._left = OUTPUT_LIMIT_BYTES
+
+    def copy(self) -> bool:
+        """Moves what is there; False at the end."""
+        data = os.read(self._pipe, _CHUNK_BYTES)
+        if not data:
+            os.close(self._pipe)
+            os.close(self._file)
+            return False
+        try:
+            self._keep(data)
+        except OSError:  # a full disk: the step goes on without
+            self._left = -1
+        return True
+
+    def _keep(self, data: bytes) -> None:
+        if self._left < 0:
+            return
+        os.write(self._file, data[: self._left])
+        self._left -= len(data)
+        if self._left < 0:
+            os.write(self._file, _MARK)
+
+
+def _become_step(plan: Plan, parent: int, say: int, outputs: list[int]) -> NoReturn:
+    """Runs in the child: turns into the step, or says why it cannot, as `exit code, message`."""
+    try:
+        os.setsid()
+        for source, target in zip((os.open(os.devnull, os.O_RDONLY), *outputs), (0, 1, 2), strict=True):
+            os.dup2(source, target)
+        # Python ignores these two, and a step must not inherit that.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        shared = show_shared(plan.shared, plan.root)
+        os.write(say, f"{shared}\n".encode())
+        give_up_privileges(plan.owner, parent)
+        os.chdir(shared)
+        os.execvpe(plan.argv[0], plan.argv, {**plan.env, "HOME": shared, SHARED_VARIABLE: shared})  # noqa: S606
+    except (OSError, ValueError) as error:
+        os.write(say, f"{127 if isinstance(error, FileNotFoundError) else 126} {error}".encode())
+    finally:
+        os._exit(127)
+
+
+def _end_children() -> None:
+    while True:
+        try:
+            kill_children(os.getpid())
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _exit_code(status: int) -> int:
+    """As shells and engines count: a step ended by signal n has the code 128 + n."""
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,155 @@
+"""The runtime that runs nothing: chunks drain watt-seconds at the power that their edge grants."""
+
+import asyncio
+import heapq
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agents.runtimes.power import Drain, available_w, next_draw_s
+from agents.runtimes.protocol import Observed, StepState, Work
+
+_STOPPED_CODE = 143  # ended by TERM
+
+
+@dataclass(slots=True)
+class _Attempt:
+    work: Work
+    started_s: float
+    end: StepState | None = None
+
+
+class SimulatedRuntime:
+    """Attempts that take their `work_ws` at the power which their edge grants, shared in proportion to `power_w`.
+
+    The whole sequence of steps is one: starting any starts all, and at the end every step is shown as exited with 0. An
+    attempt without work ends at once. Nothing survives the process: after a restart nothing is observed, as on an edge
+    that lost its engine. There is one timer for all, and an attempt costs something only when it starts and ends.
+
+    `power_w` fixes what every edge can grant; without it, that changes as `power.available_w` says for `seed`. `clock`
+    stamps starts and ends (seconds since the epoch); what drains follows the event loop's time.
+    """
+
+    name = "simulated"
+
+    def __init__(self, *, seed: int = 0, power_w: float | None = None, clock: Callable[[], float] = time.time) -> None:
+        self._seed = seed
+        self._power_w = power_w
+        self._clock = clock
+        self._attempts: dict[str, _Attempt] = {}
+        self._drains: dict[str, Drain] = {}
+        self._due: list[tuple[float, str]] = []
+        self._planned: dict[str, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed: Callable[[str], None] = lambda _: None
+
+    async def open(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._set_timer()
+
+    async def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def discover(self) -> list[Observed]:
+        return [self._observed(name, attempt) for name, attempt in self._attempts.items()]
+
+    async def observe(self, attempt: str) -> Observed | None:
+        found = self._attempts.get(attempt)
+        return None if found is None else self._observed(attempt, found)
+
+    async def start_step(self, work: Work, index: int) -> None:  # noqa: ARG002 - all steps are one
+        if work.attempt in self._attempts:
+            return
+        attempt = self._attempts[work.attempt] = _Attempt(work, self._clock())
+        if work.work_ws <= 0:
+            self._end(attempt, 0)
+            return
+        now_s = asyncio.get_running_loop().time()
+        self._drain(work.edge, now_s).join(work.attempt, work.work_ws, work.power_w or 1.0)
+        self._schedule(work.edge, now_s)
+
+    async def stop(self, attempt: str, grace_s: float) -> None:  # noqa: ARG002 - it ends at once
+        found = self._attempts.get(attempt)
+        if found is not None and self._leave(found):
+            self._end(found, _STOPPED_CODE)
+
+    async def result(self, attempt: str) -> bytes | None:  # noqa: ARG002 - nothing ran that could write one
+        return None
+
+    async def remove(self, attempt: str) -> None:
+        found = self._attempts.get(attempt)
+        if found is not None:
+            self._leave(found)
+            del self._attempts[attempt]
+
+    def _observed(self, name: str, attempt: _Attempt) -> Observed:
+        work, end = attempt.work, attempt.end
+        if end is not None:
+            steps = (end,) * len(work.steps) if end.exit_code == 0 else (end,)
+            return Observed(work.site, work.edge, name, steps, 100.0 if end.exit_code == 0 else 0.0)
+        percent = self._drains[work.edge].percent(name, asyncio.get_running_loop().time())
+        return Observed(work.site, work.edge, name, (StepState("running", attempt.started_s),), percent)
+
+    def _end(self, attempt: _Attempt, code: int) -> None:
+        attempt.end = StepState("exited", attempt.started_s, self._clock(), code)
+        self._changed(attempt.work.attempt)
+
+    def _leave(self, attempt: _Attempt) -> bool:
+        """Takes it out of its edge's drain; False where it has ended, at the latest at this very moment."""
+        if attempt.end is not None:
+            return False
+        edge, now_s = attempt.work.edge, asyncio.get_running_loop().time()
+        drain = self._drain(edge, now_s)
+        if attempt.end is not None:
+            return False
+        drain.leave(attempt.work.attempt)
+        self._schedule(edge, now_s)
+        return True
+
+    def _drain(self, edge: str, now_s: float) -> Drain:
+        """The edge's drain, advanced to now."""
+        drain = self._drains.get(edge)
+        if drain is None:
+            drain = self._drains[edge] = Drain(self._granted_w(edge, now_s), now_s)
+        for name in drain.advance(now_s):
+            self._end(self._attempts[name], 0)
+        drain.power_w = self._granted_w(edge, now_s)
+        return drain
+
+    def _granted_w(self, edge: str, now_s: float) -> float:
+        return self._power_w if self._power_w is not None else available_w(self._seed, edge, now_s)
+
+    def _schedule(self, edge: str, now_s: float) -> None:
+        """Looks at the edge again when something ends there or its power changes; an edge where nothing runs rests.
+
+        A look that turns out too early is harmless, so only an earlier one than planned is worth an entry.
+        """
+        end_s = self._drains[edge].next_end_s()
+        if end_s is None:
+            return
+        due_s = end_s if self._power_w is not None else min(end_s, next_draw_s(edge, now_s))
+        if due_s < self._planned.get(edge, math.inf):
+            self._planned[edge] = due_s
+            heapq.heappush(self._due, (due_s, edge))
+            if self._due[0] == (due_s, edge):
+                self._set_timer()
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._due:
+            self._timer = asyncio.get_running_loop().call_at(self._due[0][0], self._look)
+
+    def _look(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        while self._due and self._due[0][0] <= now_s:
+            due_s, edge = heapq.heappop(self._due)
+            if self._planned.get(edge) == due_s:  # else an earlier look has taken its place
+                del self._planned[edge]
+                self._drain(edge, now_s)
+                self._schedule(edge, now_s)
+        self._set_timer()

@@ -1,0 +1,21 @@
+"""Who may write what: the planes' roles and the actors' scopes."""
+
+from datamodel.command import Actor, Command
+from datamodel.errors import Forbidden
+from datamodel.kinds import Kind
+from datamodel.names import is_within
+
+
+def authorize(actor: Actor, kind: type[Kind], command: Command) -> None:
+    """Raises `Forbidden` where the actor may not carry out the command on a node of this kind."""
+    plane = kind.plane
+    if command.op == "patchStatus":
+        writers = plane.status_writers
+    else:
+        writers = kind.spec_writers if kind.spec_writers is not None else plane.spec_writers
+    if command.op == "finalize":
+        writers = plane.status_writers | plane.spec_writers
+    if actor.role not in writers:
+        raise Forbidden(f"{actor.role} may not {command.op} {kind.__name__} in {plane.root}")
+    if actor.role in plane.scoped and not any(is_within(command.path, plane.root + s) for s in actor.scopes):
+        raise Forbidden(f"{actor.name} may not write {command.path}")

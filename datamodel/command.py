@@ -1,0 +1,91 @@
+"""Commands: what callers want to happen, and the verdicts on them."""
+
+from typing import Literal
+
+import msgspec
+
+from datamodel.errors import TendrilError
+from datamodel.kinds import Document
+
+Op = Literal["create", "apply", "patchSpec", "patchStatus", "delete", "finalize"]
+
+
+class Command(msgspec.Struct, frozen=True):
+    """One wish for one node.
+
+    * `create`: the node must not exist. `apply`: creates it or replaces its spec and labels.
+    * `patchSpec`, `patchStatus`: a JSON merge patch (RFC 7396) in `body`.
+    * `delete`: with everything below it. `finalize`: takes the finalizer named in `body["finalizer"]` away.
+
+    `expected_version` refuses the command where the node has changed since. `links` maps link names to paths.
+    """
+
+    op: Op
+    path: str
+    body: Document = {}
+    labels: dict[str, str] | None = None
+    links: dict[str, str] = {}
+    uid: str = ""
+    expected_version: int | None = None
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who writes: a name for the record, a role that planes know, and for scoped roles the paths (below a plane's root)
+    that it may write, each with everything under it."""
+
+    name: str
+    role: str
+    scopes: tuple[str, ...] = ()
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """A lease that must still be held, by the token of its acquisition, when the unit is admitted."""
+
+    lease: str
+    token: int
+
+
+class Advance(msgspec.Struct, frozen=True):
+    """Moves a mark (how far a numbered source has been taken in) from `after` to `through`, with the unit or not at all."""
+
+    mark: str
+    after: int
+    through: int
+
+
+class Unit(msgspec.Struct, frozen=True):
+    """Commands that are sent together. `atomic`: all or none; otherwise each stands for itself. Guards (fence, advance,
+    idempotency `key`) hold for the whole unit. `digest` tells a replayed key from a reused one."""
+
+    commands: tuple[Command, ...]
+    actor: Actor
+    atomic: bool = True
+    cause: str = ""
+    correlation: str = ""
+    key: str = ""
+    digest: str = ""
+    fence: Fence | None = None
+    advance: Advance | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What became of one command. `version` is the node's after it; `replayed` by an idempotency key is `unchanged` too."""
+
+    outcome: Literal["changed", "unchanged", "refused"]
+    path: str
+    uid: str = ""
+    version: int = 0
+    replayed: bool = False
+    error: TendrilError | None = None
+
+
+Outcome = tuple[Verdict, ...]
+"""The verdicts of a unit, one for each command in order."""
+
+
+def raise_refused(outcome: Outcome) -> Outcome:
+    """The outcome itself; raises the first refusal in it."""
+    for verdict in outcome:
+        if verdict.error is not None:
+            raise verdict.error
+    return outcome

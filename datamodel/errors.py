@@ -1,0 +1,38 @@
+"""The error hierarchy: five things that can be wrong, and nothing else is ever raised on purpose."""
+
+
+class TendrilError(Exception):
+    """Any failure that this project raises. `field` is a JSON pointer to what is wrong, empty where there is none."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+
+
+class Transient(TendrilError):  # noqa: N818 - the five read as what they are: raise Conflict(...)
+    """May succeed if tried again. After a write, the outcome is unknown: it may have happened."""
+
+
+class Conflict(TendrilError):  # noqa: N818
+    """The present is not what the command expected: a stale version, a taken name, a full pool, a lost lease."""
+
+
+class Fenced(Conflict):
+    """A guard of a whole unit did not hold: its lease is lost, or its mark has moved. Nothing of the unit was done."""
+
+
+class Invalid(TendrilError):  # noqa: N818
+    """The input can never be accepted, whatever the present is. `details` lists (JSON pointer, message) of every finding."""
+
+    def __init__(self, message: str, *, field: str = "", details: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message, field=field)
+        self.details = details or ((field, message),)
+
+
+class NotFound(TendrilError):  # noqa: N818
+    """What the command names does not exist."""
+
+
+class Forbidden(TendrilError):  # noqa: N818
+    """The actor may not do this to this part of the graph."""

@@ -1,0 +1,62 @@
+"""The connection to NATS that a program's parts share."""
+
+from collections.abc import Callable
+
+import nats
+import nats.errors
+import structlog
+from nats.aio.client import Client
+
+from datamodel.errors import Transient
+
+_log = structlog.get_logger("bus")
+
+NATS_FAILURES = (nats.errors.Error, OSError, TimeoutError)
+"""What nats-py raises when the server, the connection or an answer fails (its own timeout is a builtin TimeoutError too)."""
+
+
+class Bus:
+    """A client that reconnects for ever, and tells who asked when it did."""
+
+    def __init__(self, client: Client, reconnected: list[Callable[[], None]]) -> None:
+        self.client = client
+        self._reconnected = reconnected
+
+    def on_reconnect(self, call: Callable[[], None]) -> None:
+        """`call()` runs after every reconnection: subscriptions are back then, consumers and answers may be lost."""
+        self._reconnected.append(call)
+
+    def off_reconnect(self, call: Callable[[], None]) -> None:
+        self._reconnected.remove(call)
+
+    async def close(self) -> None:
+        await self.client.close()
+
+
+async def connect(url: str, name: str) -> Bus:
+    """Connects, and keeps trying for as long as it takes. Raises `Transient` where the server refuses the credentials."""
+    reconnected: list[Callable[[], None]] = []
+
+    async def on_error(error: Exception) -> None:
+        _log.warning("nats error", error=f"{type(error).__name__}: {error}")
+
+    async def on_reconnect() -> None:
+        _log.info("nats reconnected")
+        for call in tuple(reconnected):
+            call()
+
+    try:
+        client = await nats.connect(
+            url,
+            name=name,
+            error_cb=on_error,
+            reconnected_cb=on_reconnect,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.25,
+            ping_interval=5,
+            max_outstanding_pings=2,
+            skip_subject_validation=True,
+        )
+    except NATS_FAILURES as error:
+        raise Transient(f"NATS at {url.rpartition('@')[2]} refused the connection: {error}") from error
+    return Bus(client, reconnected)

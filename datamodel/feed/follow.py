@@ -1,0 +1,170 @@
+"""Following the feed: the present first, then what happens, through reconnections, lost messages and new epochs."""
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+
+from datamodel.errors import Transient
+from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.message import decode
+from datamodel.feed.stream import TOMBSTONE_TTL_S, Stream, graph_subject, newest_stream
+from datamodel.ports import FeedItem, Restarted, Synced
+
+HEARTBEAT_S = 1.0
+SILENCE_S = 3.5
+"""Without a message or a heartbeat for this long, the consumer is taken for dead."""
+
+_RETRY_S = (0.05, 1.0)
+_log = structlog.get_logger("feed")
+
+
+class NatsFeed:
+    """The feed as a program sees it. One `follow` is one ephemeral push consumer."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def follow(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
+        """Calls `deliver` for the nodes at and below these paths, until it is cancelled.
+
+        `Restarted` comes before a present is delivered and `Synced` after it; each message has the whole node. `deliver`
+        must be quick: it runs in the connection's reader.
+        """
+        follower = _Follower(self._bus, prefixes, deliver)
+        delay = _RETRY_S[0]
+        while True:
+            try:
+                stream = await newest_stream(self._bus)
+                if stream is not None and stream.complete:
+                    await follower.run(stream)
+                    delay = _RETRY_S[0]
+            except (Transient, *NATS_FAILURES) as error:
+                _log.info("the feed is interrupted", error=str(error))
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads a herd of followers
+            delay = min(delay * 2, _RETRY_S[1])
+
+
+class _Follower:
+    """One subscription's memory across consumers: how far it has come in which stream."""
+
+    def __init__(self, bus: Bus, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
+        self._bus = bus
+        self._prefixes = prefixes
+        self._deliver = deliver
+        self._epoch = 0
+        self._sequence = 0
+        self._synced = False
+        self._heard_s = 0.0
+        self._consumed = 0
+        self._present = -1
+        self._broken = asyncio.Event()
+
+    async def run(self, stream: Stream) -> None:
+        """Follows one consumer until it breaks. Raises what nats-py raises."""
+        loop = asyncio.get_running_loop()
+        resumes = (
+            self._synced
+            and self._epoch == stream.epoch
+            and self._sequence <= stream.last
+            and loop.time() - self._heard_s < TOMBSTONE_TTL_S / 2
+        )
+        if not resumes:
+            self._epoch, self._sequence, self._synced = stream.epoch, 0, False
+        self._broken.clear()
+        self._consumed, self._present = 0, -1
+        inbox = self._bus.client.new_inbox()
+        subscription = await self._bus.client.subscribe(inbox, cb=self._on_message)
+        self._bus.on_reconnect(self._broken.set)
+        name = f"f{uuid.uuid4().hex}"
+        try:
+            if not resumes:
+                self._deliver(Restarted())
+            info = await self._bus.client.jsm().add_consumer(
+                stream.name, self._config(name, inbox, stream.epoch, resumes)
+            )
+            self._present = info.num_pending or 0
+            self._sync_if_present()
+            self._heard_s = loop.time()
+            while not self._broken.is_set() and loop.time() - self._heard_s < SILENCE_S:
+                try:
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        await self._broken.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self._bus.off_reconnect(self._broken.set)
+            await self._leave(subscription, stream.name, name)
+
+    def _config(self, name: str, inbox: str, epoch: int, resumes: bool) -> ConsumerConfig:  # noqa: FBT001
+        subjects = [subject for path in self._prefixes for subject in _subjects(epoch, path)]
+        return ConsumerConfig(
+            name=name,
+            deliver_subject=inbox,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE if resumes else DeliverPolicy.LAST_PER_SUBJECT,
+            opt_start_seq=self._sequence + 1 if resumes else None,
+            ack_policy=AckPolicy.NONE,
+            max_deliver=1,
+            flow_control=True,
+            idle_heartbeat=HEARTBEAT_S,
+            inactive_threshold=30,
+            mem_storage=True,
+            num_replicas=1,
+            filter_subjects=subjects,
+        )
+
+    async def _on_message(self, message: Msg) -> None:
+        self._heard_s = asyncio.get_running_loop().time()
+        headers = message.headers
+        if headers and Header.STATUS.value in headers:
+            await self._on_control(message)
+            return
+        tokens = message.reply.split(".")
+        at = 5 if len(tokens) == 9 else 7  # later servers name the domain and the account too
+        consumed = int(tokens[at + 1])
+        if consumed != self._consumed + 1 or self._broken.is_set():
+            self._broken.set()
+            return
+        self._consumed = consumed
+        self._sequence = int(tokens[at])
+        try:
+            item = decode(message.data)
+        except msgspec.DecodeError as error:
+            _log.exception("a message of the feed cannot be read", subject=message.subject, error=str(error))
+        else:
+            self._deliver(item)
+        if tokens[at + 3] == "0":
+            self._present = min(self._present, self._consumed) if self._present >= 0 else self._consumed
+        self._sync_if_present()
+
+    async def _on_control(self, message: Msg) -> None:
+        headers = message.headers or {}
+        last = headers.get(Header.LAST_CONSUMER.value)
+        if last is not None and int(last) != self._consumed:
+            self._broken.set()
+        answer = headers.get(Header.CONSUMER_STALLED.value) or message.reply
+        if answer:
+            await self._bus.client.publish(answer)
+
+    def _sync_if_present(self) -> None:
+        """The present is as many messages as waited when the consumer was made, or fewer once nothing waits."""
+        if not self._synced and 0 <= self._present <= self._consumed:
+            self._synced = True
+            self._deliver(Synced())
+
+    async def _leave(self, subscription: object, stream: str, consumer: str) -> None:
+        try:
+            await subscription.unsubscribe()  # type: ignore[attr-defined]
+            await self._bus.client.jsm().delete_consumer(stream, consumer)
+        except NATS_FAILURES:
+            return  # the server removes an unused consumer by itself
+
+
+def _subjects(epoch: int, path: str) -> tuple[str, str]:
+    own = graph_subject(epoch, path)
+    return own, f"{own}.>"

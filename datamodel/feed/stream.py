@@ -1,0 +1,163 @@
+"""The relay's side of the feed: one JetStream stream for an epoch, whose sequence equals the log's position.
+
+A stream keeps the last message of each subject, and a subject is a node's path. `Nats-Expected-Last-Sequence` on every
+message makes a second publisher harmless: the server refuses whoever is not at the end.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import nats.js.errors
+from nats.aio.msg import Msg
+from nats.js.api import Header, StorageType, StreamConfig
+
+from datamodel.errors import Conflict, Transient
+from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.names import subject_of
+from datamodel.ports import Change
+
+STREAM_PREFIX = "GRAPH-"
+EVENT_HEADER = "Tendril-Event"
+PRESENT = "present"
+"""Stream metadata: the position through which the stream must be filled before followers may use it."""
+
+TOMBSTONE_TTL_S = 24 * 3600
+WINDOW = 256
+ACK_TIMEOUT_S = 5.0
+_WRONG_LAST_SEQUENCE = 10071
+
+
+class Stream(msgspec.Struct, frozen=True):
+    """A stream as it is found. `last` is the position of its last message, `present` the one that completes it."""
+
+    epoch: int
+    last: int
+    present: int
+
+    @property
+    def name(self) -> str:
+        return f"{STREAM_PREFIX}{self.epoch}"
+
+    @property
+    def complete(self) -> bool:
+        return self.last >= self.present
+
+
+def graph_subject(epoch: int | str, path: str) -> str:
+    return f"graph.{epoch}.{subject_of(path)}"
+
+
+async def newest_stream(bus: Bus) -> Stream | None:
+    """The stream of the highest epoch, complete or not. Raises `Transient`."""
+    manager = bus.client.jsm()
+    try:
+        answer = await bus.client.request("$JS.API.STREAM.NAMES", b'{"subject":"graph.>"}', timeout=2)
+        names: list[str] = msgspec.json.decode(answer.data).get("streams") or []
+        epochs = [int(name[len(STREAM_PREFIX) :]) for name in names if name.startswith(STREAM_PREFIX)]
+        if not epochs:
+            return None
+        info = await manager.stream_info(f"{STREAM_PREFIX}{max(epochs)}")
+    except NATS_FAILURES as error:
+        raise Transient(f"JetStream did not answer: {error}") from error
+    present = int((info.config.metadata or {}).get(PRESENT, 0))
+    return Stream(epoch=max(epochs), last=info.state.last_seq, present=present)
+
+
+class StreamWriter:
+    """Creates streams and publishes to them with a window of acknowledgements of its own."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._inbox = bus.client.new_inbox()
+        self._batch = 0
+        self._acknowledged = 0
+        self._refused: str | None = None
+        self._progress = asyncio.Event()
+        self._subscribed = False
+
+    async def create(self, epoch: int, first: int, present: int) -> Stream:
+        """A new, empty stream whose first message will have the sequence `first`. Raises `Transient`."""
+        config = StreamConfig(
+            name=f"{STREAM_PREFIX}{epoch}",
+            subjects=[f"graph.{epoch}.>", f"fill.{epoch}"],
+            max_msgs_per_subject=1,
+            storage=StorageType.FILE,
+            allow_direct=True,
+            allow_msg_ttl=True,
+            duplicate_window=0.1,
+            first_seq=first,
+            metadata={PRESENT: str(present)},
+        )
+        try:
+            await self._bus.client.jsm().add_stream(config)
+        except NATS_FAILURES as error:
+            raise Transient(f"the stream of epoch {epoch} could not be made: {error}") from error
+        return Stream(epoch=epoch, last=first - 1, present=present)
+
+    async def delete_older(self, epoch: int) -> None:
+        """Removes the streams of earlier epochs: their followers then look for the newest."""
+        manager = self._bus.client.jsm()
+        try:
+            for info in await manager.streams_info():
+                name = info.config.name or ""
+                if name.startswith(STREAM_PREFIX) and int(name[len(STREAM_PREFIX) :]) < epoch:
+                    await manager.delete_stream(name)
+        except NATS_FAILURES as error:
+            raise Transient(f"old streams could not be removed: {error}") from error
+
+    async def last_event(self, stream: Stream) -> str | None:
+        """The event id that the last message carries; None where that message has gone."""
+        try:
+            message = await self._bus.client.jsm().get_msg(stream.name, seq=stream.last)
+        except nats.js.errors.NotFoundError:
+            return None
+        except NATS_FAILURES as error:
+            raise Transient(f"JetStream did not answer: {error}") from error
+        return (message.headers or {}).get(EVENT_HEADER)
+
+    async def publish(self, epoch: int, after: int, changes: Sequence[Change]) -> None:
+        """Publishes at the sequences `after + 1` and on; returns when all are acknowledged.
+
+        Raises `Conflict` where somebody else is at the end of the stream, `Transient` where it is unknown how far it got.
+        """
+        await self._begin()
+        client = self._bus.client
+        try:
+            for sent, change in enumerate(changes):
+                if sent - self._acknowledged >= WINDOW:
+                    await self._acknowledged_through(sent - WINDOW // 2)
+                headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(after + sent), EVENT_HEADER: change.event_id}
+                if change.deleted:
+                    headers["Nats-TTL"] = f"{TOMBSTONE_TTL_S}s"
+                subject = graph_subject(epoch, change.path) if change.path else f"fill.{epoch}"
+                await client.publish(subject, change.body, reply=f"{self._inbox}.{self._batch}", headers=headers)
+            await self._acknowledged_through(len(changes))
+        except NATS_FAILURES as error:
+            raise Transient(f"publishing to epoch {epoch} was cut short: {error}") from error
+
+    async def _begin(self) -> None:
+        if not self._subscribed:
+            await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_acknowledgement)
+            self._subscribed = True
+        self._batch += 1
+        self._acknowledged = 0
+        self._refused = None
+
+    async def _on_acknowledgement(self, message: Msg) -> None:
+        if not message.subject.endswith(f".{self._batch}"):
+            return  # of a batch that was given up
+        if b'"error"' in message.data or not message.data:
+            self._refused = message.data.decode(errors="replace") or "no stream takes this subject"
+        self._acknowledged += 1
+        self._progress.set()
+
+    async def _acknowledged_through(self, count: int) -> None:
+        async with asyncio.timeout(ACK_TIMEOUT_S):
+            while self._acknowledged < count and self._refused is None:
+                self._progress.clear()
+                await self._progress.wait()
+        if self._refused is not None:
+            if str(_WRONG_LAST_SEQUENCE) in self._refused:
+                raise Conflict(f"another relay is at the end of the stream: {self._refused}")
+            raise Transient(f"JetStream refused a message: {self._refused}")

@@ -1,0 +1,73 @@
+"""What must hold in every state, whatever happened: the checks that do not trust the fold."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from datamodel.kinds import Kind
+from datamodel.ledger import Totals
+from datamodel.model import Model
+from datamodel.node import Node
+from datamodel.state import EntryKey, State
+
+
+def violations(model: Model, state: State) -> Iterator[str]:
+    """A sentence for each violation in a whole state, in a fixed order. Entries of owners that are gone do not matter."""
+    yield from _orphans(model, state)
+    yield from _wrong_totals(state)
+    yield from _wrong_pools(model, state)
+    yield from _wrong_attempts(model, state)
+
+
+def _orphans(model: Model, state: State) -> Iterator[str]:
+    for path in sorted(state.nodes):
+        _, parent = model.locate(path)
+        if parent and parent not in state.nodes:
+            yield f"node {path}: its parent does not exist"
+
+
+def _wrong_totals(state: State) -> Iterator[str]:
+    phases: dict[str, Counter[str]] = {owner: Counter() for owner in state.totals}
+    progress = Counter[str]()
+    for entry in state.entries.values():
+        if entry.owner in phases:
+            phases[entry.owner][entry.phase] += 1
+            progress[entry.owner] += entry.progress
+    for owner, totals in sorted(state.totals.items(), key=lambda row: row[0]):
+        sums = Totals(dict(phases[owner]), progress[owner])
+        if totals != sums:
+            yield f"totals {owner}: {totals} are not the sums of its entries: {sums}"
+
+
+def _wrong_pools(model: Model, state: State) -> Iterator[str]:
+    held: dict[str, Counter[str]] = {}
+    for node in state.nodes.values():
+        rule = model.kinds[node.kind].reserve
+        if rule is not None and rule.held(node.status):
+            held.setdefault(rule.pool(node.path), Counter()).update(rule.amounts(node.spec))
+    for path in sorted(held.keys() | state.pools.keys()):
+        used = Counter(state.pools[path].used) if path in state.pools else Counter[str]()
+        if used != held.get(path, Counter()):
+            yield f"pool {path}: {dict(used)} are in use, but nodes hold {dict(held.get(path, Counter()))}"
+
+
+def _wrong_attempts(model: Model, state: State) -> Iterator[str]:
+    current: dict[EntryKey, str] = {}
+    for path in sorted(state.nodes):
+        found = _claim(model.kinds[state.nodes[path].kind], state.nodes[path])
+        entry = state.entries.get(found[0]) if found is not None else None
+        if found is None or entry is None or entry.owner not in state.totals:
+            continue
+        key, epoch = found
+        if epoch > entry.epoch:
+            yield f"node {path}: its epoch {epoch} is above its entry's {entry.epoch}"
+        elif epoch == entry.epoch and key in current:
+            yield f"node {path}: claims the same epoch as {current[key]}"
+        elif epoch == entry.epoch:
+            current[key] = path
+            if entry.holder != path:
+                yield f"node {path}: claims the epoch that {entry.holder} holds"
+
+
+def _claim(kind: type[Kind], node: Node) -> tuple[EntryKey, int] | None:
+    claim = kind.settle.claim(node.path) if kind.settle is not None else None
+    return ((claim.owner, claim.index), claim.epoch) if claim is not None else None

@@ -1,0 +1,152 @@
+"""Declaring kinds: what a node of the graph can be, said once, in one class.
+
+A kind names its plane (who may write), its place (parent and collection), the shape of its `Spec` and `Status`, and the
+rules that the rule book keeps for it: phases, links, finalizers, what it offers to others, what it reserves, and the
+ledger entry that it settles. All rules are pure functions of the node's own path, spec and status.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from datamodel.ledger import Entry
+
+Document = dict[str, Any]
+"""A JSON object as Python holds it: a spec, a status or a part of one, with camelCase keys."""
+
+Amounts = Mapping[str, int]
+"""Integers by resource name; each resource has one unit, its smallest (milli-cores, bytes, milliwatts)."""
+
+
+class Part(BaseModel):
+    """The base of every spec and status: camelCase outside, unknown fields refused, frozen."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, ser_json_inf_nan="strings"
+    )
+
+
+class Empty(Part):
+    """The spec or status of a kind that has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A top-level part of the graph and the roles that may write it. `root` is the path of its singleton."""
+
+    name: str
+    spec_writers: frozenset[str]
+    status_writers: frozenset[str]
+    scoped: frozenset[str] = frozenset()
+    """Roles that may write only below the scopes of their actor (`Actor.scopes`)."""
+
+    @property
+    def root(self) -> str:
+        return f"/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """A lifecycle as a table: from each phase, the phases that may follow. Terminal phases have none."""
+
+    initial: str
+    allowed: Mapping[str, frozenset[str]]
+
+    def permits(self, before: str, after: str) -> bool:
+        return before == after or after in self.allowed.get(before, frozenset())
+
+    def is_terminal(self, phase: str) -> bool:
+        return not self.allowed.get(phase)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A typed reference to a node of the kind named `to`, which must exist when the link is made; `reverse` names the way
+    back. When the target goes, the source keeps the uid of what is gone."""
+
+    to: str
+    reverse: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Nodes of this kind are pools, named by their path: `capacity(spec)` is what others may reserve of them."""
+
+    capacity: Callable[[Document], Amounts]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Nodes of this kind take `amounts(spec)` of the pool `pool(path)` for as long as `held(status)`.
+
+    The rule book refuses a creation above the pool's capacity and the deletion of a node that still holds.
+    """
+
+    pool: Callable[[str], str]
+    amounts: Callable[[Document], Amounts]
+    held: Callable[[Document], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Which ledger entry a node claims, read from its name: the owner's uid, the index and the claim's epoch."""
+
+    owner: str
+    index: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Nodes of this kind are attempts at a numbered piece of their owner's work, and settle its ledger entry.
+
+    `begin(entry, claim, path, begun)` is the entry once the node is created, or the reason why it may not be; `begun` counts
+    the owner's entries so far. `advance(entry, spec,
+    status)` is the entry that follows from the node's present, asked only while the node's epoch is the entry's.
+    `verdict(entry, claim, status)` is what the node's status says of its settlement once it has ended.
+    """
+
+    owner: str
+    """The link that must lead to the claim's owner when the node is created."""
+    claim: Callable[[str], Claim | None]
+    begin: Callable[[Entry | None, Claim, str, int], Entry | str]
+    advance: Callable[[Entry, Document, Document], Entry]
+    final: frozenset[str]
+    """Phases of an entry that never change again: the piece is counted."""
+    verdict: Callable[[Entry | None, Claim, Document], Document]
+
+
+class Kind:
+    """The base of every declaration. The class name is the kind's name; the docstring is its documentation."""
+
+    plane: ClassVar[Plane]
+    parent: ClassVar["type[Kind] | None"] = None
+    """None for a plane's root."""
+    segment: ClassVar[str]
+    """The collection's name under the parent, or the singleton's own."""
+    singleton: ClassVar[bool] = False
+
+    Spec: ClassVar[type[Part]] = Empty
+    Status: ClassVar[type[Part]] = Empty
+
+    phases: ClassVar[Phases | None] = None
+    """The lifecycle of `status.phase`."""
+    links: ClassVar[Mapping[str, Link]] = {}
+    finalizers: ClassVar[tuple[str, ...]] = ()
+    """Owners that must clean up before a deletion is done, put on every new node."""
+    spec_writers: ClassVar[frozenset[str] | None] = None
+    """Overrides the plane's, for the kinds between the plane's root and what its scoped writers describe."""
+    offer: ClassVar[Offer | None] = None
+    reserve: ClassVar[Reserve | None] = None
+    settle: ClassVar[Settle | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A node that exists from the first start on."""
+
+    path: str
+    spec: Document = field(default_factory=dict)

@@ -1,0 +1,46 @@
+"""The ledger: for each numbered piece of an owner's work, its current epoch and what was counted for it.
+
+An entry is made by the first attempt at the piece and owned by the owner's uid, so it outlives attempts and the places
+where they ran. Totals are the sums of an owner's entries by phase; both are part of the fold of the log.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One piece. `holder` is the path of the attempt with the current epoch; `progress` counts per mille of the piece."""
+
+    owner: str
+    index: int
+    epoch: int
+    phase: str
+    holder: str
+    failures: int = 0
+    progress: int = 0
+    outputs: msgspec.Raw | None = None
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """The sums over an owner's entries: how many are in each phase, and the sum of their progress (per mille)."""
+
+    phases: Mapping[str, int] = {}
+    progress: int = 0
+
+    @property
+    def entries(self) -> int:
+        return sum(self.phases.values())
+
+    def moved(self, before: Entry | None, after: Entry) -> "Totals":
+        """The totals once `before` (None: a new entry) has become `after`."""
+        phases = dict(self.phases)
+        if before is not None:
+            left = phases[before.phase] - 1
+            if left:
+                phases[before.phase] = left
+            else:
+                del phases[before.phase]
+        phases[after.phase] = phases.get(after.phase, 0) + 1
+        gained = after.progress - (before.progress if before is not None else 0)
+        return Totals(phases=phases, progress=self.progress + gained)

@@ -1,0 +1,251 @@
+"""The store in memory: a verified fake. It stands behind the same port, rule book and contract suite as Postgres.
+
+It keeps what was sent and not the sender's objects: bodies and events go through JSON, as they do on the way to a database.
+No method waits for anything, so each is one step of the event loop and needs no lock.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from datamodel.admission import Admission, Guards, Replay
+from datamodel.command import Outcome, Unit
+from datamodel.event import Event
+from datamodel.feed.message import node_body, tombstone
+from datamodel.ledger import Entry, Totals
+from datamodel.memory_snapshot import MemorySnapshot
+from datamodel.model import Model
+from datamodel.names import is_within
+from datamodel.needs import Needs, needs
+from datamodel.node import Node
+from datamodel.pool import Pool
+from datamodel.ports import Change, Head, Placement, Snapshot
+from datamodel.rulebook import admit
+from datamodel.state import State
+
+QUARANTINE_LIMIT = 10_000
+IDEMPOTENCY_KEPT = timedelta(hours=24)
+
+_encode = msgspec.json.Encoder().encode
+_unit = msgspec.json.Decoder(Unit).decode
+_event = msgspec.json.Decoder(Event).decode
+
+
+class _Lease(msgspec.Struct):
+    holder: str
+    token: int
+    expires_at: datetime
+
+
+class MemoryStore:
+    """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
+
+    def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:
+        self._model, self._clock, self._ids = model, clock, ids
+        self.state = State()
+        """The projection; open to tests that plant corruption."""
+        self._events: list[bytes] = []
+        self._head = Head(position=0, at=datetime(1970, 1, 1, tzinfo=UTC))
+        self._epoch = 0
+        self._leases: dict[str, _Lease] = {}
+        self._marks: dict[str, int] = {}
+        self._keys: dict[str, tuple[Replay, datetime]] = {}
+        self._quarantine: dict[int, tuple[str, str, bytes]] = {}
+        self._quarantine_ids = itertools.count(1)
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        sent = [_unit(_encode(unit)) for unit in units]
+        now = max(self._head.at, self._clock())
+        try:
+            admission = admit(
+                self._model,
+                self.state,
+                self._guards(needs(self._model, sent)),
+                sent,
+                self._head.position,
+                now,
+                self._ids,
+            )
+        except BaseException:
+            self.state.rollback(0)
+            raise
+        self._keep(admission, now)
+        return admission.outcomes
+
+    def _guards(self, wanted: Needs) -> Guards:
+        return Guards(
+            leases={name: lease.token for name in wanted.leases if (lease := self._held(name)) is not None},
+            marks=self._marks,
+            keys={key: self._keys[key][0] for key in wanted.keys & self._keys.keys()},
+            uids=wanted.uids & {node.uid for node in self.state.nodes.values()} if wanted.uids else frozenset(),
+        )
+
+    def _keep(self, admission: Admission, now: datetime) -> None:
+        if admission.events:
+            self._events.extend(_encode(event) for event in admission.events)
+            self._head = Head(position=len(self._events), at=now)
+        self._marks.update(admission.marks)
+        self._keys.update((key, (replay, now)) for key, replay in admission.keys.items())
+
+    async def head(self) -> Head:
+        return self._head
+
+    async def events(self, after: int, limit: int) -> list[Event]:
+        return [_event(event) for event in self._events[after : after + limit]]
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        return [self._change(event) for event in await self.events(after, limit)]
+
+    async def living(self, after: str, limit: int) -> list[Change]:
+        found = sorted(path for path in self.state.nodes if path > after)[:limit]
+        nodes = [self.state.nodes[path] for path in found]
+        return [Change(node.version, "", node.path, _body(node), deleted=False) for node in nodes]
+
+    async def count_nodes(self) -> int:
+        return len(self.state.nodes)
+
+    async def event_id(self, position: int) -> str | None:
+        found = await self.events(position - 1, 1) if position > 0 else []
+        return found[0].id if found else None
+
+    async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
+        return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
+
+    async def list_nodes(
+        self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> list[Node]:
+        found = (
+            node
+            for node in self._of_kind(kind, after)
+            if node.path != under and is_within(node.path, under) and (not phases or node.phase in phases)
+        )
+        return list(itertools.islice(found, limit))
+
+    async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        found = (node for node in self._of_kind(kind, after) if node.links.get(link) == target)
+        return list(itertools.islice(found, limit))
+
+    async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
+        return {path: self.state.pools[path] for path in paths if path in self.state.pools}
+
+    async def totals(self, owners: Collection[str]) -> dict[str, Totals]:
+        return {owner: self.state.totals[owner] for owner in owners if owner in self.state.totals}
+
+    async def entries(
+        self, owner: str, *, phases: Collection[str] = (), after: int = -1, limit: int = 1000
+    ) -> list[Entry]:
+        found = (entry for entry in self._owned(owner) if entry.index > after)
+        return list(itertools.islice((entry for entry in found if not phases or entry.phase in phases), limit))
+
+    async def placements(self, owner: str) -> list[Placement]:
+        entries, progress = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for entry in self._owned(owner):
+            _, place = self._model.locate(entry.holder)
+            entries[place, entry.phase] += 1
+            progress[place, entry.phase] += entry.progress
+        return [
+            Placement(place, phase, entries[place, phase], progress[place, phase]) for place, phase in sorted(entries)
+        ]
+
+    async def count_by_phase(self, kind: str) -> dict[str, int]:
+        return dict(Counter(node.phase for node in self._of_kind(kind)))
+
+    async def sum_totals(self) -> Totals:
+        phases = Counter[str]()
+        for totals in self.state.totals.values():
+            phases.update(totals.phases)
+        return Totals(dict(phases), sum(totals.progress for totals in self.state.totals.values()))
+
+    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
+        tokens = {}
+        for name in names:
+            held, last = self._held(name), self._leases.get(name)
+            if held is not None and held.holder != holder:
+                continue
+            tokens[name] = held.token if held is not None else (last.token if last is not None else 0) + 1
+            self._leases[name] = _Lease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
+        return tokens
+
+    async def count_leases(self, prefix: str) -> int:
+        return sum(name.startswith(prefix) and self._held(name) is not None for name in self._leases)
+
+    async def release(self, names: Collection[str], holder: str) -> None:
+        for name in names:
+            lease = self._leases.get(name)
+            if lease is not None and lease.holder == holder:
+                lease.expires_at = datetime.min.replace(tzinfo=UTC)
+
+    async def marks(self, names: Collection[str]) -> dict[str, int]:
+        return {name: self._marks[name] for name in names if name in self._marks}
+
+    async def quarantine(self, source: str, reason: str, body: bytes) -> None:
+        self._quarantine[next(self._quarantine_ids)] = (source, reason, body)
+
+    async def quarantined(self) -> int:
+        return len(self._quarantine)
+
+    async def epoch(self) -> int:
+        return self._epoch
+
+    async def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    async def sweep(self, limit: int) -> int:
+        old = self._clock() - IDEMPOTENCY_KEPT
+        orphans = [key for key in self.state.entries if key[0] not in self.state.totals][:limit]
+        expired = [key for key, (_, at) in self._keys.items() if at < old][:limit]
+        surplus = list(self._quarantine)[:-QUARANTINE_LIMIT]
+        for entry in orphans:
+            del self.state.entries[entry]
+        for key in expired:
+            del self._keys[key]
+        for number in surplus:
+            del self._quarantine[number]
+        return len(orphans) + len(expired) + len(surplus)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        yield MemorySnapshot(self._head, [_event(event) for event in self._events], self.state)
+
+    def _held(self, name: str) -> _Lease | None:
+        lease = self._leases.get(name)
+        return lease if lease is not None and lease.expires_at > self._clock() else None
+
+    def _of_kind(self, kind: str, after: str = "") -> Iterator[Node]:
+        """In order of path."""
+        paths = sorted(path for path, node in self.state.nodes.items() if node.kind == kind and path > after)
+        return (self.state.nodes[path] for path in paths)
+
+    def _owned(self, owner: str) -> list[Entry]:
+        """In order of index."""
+        return [self.state.entries[key] for key in sorted(key for key in self.state.entries if key[0] == owner)]
+
+    def _change(self, event: Event) -> Change:
+        node = self.state.nodes.get(event.path)
+        if node is None or node.uid != event.uid:
+            body = tombstone(event.path, event.uid, event.kind, event.position)
+            return Change(event.position, event.id, event.path, body, deleted=True)
+        return Change(event.position, event.id, event.path, _body(node), deleted=False)
+
+
+def _body(node: Node) -> bytes:
+    return node_body(
+        node.path,
+        node.uid,
+        node.kind,
+        node.version,
+        node.created_version,
+        node.generation,
+        node.deletion_requested_at,
+        _encode(node.labels).decode(),
+        _encode(node.spec).decode(),
+        _encode(node.status).decode(),
+    )

@@ -1,0 +1,31 @@
+"""The image of one node: what the graph says of it at one position of the log."""
+
+from datetime import datetime
+
+import msgspec
+
+from datamodel.kinds import Document
+
+
+class Node(msgspec.Struct, frozen=True, rename="camel"):
+    """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds target uids."""
+
+    path: str
+    uid: str
+    kind: str
+    labels: dict[str, str]
+    spec: Document
+    status: Document
+    links: dict[str, str]
+    finalizers: tuple[str, ...]
+    generation: int
+    version: int
+    created_version: int
+    created_at: datetime
+    deletion_requested_at: datetime | None = None
+
+    @property
+    def phase(self) -> str:
+        """`status.phase`, empty where the kind has none."""
+        phase: str = self.status.get("phase", "")
+        return phase

@@ -1,0 +1,237 @@
+"""The ports: what the programs may ask of the store and the feed. Adapters: `memory`, `postgres/`, `feed/`."""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from datamodel.command import Outcome, Unit
+from datamodel.event import Event
+from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
+from datamodel.node import Node
+from datamodel.pool import Pool
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The end of the log: the last position and the time of its event."""
+
+    position: int
+    at: datetime
+
+
+class Change(msgspec.Struct, frozen=True):
+    """A node that changed at a position, as it is now; `body` is the wire form of its present (see `feed.message`), with
+    `deleted` set where the node is gone."""
+
+    position: int
+    event_id: str
+    path: str
+    body: bytes
+    deleted: bool
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """How many of an owner's entries are held in one place (the parent of their holders) in one phase."""
+
+    place: str
+    phase: str
+    entries: int
+    progress: int
+
+
+class Log(Protocol):
+    """Appends and reads the events."""
+
+    @property
+    def model(self) -> Model: ...
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        """Admits prepared units in one durable transaction. Raises `Transient` where it is unknown whether it happened."""
+        ...
+
+    async def head(self) -> Head: ...
+
+    async def events(self, after: int, limit: int) -> list[Event]:
+        """Events in order of position, from `after + 1` on."""
+        ...
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        """One change for each event from `after + 1` on, with the nodes' present."""
+        ...
+
+    async def living(self, after: str, limit: int) -> list[Change]:
+        """The present nodes in order of path, above the path `after`, each at the position of its version."""
+        ...
+
+    async def count_nodes(self) -> int:
+        """How many nodes there are."""
+        ...
+
+    async def event_id(self, position: int) -> str | None:
+        """The id of the event at a position, None where there is none."""
+        ...
+
+
+class Graph(Protocol):
+    """Reads the projection."""
+
+    async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
+        """The nodes that exist among these paths."""
+        ...
+
+    async def list_nodes(
+        self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> list[Node]:
+        """Nodes of a kind below a path (empty: anywhere) in order of path, above the path `after`; `phases` filters by
+        `status.phase` (a missing phase counts as empty)."""
+        ...
+
+    async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        """Nodes of a kind whose link has this target uid, in order of path."""
+        ...
+
+    async def pools(self, paths: Collection[str]) -> dict[str, Pool]: ...
+
+    async def totals(self, owners: Collection[str]) -> dict[str, Totals]: ...
+
+    async def entries(
+        self, owner: str, *, phases: Collection[str] = (), after: int = -1, limit: int = 1000
+    ) -> list[Entry]:
+        """An owner's entries in order of index, above index `after`; `phases` filters where it is not empty."""
+        ...
+
+    async def placements(self, owner: str) -> list[Placement]:
+        """Where an owner's entries are held, in order of place and phase."""
+        ...
+
+    async def count_by_phase(self, kind: str) -> dict[str, int]:
+        """How many nodes of a kind are in each `status.phase`."""
+        ...
+
+    async def sum_totals(self) -> Totals:
+        """The sum over all owners' totals."""
+        ...
+
+
+class Leases(Protocol):
+    """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token."""
+
+    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
+        """Takes the free or expired ones, renews the ones held already; returns the tokens of all that `holder` has now."""
+        ...
+
+    async def count_leases(self, prefix: str) -> int:
+        """How many leases whose name begins with `prefix` are held by anybody."""
+        ...
+
+    async def release(self, names: Collection[str], holder: str) -> None: ...
+
+
+class Bookkeeping(Protocol):
+    """What is stored beside the log and is no fact of the graph."""
+
+    async def marks(self, names: Collection[str]) -> dict[str, int]:
+        """How far each numbered source has been taken in; a missing mark stands at 0."""
+        ...
+
+    async def quarantine(self, source: str, reason: str, body: bytes) -> None:
+        """Keeps what could not be understood, bounded in number and size, for people to look at."""
+        ...
+
+    async def quarantined(self) -> int:
+        """How many are kept."""
+        ...
+
+    async def epoch(self) -> int:
+        """The feed's epoch, 0 before the first."""
+        ...
+
+    async def set_epoch(self, epoch: int) -> None: ...
+
+    async def sweep(self, limit: int) -> int:
+        """Removes up to `limit` rows each of what nobody can ask for any more (entries of owners that are gone, old
+        idempotency keys, quarantine beyond its bound); returns how many went."""
+        ...
+
+
+class Snapshot(Protocol):
+    """The whole store as it was at one position. Tables come as (key, row) in order of key, read in bounded batches."""
+
+    @property
+    def head(self) -> Head: ...
+
+    def events(self) -> AsyncIterator[Event]:
+        """The whole log in order of position."""
+        ...
+
+    def nodes(self) -> AsyncIterator[tuple[str, Node]]: ...
+
+    def phases(self) -> AsyncIterator[tuple[str, str]]:
+        """By path, the phase under which a node is listed and counted."""
+        ...
+
+    def links(self) -> AsyncIterator[tuple[tuple[str, str], str]]:
+        """By source path and link name, the target's uid, as the way back is found."""
+        ...
+
+    def pools(self) -> AsyncIterator[tuple[str, Pool]]: ...
+
+    def entries(self) -> AsyncIterator[tuple[tuple[str, int], Entry]]:
+        """By owner and index. Owners that are gone may have left some."""
+        ...
+
+    def totals(self) -> AsyncIterator[tuple[str, Totals]]: ...
+
+
+class Snapshots(Protocol):
+    """Gives reads of everything that are consistent with one position."""
+
+    @property
+    def model(self) -> Model: ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """Opens a snapshot at the present head, while the store moves on."""
+        ...
+
+
+class Store(Log, Graph, Leases, Bookkeeping, Snapshots, Protocol):
+    """All that is kept in one database."""
+
+
+class Feed(Protocol):
+    """Follows changes: the present first, then what happens."""
+
+    async def follow(self, prefixes: Sequence[str], deliver: Callable[["FeedItem"], None]) -> None:
+        """Calls `deliver` for the nodes at and below these paths, through every reconnection and new epoch, until it is
+        cancelled. `deliver` must be quick."""
+        ...
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    """One node as the feed carries it: identity and version decoded, the parts left as they came."""
+
+    path: str
+    uid: str
+    kind: str
+    version: int
+    created_version: int = 0
+    generation: int = 0
+    deleted: bool = False
+    deletion_requested_at: str | None = None
+    labels: Mapping[str, str] = {}
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+    status: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Synced(msgspec.Struct, frozen=True):
+    """The present has been delivered: nodes not seen since the last `Restarted` do not exist any more."""
+
+
+class Restarted(msgspec.Struct, frozen=True):
+    """The present is about to be delivered (again): after a start, a new epoch or a gap that could not be bridged."""
+
+
+FeedItem = Message | Synced | Restarted

@@ -1,0 +1,43 @@
+"""What no present could make acceptable is refused here, before any row is read or lock taken."""
+
+import re
+
+from msgspec import structs
+
+from datamodel.command import Command, Unit
+from datamodel.errors import Invalid
+from datamodel.model import Model, normal_spec
+from datamodel.names import check_labels
+
+KEY_LIMIT = 255
+_UID = re.compile(r"[0-9a-f]{32}")
+
+
+def prepare(model: Model, unit: Unit) -> Unit:
+    """The unit with normalized specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels and
+    uids, specs that do not have their kind's shape, and guards that make no sense."""
+    _check_guards(unit)
+    return structs.replace(unit, commands=tuple(_prepared(model, command) for command in unit.commands))
+
+
+def _check_guards(unit: Unit) -> None:
+    if len(unit.key) > KEY_LIMIT:
+        raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
+    if unit.key and not unit.atomic:
+        raise Invalid("only an atomic unit can be replayed by a key", field="/idempotency-key")
+    if unit.advance is not None and unit.advance.through < unit.advance.after:
+        raise Invalid(f"the mark {unit.advance.mark} cannot go back", field="/advance/through")
+
+
+def _prepared(model: Model, command: Command) -> Command:
+    kind, _ = model.locate(command.path)
+    if command.labels:
+        check_labels(command.labels)
+    if command.op not in ("create", "apply"):
+        return command
+    if command.uid and _UID.fullmatch(command.uid) is None:
+        raise Invalid("a uid is 32 of 0-9 and a-f", field="/metadata/uid")
+    for name in command.links:
+        if name not in kind.links:
+            raise Invalid(f"{kind.__name__} has no link {name[:80]!r}", field="/links")
+    return structs.replace(command, body=normal_spec(kind, command.body))

@@ -1,0 +1,40 @@
+"""What every program does at its start: read its settings once, set its log up."""
+
+import logging
+import sys
+from typing import TypeVar
+
+import structlog
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from datamodel.errors import Invalid
+
+S = TypeVar("S", bound=BaseSettings)
+
+
+def read_settings(kind: type[S]) -> S:
+    """The settings from the environment. Raises `Invalid` naming every variable that is missing or wrong."""
+    try:
+        return kind()
+    except ValidationError as error:
+        prefix = kind.model_config.get("env_prefix", "")
+        details = tuple((f"{prefix}{found['loc'][0]}".upper(), found["msg"]) for found in error.errors())
+        listed = "; ".join(f"{name}: {message}" for name, message in details)
+        raise Invalid(f"the environment is not right: {listed}", field=details[0][0], details=details) from error
+
+
+def configure_logging() -> None:
+    """Lines of JSON on standard error, from level INFO on."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

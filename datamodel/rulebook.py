@@ -1,0 +1,305 @@
+"""The rule book: the one place that decides what may happen to the graph.
+
+`admit` is pure. It takes the present rows that the units name, and returns a verdict for every command and the events
+that follow; the same code stands in front of the fake and of Postgres.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from datamodel.admission import Admission, Guards, Replay
+from datamodel.authority import authorize
+from datamodel.command import Command, Outcome, Unit, Verdict
+from datamodel.errors import Conflict, Fenced, Invalid, NotFound, TendrilError
+from datamodel.event import Event, Op
+from datamodel.kinds import Document, Kind
+from datamodel.ledger import Totals
+from datamodel.merge import merged
+from datamodel.model import Model, check_status, normal_spec
+from datamodel.node import Node
+from datamodel.pool import Pool
+from datamodel.state import State, fold
+
+NODE_LIMIT_BYTES = 256 * 1024
+SUBTREE_LIMIT = 10_000
+"""The most nodes that one deletion may take with it."""
+
+_encoder = msgspec.json.Encoder()
+
+
+def admit(
+    model: Model,
+    present: State,
+    guards: Guards,
+    units: Sequence[Unit],
+    position: int,
+    now: datetime,
+    ids: Iterator[str],
+) -> Admission:
+    """Decides units in order, each against what the ones before it left.
+
+    `present` holds every row that the units name (see `datamodel.needs`) and is brought forward in place. `position` is the
+    last one in the log, `now` is never before the last event's time, `ids` yields fresh uids and event ids. The units must
+    have been prepared (see `datamodel.prepare`).
+    """
+    book = _Book(model, present, guards, position, now, ids)
+    outcomes = [book.decide(unit) for unit in units]
+    return Admission(outcomes, book.events, present.commit(), book.marks, book.keys)
+
+
+class _Book:
+    """The decisions of one call of `admit`."""
+
+    def __init__(
+        self, model: Model, state: State, guards: Guards, position: int, now: datetime, ids: Iterator[str]
+    ) -> None:
+        self.model, self.state, self.guards, self.now, self.ids = model, state, guards, now, ids
+        self.base = position
+        self.events: list[Event] = []
+        self.marks: dict[str, int] = {}
+        self.keys: dict[str, Replay] = {}
+        self.uids = set(guards.uids)
+
+    def decide(self, unit: Unit) -> Outcome:
+        try:
+            replay = self.guard(unit)
+        except TendrilError as error:
+            return tuple(_refused(command.path, error) for command in unit.commands) or (_refused("", error),)
+        if replay is not None:
+            return replay
+        checkpoint, recorded = self.state.checkpoint(), len(self.events)
+        verdicts = [self.verdict(unit, command) for command in unit.commands]
+        failed = next((verdict.error for verdict in verdicts if verdict.error is not None), None)
+        if failed is not None and unit.atomic:
+            self.undo(checkpoint, recorded)
+            aborted = Conflict("another command of the same unit was refused")
+            return tuple(
+                v if v.error else _refused(c.path, aborted) for v, c in zip(verdicts, unit.commands, strict=True)
+            )
+        outcome = tuple(verdicts)
+        if unit.advance is not None:
+            self.marks[unit.advance.mark] = unit.advance.through
+        if unit.key:
+            self.keys[unit.key] = Replay(unit.digest, outcome)
+        return outcome
+
+    def guard(self, unit: Unit) -> Outcome | None:
+        """The earlier outcome of a replayed unit; raises where a guard does not hold."""
+        fence, advance = unit.fence, unit.advance
+        if fence is not None and self.guards.leases.get(fence.lease) != fence.token:
+            raise Fenced(f"the lease {fence.lease} is no longer held with token {fence.token}")
+        if unit.key:
+            known = self.keys.get(unit.key) or self.guards.keys.get(unit.key)
+            if known is not None and known.digest != unit.digest:
+                raise Invalid("this idempotency key was used for another request", field="/idempotency-key")
+            if known is not None:
+                return tuple(msgspec.structs.replace(v, outcome="unchanged", replayed=True) for v in known.outcome)
+        if advance is not None:
+            through = self.marks.get(advance.mark, self.guards.marks.get(advance.mark, 0))
+            if through != advance.after:
+                raise Fenced(f"the mark {advance.mark} stands at {through}, not at {advance.after}")
+        return None
+
+    def verdict(self, unit: Unit, command: Command) -> Verdict:
+        checkpoint, recorded = self.state.checkpoint(), len(self.events)
+        try:
+            kind, parent = self.model.locate(command.path)
+            authorize(unit.actor, kind, command)
+            before = self.state.nodes.get(command.path)
+            if command.expected_version is not None:
+                _check_version(before, command)
+            self.carry_out(unit, command, kind, parent, before)
+        except TendrilError as error:
+            self.undo(checkpoint, recorded)
+            return _refused(command.path, error)
+        after = self.state.nodes.get(command.path)
+        node = after if after is not None else before
+        assert node is not None
+        changed = len(self.events) > recorded
+        version = node.version if after is not None else self.base + len(self.events)
+        return Verdict("changed" if changed else "unchanged", command.path, node.uid, version)
+
+    def carry_out(self, unit: Unit, command: Command, kind: type[Kind], parent: str, before: Node | None) -> None:
+        match command.op:
+            case "create" if before is not None:
+                raise Conflict(f"{command.path} already exists", field="/metadata/name")
+            case "create" | "apply" if before is None:
+                self.create(unit, command, kind, parent)
+                return
+        if before is None:
+            raise NotFound(f"{command.path} does not exist")
+        match command.op:
+            case "apply":
+                self.replace(unit, kind, before, command.body, command.labels)
+            case "patchSpec":
+                spec = normal_spec(kind, merged(before.spec, command.body))
+                self.replace(unit, kind, before, spec, command.labels)
+            case "patchStatus":
+                self.report(unit, kind, before, merged(before.status, command.body))
+            case "delete":
+                self.delete(unit, before)
+            case "finalize":
+                self.finalize(unit, before, command.body.get("finalizer", ""))
+
+    def create(self, unit: Unit, command: Command, kind: type[Kind], parent: str) -> None:
+        if parent:
+            above = self.state.nodes.get(parent)
+            if above is None:
+                raise NotFound(f"{parent}, the parent of {command.path}, does not exist", field="/metadata/parent")
+            if above.deletion_requested_at is not None:
+                raise Conflict(f"{parent}, the parent of {command.path}, is being deleted")
+        part: Document = {"spec": command.body}
+        if command.labels:
+            part["labels"] = command.labels
+        links = {name: self.target(name, path, kind) for name, path in command.links.items()}
+        if links:
+            part["links"] = links
+        if kind.finalizers:
+            part["finalizers"] = list(kind.finalizers)
+        if kind.reserve is not None:
+            pool = kind.reserve.pool(command.path)
+            lacking = self.state.pools.get(pool, Pool()).lacking(kind.reserve.amounts(command.body))
+            if lacking is not None:
+                raise Conflict(f"{pool} has too little {lacking} left", field=f"/spec/requests/{lacking}")
+        if kind.settle is not None:
+            self.check_claim(kind, command.path, links)
+        _check_size(command.path, command.body, command.labels)
+        self.record(unit, "created", command.path, self.uid(command), kind.__name__, part)
+
+    def uid(self, command: Command) -> str:
+        uid = command.uid or next(self.ids)
+        if uid in self.uids:
+            raise Conflict(f"the uid {uid} is taken", field="/metadata/uid")
+        if command.uid:
+            self.uids.add(uid)
+        return uid
+
+    def check_claim(self, kind: type[Kind], path: str, links: Mapping[str, str]) -> None:
+        assert kind.settle is not None
+        claim = kind.settle.claim(path)
+        if claim is None:
+            raise Invalid(f"the name of {path} claims no ledger entry", field="/metadata/name")
+        if links.get(kind.settle.owner) != claim.owner:
+            raise Conflict(f"{path}: its link does not lead to {claim.owner}", field=f"/links/{kind.settle.owner}")
+        entry = self.state.entries.get((claim.owner, claim.index))
+        begun = kind.settle.begin(entry, claim, path, self.state.totals.get(claim.owner, Totals()).entries)
+        if isinstance(begun, str):
+            raise Conflict(f"{path}: {begun}")
+
+    def target(self, name: str, path: str, kind: type[Kind]) -> str:
+        node = self.state.nodes.get(path)
+        if node is None or node.kind != kind.links[name].to:
+            raise NotFound(f"link {name!r}: {path} is no {kind.links[name].to}", field=f"/links/{name}")
+        if node.deletion_requested_at is not None:
+            raise Conflict(f"link {name!r}: {path} is being deleted", field=f"/links/{name}")
+        return node.uid
+
+    def replace(
+        self, unit: Unit, kind: type[Kind], before: Node, spec: Document, labels: dict[str, str] | None
+    ) -> None:
+        _check_size(before.path, spec, before.status, labels if labels is not None else before.labels)
+        if labels is not None and labels != before.labels:
+            self.record(unit, "labelsChanged", before.path, before.uid, before.kind, {"labels": labels})
+        if spec != before.spec:
+            if kind.reserve is not None and kind.reserve.amounts(spec) != kind.reserve.amounts(before.spec):
+                raise Invalid("what a node reserves cannot change", field="/spec/requests")
+            self.record(unit, "specChanged", before.path, before.uid, before.kind, {"spec": spec})
+
+    def report(self, unit: Unit, kind: type[Kind], before: Node, status: Document) -> None:
+        if status == before.status:
+            return
+        check_status(kind, status)
+        if kind.phases is not None:
+            now, then = before.phase or kind.phases.initial, status.get("phase", kind.phases.initial)
+            if kind.phases.is_terminal(now):
+                raise Conflict(f"{before.path} has ended as {now}", field="/status/phase")
+            if not kind.phases.permits(now, then):
+                raise Conflict(f"{before.path} cannot go from {now} to {then}", field="/status/phase")
+        if kind.settle is not None:
+            claim = kind.settle.claim(before.path)
+            if claim is not None:
+                owned = claim.owner in self.state.totals
+                entry = self.state.entries.get((claim.owner, claim.index)) if owned else None
+                status = {**status, **kind.settle.verdict(entry, claim, status)}
+        _check_size(before.path, before.spec, status, before.labels)
+        self.record(unit, "statusChanged", before.path, before.uid, before.kind, {"status": status})
+
+    def delete(self, unit: Unit, before: Node) -> None:
+        doomed = [*self.state.below(before.path), before]
+        if len(doomed) > SUBTREE_LIMIT:
+            raise Conflict(f"{before.path} has more than {SUBTREE_LIMIT} nodes below it: delete those first")
+        for node in doomed:
+            self.check_settled(node)
+        holding: set[str] = set()
+        for node in doomed:
+            if node.finalizers or node.path in holding:
+                holding.add(self.model.locate(node.path)[1])
+                if node.deletion_requested_at is None:
+                    self.record(unit, "deletionRequested", node.path, node.uid, node.kind, {})
+            else:
+                self.record(unit, "deleted", node.path, node.uid, node.kind, {})
+
+    def check_settled(self, node: Node) -> None:
+        kind = self.model.kinds[node.kind]
+        if kind.reserve is not None and kind.reserve.held(node.status):
+            raise Conflict(f"{node.path} is not settled: it may still hold what it reserved")
+        if kind.offer is not None and self.state.pools.get(node.path, Pool()).used:
+            raise Conflict(f"{node.path} is not settled: others hold reservations of it")
+
+    def finalize(self, unit: Unit, before: Node, finalizer: str) -> None:
+        if finalizer in before.finalizers:
+            left = [name for name in before.finalizers if name != finalizer]
+            self.record(unit, "finalized", before.path, before.uid, before.kind, {"finalizers": left})
+        node = self.state.nodes.get(before.path)
+        while node is not None and node.deletion_requested_at is not None:
+            if node.finalizers or self.state.has_below(node.path):
+                return
+            self.record(unit, "deleted", node.path, node.uid, node.kind, {})
+            _, parent = self.model.locate(node.path)
+            node = self.state.nodes.get(parent)
+
+    def record(self, unit: Unit, op: Op, path: str, uid: str, kind: str, part: Document) -> None:
+        event = Event(
+            position=self.base + len(self.events) + 1,
+            id=next(self.ids),
+            at=self.now,
+            op=op,
+            path=path,
+            uid=uid,
+            kind=kind,
+            part=part,
+            actor=unit.actor.name,
+            cause=unit.cause,
+            correlation=unit.correlation,
+        )
+        fold(self.model, self.state, event)
+        self.events.append(event)
+
+    def undo(self, checkpoint: int, recorded: int) -> None:
+        self.state.rollback(checkpoint)
+        del self.events[recorded:]
+
+
+def _check_version(before: Node | None, command: Command) -> None:
+    version = before.version if before is not None else 0
+    if version != command.expected_version:
+        raise Conflict(
+            f"{command.path} is at version {version}, not {command.expected_version}", field="/metadata/version"
+        )
+
+
+def _check_size(path: str, *parts: object) -> None:
+    size = sum(len(_encoder.encode(part)) for part in parts if part)
+    if size > NODE_LIMIT_BYTES:
+        raise Invalid(f"{path} would be {size} bytes; a node is at most {NODE_LIMIT_BYTES}", field="/spec")
+
+
+def _refused(path: str, error: TendrilError) -> Verdict:
+    return Verdict("refused", path, error=error)
+
+
+def _unguarded(error: TendrilError) -> Verdict:
+    """The verdict on a unit that has no commands and whose guards do not hold."""
+    return Verdict("refused", "", error=error)

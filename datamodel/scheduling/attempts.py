@@ -1,0 +1,147 @@
+"""Attempts: one chunk, on one edge, in one epoch; and how an attempt's course becomes the chunk's entry in the ledger."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import structs
+from pydantic import Field
+
+from datamodel.kinds import Claim, Document, Kind, Link, Part, Phases, Reserve, Settle
+from datamodel.ledger import Entry
+from datamodel.names import last_name
+from datamodel.scheduling.edges import DesiredEdge
+from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Step
+from datamodel.scheduling.planes import DESIRED
+from datamodel.scheduling.resources import Requests, amounts
+
+INTERRUPTED, STOPPED = "interrupted", "stopped"
+ENDED = frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED})
+
+PLACED, RETRY = "placed", "retry"
+"""Phases of a ledger entry that an attempt has not: placed and not heard of, and waiting for a new attempt."""
+
+COUNTED = frozenset({SUCCEEDED, FAILED, ABORTED})
+
+_NAME = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,6})-([1-9][0-9]{0,8})")
+"""One spelling for each claim, and numbers that fit the ledger's columns."""
+
+RUN, STOP, ABANDON = "run", "stop", "abandon"
+"""Intents: run it; stop it, the chunk is not wanted any more; stop it, the chunk goes elsewhere."""
+
+
+class AttemptSpec(Part):
+    """What the edge should run, complete: an edge reads nothing else."""
+
+    job: str
+    """The path of the job."""
+    index: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+    steps: tuple[Step, ...]
+    requests: Requests
+    retries: int = 0
+    work_ws: float = 0.0
+    intent: Literal["run", "stop", "abandon"] = "run"
+
+
+class AttemptStatus(Part):
+    """What the edge reported. `settlement` says what the hub made of the end: it was `counted`, an older epoch's
+    (`superseded`), or its job was gone (`orphaned`)."""
+
+    phase: Literal["pending", "running", "succeeded", "failed", "interrupted", "stopped"] = "pending"
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+    step: Annotated[int, Field(ge=0)] = 0
+    exit_codes: tuple[int, ...] = ()
+    reason: str = ""
+    message: str = ""
+    outputs: dict[str, Any] | None = None
+    settlement: Literal["", "counted", "superseded", "orphaned"] = ""
+
+
+def attempt_name(job_uid: str, index: int, epoch: int) -> str:
+    """A name that says which claim it is, so that placing twice is a conflict and not a second attempt."""
+    return f"{job_uid}-{index}-{epoch}"
+
+
+def claim_of(path: str) -> Claim | None:
+    """The claim that an attempt's name makes, or None where the name is of another form."""
+    found = _NAME.fullmatch(last_name(path))
+    return Claim(found[1], int(found[2]), int(found[3])) if found is not None else None
+
+
+def _pool(path: str) -> str:
+    edge = path[len("/desired-config") : path.index("/attempts/")]
+    return f"/inventory{edge}"
+
+
+def _held(status: Document) -> bool:
+    return status.get("phase") not in ENDED
+
+
+def _begin(entry: Entry | None, claim: Claim, path: str, begun: int) -> Entry | str:
+    if entry is None:
+        if claim.index != begun:  # so what was never placed is always "from here on": a number, not rows
+            return f"chunks are placed in order: the next one is {begun}"
+        if claim.epoch != 1:
+            return f"a chunk's first attempt has epoch 1, not {claim.epoch}"
+        return Entry(owner=claim.owner, index=claim.index, epoch=1, phase=PLACED, holder=path)
+    if entry.phase != RETRY:
+        return f"the chunk is {entry.phase} in epoch {entry.epoch}"
+    if claim.epoch != entry.epoch + 1:
+        return f"the chunk's next epoch is {entry.epoch + 1}, not {claim.epoch}"
+    return structs.replace(entry, epoch=claim.epoch, phase=PLACED, holder=path, progress=0)
+
+
+def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
+    phase = status.get("phase", PENDING)
+    match phase:
+        case "succeeded":
+            return structs.replace(entry, phase=SUCCEEDED, progress=1000, outputs=_raw(status.get("outputs")))
+        case "failed":
+            failures = entry.failures + 1
+            after = FAILED if failures > spec["retries"] else RETRY
+            return structs.replace(entry, phase=after, progress=0, failures=failures)
+        case "interrupted":
+            return structs.replace(entry, phase=RETRY, progress=0)
+        case "stopped":
+            return structs.replace(entry, phase=RETRY if spec["intent"] == ABANDON else ABORTED, progress=0)
+    if spec["intent"] == ABANDON:
+        return structs.replace(entry, phase=RETRY, progress=0)
+    if phase == RUNNING:
+        return structs.replace(entry, phase=RUNNING, progress=int(status.get("percent", 0) * 10))
+    return entry
+
+
+def _raw(outputs: Mapping[str, Any] | None) -> msgspec.Raw | None:
+    return None if outputs is None else msgspec.Raw(msgspec.json.encode(outputs, order="sorted"))
+
+
+def _verdict(entry: Entry | None, claim: Claim, status: Document) -> Document:
+    if _held(status):
+        return {}
+    if entry is None:
+        return {"settlement": "orphaned"}
+    current = entry.epoch == claim.epoch and entry.phase not in COUNTED
+    return {"settlement": "counted" if current else "superseded"}
+
+
+class Attempt(Kind):
+    """One try at one chunk on one edge. It holds its reservation until its own end is confirmed."""
+
+    plane, parent, segment = DESIRED, DesiredEdge, "attempts"
+    Spec = AttemptSpec
+    Status = AttemptStatus
+    phases = Phases(
+        PENDING,
+        {
+            PENDING: frozenset({RUNNING, SUCCEEDED, FAILED, INTERRUPTED, STOPPED}),
+            RUNNING: frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED}),
+        },
+    )
+    links = {"job": Link(to="Job", reverse="attempts")}
+    reserve = Reserve(pool=_pool, amounts=lambda spec: amounts(spec["requests"]), held=_held)
+    settle = Settle(owner="job", claim=claim_of, begin=_begin, advance=_advance, final=COUNTED, verdict=_verdict)

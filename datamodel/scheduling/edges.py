@@ -1,0 +1,83 @@
+"""Sites and edges: what was discovered of them, and the place for what they should do."""
+
+from datetime import datetime
+from typing import Literal
+
+from datamodel.kinds import Kind, Offer, Part, Seed
+from datamodel.scheduling.planes import DESIRED, INVENTORY, SYSTEM, DesiredConfig, Inventory
+from datamodel.scheduling.resources import Capacity, amounts
+
+ONLINE, SUSPECT, DISCONNECTED, LOST = "online", "suspect", "disconnected", "lost"
+
+
+class Site(Kind):
+    """A place with edges, known since the first of them registered."""
+
+    plane, parent, segment = INVENTORY, Inventory, "sites"
+    spec_writers = frozenset({SYSTEM})
+
+
+class EdgeSpec(Part):
+    """What an edge says of itself when it registers."""
+
+    capacity: Capacity
+    runtime: str
+    agent: str
+    """The process that hosts the edge: one agent hosts one edge or a group."""
+    agent_version: str
+    incarnation: str
+    """Of the agent's outbox; a new one means that its disk was lost."""
+
+
+class EdgeStatus(Part):
+    """Whether the edge is heard from, as judged by the edges reconciler."""
+
+    phase: Literal["online", "suspect", "disconnected", "lost"] = "online"
+    since: datetime | None = None
+    reason: str = ""
+
+
+class Edge(Kind):
+    """A node or cluster that runs chunks. Its capacity is the pool that attempts reserve from."""
+
+    plane, parent, segment = INVENTORY, Site, "edges"
+    Spec = EdgeSpec
+    Status = EdgeStatus
+    offer = Offer(lambda spec: amounts(spec["capacity"]))
+
+
+class DesiredSite(Kind):
+    """The desired state of a site's edges."""
+
+    plane, parent, segment = DESIRED, DesiredConfig, "sites"
+
+
+class DesiredEdgeSpec(Part):
+    """What the edge should do beside its attempts."""
+
+    cordoned: bool = False
+    """Places nothing new here."""
+
+
+class DesiredEdge(Kind):
+    """The desired state of one edge: the parent of its attempts."""
+
+    plane, parent, segment = DESIRED, DesiredSite, "edges"
+    Spec = DesiredEdgeSpec
+
+
+SEEDS = (Seed("/inventory"), Seed("/desired-config"))
+
+
+def inventory_path(site: str, edge: str) -> str:
+    return f"/inventory/sites/{site}/edges/{edge}"
+
+
+def desired_path(site: str, edge: str) -> str:
+    return f"/desired-config/sites/{site}/edges/{edge}"
+
+
+def place_of(path: str) -> tuple[str, str]:
+    """Site and edge of any path at or below an edge, in either plane."""
+    _, _, _, site, _, edge, *_ = path.split("/")
+    return site, edge

@@ -1,0 +1,40 @@
+"""What chunks ask for and edges have, in the units of people and in the integers of pools."""
+
+import math
+from typing import Annotated
+
+from pydantic import Field
+
+from datamodel.kinds import Document, Part
+
+CPU, MEMORY, POWER = "cpu", "memory", "power"
+"""Pool resources: milli-cores, bytes, milliwatts."""
+
+_Cores = Annotated[float, Field(gt=0, le=4096, allow_inf_nan=False, description="CPU cores")]
+_Bytes = Annotated[int, Field(gt=0, le=2**50, strict=True, description="memory in bytes")]
+_Watts = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, description="power in watts")]
+
+
+class Requests(Part):
+    """What one chunk reserves on its edge, and the limits of its containers."""
+
+    cpu: _Cores = 0.1
+    memory_bytes: _Bytes = 64 * 1024 * 1024
+    power_w: _Watts = 1.0
+
+
+class Capacity(Part):
+    """What an edge has to give."""
+
+    cpu: _Cores
+    memory_bytes: _Bytes
+    power_w: _Watts
+
+
+def amounts(resources: Document) -> dict[str, int]:
+    """The integers of a `Requests` or `Capacity` document. Rounded up, so that nothing is ever reserved short."""
+    return {
+        CPU: math.ceil(resources["cpu"] * 1000),
+        MEMORY: resources["memoryBytes"],
+        POWER: math.ceil(resources["powerW"] * 1000),
+    }

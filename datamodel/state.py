@@ -1,0 +1,183 @@
+"""The projection, and the fold that makes it: `state(log) = fold(event n, … fold(event 1, empty))`.
+
+The rule book folds its own events as it admits them, the stores write what the fold touched, and the verifier folds the
+whole log: there is one fold. A state journals its changes, so that a refused command leaves no trace.
+"""
+
+from typing import Any
+
+from msgspec import structs
+
+from datamodel.event import Event
+from datamodel.kinds import Kind
+from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
+from datamodel.node import Node
+from datamodel.pool import Pool
+
+EntryKey = tuple[str, int]
+
+
+class State:
+    """Nodes and pools by path, ledger entries by (owner uid, index), totals by owner uid. It may hold all rows or only
+    those that some commands name; an absent key means that the row does not exist."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.pools: dict[str, Pool] = {}
+        self.entries: dict[EntryKey, Entry] = {}
+        self.totals: dict[str, Totals] = {}
+        self._journal: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def put(self, table: dict[Any, Any], key: Any, row: Any) -> None:
+        """Writes a row, or removes it where `row` is None."""
+        self._journal.append((table, key, table.get(key)))
+        if row is None:
+            table.pop(key, None)
+        else:
+            table[key] = row
+
+    def checkpoint(self) -> int:
+        return len(self._journal)
+
+    def rollback(self, checkpoint: int) -> None:
+        """Undoes every change since the checkpoint."""
+        while len(self._journal) > checkpoint:
+            table, key, before = self._journal.pop()
+            if before is None:
+                table.pop(key, None)
+            else:
+                table[key] = before
+
+    def commit(self) -> "Touched":
+        """Forgets the journal and returns what was touched since the last commit."""
+        touched = Touched()
+        for table, key, before in self._journal:
+            if table is self.nodes:
+                touched.nodes.setdefault(key, before)
+            elif table is self.pools:
+                touched.pools.add(key)
+            elif table is self.entries:
+                touched.entries.setdefault(key, before)
+            else:
+                touched.totals.add(key)
+        self._journal.clear()
+        return touched
+
+    def below(self, path: str) -> list[Node]:
+        """The living nodes below a path (without it), deepest first."""
+        prefix = path + "/"
+        return [self.nodes[found] for found in sorted((n for n in self.nodes if n.startswith(prefix)), reverse=True)]
+
+    def has_below(self, path: str) -> bool:
+        prefix = path + "/"
+        return any(found.startswith(prefix) for found in self.nodes)
+
+
+class Touched:
+    """The keys that a run of folds changed; nodes and entries with the row before it (None: it did not exist)."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node | None] = {}
+        self.pools: set[str] = set()
+        self.entries: dict[EntryKey, Entry | None] = {}
+        self.totals: set[str] = set()
+
+
+def fold(model: Model, state: State, event: Event) -> None:
+    """Applies one event: the node's image, then what the node's kind derives from it (pools, ledger)."""
+    kind = model.kinds[event.kind]
+    before = state.nodes.get(event.path)
+    after = _image(before, event)
+    state.put(state.nodes, event.path, after)
+    if kind.offer is not None:
+        _fold_capacity(kind, state, event.path, after)
+    if kind.reserve is not None:
+        _fold_reservation(kind, state, before, after)
+    if kind.settle is not None and after is not None:
+        _fold_ledger(kind, state, before, after)
+    if event.op == "deleted" and event.uid in state.totals:
+        state.put(state.totals, event.uid, None)
+
+
+def _image(before: Node | None, event: Event) -> Node | None:
+    part = event.part
+    match event.op:
+        case "created":
+            return Node(
+                path=event.path,
+                uid=event.uid,
+                kind=event.kind,
+                labels=part.get("labels", {}),
+                spec=part.get("spec", {}),
+                status={},
+                links=part.get("links", {}),
+                finalizers=tuple(part.get("finalizers", ())),
+                generation=1,
+                version=event.position,
+                created_version=event.position,
+                created_at=event.at,
+            )
+        case "deleted":
+            return None
+    assert before is not None, f"{event.op} of {event.path} at {event.position}, which does not exist"
+    at = event.position
+    match event.op:
+        case "statusChanged":
+            return structs.replace(before, status=part["status"], version=at)
+        case "specChanged":
+            return structs.replace(before, spec=part["spec"], generation=before.generation + 1, version=at)
+        case "labelsChanged":
+            return structs.replace(before, labels=part["labels"], version=at)
+        case "finalized":
+            return structs.replace(before, finalizers=tuple(part["finalizers"]), version=at)
+        case "deletionRequested":
+            return structs.replace(before, deletion_requested_at=event.at, version=at)
+
+
+def _fold_capacity(kind: type[Kind], state: State, path: str, after: Node | None) -> None:
+    assert kind.offer is not None
+    capacity = dict(kind.offer.capacity(after.spec)) if after is not None else {}
+    pool = state.pools.get(path, Pool())
+    if capacity != pool.capacity:
+        pool = Pool(capacity=capacity, used=pool.used)
+        state.put(state.pools, path, pool if capacity or pool.used else None)
+
+
+def _fold_reservation(kind: type[Kind], state: State, before: Node | None, after: Node | None) -> None:
+    rule = kind.reserve
+    assert rule is not None
+    held = before is not None and rule.held(before.status)
+    holds = after is not None and rule.held(after.status)
+    if held == holds:
+        return
+    node = after if after is not None else before
+    assert node is not None
+    key = rule.pool(node.path)
+    pool = state.pools.get(key, Pool())
+    amounts = rule.amounts(node.spec)
+    pool = pool.reserved(amounts) if holds else pool.released(amounts)
+    state.put(state.pools, key, pool if pool.capacity or pool.used else None)
+
+
+def _fold_ledger(kind: type[Kind], state: State, before: Node | None, node: Node) -> None:
+    rule, phases = kind.settle, kind.phases
+    assert rule is not None
+    assert phases is not None
+    claim = rule.claim(node.path)
+    if claim is None:
+        return
+    key = (claim.owner, claim.index)
+    entry = state.entries.get(key)
+    if before is None:
+        after = rule.begin(entry, claim, node.path, state.totals.get(claim.owner, Totals()).entries)
+        assert isinstance(after, Entry), f"{node.path}: {after}"
+    else:
+        settled = phases.is_terminal(before.phase or phases.initial)  # a later change of the node counts nothing
+        gone = claim.owner not in state.totals  # and the owner's entries with it
+        if settled or gone or entry is None or entry.epoch != claim.epoch or entry.phase in rule.final:
+            return
+        after = rule.advance(entry, node.spec, node.status)
+    if after != entry:
+        state.put(state.entries, key, after)
+        state.put(state.totals, claim.owner, state.totals.get(claim.owner, Totals()).moved(entry, after))

@@ -1,0 +1,125 @@
+"""Verification: the log is whole, and the projection with its counters and ledgers is the fold of it."""
+
+from collections.abc import AsyncIterator, Hashable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+from msgspec import structs
+
+from datamodel.event import Event
+from datamodel.invariants import violations
+from datamodel.model import Model
+from datamodel.ports import Head, Snapshot, Snapshots
+from datamodel.state import State, fold
+
+DIFFERENCES_LIMIT = 100
+_SHOWN_CHARACTERS = 120
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Row = TypeVar("_Row")
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found at a position. Of very many differences only the first are kept; `found` counts all."""
+
+    head: Head
+    nodes: int = 0
+    differences: list[str] = field(default_factory=list)
+    found: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not self.found
+
+    def add(self, difference: str) -> None:
+        self.found += 1
+        if len(self.differences) < DIFFERENCES_LIMIT:
+            self.differences.append(difference)
+
+    def __str__(self) -> str:
+        seen = f"position {self.head.position}, {self.nodes} nodes"
+        if self.clean:
+            return f"{seen}: the projection is the fold of the log"
+        lines = [f"{seen}: {self.found} differences", *(f"  {difference}" for difference in self.differences)]
+        if self.found > len(self.differences):
+            lines.append(f"  … and {self.found - len(self.differences)} more")
+        return "\n".join(lines)
+
+
+async def verify(store: Snapshots) -> Report:
+    """Compares everything at one position, while the store moves on. It folds the whole log into memory."""
+    async with store.snapshot() as snapshot:
+        report = Report(snapshot.head)
+        state = await _folded(store.model, snapshot, report)
+        report.nodes = len(state.nodes)
+        for violation in violations(store.model, state):
+            report.add(violation)
+        await _compare_tables(snapshot, state, report)
+    return report
+
+
+async def _folded(model: Model, snapshot: Snapshot, report: Report) -> State:
+    state = State()
+    last = Head(position=0, at=report.head.at)
+    async for event in snapshot.events():
+        if event.position != last.position + 1:
+            report.add(f"event {event.position}: follows {last.position}")
+        if last.position and event.at < last.at:
+            report.add(f"event {event.position}: is older than the one before it")
+        last = Head(position=event.position, at=event.at)
+        _fold(model, state, event, report)
+    if last != report.head:
+        report.add(f"head: stands at {report.head}, the log ends at {last}")
+    return state
+
+
+def _fold(model: Model, state: State, event: Event, report: Report) -> None:
+    try:
+        fold(model, state, event)
+    except Exception as error:  # noqa: BLE001 - a log that cannot be folded is a finding, and the rest is still of interest
+        state.rollback(0)
+        report.add(f"event {event.position}: {event.op} of {event.path} does not fold: {error!r}")
+    state.commit()
+
+
+async def _compare_tables(snapshot: Snapshot, state: State, report: Report) -> None:
+    nodes = state.nodes
+    links = {(path, name): target for path, node in nodes.items() for name, target in node.links.items()}
+    entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
+    left_by_the_gone = state.entries.keys() - entries.keys()
+    await _compare("node", snapshot.nodes(), nodes, report)
+    await _compare("phase", snapshot.phases(), {path: node.phase for path, node in nodes.items()}, report)
+    await _compare("link", snapshot.links(), links, report)
+    await _compare("pool", snapshot.pools(), state.pools, report)
+    await _compare("totals", snapshot.totals(), state.totals, report)
+    living = ((key, entry) async for key, entry in snapshot.entries() if key not in left_by_the_gone)
+    await _compare("entry", living, entries, report)
+
+
+async def _compare(
+    table: str, stored: AsyncIterator[tuple[_Key, _Row]], folded: dict[_Key, _Row], report: Report
+) -> None:
+    missing = dict(folded)
+    async for key, row in stored:
+        if key not in missing:
+            report.add(f"{table} {key}: is stored, and does not follow from the log")
+        elif (expected := missing.pop(key)) != row:
+            report.add(f"{table} {key}: {_difference(row, expected)}")
+    for key in missing:
+        report.add(f"{table} {key}: follows from the log, and is not stored")
+
+
+def _difference(stored: object, folded: object) -> str:
+    if not isinstance(stored, msgspec.Struct) or not isinstance(folded, msgspec.Struct):
+        return f"{_shown(stored)} is stored, {_shown(folded)} follows from the log"
+    before, after = structs.asdict(stored), structs.asdict(folded)
+    return ", ".join(
+        f"{name}: {_difference(before[name], after[name])}" for name in before if before[name] != after[name]
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

@@ -1,0 +1,110 @@
+"""What agents and the hub say to each other over core NATS, and where.
+
+`report.SITE.AGENT`: an agent's window of reports, in the order of its outbox. `committed.SITE.AGENT`: how far the hub has
+taken them in for good. `beat.SITE`: an agent's heartbeat with the edges that it hosts. All may be lost or come twice: the
+outbox and the mark in the store make them safe.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+WIRE_VERSION = 1
+WINDOW_REPORTS = 256
+WINDOW_BYTES = 512 * 1024
+BEAT_S = 1.0
+
+
+class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", forbid_unknown_fields=True):
+    """What became of one attempt so far. `attempt` is the node's name under its edge."""
+
+    edge: str
+    attempt: str
+    phase: Literal["running", "succeeded", "failed", "interrupted", "stopped"]
+    at: datetime
+    percent: float = 0.0
+    step: int = 0
+    exit_codes: tuple[int, ...] = ()
+    reason: str = ""
+    message: str = ""
+    outputs: dict[str, Any] | None = None
+    started_at: datetime | None = None
+
+
+class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid_unknown_fields=True):
+    """An edge registers: what it is and has. Sent at every start of its agent and when any of it changes."""
+
+    edge: str
+    at: datetime
+    cpu: float
+    memory_bytes: int
+    power_w: float
+    runtime: str
+    agent_version: str
+    labels: dict[str, str] = {}
+
+
+Report = AttemptReport | EdgeReport
+
+
+class Window(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Consecutive records of an outbox: `reports[k]` is number `first + k` of the incarnation. Each report is left as bytes,
+    so that one that cannot be read does not take the others with it."""
+
+    version: int
+    site: str
+    agent: str
+    incarnation: str
+    first: int
+    reports: list[msgspec.Raw]
+
+
+class Committed(msgspec.Struct, frozen=True, rename="camel"):
+    """All reports of the incarnation up to `through` are settled; the agent may forget them."""
+
+    incarnation: str
+    through: int
+
+
+class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The agent lives, and these are its edges."""
+
+    site: str
+    agent: str
+    edges: list[str]
+
+
+decode_window = msgspec.json.Decoder(Window).decode
+decode_report = msgspec.json.Decoder(Report).decode
+decode_committed = msgspec.json.Decoder(Committed).decode
+decode_beat = msgspec.json.Decoder(Beat).decode
+encode = msgspec.json.Encoder().encode
+
+POKE = "poke"
+"""Core NATS subject: the log has grown."""
+
+
+def report_subject(site: str, agent: str) -> str:
+    return f"report.{site}.{agent}"
+
+
+def committed_subject(site: str, agent: str) -> str:
+    return f"committed.{site}.{agent}"
+
+
+def beat_subject(site: str) -> str:
+    return f"beat.{site}"
+
+
+def hosted_edges(agent: str, count: int) -> list[str]:
+    """The names of the edges that an agent hosts: its own, or with a number for a group."""
+    return [agent] if count == 1 else [f"{agent}-{index}" for index in range(count)]
+
+
+def hosts(agent: str, edge: str) -> bool:
+    """Whether an edge of this name can be the agent's: its subject allows it to speak for no other."""
+    if edge == agent:
+        return True
+    prefix, _, number = edge.rpartition("-")
+    return prefix == agent and number.isdecimal()

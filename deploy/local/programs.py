@@ -1,0 +1,127 @@
+"""Tendril's own programs as children: what each is told, and how to see that it serves."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deploy.local.child import Child
+from deploy.local.nats import Role
+from deploy.local.settings import Settings
+
+HOST = "127.0.0.1"
+SITE = "local"
+
+# Steps that run are stopped and reported as interrupted before an agent ends.
+AGENT_STOP_TIMEOUT_S = 20.0
+
+# Names that say where a program connects or who it is: only we say that to our children.
+_OURS = ("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL", "EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The programs of one machine.
+
+    `inherited` is the environment that they add to: whatever else it declares (`EDGE_RUNTIME`, …) reaches them.
+    `cpu_count` and `memory_bytes` are the machine's, to be divided among the edges that declare no capacity.
+    """
+
+    settings: Settings
+    home: Path
+    database_url: str
+    nats_urls: Mapping[Role, str]
+    inherited: Mapping[str, str]
+    cpu_count: int
+    memory_bytes: int
+
+    def migrations(self) -> Child:
+        """Brings the database to this version's schema, then ends."""
+        return Child("migrations", _module("migrations"), self._environment(TENDRIL_DATABASE_URL=self.database_url))
+
+    def reconcilers(self) -> Child:
+        """All reconcilers in one process."""
+        return Child("reconcilers", _module("reconcilers"), self._with_database("reconcilers"))
+
+    def gateway(self) -> Child:
+        """The API, ready when it says so itself."""
+        return Child("gateway", _module("gateway"), self._with_database("gateway"), ready=self._gateway_ready)
+
+    def agents(self) -> list[Child]:
+        """One process for each edge, `edge-1` to `edge-n`, ready when the graph shows its edge online."""
+        return [self._agent(f"edge-{number}") for number in range(1, self.settings.edges + 1)]
+
+    def by_hand(self) -> dict[str, str]:
+        """The variables under which a person can start any program beside these, in the role that may do everything."""
+        return {
+            "TENDRIL_DATABASE_URL": self.database_url,
+            "TENDRIL_NATS_URL": self.nats_urls["reconcilers"],
+            "TENDRIL_HOST": HOST,
+            "TENDRIL_PORT": str(self.settings.port),
+            "TENDRIL_HOME": str(self.home),
+        }
+
+    @property
+    def address(self) -> str:
+        """The gateway's base URL."""
+        return f"http://{HOST}:{self.settings.port}"
+
+    def _agent(self, name: str) -> Child:
+        """An agent knows NATS alone: no database URL."""
+        settings = self.settings
+        environment = self._environment(
+            TENDRIL_NATS_URL=self.nats_urls["agent"],
+            EDGE_SITE=SITE,
+            EDGE_NAME=name,
+            EDGE_HOME=str(self.home / "edges" / name),
+            EDGE_CPU=str(settings.cpu or round(self.cpu_count / settings.edges, 3)),
+            EDGE_MEMORY_BYTES=str(settings.memory_bytes or self.memory_bytes // settings.edges),
+            EDGE_POWER_W=str(settings.power_w),
+        )
+
+        async def online() -> bool:
+            return await self._edge_online(name)
+
+        return Child(name, _module("agents"), environment, ready=online, stop_timeout_s=AGENT_STOP_TIMEOUT_S)
+
+    def _with_database(self, role: Role) -> dict[str, str]:
+        return self._environment(TENDRIL_DATABASE_URL=self.database_url, TENDRIL_NATS_URL=self.nats_urls[role])
+
+    def _environment(self, **own: str) -> dict[str, str]:
+        inherited = {name: value for name, value in self.inherited.items() if name not in _OURS}
+        shared = {
+            "TENDRIL_HOST": HOST,
+            "TENDRIL_PORT": str(self.settings.port),
+            "TENDRIL_HOME": str(self.home),
+            # A log that is read after a crash must hold the last line before it.
+            "PYTHONUNBUFFERED": "1",
+        }
+        return inherited | shared | own
+
+    async def _gateway_ready(self) -> bool:
+        answer = await _get(f"{self.address}/readyz")
+        return answer is not None and answer.status_code == httpx.codes.OK
+
+    async def _edge_online(self, name: str) -> bool:
+        answer = await _get(f"{self.address}/v1/edges")
+        if answer is None or answer.status_code != httpx.codes.OK:
+            return False
+        online = {
+            edge["metadata"]["name"] for edge in answer.json()["items"] if edge["status"].get("phase") == "online"
+        }
+        return name in online
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)
+
+
+async def _get(url: str) -> httpx.Response | None:
+    """The answer; None where there is none. A proxy that the environment names has no part in what is on this host."""
+    async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+        try:
+            return await client.get(url)
+        except httpx.TransportError:
+            return None

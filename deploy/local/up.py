@@ -1,0 +1,137 @@
+"""`tendril up`: everything on this machine, from the lock on its directory to the last process that ends."""
+
+import asyncio
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from signal import SIGHUP, SIGINT, SIGTERM
+
+import psutil
+from pydantic import ValidationError
+
+from datamodel.errors import Conflict, TendrilError
+from deploy.local.home import locked_home
+from deploy.local.nats import PERMISSIONS, Nats
+from deploy.local.postgres import Postgres
+from deploy.local.programs import HOST, Programs
+from deploy.local.secret import write_private
+from deploy.local.settings import Settings, variable
+from deploy.local.supervisor import Supervisor
+
+READY_TIMEOUT_S = 60.0
+MIGRATION_TIMEOUT_S = 300.0
+
+
+def main() -> None:
+    """Runs until Ctrl-C or SIGTERM, which are its normal end. Exits with 1 where it cannot start, after a reason."""
+    try:
+        asyncio.run(up(Settings()))
+    except ValidationError as error:
+        wrong = [f"{variable(str(detail['loc'][0]))}: {detail['msg']}" for detail in error.errors()]
+        sys.exit(f"tendril up: {'; '.join(wrong)}")
+    except TendrilError as error:
+        sys.exit(f"tendril up: {error}")
+
+
+async def up(settings: Settings) -> None:
+    """Starts everything, tells where it is, waits for SIGINT, SIGTERM or SIGHUP and stops everything.
+
+    Nothing that it started is left when it returns or raises. Raises a `TendrilError` that says what to do where
+    something does not start.
+    """
+    stop = _stop_signalled()
+    with locked_home(settings.home) as home:
+        _check_port(settings.port)
+        environment = home / "run" / "environment"
+        async with Supervisor(home / "logs") as supervisor:
+            _say(f"starting in {home}")
+            if await _done_before(stop, _start(settings, home, environment, supervisor)):
+                await stop.wait()
+            _say("stopping")
+        environment.unlink(missing_ok=True)
+        _say("stopped")
+
+
+async def _start(settings: Settings, home: Path, environment: Path, supervisor: Supervisor) -> None:
+    postgres, nats = Postgres(home), Nats(home)
+    await postgres.start(supervisor)
+    await nats.start(supervisor)
+    programs = Programs(
+        settings=settings,
+        home=home,
+        database_url=postgres.url(),
+        nats_urls={role: nats.url(role) for role in PERMISSIONS},
+        inherited=os.environ,
+        cpu_count=psutil.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+    )
+    await supervisor.run(programs.migrations(), timeout_s=MIGRATION_TIMEOUT_S)
+    write_private(environment, _exports(programs.by_hand()))
+    supervisor.launch(programs.reconcilers())
+    supervisor.launch(programs.gateway())
+    supervisor.launch(*programs.agents())
+    await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
+    _say(
+        f"""
+  REST        {programs.address}/v1
+  Swagger UI  {programs.address}/docs
+  GraphQL     {programs.address}/graphql
+  Postgres    database tendril at {postgres.socket}
+  NATS        {HOST}:{nats.port}
+  passwords   {environment}
+  logs        {home / "logs"}
+
+Submit a job:
+  curl -s -X POST -H 'content-type: application/json' --data @examples/primes/job.json {programs.address}/v1/jobs
+
+ready: {settings.edges} edges are online; Ctrl-C stops everything"""
+    )
+
+
+def _stop_signalled() -> asyncio.Event:
+    """An event that the first signal to stop sets; later ones change nothing, since stopping is already bounded."""
+    stop = asyncio.Event()
+
+    def signalled() -> None:
+        if stop.is_set():
+            _say("still stopping: running steps are being reported")
+        stop.set()
+
+    for number in (SIGINT, SIGTERM, SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, signalled)
+    return stop
+
+
+async def _done_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
+    """Whether the work got done; it is cancelled where `stop` comes first. Raises what the work raises."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+        return False
+    await working
+    return True
+
+
+def _check_port(port: int) -> None:
+    """Raises `Conflict` where something else listens: the gateway would fail later and less clearly."""
+    with socket.socket() as probe:
+        if probe.connect_ex((HOST, port)) == 0:
+            raise Conflict(f"port {port} of {HOST} is taken: set TENDRIL_PORT to another one")
+
+
+def _exports(variables: dict[str, str]) -> str:
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join(["# For `. environment` in a shell: a program started there joins what runs.", *lines, ""])
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - whoever ran the command reads this

@@ -1,0 +1,63 @@
+"""Bringing a database to the newest version, with the nodes that the model seeds."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from datamodel.command import Actor, Command, Unit, raise_refused
+from datamodel.errors import Invalid
+from datamodel.model import Model
+from datamodel.names import last_name
+from datamodel.ports import Log
+from datamodel.postgres.store import PostgresStore
+from datamodel.prepare import prepare
+from datamodel.scheduling.model import MODEL
+
+_ADVISORY_LOCK = 7_316_551
+"""Two programs that migrate at once take turns."""
+
+
+async def migrate(database_url: str) -> None:
+    """Upgrades the schema and writes the missing seeds. Safe to run again, and by several programs at once."""
+    engine = create_async_engine(_sqlalchemy_url(database_url), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+    async with PostgresStore(database_url, MODEL) as store:
+        await seed(store)
+
+
+async def seed(log: Log) -> None:
+    """Creates what the model seeds and does not exist yet; what people changed since stays as it is."""
+    for node in log.model.seeds:
+        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path))
+        (outcome,) = await log.append([prepare(log.model, unit)])
+        if outcome[0].error is not None and outcome[0].error.field != "/metadata/name":
+            raise_refused(outcome)
+
+
+def _seeder(model: Model, path: str) -> Actor:
+    kind, _ = model.locate(path)
+    writers = kind.spec_writers if kind.spec_writers is not None else kind.plane.spec_writers
+    return Actor(f"seed:{last_name(path)}", min(writers))
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _sqlalchemy_url(database_url: str) -> str:
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres"):
+        raise Invalid("the database URL must begin with postgresql://", field="TENDRIL_DATABASE_URL")
+    return f"postgresql+asyncpg://{rest}"

@@ -1,0 +1,126 @@
+"""The reconcilers' program: all of them in one process, any number of processes."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+import uvloop
+
+from datamodel.appender import Appender
+from datamodel.errors import TendrilError
+from datamodel.feed.bus import Bus, connect
+from datamodel.feed.follow import NatsFeed
+from datamodel.ports import FeedItem, Message, Synced
+from datamodel.postgres.store import PostgresStore
+from datamodel.program import configure_logging, read_settings
+from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.planes import CONFIG, DESIRED, INVENTORY
+from datamodel.wire import POKE
+from reconcilers.edges import Edges
+from reconcilers.ingest import Ingest
+from reconcilers.placement import Placement
+from reconcilers.planning.liveness import Thresholds
+from reconcilers.progress import Progress
+from reconcilers.relay import KEY as RELAY_KEY
+from reconcilers.relay import Relay
+from reconcilers.retention import Retention
+from reconcilers.runtime.controller import Controller
+from reconcilers.runtime.metrics import Metrics
+from reconcilers.runtime.reads import Reads
+from reconcilers.runtime.shards import Shards
+from reconcilers.settings import Settings
+from reconcilers.stats import Stats
+
+_log = structlog.get_logger("reconcilers")
+
+
+async def run(settings: Settings) -> None:
+    """Runs until it is cancelled."""
+    bus = await connect(settings.nats_url, "reconcilers")
+    try:
+        async with PostgresStore(settings.database_url, MODEL) as store:
+            await _run(settings, store, bus)
+    finally:
+        await bus.close()
+
+
+async def _run(settings: Settings, store: PostgresStore, bus: Bus) -> None:
+    metrics, reads = Metrics(), Reads(store)
+    shards = Shards(store, settings.lease_ttl_s)
+    relay = Relay(store, bus)
+    relaying = Controller(relay, shards, metrics, workers=1)
+    async with Appender(store, committed=lambda: relaying.wake(RELAY_KEY)) as appender:
+        thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
+        ingest = Ingest(store, appender, bus, metrics)
+        edges = Edges(store, appender, reads, bus, thresholds)
+        ingesting, judging = Controller(ingest, shards, metrics), Controller(edges, shards, metrics)
+        controllers = [
+            relaying,
+            ingesting,
+            judging,
+            Controller(Placement(store, appender), shards, metrics, workers=1),
+            Controller(Progress(store, appender, reads), shards, metrics, workers=128),
+            Controller(Retention(store, appender, reads), shards, metrics),
+            Controller(Stats(store, appender), shards, metrics, workers=1),
+        ]
+        await ingest.listen(ingesting.wake)
+        await edges.listen(judging.wake)
+
+        async def on_poke(_: object) -> None:
+            relaying.wake(RELAY_KEY)
+
+        await bus.client.subscribe(POKE, cb=on_poke)
+        async with asyncio.TaskGroup() as group:
+            for controller in controllers:
+                group.create_task(controller.run(), name=controller.reconciler.name)
+            group.create_task(shards.run(), name="shards")
+            planes = [plane.root for plane in (CONFIG, DESIRED, INVENTORY)]
+            group.create_task(NatsFeed(bus).follow(planes, _dispatch(controllers)), name="feed")
+            _log.info("running")
+
+
+def _dispatch(controllers: Sequence[Controller]) -> Callable[[FeedItem], None]:
+    """What the feed delivers wakes whoever watches the kind; a completed present makes everybody look at everything,
+    because something may have been deleted unseen."""
+    watching: dict[str, list[tuple[Controller, Callable[[Message], Iterable[str]]]]] = {}
+    for controller in controllers:
+        for kind, keys in controller.reconciler.watches.items():
+            watching.setdefault(kind, []).append((controller, keys))
+
+    def deliver(item: FeedItem) -> None:
+        if isinstance(item, Message):
+            for controller, keys in watching.get(item.kind, ()):
+                for key in keys(item):
+                    controller.wake(key)
+        elif isinstance(item, Synced):
+            for controller in controllers:
+                controller.resync()
+
+    return deliver
+
+
+async def _main() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    try:
+        await run(read_settings(Settings))
+    except asyncio.CancelledError:
+        _log.info("stopped")
+
+
+def main() -> int:
+    configure_logging()
+    try:
+        uvloop.run(_main())
+    except TendrilError as error:
+        sys.stderr.write(f"reconcilers: {error.message}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

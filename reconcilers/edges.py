@@ -1,0 +1,143 @@
+"""edges: heartbeats → online, suspect, disconnected, lost; and a place in the desired plane for every edge.
+
+Heartbeats stay in memory: only their transitions are facts of the graph. A replica that takes a shard over has heard
+nothing yet, so it grants every edge the full time.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+
+from datamodel import wire
+from datamodel.appender import Appender
+from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.errors import Conflict
+from datamodel.feed.bus import Bus
+from datamodel.ports import Message, Store
+from datamodel.scheduling.attempts import ABANDON, RUN
+from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.jobs import PENDING, RUNNING
+from datamodel.scheduling.planes import SYSTEM
+from reconcilers.planning.liveness import Thresholds, judged
+from reconcilers.runtime.reads import Reads
+
+PAGE = 500
+EDGES_LIMIT = 100_000
+ACTOR = Actor("edges", SYSTEM)
+_log = structlog.get_logger("edges")
+
+
+class Edges:
+    """Judges edges. The key is `SITE/EDGE`."""
+
+    name = "edges"
+    shards = 4
+    resync_s = 60.0
+
+    def __init__(self, store: Store, appender: Appender, reads: Reads, bus: Bus, thresholds: Thresholds) -> None:
+        self._store = store
+        self._appender = appender
+        self._reads = reads
+        self._bus = bus
+        self._thresholds = thresholds
+        self._heard_s: dict[str, float] = {}
+        self._phases: dict[str, str] = {}
+        self._grace: dict[str, tuple[int, float]] = {}
+        self._wake: Callable[[str], None] = lambda _: None
+
+    @property
+    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+        return {"Edge": self._on_edge}
+
+    async def listen(self, wake: Callable[[str], None]) -> None:
+        """Subscribes to all heartbeats; `wake(key)` must lead to `reconcile(key)`."""
+        self._wake = wake
+        await self._bus.client.subscribe("beat.*", cb=self._on_beat)
+
+    async def keys(self) -> list[str]:
+        keys: list[str] = []
+        after = ""
+        while edges := await self._store.list_nodes("Edge", after=after, limit=PAGE):
+            keys.extend("/".join(place_of(edge.path)) for edge in edges)
+            after = edges[-1].path
+        return keys
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        site, _, name = key.partition("/")
+        edge = await self._reads.node(inventory_path(site, name))
+        if edge is None:
+            self._phases.pop(key, None)
+            return None
+        if await self._reads.node(desired_path(site, name)) is None:
+            await self._make_desired(site, name, fence)
+        now = asyncio.get_running_loop().time()
+        silent_s = now - max(self._heard_s.get(key, 0.0), self._grace_began(fence, now))
+        phase, recheck_s = judged(edge.phase, silent_s, heard=key in self._heard_s, thresholds=self._thresholds)
+        if phase != edge.phase:
+            await self._judge(key, edge.path, phase, silent_s, fence)
+        self._phases[key] = phase
+        if phase == LOST:
+            await self._abandon(desired_path(site, name), fence)
+        return recheck_s
+
+    def _on_edge(self, message: Message) -> Iterable[str]:
+        return ("/".join(place_of(message.path)),)
+
+    async def _on_beat(self, message: Msg) -> None:
+        try:
+            beat = wire.decode_beat(message.data)
+        except msgspec.DecodeError as error:
+            _log.warning("a heartbeat cannot be read", subject=message.subject, error=str(error))
+            return
+        now = asyncio.get_running_loop().time()
+        if message.subject != wire.beat_subject(beat.site) or len(self._heard_s) > EDGES_LIMIT:
+            return
+        for edge in beat.edges:
+            key = f"{beat.site}/{edge}"
+            if wire.hosts(beat.agent, edge):
+                self._heard_s[key] = now
+                if self._phases.get(key) not in (None, ONLINE):
+                    self._wake(key)
+
+    def _grace_began(self, fence: Fence, now: float) -> float:
+        token, began = self._grace.get(fence.lease, (0, now))
+        if token != fence.token:
+            began = now
+            self._grace[fence.lease] = (fence.token, now)
+        return began
+
+    async def _make_desired(self, site: str, name: str, fence: Fence) -> None:
+        commands = (Command("apply", f"/desired-config/sites/{site}"), Command("create", desired_path(site, name)))
+        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, cause="registered", fence=fence))
+        for verdict in outcome:
+            if verdict.error is not None and not isinstance(verdict.error, Conflict):
+                raise verdict.error
+
+    async def _judge(self, key: str, path: str, phase: str, silent_s: float, fence: Fence) -> None:
+        reason = "heard" if phase == ONLINE else f"silent for {silent_s:.0f} s"
+        patch = {"phase": phase, "since": datetime.now(UTC).isoformat(), "reason": reason}
+        unit = Unit((Command("patchStatus", path, patch),), ACTOR, cause="heartbeats", fence=fence)
+        raise_refused(await self._appender.append(unit))
+        _log.info("an edge changed", edge=key, phase=phase, reason=reason)
+
+    async def _abandon(self, edge: str, fence: Fence) -> None:
+        """The chunks of a lost edge go elsewhere. What it reserved stays reserved until its own end is confirmed."""
+        after = ""
+        while attempts := await self._store.list_nodes(
+            "Attempt", under=edge, after=after, limit=PAGE, phases=("", PENDING, RUNNING)
+        ):
+            after = attempts[-1].path
+            commands = tuple(
+                Command("patchSpec", attempt.path, {"intent": ABANDON}, expected_version=attempt.version)
+                for attempt in attempts
+                if attempt.spec["intent"] == RUN
+            )
+            if commands:
+                outcome = await self._appender.append(
+                    Unit(commands, ACTOR, atomic=False, cause="edge lost", fence=fence)
+                )
+                raise_refused(outcome)

@@ -1,0 +1,153 @@
+"""ingest: what agents report → the graph and the ledger, in batches, each run of reports with the mark that commits it.
+
+An agent's reports are taken in order of its outbox. Every report advances the mark, whatever became of it: applied,
+duplicate, superseded or quarantined. Only then is the agent told, and only then does it forget.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+
+from datamodel import wire
+from datamodel.appender import Appender
+from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
+from datamodel.errors import Conflict, NotFound
+from datamodel.feed.bus import Bus
+from datamodel.names import check_name
+from datamodel.ports import Message, Store
+from datamodel.scheduling.planes import SYSTEM
+from reconcilers.planning.settlement import Settlement, settle
+from reconcilers.runtime.metrics import Metrics
+
+INBOX_WINDOWS = 16
+"""Windows that may wait for one agent; older ones give way, and the agent sends them again."""
+AGENTS_LIMIT = 20_000
+RUN_REPORTS = 1_000
+"""The most reports that are settled in one unit."""
+
+_log = structlog.get_logger("ingest")
+
+
+class Ingest:
+    """Settles windows. The key is `SITE/AGENT`."""
+
+    name = "ingest"
+    shards = 4
+    resync_s = 3600.0
+    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+
+    def __init__(self, store: Store, appender: Appender, bus: Bus, metrics: Metrics) -> None:
+        self._store = store
+        self._appender = appender
+        self._bus = bus
+        self._metrics = metrics
+        self._inboxes: dict[str, deque[bytes]] = {}
+        self._through: dict[str, int] = {}
+        self._wake: Callable[[str], None] = lambda _: None
+
+    async def listen(self, wake: Callable[[str], None]) -> None:
+        """Subscribes to all agents' reports; `wake(key)` must lead to `reconcile(key)`."""
+        self._wake = wake
+        await self._bus.client.subscribe("report.*.*", cb=self._on_window)
+
+    async def keys(self) -> list[str]:
+        return list(self._inboxes)
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        inbox = self._inboxes.get(key)
+        while inbox:
+            bodies = [inbox.popleft() for _ in range(len(inbox))]
+            windows = [window for body in bodies if (window := await self._opened(key, body)) is not None]
+            for incarnation in dict.fromkeys(window.incarnation for window in windows):
+                await self._take(key, incarnation, [w for w in windows if w.incarnation == incarnation], fence)
+        return None
+
+    async def _on_window(self, message: Msg) -> None:
+        _, site, agent = message.subject.split(".")
+        key = f"{site}/{agent}"
+        if key not in self._inboxes and len(self._inboxes) >= AGENTS_LIMIT:
+            self._inboxes.pop(next(iter(self._inboxes)))
+        self._inboxes.setdefault(key, deque(maxlen=INBOX_WINDOWS)).append(message.data)
+        self._wake(key)
+
+    async def _opened(self, key: str, body: bytes) -> wire.Window | None:
+        """The window, or None where it is not one that this agent may send; then it is quarantined. Nothing is
+        acknowledged for it: there is no number in it that could be trusted."""
+        site, _, agent = key.partition("/")
+        try:
+            window = wire.decode_window(body)
+        except msgspec.DecodeError as error:
+            await self._quarantine(key, f"no window: {error}", body)
+            return None
+        if (window.site, window.agent) != (site, agent):
+            await self._quarantine(key, f"sent by {key} in the name of {window.site}/{window.agent}"[:512], body)
+            return None
+        if window.version != wire.WIRE_VERSION or window.first < 1 or not 0 < len(window.incarnation) <= 64:
+            await self._quarantine(key, "not a window of this wire version", body)
+            return None
+        return window
+
+    async def _take(self, key: str, incarnation: str, windows: Sequence[wire.Window], fence: Fence) -> None:
+        site, _, agent = key.partition("/")
+        mark = f"{key}/{incarnation}"
+        through = self._through.get(mark)
+        if through is None:
+            through = (await self._store.marks([mark])).get(mark, 0)
+        reports = following(windows, through)
+        for start in range(0, len(reports), RUN_REPORTS):
+            run = reports[start : start + RUN_REPORTS]
+            self._through.pop(mark, None)  # unknown until this run is committed
+            await self._settle(site, agent, Advance(mark, through, through + len(run)), run, fence)
+            through += len(run)
+        self._remember(mark, through)
+        answer = wire.Committed(incarnation=incarnation, through=through)
+        await self._bus.client.publish(wire.committed_subject(site, agent), wire.encode(answer))
+
+    def _remember(self, mark: str, through: int) -> None:
+        if len(self._through) >= AGENTS_LIMIT:
+            self._through.clear()
+        self._through[mark] = through
+
+    async def _settle(self, site: str, agent: str, advance: Advance, run: Sequence[msgspec.Raw], fence: Fence) -> None:
+        found = settle(site, agent, advance.mark.rpartition("/")[2], run)
+        for reason, body in found.rejected:
+            await self._quarantine(f"{site}/{agent}", reason, body)
+        if found.registrations:
+            await self._know_site(site, fence)
+        cause = f"reports:{advance.mark}:{advance.after + 1}-{advance.through}"
+        unit = Unit(found.commands(), found.actor(site, agent), atomic=False, cause=cause, fence=fence, advance=advance)
+        await self._judge(f"{site}/{agent}", found, await self._appender.append(unit))
+
+    async def _judge(self, key: str, found: Settlement, outcome: Outcome) -> None:
+        """Counts what became of the reports."""
+        refused = [verdict for verdict in outcome if verdict.error is not None]
+        for verdict in refused:
+            if isinstance(verdict.error, Conflict):
+                self._metrics.count(self.name, "duplicate")
+            else:
+                reason = "no such attempt" if isinstance(verdict.error, NotFound) else str(verdict.error)
+                await self._quarantine(key, f"{verdict.path}: {reason}", wire.encode(found.patches.get(verdict.path)))
+        self._metrics.count(self.name, "applied", len(outcome) - len(refused))
+
+    async def _know_site(self, site: str, fence: Fence) -> None:
+        unit = Unit((Command("apply", f"/inventory/sites/{check_name(site)}"),), Actor("ingest", SYSTEM), fence=fence)
+        await self._appender.append(unit)
+
+    async def _quarantine(self, key: str, reason: str, body: bytes) -> None:
+        self._metrics.count(self.name, "quarantined")
+        _log.warning("a report is quarantined", agent=key, reason=reason[:512])
+        await self._store.quarantine(key, reason, body)
+
+
+def following(windows: Sequence[wire.Window], through: int) -> list[msgspec.Raw]:
+    """The reports that come right after `through`, from windows in any order: known ones are skipped, and it ends at the
+    first gap (what lies behind it is asked for again by answering `through`)."""
+    reports: list[msgspec.Raw] = []
+    for window in sorted(windows, key=lambda window: window.first):
+        reached = through + len(reports)
+        if window.first <= reached + 1:
+            reports.extend(window.reports[reached + 1 - window.first :])
+    return reports

@@ -1,0 +1,119 @@
+"""Rolling a job's ledger up into its status."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from datamodel.kinds import Document
+from datamodel.ledger import Totals
+from datamodel.node import Node
+from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
+
+OUTPUTS_LIMIT_BYTES = 128 * 1024
+
+
+@dataclass(slots=True)
+class Reduction:
+    """A job's outputs as its chunks' outputs come in, in order of index: one reduction for each declared name.
+
+    `sum` adds numbers, `collect` lists the values, `merge` joins objects (a later chunk's member wins). Values that do not
+    fit their reduction are left out and named in `problems`.
+    """
+
+    declared: Mapping[str, str]
+    outputs: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, index: int, outputs: Mapping[str, Any]) -> None:
+        for name, how in self.declared.items():
+            if name in outputs:
+                self._reduce(index, name, how, outputs[name])
+
+    def _reduce(self, index: int, name: str, how: str, value: Any) -> None:
+        if how == "collect":
+            self.outputs.setdefault(name, []).append(value)
+        elif how == "sum" and isinstance(value, int | float) and not isinstance(value, bool):
+            self.outputs[name] = self.outputs.get(name, 0) + value
+        elif how == "merge" and isinstance(value, dict):
+            self.outputs.setdefault(name, {}).update(value)
+        elif len(self.problems) < 10:
+            self.problems.append(f"chunk {index}: {name} cannot be reduced by {how}")
+
+    def result(self) -> dict[str, Any]:
+        """What was reduced; nothing, and a problem more, where it is too large for a node."""
+        size = len(msgspec.json.encode(self.outputs))
+        if size > OUTPUTS_LIMIT_BYTES:
+            self.problems.append(f"the outputs are {size} bytes; a job keeps at most {OUTPUTS_LIMIT_BYTES}")
+            return {}
+        return self.outputs
+
+
+def phase_of(before: str, chunks: int, totals: Totals) -> str:
+    """The job's phase. One that has failed finally ends once nothing of it is in flight any more."""
+    counts = totals.phases
+    if before in FINISHED:
+        return before
+    in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
+    if counts.get(SUCCEEDED, 0) == chunks:
+        return SUCCEEDED
+    if counts.get(FAILED) and not in_flight:
+        return FAILED
+    if counts.get(ABORTED) and not in_flight:
+        return ABORTED
+    begun = totals.entries - counts.get(PLACED, 0)
+    return RUNNING if before == RUNNING or begun else PENDING
+
+
+def rollup(job: Node, totals: Totals, reduction: Reduction | None, now: datetime) -> Document:
+    """The status that follows from the ledger. `reduction` is there once the job succeeded. Times and transitions that have
+    been set are kept, so that an unchanged ledger gives an unchanged status."""
+    before = job.status
+    chunks: int = job.spec["chunks"]
+    counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
+    if pending := chunks - totals.entries:
+        counts["pending"] = pending
+    phase = phase_of(job.phase or PENDING, chunks, totals)
+    status: Document = {
+        "phase": phase,
+        "observedGeneration": job.generation,
+        "percentCompleted": round(totals.progress / (10 * chunks), 1),
+        "chunks": counts,
+    }
+    if phase != PENDING:
+        status["startedAt"] = before.get("startedAt") or now.isoformat()
+    if phase in FINISHED:
+        status["finishedAt"] = before.get("finishedAt") or now.isoformat()
+    if reduction is not None:
+        status["outputs"] = reduction.result()
+    status["conditions"] = _conditions(before.get("conditions", ()), _aspects(phase, counts, reduction), now)
+    return status
+
+
+def _aspects(phase: str, counts: Mapping[str, int], reduction: Reduction | None) -> Iterable[tuple[str, str, str, str]]:
+    waiting = counts.get("pending", 0) + counts.get("retrying", 0)
+    if phase in FINISHED:
+        yield "Complete", "True", phase.capitalize(), ""
+    elif waiting:
+        yield "Complete", "False", "Waiting", "some chunks wait for free capacity"
+    else:
+        yield "Complete", "False", "Placed", ""
+    if reduction is not None and reduction.problems:
+        yield "OutputsReduced", "False", "Incomplete", "; ".join(reduction.problems)
+
+
+def _conditions(
+    before: Iterable[Document], aspects: Iterable[tuple[str, str, str, str]], now: datetime
+) -> list[Document]:
+    known = {condition["type"]: condition for condition in before}
+    conditions = []
+    for kind, status, reason, message in aspects:
+        was = known.get(kind, {})
+        since = was["lastTransitionTime"] if was.get("status") == status else now.isoformat()
+        conditions.append(
+            {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}
+        )
+    return conditions

@@ -1,0 +1,98 @@
+"""From an agent's reports to commands: which parts of the graph they change, and which reports cannot be believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from datamodel import wire
+from datamodel.command import Actor, Command
+from datamodel.errors import Invalid, TendrilError
+from datamodel.kinds import Document
+from datamodel.model import check_status
+from datamodel.names import check_name
+from datamodel.scheduling.attempts import ENDED, Attempt
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.jobs import FAILED
+from datamodel.scheduling.planes import EDGE
+
+_NO_DOCUMENT: Document = {}
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What a run of reports comes to. Patches of the same node are merged, in order of first mention."""
+
+    registrations: dict[str, Command] = field(default_factory=dict)
+    patches: dict[str, Document] = field(default_factory=dict)
+    rejected: list[tuple[str, bytes]] = field(default_factory=list)
+    edges: set[str] = field(default_factory=set)
+
+    def commands(self) -> tuple[Command, ...]:
+        return (
+            *self.registrations.values(),
+            *(Command("patchStatus", path, patch) for path, patch in self.patches.items()),
+        )
+
+    def actor(self, site: str, agent: str) -> Actor:
+        """The agent, allowed to write what its edges' own parts of the graph are."""
+        return Actor(f"agent:{site}/{agent}", EDGE, tuple(f"/sites/{site}/edges/{edge}" for edge in sorted(self.edges)))
+
+
+def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Raw]) -> Settlement:
+    """Decodes reports one by one; those that do not parse or speak for another agent's edge are rejected with a reason."""
+    found = Settlement()
+    for raw in reports:
+        try:
+            report = wire.decode_report(raw)
+            if not wire.hosts(agent, report.edge):
+                raise Invalid(f"agent {agent} speaks for edge {report.edge[:80]}", field="/edge")
+            check_name(report.edge, "/edge")
+            if isinstance(report, wire.EdgeReport):
+                path = inventory_path(site, report.edge)
+                found.registrations[path] = _registration(path, agent, incarnation, report)
+            else:
+                path = f"{desired_path(site, report.edge)}/attempts/{check_name(report.attempt, '/attempt')}"
+                found.patches[path] = {**found.patches.get(path, _NO_DOCUMENT), **_status(report)}
+            found.edges.add(report.edge)
+        except (msgspec.DecodeError, TendrilError) as error:
+            found.rejected.append((str(error), bytes(raw)))
+    return found
+
+
+def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeReport) -> Command:
+    spec = {
+        "capacity": {"cpu": report.cpu, "memoryBytes": report.memory_bytes, "powerW": report.power_w},
+        "runtime": report.runtime,
+        "agent": agent,
+        "agentVersion": report.agent_version,
+        "incarnation": incarnation,
+    }
+    return Command("apply", path, spec, labels=report.labels)
+
+
+def _status(report: wire.AttemptReport) -> Document:
+    """The merge patch of an attempt's status. An end whose details do not fit the kind still ends the attempt: as failed,
+    with the reason, rather than never."""
+    status: Document = {"phase": report.phase, "percent": report.percent, "step": report.step}
+    if report.phase in ENDED:
+        status |= {
+            "finishedAt": report.at.isoformat(),
+            "exitCodes": list(report.exit_codes),
+            "reason": report.reason[:256],
+            "message": report.message[:4096],
+        }
+        if report.started_at is not None:
+            status["startedAt"] = report.started_at.isoformat()
+        if report.outputs is not None:
+            status["outputs"] = report.outputs
+    else:
+        status["startedAt"] = (report.started_at or report.at).isoformat()
+    try:
+        check_status(Attempt, status)
+    except Invalid as error:
+        if report.phase not in ENDED:
+            raise
+        finished = report.at.isoformat()
+        return {"phase": FAILED, "finishedAt": finished, "reason": "InvalidReport", "message": error.message[:4096]}
+    return status

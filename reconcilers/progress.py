@@ -1,0 +1,98 @@
+"""progress: ledger → the job's status, at once when its phase changes, else at most every 500 ms a job."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from datamodel.appender import Appender
+from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.ledger import Totals
+from datamodel.node import Node
+from datamodel.ports import Message, Store
+from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.planes import SYSTEM
+from reconcilers.planning.rollup import Reduction, phase_of, rollup
+from reconcilers.runtime.reads import Reads
+
+EVERY_S = 0.5
+PAGE = 1_000
+ACTOR = Actor("progress", SYSTEM)
+
+
+class _JobOf(msgspec.Struct):
+    job: str
+
+
+_job_of = msgspec.json.Decoder(_JobOf).decode
+_outputs = msgspec.json.Decoder(dict[str, object]).decode
+
+
+class Progress:
+    """Writes jobs' statuses. The key is the job's path."""
+
+    name = "progress"
+    shards = 4
+    resync_s = 60.0
+
+    def __init__(self, store: Store, appender: Appender, reads: Reads) -> None:
+        self._store = store
+        self._appender = appender
+        self._reads = reads
+        self._written_s: dict[str, float] = {}
+
+    @property
+    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+        return {"Attempt": _job_of_attempt, "Job": _new_job}
+
+    async def keys(self) -> list[str]:
+        keys: list[str] = []
+        after = ""
+        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
+            keys.extend(job.path for job in jobs)
+            after = jobs[-1].path
+        return keys
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        job = await self._reads.node(key)
+        if job is None or job.phase in FINISHED:
+            self._written_s.pop(key, None)
+            return None
+        totals = await self._reads.totals(job.uid)
+        before = job.phase or PENDING
+        phase = phase_of(before, job.spec["chunks"], totals)
+        now_s = asyncio.get_running_loop().time()
+        if phase == before and job.status:
+            rest = self._written_s.setdefault(key, now_s) + EVERY_S - now_s
+            if rest > 0:
+                return rest
+        await self._write(job, totals, phase, fence)
+        self._written_s[key] = now_s
+        return None
+
+    async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:
+        reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
+        status = rollup(job, totals, reduction, datetime.now(UTC))
+        patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
+        patch["chunks"] = {**dict.fromkeys(job.status.get("chunks", ())), **status["chunks"]}
+        command = Command("patchStatus", job.path, patch, expected_version=job.version)
+        raise_refused(await self._appender.append(Unit((command,), ACTOR, cause="ledger", fence=fence)))
+
+    async def _reduction(self, job: Node) -> Reduction:
+        reduction = Reduction(job.spec["outputs"])
+        after = -1
+        while entries := await self._store.entries(job.uid, after=after, limit=PAGE):
+            for entry in entries:
+                if entry.outputs is not None:
+                    reduction.add(entry.index, _outputs(entry.outputs))
+            after = entries[-1].index
+        return reduction
+
+
+def _job_of_attempt(message: Message) -> Iterable[str]:
+    return () if message.deleted else (_job_of(message.spec).job,)
+
+
+def _new_job(message: Message) -> Iterable[str]:
+    return (message.path,) if message.version == message.created_version else ()

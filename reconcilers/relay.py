@@ -1,0 +1,112 @@
+"""relay: log → stream. It publishes every position in order, and rebuilds the stream whenever it is not the log's."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from datamodel.command import Fence
+from datamodel.errors import Conflict, Transient
+from datamodel.feed.bus import Bus
+from datamodel.feed.stream import Stream, StreamWriter, newest_stream
+from datamodel.ports import Change, Message, Store
+
+KEY = "log"
+POLL_S = 0.1
+"""How soon a change is relayed whose poke was lost."""
+BATCH = 512
+_log = structlog.get_logger("relay")
+
+
+class Relay:
+    """The publisher. What it remembers of the stream is only trusted while its lease and its connection last."""
+
+    name = "relay"
+    shards = 1
+    resync_s = 30.0
+    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+
+    def __init__(self, store: Store, bus: Bus) -> None:
+        self._store = store
+        self._bus = bus
+        self._writer = StreamWriter(bus)
+        self._stream: Stream | None = None
+        self._token = 0
+        self._position = 0
+        bus.on_reconnect(self._forget)
+
+    async def keys(self) -> list[str]:
+        return [KEY]
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        del key  # there is only one
+        if self._stream is None or self._token != fence.token:
+            self._stream = await self._attach()
+            self._token, self._position = fence.token, self._stream.last
+        try:
+            return await self._publish(self._stream)
+        except (Conflict, Transient):
+            self._forget()
+            raise
+
+    async def _publish(self, stream: Stream) -> float:
+        changes = await self._store.changes(self._position, BATCH)
+        if not changes:
+            if (await self._store.head()).position < self._position:
+                raise Conflict("the log ends before the stream: the database is an older one")
+            return POLL_S
+        await self._writer.publish(stream.epoch, self._position, changes)
+        self._position = changes[-1].position
+        return 0.0 if len(changes) == BATCH else POLL_S
+
+    def _forget(self) -> None:
+        self._stream = None
+
+    async def _attach(self) -> Stream:
+        """The stream to go on with: the newest where it is whole and a prefix of the log, else a new epoch's."""
+        found = await newest_stream(self._bus)
+        if found is not None and found.complete and await self._is_prefix(found):
+            _log.info("attached", epoch=found.epoch, position=found.last)
+            return found
+        return await self._rebuild(found.epoch if found is not None else 0)
+
+    async def _is_prefix(self, stream: Stream) -> bool:
+        if stream.last > (await self._store.head()).position:
+            return False
+        return await self._writer.last_event(stream) == await self._store.event_id(stream.last)
+
+    async def _rebuild(self, epoch_seen: int) -> Stream:
+        """A new epoch: the present as of P in the sequences that end at P, so that the log goes on at P + 1.
+
+        The number of living nodes at P is only known as an upper bound (some change while they are read, and follow with
+        their own position); fillers on one subject take what is left.
+        """
+        epoch = max(epoch_seen, await self._store.epoch()) + 1
+        await self._store.set_epoch(epoch)
+        head = await self._store.head()
+        room = min(await self._store.count_nodes(), head.position)
+        last_event = await self._store.event_id(head.position)
+        await self._writer.create(epoch, head.position - room + 1, head.position)
+        position, after = head.position - room, ""
+        while True:
+            living = await self._store.living(after, BATCH)
+            if not living:
+                break
+            after = living[-1].path
+            present = [change for change in living if change.position <= head.position]
+            present = present[: max(0, head.position - 1 - position)]
+            await self._writer.publish(epoch, position, present)
+            position += len(present)
+        position = await self._fill(epoch, position, head.position, last_event or "")
+        await self._writer.delete_older(epoch)
+        _log.warning("the stream was rebuilt", epoch=epoch, position=position, nodes=room)
+        return Stream(epoch, last=position, present=position)
+
+    async def _fill(self, epoch: int, position: int, end: int, last_event: str) -> int:
+        while position < end:
+            fillers = [
+                Change(at, last_event if at == end else "", "", b"", deleted=False)
+                for at in range(position + 1, min(position + BATCH, end) + 1)
+            ]
+            await self._writer.publish(epoch, position, fillers)
+            position += len(fillers)
+        return position

@@ -1,0 +1,130 @@
+"""retention: what is not wanted any more is stopped and removed: attempts of failed and deleted jobs, and what the store
+keeps beside the log."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
+
+from datamodel.appender import Appender
+from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.errors import Conflict, NotFound
+from datamodel.node import Node
+from datamodel.ports import Message, Store
+from datamodel.scheduling.attempts import ENDED, RUN, STOP, claim_of
+from datamodel.scheduling.edges import LOST, inventory_path, place_of
+from datamodel.scheduling.jobs import FAILED
+from datamodel.scheduling.planes import SYSTEM
+from reconcilers.runtime.reads import Reads
+
+FINALIZER = "attempts"
+SWEEP = "sweep"
+"""The key of the store's own upkeep; all others are `UID PATH` of a job."""
+SWEEP_EVERY_S = 30.0
+SWEEP_ROWS = 5_000
+AGAIN_S = 2.0
+PAGE = 500
+ACTOR = Actor("retention", SYSTEM)
+
+
+class _Attempt(msgspec.Struct):
+    job: str
+
+
+class _Settled(msgspec.Struct):
+    phase: str = ""
+    settlement: str = ""
+
+
+_attempt = msgspec.json.Decoder(_Attempt).decode
+_settled = msgspec.json.Decoder(_Settled).decode
+
+
+class Retention:
+    """Ends and removes what nobody wants."""
+
+    name = "retention"
+    shards = 4
+    resync_s = 300.0
+
+    def __init__(self, store: Store, appender: Appender, reads: Reads) -> None:
+        self._store = store
+        self._appender = appender
+        self._reads = reads
+
+    @property
+    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+        return {"Job": _deleted_job, "Attempt": _unwanted_attempt}
+
+    async def keys(self) -> list[str]:
+        keys = [SWEEP]
+        after = ""
+        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
+            keys.extend(f"{job.uid} {job.path}" for job in jobs if job.deletion_requested_at is not None)
+            after = jobs[-1].path
+        return keys
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        if key == SWEEP:
+            swept = await self._store.sweep(SWEEP_ROWS)
+            return AGAIN_S if swept >= SWEEP_ROWS else SWEEP_EVERY_S
+        uid, _, path = key.partition(" ")
+        job = await self._reads.node(path)
+        if job is not None and job.uid == uid and job.deletion_requested_at is None:
+            if not (await self._reads.totals(uid)).phases.get(FAILED):
+                return None
+            await self._end_attempts(uid, fence, remove=False)
+            return None
+        waiting = await self._end_attempts(uid, fence, remove=True)
+        if waiting:
+            return AGAIN_S
+        if job is not None and job.uid == uid:
+            finalize = Command("finalize", path, {"finalizer": FINALIZER})
+            raise_refused(await self._appender.append(Unit((finalize,), ACTOR, cause="attempts are gone", fence=fence)))
+        return None
+
+    async def _end_attempts(self, uid: str, fence: Fence, *, remove: bool) -> int:
+        """Stops what still runs of a job and, with `remove`, deletes what has ended; how many there are to wait for. A lost
+        edge is not waited for: what it may still run ends when it is back."""
+        waiting, after = 0, ""
+        while attempts := await self._store.linked("Attempt", "job", uid, after=after, limit=PAGE):
+            after = attempts[-1].path
+            ended = [attempt for attempt in attempts if attempt.phase in ENDED]
+            running = [attempt for attempt in attempts if attempt.phase not in ENDED]
+            stop = [
+                Command("patchSpec", attempt.path, {"intent": STOP}, expected_version=attempt.version)
+                for attempt in running
+                if attempt.spec["intent"] == RUN
+            ]
+            delete = [Command("delete", attempt.path) for attempt in ended] if remove else []
+            if stop or delete:
+                await self._append((*stop, *delete), fence)
+            waiting += await self._reachable(running)
+        return waiting
+
+    async def _append(self, commands: Sequence[Command], fence: Fence) -> None:
+        outcome = await self._appender.append(Unit(tuple(commands), ACTOR, atomic=False, cause="unwanted", fence=fence))
+        for verdict in outcome:
+            if verdict.error is not None and not isinstance(verdict.error, Conflict | NotFound):
+                raise verdict.error
+
+    async def _reachable(self, attempts: Sequence[Node]) -> int:
+        count = 0
+        for attempt in attempts:
+            edge = await self._reads.node(inventory_path(*place_of(attempt.path)))
+            count += edge is not None and edge.phase != LOST
+        return count
+
+
+def _deleted_job(message: Message) -> Iterable[str]:
+    return (f"{message.uid} {message.path}",) if message.deletion_requested_at is not None else ()
+
+
+def _unwanted_attempt(message: Message) -> Iterable[str]:
+    """A final failure, an orphan, or the end of one that was told to stop."""
+    claim = claim_of(message.path)
+    if message.deleted or claim is None:
+        return ()
+    settled = _settled(message.status)
+    if settled.phase in ("failed", "stopped") or settled.settlement == "orphaned":
+        return (f"{claim.owner} {_attempt(message.spec).job}",)
+    return ()

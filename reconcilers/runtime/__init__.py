@@ -1,0 +1,1 @@
+"""What all reconcilers share: the keyed queue, fenced shards, retries, resync. Open first `controller.py`."""

@@ -1,0 +1,138 @@
+"""One controller runs one reconciler: it wakes keys, gives each to one worker, retries, and resyncs.
+
+Events only wake. What is right is computed from the present at every run, so that missing every event costs latency and
+nothing else: a slow, jittered resync of all keys, and one whenever a shard becomes ours, make up for them.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import structlog
+
+from datamodel.command import Fence
+from datamodel.errors import Conflict, TendrilError, Transient
+from datamodel.ports import Message
+from reconcilers.runtime.metrics import Metrics
+from reconcilers.runtime.queue import KeyQueue
+from reconcilers.runtime.shards import Shards, shard_of
+
+BACKOFF_S = (0.02, 10.0)
+
+
+class Reconciler(Protocol):
+    """What a reconciler is to the runtime."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shards(self) -> int:
+        """Into how many leases its keys are divided."""
+        ...
+
+    @property
+    def resync_s(self) -> float: ...
+
+    @property
+    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+        """For each kind that concerns it: the keys that a change of such a node wakes."""
+        ...
+
+    async def keys(self) -> list[str]:
+        """All keys that there are, for the resync."""
+        ...
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        """Makes the fact of one key follow the intent; seconds until it should look again, or None. Every append carries
+        the fence. Raises `Conflict` and `Transient` to be called again after a backoff."""
+        ...
+
+
+class Controller:
+    """The runtime of one reconciler in one replica."""
+
+    def __init__(self, reconciler: Reconciler, shards: Shards, metrics: Metrics, workers: int = 32) -> None:
+        self.reconciler = reconciler
+        self.queue = KeyQueue()
+        self._shards = shards
+        self._metrics = metrics
+        self._workers = workers
+        self._failures: dict[str, int] = {}
+        self._resync = asyncio.Event()
+        self._log = structlog.get_logger(reconciler.name)
+        shards.want(reconciler.name, reconciler.shards, lambda _: self._resync.set())
+
+    def wake(self, key: str) -> None:
+        """The key may have work to do. Keys of other replicas' shards are dropped: their holder wakes them."""
+        if self._fence(key) is not None:
+            self.queue.add(key)
+
+    def resync(self) -> None:
+        """All keys may have work to do."""
+        self._resync.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_resyncing(), name=f"{self.reconciler.name} resync")
+            for number in range(self._workers):
+                group.create_task(self._work(), name=f"{self.reconciler.name} {number}")
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            try:
+                await self._reconcile(key)
+            finally:
+                self.queue.done(key)
+
+    async def _reconcile(self, key: str) -> None:
+        fence = self._fence(key)
+        if fence is None:
+            return
+        name = self.reconciler.name
+        try:
+            again = await self.reconciler.reconcile(key, fence)
+        except (Conflict, Transient) as error:
+            self._metrics.count(name, type(error).__name__.lower())
+            self._log.info("again", key=key, error=error.message)
+            self.queue.add_after(key, self._backoff_s(key))
+        except TendrilError as error:
+            self._metrics.count(name, "refused")
+            self._log.warning("refused", key=key, error=error.message, field=error.field)
+            self.queue.add_after(key, self._backoff_s(key))
+        except Exception:  # noqa: BLE001 - one key's bug must not stop the others; it is logged with its trace
+            self._metrics.count(name, "crashed")
+            self._log.exception("a reconciliation crashed", key=key)
+            self.queue.add_after(key, self._backoff_s(key))
+        else:
+            self._metrics.count(name, "done")
+            self._failures.pop(key, None)
+            if again is not None:
+                self.queue.add_after(key, again)
+
+    def _fence(self, key: str) -> Fence | None:
+        return self._shards.fence(self.reconciler.name, shard_of(key, self.reconciler.shards))
+
+    def _backoff_s(self, key: str) -> float:
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        least, most = BACKOFF_S
+        return min(least * float(1 << min(failures - 1, 16)), most) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
+
+    async def _keep_resyncing(self) -> None:
+        while True:
+            pause = self.reconciler.resync_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the replicas
+            try:
+                async with asyncio.timeout(pause):
+                    await self._resync.wait()
+            except TimeoutError:
+                pass
+            self._resync.clear()
+            try:
+                for key in await self.reconciler.keys():
+                    self.wake(key)
+            except TendrilError as error:
+                self._log.warning("resync failed", error=error.message)
+                await asyncio.sleep(BACKOFF_S[1] * random.uniform(0.05, 0.1))  # noqa: S311 - a bounded retry
+                self._resync.set()

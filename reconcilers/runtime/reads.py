@@ -1,0 +1,63 @@
+"""Batched reads: what many workers ask for one by one goes to the store as one query."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from typing import Generic, TypeVar
+
+from datamodel.ledger import Totals
+from datamodel.node import Node
+from datamodel.ports import Store
+
+V = TypeVar("V")
+BATCH_KEYS = 1_000
+
+
+class Batched(Generic[V]):
+    """Reads rows by key. While one query runs, keys gather for the next, so every answer is newer than its question."""
+
+    def __init__(self, fetch: Callable[[Collection[str]], Awaitable[dict[str, V]]]) -> None:
+        self._fetch = fetch
+        self._asked: dict[str, asyncio.Future[V | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def get(self, key: str) -> V | None:
+        """The row as it is now, None where there is none. Raises `Transient`."""
+        future = self._asked.get(key)
+        if future is None:
+            future = self._asked[key] = asyncio.get_running_loop().create_future()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        return await asyncio.shield(future)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(0)  # lets the workers that are ready now ask too
+        while self._asked:
+            batch = dict(list(self._asked.items())[:BATCH_KEYS])
+            for key in batch:
+                del self._asked[key]
+            try:
+                found = await self._fetch(batch.keys())
+            except BaseException as error:  # noqa: BLE001 - every asker gets it
+                for future in batch.values():
+                    if not future.done():
+                        future.set_exception(error)
+                        future.exception()  # read here, in case its asker has gone
+            else:
+                for key, future in batch.items():
+                    if not future.done():
+                        future.set_result(found.get(key))
+        self._task = None
+
+
+class Reads:
+    """The batched reads that reconcilers share in one process."""
+
+    def __init__(self, store: Store) -> None:
+        self._nodes = Batched[Node](store.nodes)
+        self._totals = Batched[Totals](store.totals)
+
+    async def node(self, path: str) -> Node | None:
+        return await self._nodes.get(path)
+
+    async def totals(self, owner: str) -> Totals:
+        return await self._totals.get(owner) or Totals()

@@ -1,0 +1,88 @@
+"""Fenced shards: which of the work this replica may do, by leases that the store's clock judges."""
+
+import asyncio
+import math
+import os
+import random
+import socket
+import zlib
+from collections.abc import Callable
+
+import structlog
+
+from datamodel.command import Fence
+from datamodel.errors import Transient
+from datamodel.ports import Leases
+
+LEASE_TTL_S = 5.0
+_MEMBERS = "member/"
+_log = structlog.get_logger("shards")
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The same in every process and version: CRC-32 of the key."""
+    return zlib.crc32(key.encode()) % shards
+
+
+class Shards:
+    """The leases of one replica. Replicas share evenly: each keeps at most its part, and gives up what is above it."""
+
+    def __init__(self, leases: Leases, ttl_s: float = LEASE_TTL_S) -> None:
+        self._leases = leases
+        self._ttl_s = ttl_s
+        self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
+        self._groups: dict[str, tuple[int, Callable[[int], None]]] = {}
+        self._held: dict[str, tuple[int, float]] = {}
+
+    def want(self, group: str, shards: int, acquired: Callable[[int], None]) -> None:
+        """Competes for the shards 0 to `shards - 1` of a group; `acquired(shard)` runs whenever one has become ours."""
+        self._groups[group] = (shards, acquired)
+
+    def fence(self, group: str, shard: int) -> Fence | None:
+        """The fence of a shard, None where it is not (or not surely) ours now."""
+        name = f"{group}/{shard}"
+        held = self._held.get(name)
+        if held is None or asyncio.get_running_loop().time() >= held[1]:
+            return None
+        return Fence(name, held[0])
+
+    async def run(self) -> None:
+        """Renews and acquires until it is cancelled; then lets go of everything."""
+        try:
+            while True:
+                try:
+                    await self._round()
+                except Transient as error:
+                    _log.warning("leases could not be renewed", error=error.message)
+                await asyncio.sleep(self._ttl_s / 3 * random.uniform(0.8, 1.0))  # noqa: S311 - spreads the replicas
+        finally:
+            await self._let_go()
+
+    async def _round(self) -> None:
+        loop = asyncio.get_running_loop()
+        await self._leases.acquire([_MEMBERS + self._holder], self._holder, self._ttl_s)
+        members = max(1, await self._leases.count_leases(_MEMBERS))
+        for group, (shards, acquired) in self._groups.items():
+            quota = math.ceil(shards / members)
+            names = [f"{group}/{shard}" for shard in range(shards)]
+            mine = [name for name in names if name in self._held]
+            others = [name for name in names if name not in self._held]
+            random.shuffle(others)
+            surplus, wanted = mine[quota:], (mine + others)[:quota] if members > 1 else names
+            asked = loop.time()
+            tokens = await self._leases.acquire(wanted, self._holder, self._ttl_s)
+            if surplus:
+                await self._leases.release(surplus, self._holder)
+            before = {name: self._held.pop(name, None) for name in names}
+            for name, token in tokens.items():
+                self._held[name] = (token, asked + self._ttl_s)
+                was = before[name]
+                if was is None or was[0] != token:
+                    acquired(int(name.rpartition("/")[2]))
+
+    async def _let_go(self) -> None:
+        names, self._held = [*self._held, _MEMBERS + self._holder], {}
+        try:
+            await self._leases.release(names, self._holder)
+        except Transient as error:
+            _log.warning("leases were not released; they expire", error=error.message)

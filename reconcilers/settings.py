@@ -1,0 +1,17 @@
+"""What the reconcilers' program can be told, by environment variables."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once, at the start. Times are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
+
+    database_url: str = Field(description="postgresql://… of the store")
+    nats_url: str = Field(description="nats://… with the reconcilers' credential")
+    suspect_after_s: float = Field(default=5.0, gt=0, description="silence after which an edge gets nothing new")
+    disconnected_after_s: float = Field(default=30.0, gt=0, description="silence after which an edge counts as cut off")
+    lost_after_s: float = Field(default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere")
+    lease_ttl_s: float = Field(default=5.0, ge=1, description="how long a dead replica's shards stay its own")

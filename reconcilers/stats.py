@@ -1,0 +1,83 @@
+"""stats: totals and rates of the system, in the Scheduler's status."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from datamodel.appender import Appender
+from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.kinds import Document
+from datamodel.ports import Message, Store
+from datamodel.scheduling.jobs import PENDING, SUCCEEDED
+from datamodel.scheduling.planes import SYSTEM
+from datamodel.scheduling.resources import POWER
+
+KEY = "/config/scheduler"
+EVERY_S = 5.0
+PAGE = 1_000
+ACTOR = Actor("stats", SYSTEM)
+
+
+class Stats:
+    """Counts every five seconds, and writes where a number has changed."""
+
+    name = "stats"
+    shards = 1
+    resync_s = 60.0
+    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+
+    def __init__(self, store: Store, appender: Appender) -> None:
+        self._store = store
+        self._appender = appender
+        self._last: tuple[float, int] | None = None
+
+    async def keys(self) -> list[str]:
+        return [KEY]
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        status = await self._count()
+        before = (await self._store.nodes([key]))[key]
+        if status != before.status:
+            patch = {
+                name: {**dict.fromkeys(before.status.get(name, ())), **value} if isinstance(value, dict) else value
+                for name, value in status.items()
+            }
+            unit = Unit((Command("patchStatus", key, patch),), ACTOR, cause="count", fence=fence)
+            raise_refused(await self._appender.append(unit))
+        return EVERY_S
+
+    async def _count(self) -> Document:
+        jobs = await self._store.count_by_phase("Job")
+        chunks = (await self._store.sum_totals()).phases
+        edges = await self._store.count_by_phase("Edge")
+        reserved = capacity = 0
+        after = ""
+        while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):
+            after = found[-1].path
+            for pool in (await self._store.pools([edge.path for edge in found])).values():
+                reserved += pool.used.get(POWER, 0)
+                capacity += pool.capacity.get(POWER, 0)
+        return {
+            "jobs": _named(jobs),
+            "chunks": dict(sorted(chunks.items())),
+            "edges": _named(edges),
+            "chunksPerMinute": self._rate(chunks.get(SUCCEEDED, 0)),
+            "powerReservedW": reserved / 1000,
+            "powerCapacityW": capacity / 1000,
+        }
+
+    def _rate(self, succeeded: int) -> float:
+        """Chunks a minute since the last count. Jobs that were deleted in between take their chunks with them: then it
+        shows less, never more."""
+        now = asyncio.get_running_loop().time()
+        last, self._last = self._last, (now, succeeded)
+        if last is None or now <= last[0]:
+            return 0.0
+        return round(max(0, succeeded - last[1]) / (now - last[0]) * 60, 1)
+
+
+def _named(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by phase, where a node that nobody reported on yet is pending."""
+    named: dict[str, int] = {}
+    for phase, count in sorted(counts.items()):
+        named[phase or PENDING] = named.get(phase or PENDING, 0) + count
+    return named

@@ -1,0 +1,74 @@
+"""Fixtures of every suite. Each server starts once a run, when the first test asks for it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import docker
+import pytest
+import pytest_asyncio
+
+from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
+from deploy.local.supervisor import Supervisor
+from migrations.upgrade import migrate
+from tests.services import IMAGE, Databases, PrivateNats, docker_client, import_busybox
+
+StartNats = Callable[[], Awaitable[PrivateNats]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
+    home = tmp_path_factory.mktemp("postgres")
+    postgres = Postgres(home)
+    async with Supervisor(home / "logs") as supervisor:
+        await postgres.start(supervisor)
+        databases = Databases(postgres, migrate)
+        await databases.prepare()
+        yield databases
+
+
+@pytest_asyncio.fixture
+async def database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test alone, at the schema's head."""
+    url = await databases.create()
+    yield url
+    await databases.drop(url)
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
+    home = tmp_path_factory.mktemp("nats")
+    nats = Nats(home)
+    async with Supervisor(home / "logs") as supervisor:
+        await nats.start(supervisor)
+        yield nats
+
+
+@pytest.fixture
+def nats_url(shared_nats: Nats) -> str:
+    """The shared server, in the role that may do everything. A test names its streams uniquely or removes them."""
+    return shared_nats.url("reconcilers")
+
+
+@pytest_asyncio.fixture
+async def nats_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[StartNats]:
+    """Makes running servers that the test may kill or wipe."""
+    async with AsyncExitStack() as cleanup:
+
+        async def start() -> PrivateNats:
+            server = PrivateNats(tmp_path_factory.mktemp("nats"))
+            cleanup.push_async_callback(server.kill)
+            await server.start()
+            return server
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[docker.DockerClient]:
+    """A client of the machine's engine, which has the image `tests.services.IMAGE`."""
+    engine = docker_client()
+    import_busybox(engine)
+    yield engine
+    engine.images.remove(IMAGE, force=True)
+    engine.close()

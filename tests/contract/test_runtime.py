@@ -1,0 +1,288 @@
+"""One suite for every runtime: what the protocol promises, on the real thing."""
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.runtimes.docker.runtime import DockerRuntime
+from agents.runtimes.process.runtime import ProcessRuntime
+from agents.runtimes.protocol import Observed, Runtime, Step, Work
+from agents.runtimes.reasons import CANNOT_START
+from agents.runtimes.simulated import SimulatedRuntime
+from datamodel.errors import Invalid, Transient
+from tests.services import IMAGE
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EDGE = "edge-1"
+WAIT_S = 60.0
+
+
+@dataclass
+class Rig:
+    """A runtime, opened, and what it told. Every rig has a site of its own, so that no other test's work is seen."""
+
+    make: Callable[[str], Runtime]
+    site: str = field(default_factory=lambda: f"site-{uuid.uuid4().hex[:8]}")
+    told: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def open(self) -> Runtime:
+        self.runtime = self.make(self.site)
+        await self.runtime.open(self.told.put_nowait)
+        return self.runtime
+
+    async def reopen(self) -> Runtime:
+        """Another instance, as after the agent's restart."""
+        await self.runtime.close()
+        return await self.open()
+
+    def work(self, *scripts: str, **fields: Any) -> Work:
+        steps = tuple(Step(f"step-{index}", IMAGE, script) for index, script in enumerate(scripts))
+        attempt = f"{self.site}-{next(self.numbers)}"
+        return replace(Work(self.site, EDGE, attempt, steps, {"CHUNK_INDEX": "3"}), **fields)
+
+    async def until(self, attempt: str, holds: Callable[[Observed], bool]) -> Observed:
+        """Looks again whenever the runtime says that something changed, as an agent does."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                found = await self.runtime.observe(attempt)
+                if found is not None and holds(found):
+                    return found
+                await self.told.get()
+
+    async def run(self, work: Work) -> Observed:
+        """The whole sequence; stops at the first step that fails."""
+        for index in range(len(work.steps)):
+            await self.runtime.start_step(work, index)
+            found = await self.until(work.attempt, lambda found: found.steps[-1].phase != "running")
+            if found.steps[-1].exit_code != 0:
+                break
+        return found
+
+    async def clean(self) -> None:
+        for found in await self.runtime.discover():
+            await self.runtime.remove(found.attempt)
+        await self.runtime.close()
+
+
+REAL = [pytest.param("docker", marks=pytest.mark.docker), "process"]
+
+
+@pytest.fixture(params=REAL)
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """The runtimes that run something."""
+    async with _opened(request, tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture(params=[*REAL, "simulated"])
+async def any_rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    """All runtimes, the one that runs nothing too."""
+    async with _opened(request, tmp_path) as rig:
+        yield rig
+
+
+@asynccontextmanager
+async def _opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    if request.param == "docker":
+        request.getfixturevalue("docker_engine")
+        rig = Rig(lambda site: DockerRuntime(site=site, edges=[EDGE]))
+    elif request.param == "process":
+        rig = Rig(lambda site: ProcessRuntime(site=site, edges=[EDGE], state_dir=tmp_path / "state"))
+    else:
+        rig = Rig(lambda _: SimulatedRuntime(power_w=37.0))
+    await rig.open()
+    yield rig
+    await rig.clean()
+
+
+async def test_an_attempt_runs_is_told_of_and_is_removed(any_rig: Rig) -> None:
+    work = any_rig.work("sleep 0.2", work_ws=7.0)
+    assert await any_rig.runtime.observe(work.attempt) is None
+    await any_rig.runtime.start_step(work, 0)
+    running = await any_rig.runtime.observe(work.attempt)
+    assert running is not None
+    assert (running.site, running.edge, running.attempt) == (any_rig.site, EDGE, work.attempt)
+    found = await any_rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
+    (step,) = found.steps
+    assert step.exit_code == 0
+    assert step.finished_s is not None
+    assert step.started_s <= step.finished_s
+    assert [one.attempt for one in await any_rig.runtime.discover()] == [work.attempt]
+    await any_rig.runtime.remove(work.attempt)
+    assert await any_rig.runtime.observe(work.attempt) is None
+    assert await any_rig.runtime.discover() == []
+
+
+async def test_a_stopped_attempt_has_ended_when_stop_returns(any_rig: Rig) -> None:
+    work = any_rig.work("sleep 1000", work_ws=1e9)
+    await any_rig.runtime.start_step(work, 0)
+    await any_rig.runtime.stop(work.attempt, 20.0)
+    found = await any_rig.runtime.observe(work.attempt)
+    assert found is not None
+    assert [(step.phase, step.exit_code) for step in found.steps] == [("exited", 143)]
+
+
+async def test_unknown_attempts_are_fine(any_rig: Rig) -> None:
+    await any_rig.runtime.stop("nobody-knows", 0.1)
+    await any_rig.runtime.remove("nobody-knows")
+    assert await any_rig.runtime.result("nobody-knows") is None
+    assert await any_rig.runtime.observe("nobody-knows") is None
+
+
+async def test_steps_share_a_directory_and_the_last_leaves_the_result(rig: Rig) -> None:
+    work = rig.work(
+        "echo $CHUNK_INDEX > ${SHARED_DIR:-/shared}/a",
+        'echo "{\\"n\\": $(cat $SHARED_DIR/a)}" > $SHARED_DIR/result.json',
+    )
+    assert [step.exit_code for step in (await rig.run(work)).steps] == [0, 0]
+    assert await rig.runtime.result(work.attempt) == b'{"n": 3}\n'
+
+
+async def test_a_directory_is_seen_at_shared(rig: Rig) -> None:
+    work = rig.work('test "$SHARED_DIR" = /shared && echo {} > /shared/result.json')
+    assert (await rig.run(work)).steps[0].exit_code == 0
+    assert await rig.runtime.result(work.attempt) == b"{}\n"
+
+
+async def test_an_exit_code_is_reported(rig: Rig) -> None:
+    found = await rig.run(rig.work("exit 7"))
+    assert found.steps[0].exit_code == 7
+    assert found.steps[0].reason == ""
+
+
+async def test_a_step_killed_by_a_signal_has_its_code(rig: Rig) -> None:
+    found = await rig.run(rig.work("kill -9 $$; sleep 1000"))
+    assert found.steps[0].exit_code == 137
+
+
+async def test_starting_twice_runs_once(rig: Rig) -> None:
+    work = rig.work("echo x >> $SHARED_DIR/result.json; sleep 0.5")
+    starts = (rig.runtime.start_step(work, 0) for _ in range(3))
+    outcomes = await asyncio.gather(*starts, return_exceptions=True)
+    # One that comes in the midst of another may find the engine undecided.
+    assert all(outcome is None or isinstance(outcome, Transient) for outcome in outcomes)
+    await rig.runtime.start_step(work, 0)
+    await rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
+    await rig.runtime.start_step(work, 0)
+    assert await rig.runtime.result(work.attempt) == b"x\n"
+
+
+async def test_an_environment_of_the_step_goes_before_that_of_all(rig: Rig) -> None:
+    script = 'echo "$CHUNK_INDEX $MINE" > $SHARED_DIR/result.json'
+    work = rig.work(steps=(Step("env", IMAGE, script, env={"CHUNK_INDEX": "9", "MINE": "m"}),))
+    await rig.run(work)
+    assert await rig.runtime.result(work.attempt) == b"9 m\n"
+
+
+async def test_a_command_is_an_argv(rig: Rig) -> None:
+    command = ("/bin/sh", "-c", 'echo "$1" > $SHARED_DIR/result.json', "sh", "a  b")
+    work = rig.work(steps=(Step("argv", IMAGE, command=command),))
+    await rig.run(work)
+    assert await rig.runtime.result(work.attempt) == b"a  b\n"
+
+
+async def test_a_command_that_does_not_exist_is_an_end_with_a_reason(rig: Rig) -> None:
+    found = await rig.run(rig.work(steps=(Step("none", IMAGE, command=("/no/such/thing",)),)))
+    assert (found.steps[0].exit_code, found.steps[0].reason) == (127, CANNOT_START)
+    assert "/no/such/thing" in found.steps[0].message
+
+
+async def test_a_result_has_a_limit(rig: Rig) -> None:
+    sizes = (65536, 65537, 10**7)
+    fits, large, huge = (rig.work(f"head -c {size} /dev/zero > $SHARED_DIR/result.json") for size in sizes)
+    for work in (fits, large, huge):
+        await rig.run(work)
+    assert await rig.runtime.result(fits.attempt) == bytes(65536)
+    for work in (large, huge):
+        with pytest.raises(Invalid):
+            await rig.runtime.result(work.attempt)
+
+
+@pytest.mark.parametrize("make", ["true", "ln -s /etc/passwd", "mkdir", "mkfifo"])
+async def test_what_is_no_file_is_no_result(rig: Rig, make: str) -> None:
+    work = rig.work(f"{make} $SHARED_DIR/result.json")
+    assert (await rig.run(work)).steps[0].exit_code == 0
+    assert await rig.runtime.result(work.attempt) is None
+
+
+async def test_term_is_enough_for_whom_it_is(rig: Rig) -> None:
+    work = rig.work("trap 'exit 5' TERM; echo > $SHARED_DIR/result.json; while :; do sleep 0.05; done")
+    await rig.runtime.start_step(work, 0)
+    await _result_appears(rig, work)
+    await rig.runtime.stop(work.attempt, 20.0)
+    found = await rig.runtime.observe(work.attempt)
+    assert found is not None
+    assert found.steps[0].exit_code == 5
+
+
+async def test_who_ignores_term_is_killed_after_the_grace(rig: Rig) -> None:
+    work = rig.work("trap '' TERM; echo > $SHARED_DIR/result.json; while :; do sleep 0.05; done")
+    await rig.runtime.start_step(work, 0)
+    await _result_appears(rig, work)
+    await rig.runtime.stop(work.attempt, 0.3)
+    found = await rig.runtime.observe(work.attempt)
+    assert found is not None
+    assert [(step.phase, step.exit_code) for step in found.steps] == [("exited", 137)]
+
+
+async def test_a_new_instance_adopts_what_runs_and_what_ended(rig: Rig) -> None:
+    ended, runs = rig.work("exit 4"), rig.work("while ! test -e $SHARED_DIR/go; do sleep 0.05; done; exit 6", "true")
+    await rig.run(ended)
+    await rig.runtime.start_step(runs, 0)
+    adopter = await rig.reopen()
+    found = {one.attempt: one.steps[0] for one in await adopter.discover()}
+    assert found[ended.attempt].exit_code == 4
+    assert found[runs.attempt].phase == "running"
+    # The second step's container lets the first go on: nothing but the shared directory is between them.
+    await adopter.start_step(replace(runs, steps=(runs.steps[0], Step("go", IMAGE, "touch $SHARED_DIR/go"))), 1)
+    last = await rig.until(runs.attempt, lambda found: all(step.phase == "exited" for step in found.steps))
+    assert [step.exit_code for step in last.steps] == [6, 0]
+
+
+async def test_only_the_attempts_of_its_own_edges_are_discovered(rig: Rig) -> None:
+    mine, others = rig.work("true"), rig.work("true", edge="edge-2")
+    for work in (mine, others):
+        await rig.run(work)
+    assert [found.attempt for found in await rig.runtime.discover()] == [mine.attempt]
+    await rig.runtime.remove(others.attempt)
+
+
+async def test_removing_ends_what_runs(rig: Rig) -> None:
+    work = rig.work("mkdir -p $SHARED_DIR/a/b; chmod 0 $SHARED_DIR/a; sleep 1000")
+    await rig.runtime.start_step(work, 0)
+    await rig.runtime.remove(work.attempt)
+    assert await rig.runtime.observe(work.attempt) is None
+
+
+@pytest.mark.parametrize(
+    ("example", "outputs"),
+    [("primes", {"primes": 664579}), ("pipeline", {"squares": 3000, "total": 9004500500})],
+)
+async def test_an_example_gives_what_it_says(rig: Rig, example: str, outputs: dict[str, int]) -> None:
+    job = json.loads((EXAMPLES / example / "job.json").read_text())
+    steps = tuple(Step(step["name"], IMAGE, step["script"]) for step in job["steps"])
+    assert set(job["outputs"].values()) == {"sum"}
+    total = dict.fromkeys(outputs, 0)
+    for chunk in range(job["chunks"]):
+        env = {"CHUNK_INDEX": str(chunk), "CHUNK_COUNT": str(job["chunks"])}
+        work = rig.work(steps=steps, env=env, memory_bytes=job["requests"]["memoryBytes"])
+        found = await rig.run(work)
+        assert [step.exit_code for step in found.steps] == [0] * len(steps), found
+        result = json.loads(await rig.runtime.result(work.attempt) or b"{}")
+        total = {name: total[name] + result[name] for name in outputs}
+    assert total == outputs
+
+
+async def _result_appears(rig: Rig, work: Work) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while await rig.runtime.result(work.attempt) is None:  # noqa: ASYNC110 - a step's file sets no event of ours
+            await asyncio.sleep(0.02)

@@ -1,0 +1,206 @@
+"""What only the Docker runtime has to stand: limits, images, an engine that goes away."""
+
+import asyncio
+import gc
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import docker
+import pytest
+from docker.errors import NotFound
+
+from agents.runtimes.choose import choose
+from agents.runtimes.docker.container import container_options, host_options, labels
+from agents.runtimes.docker.runtime import DockerRuntime
+from agents.runtimes.process.runtime import ProcessRuntime
+from agents.runtimes.protocol import Observed, Step, Work
+from agents.runtimes.reasons import CANNOT_START, IMAGE_MISSING, OOM_KILLED, PULL_FAILED
+from datamodel.errors import Transient
+from tests.services import IMAGE
+
+SITE = "site-docker-only"
+WAIT_S = 60.0
+
+pytestmark = pytest.mark.docker
+
+
+class _Wire:
+    """Between a client and the engine, so that a test can cut them apart."""
+
+    def __init__(self, path: Path) -> None:
+        self.address = f"unix://{path}"
+        self._path = path
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_unix_server(self._join, self._path)
+
+    async def cut(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.close()
+        for writer in list(self._writers):
+            with suppress(OSError):
+                await writer.wait_closed()
+        self._path.unlink(missing_ok=True)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection("/var/run/docker.sock")
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+        self._writers.discard(writer)
+
+
+@pytest.fixture
+async def runtime(docker_engine: docker.DockerClient) -> AsyncIterator[DockerRuntime]:
+    runtime = DockerRuntime(site=SITE, edges=["edge"])
+    await runtime.open(lambda _: None)
+    yield runtime
+    for found in await runtime.discover():
+        await runtime.remove(found.attempt)
+    await runtime.close()
+
+
+@pytest.fixture
+def failing_connections() -> Iterator[None]:
+    """The `docker` package leaves the socket of a connection that failed to the garbage collector, which then warns."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def work(script: str, *, image: str = IMAGE, cpu: float = 0.0, memory_bytes: int = 0) -> Work:
+    return Work(SITE, "edge", "attempt-1", (Step("step", image, script),), {}, cpu=cpu, memory_bytes=memory_bytes)
+
+
+async def run(runtime: DockerRuntime, work: Work) -> Observed:
+    await runtime.start_step(work, 0)
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            found = await runtime.observe(work.attempt)
+            if found is not None and found.steps[0].phase != "running":
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def test_a_missing_image_is_an_end_with_a_reason_and_is_found_out_anew(runtime: DockerRuntime) -> None:
+    missing = work("true", image="tendril-test/no-such-image:1")
+    found = await run(runtime, missing)
+    assert found.steps[0].reason in {IMAGE_MISSING, PULL_FAILED}
+    assert found.steps[0].message
+    assert (await runtime.discover())[0].steps == found.steps
+    restarted = DockerRuntime(site=SITE, edges=["edge"])
+    await restarted.open(lambda _: None)
+    (forgotten,) = await restarted.discover()
+    assert forgotten.steps == ()
+    assert (await run(restarted, missing)).steps[0].reason == found.steps[0].reason
+    await restarted.close()
+
+
+@pytest.mark.parametrize("fields", [{"memory_bytes": 1}, {"cpu": 100000.0}, {"image": "NO IMAGE"}])
+async def test_what_the_engine_refuses_is_an_end_with_a_reason(
+    runtime: DockerRuntime, fields: dict[str, float]
+) -> None:
+    found = await run(runtime, work("true", **fields))  # type: ignore[arg-type]
+    assert found.steps[0].reason == CANNOT_START
+    assert found.steps[0].message
+
+
+async def test_who_takes_more_memory_than_asked_is_killed_with_a_reason(runtime: DockerRuntime) -> None:
+    found = await run(runtime, work("exec tail -c 200000000 /dev/zero", memory_bytes=16 * 1024 * 1024))
+    assert (found.steps[0].exit_code, found.steps[0].reason) == (137, OOM_KILLED)
+
+
+async def test_any_user_may_write_to_the_shared_directory(
+    runtime: DockerRuntime, docker_engine: docker.DockerClient
+) -> None:
+    made = docker_engine.api.create_container(IMAGE, ["true"])
+    docker_engine.api.commit(made["Id"], "tendril-test/ordinary", "1", changes=["USER 1234:1234"])
+    docker_engine.api.remove_container(made["Id"])
+    ordinary = work("id -u > /shared/result.json", image="tendril-test/ordinary:1")
+    try:
+        assert (await run(runtime, ordinary)).steps[0].exit_code == 0
+        assert await runtime.result(ordinary.attempt) == b"1234\n"
+    finally:
+        await runtime.remove(ordinary.attempt)
+        docker_engine.images.remove("tendril-test/ordinary:1")
+
+
+async def test_a_step_is_confined(runtime: DockerRuntime, docker_engine: docker.DockerClient) -> None:
+    confined = work("cat /proc/self/status > /shared/result.json", cpu=0.5, memory_bytes=64 * 1024 * 1024)
+    await run(runtime, confined)
+    status = (await runtime.result(confined.attempt) or b"").decode().splitlines()
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    container = docker_engine.containers.get("tendril-attempt-1-step")
+    assert container.labels["tendril.attempt"] == "attempt-1"
+    host = container.attrs["HostConfig"]
+    assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 67_108_864, 67_108_864)
+    assert (host["NetworkMode"], host["Init"], host["AutoRemove"], host["PidsLimit"]) == ("none", True, False, 512)
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}}
+
+
+async def test_a_container_that_was_made_and_not_started_is_started(
+    runtime: DockerRuntime, docker_engine: docker.DockerClient
+) -> None:
+    halfway, api = work("true"), docker_engine.api
+    api.create_volume("tendril-attempt-1", labels=labels(halfway))
+    api.create_container(**container_options(halfway, 0), host_config=api.create_host_config(**host_options(halfway)))
+    (found,) = await runtime.discover()
+    assert found.steps == ()
+    assert (await run(runtime, halfway)).steps[0].exit_code == 0
+
+
+async def test_nothing_is_left_of_what_is_removed(runtime: DockerRuntime, docker_engine: docker.DockerClient) -> None:
+    await run(runtime, work("true"))
+    await runtime.remove("attempt-1")
+    with pytest.raises(NotFound):
+        docker_engine.volumes.get("tendril-attempt-1")
+    assert docker_engine.containers.list(all=True, filters={"label": "tendril.attempt=attempt-1"}) == []
+
+
+@pytest.mark.usefixtures("failing_connections")
+async def test_an_engine_that_goes_away_is_transient_and_what_ended_meanwhile_is_told(
+    runtime: DockerRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire, told = _Wire(tmp_path / "engine"), asyncio.Queue[str]()
+    await wire.open()
+    monkeypatch.setenv("DOCKER_HOST", wire.address)
+    cut_off = DockerRuntime(site=SITE, edges=["edge"])
+    await cut_off.open(told.put_nowait)
+    await cut_off.start_step(work("sleep 0.5"), 0)
+    await wire.cut()
+    with pytest.raises(Transient):
+        await cut_off.observe("attempt-1")
+    await runtime.stop("attempt-1", 20.0)
+    await wire.open()
+    async with asyncio.timeout(WAIT_S):
+        assert await told.get() == "attempt-1"
+    seen = await cut_off.observe("attempt-1")
+    assert seen is not None
+    assert seen.steps[0].phase == "exited"
+    await cut_off.close()
+    await wire.cut()
+
+
+@pytest.mark.usefixtures("failing_connections")
+async def test_auto_is_docker_where_an_engine_answers_and_process_elsewhere(
+    docker_engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(await choose("auto", site=SITE, edges=["edge"], state_dir=tmp_path), DockerRuntime)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody-listens")
+    assert isinstance(await choose("auto", site=SITE, edges=["edge"], state_dir=tmp_path), ProcessRuntime)
+    nobody = DockerRuntime(site=SITE, edges=["edge"])
+    with pytest.raises(Transient):
+        await nobody.open(lambda _: None)
+    await nobody.close()

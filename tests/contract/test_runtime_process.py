@@ -1,0 +1,197 @@
+"""What only the process runtime has to stand: shims, privileges, directories that are closed to others."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agents.runtimes.process.identity import alive, identify, kill_session, send, session_members
+from agents.runtimes.process.record import Record, claim, read, replace
+from agents.runtimes.process.runtime import ProcessRuntime
+from agents.runtimes.process.shim import OUTPUT_LIMIT_BYTES
+from agents.runtimes.protocol import Step, Work
+from datamodel.errors import Invalid
+from tests.waiting import until
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root to see that it drops its privileges")
+
+_AGENT = """
+import asyncio, json, os, pathlib, sys
+from agents.runtimes.process.runtime import ProcessRuntime
+from agents.runtimes.protocol import Step, Work
+
+async def main() -> None:
+    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=pathlib.Path(sys.argv[1]))
+    await runtime.open(lambda attempt: None)
+    step = Step("wait", "", "while ! test -e $SHARED_DIR/go; do sleep 0.05; done; exit 6")
+    await runtime.start_step(Work("site", "edge", "attempt", (step,), {}), 0)
+    print("started", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path) -> Path:
+    """Under a directory that the steps' user cannot enter."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    return closed / "state"
+
+
+@pytest.fixture
+async def runtime(state_dir: Path) -> AsyncIterator[ProcessRuntime]:
+    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=state_dir)
+    await runtime.open(lambda _: None)
+    yield runtime
+    for found in await runtime.discover():
+        await runtime.remove(found.attempt)
+    await runtime.close()
+
+
+def work(script: str) -> Work:
+    return Work("site", "edge", "attempt", (Step("step", "", script),), {})
+
+
+async def ended(runtime: ProcessRuntime) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            found = await runtime.observe("attempt")
+            if found is not None and found.steps[-1].phase != "running":
+                return
+            await asyncio.sleep(0.02)
+
+
+def record(state_dir: Path) -> Record:
+    found = read(str(state_dir / "attempt" / "step-0.json"))
+    assert found is not None
+    return found
+
+
+async def test_an_agent_that_is_killed_is_followed_by_one_that_adopts(state_dir: Path) -> None:
+    agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _AGENT, str(state_dir)), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert agent.stdout is not None
+    await asyncio.wait_for(agent.stdout.readuntil(b"started"), 20)
+    agent.kill()
+    await agent.wait()
+    told: asyncio.Queue[str] = asyncio.Queue()
+    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=state_dir)
+    await runtime.open(told.put_nowait)
+    (found,) = await runtime.discover()
+    assert found.steps[0].phase == "running"
+    (state_dir / "attempt" / "shared" / "go").touch()
+    assert await asyncio.wait_for(told.get(), 20) == "attempt"
+    seen = await runtime.observe("attempt")
+    assert seen is not None
+    assert seen.steps[0].exit_code == 6
+    await runtime.remove("attempt")
+    await runtime.close()
+
+
+async def test_a_step_dies_with_its_shim_and_is_shown_as_vanished(runtime: ProcessRuntime, state_dir: Path) -> None:
+    await runtime.start_step(work("sleep 1000 & setsid sleep 1000 & sleep 1000"), 0)
+    shim, step = record(state_dir).shim, record(state_dir).step
+    assert step is not None
+    send(shim, signal.SIGKILL)
+    await until(lambda: not alive(shim) and not alive(step))
+    seen = await runtime.observe("attempt")
+    assert seen is not None
+    assert seen.steps[0].phase == "vanished"
+    await runtime.stop("attempt", 1.0)
+    assert session_members(step) == []
+
+
+async def test_nothing_that_a_step_leaves_behind_outlives_it(runtime: ProcessRuntime, state_dir: Path) -> None:
+    leave = "setsid sh -c 'echo $$ > $SHARED_DIR/left; sleep 1000' &"
+    script = f"{leave} while ! test -s $SHARED_DIR/left; do sleep 0.01; done"
+    await runtime.start_step(work(script), 0)
+    await ended(runtime)
+    assert identify(int((state_dir / "attempt" / "shared" / "left").read_text())) is None
+
+
+async def test_output_is_kept_up_to_a_limit(runtime: ProcessRuntime, state_dir: Path) -> None:
+    await runtime.start_step(work(f"echo problem >&2; head -c {4 * OUTPUT_LIMIT_BYTES} /dev/zero"), 0)
+    await ended(runtime)
+    assert (state_dir / "attempt" / "step-0.stderr").read_text() == "problem\n"
+    stdout = (state_dir / "attempt" / "step-0.stdout").read_bytes()
+    assert stdout[:OUTPUT_LIMIT_BYTES] == bytes(OUTPUT_LIMIT_BYTES)
+    assert stdout[OUTPUT_LIMIT_BYTES:] == b"\n[the rest of this output was not kept]\n"
+
+
+async def test_a_step_is_no_privileged_user_and_sees_no_secret_of_the_agent(
+    runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TENDRIL_SECRET", "hidden")
+    await runtime.start_step(work("(id -u; grep -c . /proc/self/status; env) > $SHARED_DIR/result.json"), 0)
+    await ended(runtime)
+    result = await runtime.result("attempt")
+    assert result is not None
+    assert not result.startswith(b"0\n")
+    assert b"TENDRIL_SECRET" not in result
+
+
+@pytest.mark.parametrize("line", ["NoNewPrivs:\t1", "CapEff:\t0000000000000000", "SigIgn:\t0000000000000000"])
+async def test_a_step_cannot_gain_anything(runtime: ProcessRuntime, line: str) -> None:
+    await runtime.start_step(work("cat /proc/self/status > $SHARED_DIR/result.json"), 0)
+    await ended(runtime)
+    result = await runtime.result("attempt")
+    assert result is not None
+    assert line in result.decode().splitlines()
+
+
+@as_root
+async def test_the_mount_is_the_steps_alone(runtime: ProcessRuntime, state_dir: Path) -> None:
+    await runtime.start_step(work("echo > $SHARED_DIR/there; sleep 1000"), 0)
+    await until((state_dir / "attempt" / "shared" / "there").exists)
+    assert not os.path.exists("/shared/there")  # noqa: ASYNC240, PTH110
+    assert str(state_dir) not in await asyncio.to_thread(Path("/proc/self/mountinfo").read_text)
+
+
+@as_root
+@pytest.mark.parametrize("user", ["root", "no-such-user"])
+async def test_as_root_it_refuses_to_run_steps_as_root(state_dir: Path, user: str) -> None:
+    with pytest.raises(Invalid, match="never run as root"):
+        await ProcessRuntime(site="site", edges=["edge"], state_dir=state_dir, user=user).open(lambda _: None)
+
+
+def test_a_step_is_claimed_once(tmp_path: Path) -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    path = str(tmp_path / "step-0.json")
+    assert read(path) is None
+    first = Record(shim=me, started_s=1.5)
+    assert claim(path, first)
+    assert not claim(path, first._replace(started_s=2.5))
+    assert read(path) == first
+    last = first._replace(step=me, exit_code=3, finished_s=9.0, reason="r", message="m", mounted=True)
+    replace(path, last)
+    assert read(path) == last
+    assert [entry.name for entry in tmp_path.iterdir()] == ["step-0.json"]
+
+
+def test_a_pid_of_another_start_or_boot_is_another_process() -> None:
+    me = identify(os.getpid())
+    assert me is not None
+    assert alive(me)
+    for other in (me._replace(start_ticks=me.start_ticks + 1), me._replace(boot="another")):
+        assert not alive(other)
+        send(other, signal.SIGKILL)
+        kill_session(other)
+
+
+def test_a_session_that_another_leads_is_not_ours() -> None:
+    with subprocess.Popen(["sleep", "1000"], start_new_session=True) as process:
+        leader = identify(process.pid)
+        assert leader is not None
+        assert session_members(leader) == [process.pid]
+        for other in (leader._replace(start_ticks=leader.start_ticks + 1), leader._replace(boot="another")):
+            assert session_members(other) == []
+        kill_session(leader)

@@ -1,0 +1,126 @@
+"""The real servers that tests run against: databases, NATS servers that may be killed, images of a Docker engine."""
+
+import gc
+import io
+import itertools
+import os
+import shutil
+import subprocess
+import tarfile
+import warnings
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGKILL
+
+import asyncpg
+import docker
+import pytest
+from docker.errors import DockerException
+
+from deploy.local.nats import Nats, Role
+from deploy.local.postgres import Postgres
+from deploy.local.supervisor import Supervisor
+
+IMAGE = "tendril-test/busybox:1"
+
+
+@dataclass
+class Databases:
+    """Databases of one server: copies of a template that is migrated once, since a copy is cheaper than a migration."""
+
+    postgres: Postgres
+    migrate: Callable[[str], Awaitable[None]]
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    async def prepare(self) -> None:
+        await self._execute('CREATE DATABASE "template"')
+        await self.migrate(self.postgres.url("template"))
+
+    async def create(self) -> str:
+        """The URL of a new database at the schema's head."""
+        name = f"test_{next(self._numbers)}"
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "template"')
+        return self.postgres.url(name)
+
+    async def drop(self, url: str) -> None:
+        """Drops what `create` made, even where a test left connections."""
+        name = url.partition("?")[0].rpartition("/")[2]
+        await self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    async def _execute(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.postgres.url("postgres"))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+class PrivateNats:
+    """A NATS server of one test, which may kill it, wipe its store and start it again on the same port."""
+
+    def __init__(self, home: Path) -> None:
+        self._nats = Nats(home)
+        self._supervisor = Supervisor(home / "logs")
+
+    async def start(self) -> None:
+        await self._nats.start(self._supervisor)
+
+    async def kill(self) -> None:
+        """SIGKILL, as a machine that fails; returns when it is gone. It stays so until `start`."""
+        if (pid := self._supervisor.pid("nats")) is not None:
+            os.kill(pid, SIGKILL)
+        await self._supervisor.stop()
+
+    def wipe(self) -> None:
+        """Loses every stream. The server must not run."""
+        shutil.rmtree(self._nats.store, ignore_errors=True)
+
+    def url(self, role: Role = "reconcilers") -> str:
+        return self._nats.url(role)
+
+
+def docker_client() -> docker.DockerClient:
+    """A client of the machine's engine. Skips the test where none answers, or fails it where the run must have one."""
+    if reason := _engine_failure():
+        if os.environ.get("TENDRIL_REQUIRE_DOCKER") == "1":
+            pytest.fail(f"TENDRIL_REQUIRE_DOCKER=1, and no Docker engine answers: {reason}")
+        pytest.skip(f"no Docker engine answers; start one to run this test: {reason}")
+    return docker.DockerClient.from_env(timeout=60)
+
+
+def import_busybox(engine: docker.DockerClient) -> None:
+    """Makes `IMAGE` with a shell, awk and the rest from this machine's static busybox: nothing is pulled."""
+    repository, _, tag = IMAGE.partition(":")
+    engine.api.import_image_from_data(_busybox_tar(), repository=repository, tag=tag)
+
+
+def _engine_failure() -> str:
+    """Why no engine answers; empty where one does."""
+    with warnings.catch_warnings():
+        # The client leaves a socket that it could not connect to the garbage collector, which warns.
+        warnings.simplefilter("ignore", ResourceWarning)
+        reason = ""
+        try:
+            docker.DockerClient.from_env(timeout=60).close()
+        except DockerException as error:
+            reason = str(error)
+        gc.collect()
+    return reason
+
+
+def _busybox_tar() -> bytes:
+    busybox = "/bin/busybox"
+    applets = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for directory, mode in (("bin", 0o755), ("tmp", 0o1777)):
+            entry = tarfile.TarInfo(directory)
+            entry.type, entry.mode = tarfile.DIRTYPE, mode
+            tar.addfile(entry)
+        tar.add(busybox, arcname="bin/busybox")
+        for applet in sorted(set(applets) - {"busybox"}):
+            entry = tarfile.TarInfo(f"bin/{applet}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(entry)
+    return buffer.getvalue()

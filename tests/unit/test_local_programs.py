@@ -1,0 +1,81 @@
+"""What each program is told when everything runs on one machine."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from deploy.local.programs import Programs
+from deploy.local.settings import Settings, variable
+
+GIB = 1024**3
+
+
+def programs(*, inherited: dict[str, str] | None = None, edges: int = 3) -> Programs:
+    return Programs(
+        settings=Settings(edges=edges),
+        home=Path("/data"),
+        database_url="postgresql://owner@/tendril",
+        nats_urls={role: f"nats://{role}@host" for role in ("reconcilers", "gateway", "agent")},
+        inherited=inherited or {},
+        cpu_count=8,
+        memory_bytes=16 * GIB,
+    )
+
+
+@pytest.fixture(autouse=True)
+def _undeclared(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EDGE_CPU", "EDGE_MEMORY_BYTES", "EDGE_POWER_W", "TENDRIL_EDGES", "TENDRIL_PORT", "TENDRIL_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_machine_is_divided_among_the_edges() -> None:
+    agents = programs(edges=4).agents()
+    assert [agent.name for agent in agents] == ["edge-1", "edge-2", "edge-3", "edge-4"]
+    for agent in agents:
+        assert agent.env["EDGE_CPU"] == "2.0"
+        assert agent.env["EDGE_MEMORY_BYTES"] == str(4 * GIB)
+        assert agent.env["EDGE_POWER_W"] == "37.0"
+
+
+def test_a_declared_capacity_is_every_edges_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGE_CPU", "0.5")
+    monkeypatch.setenv("EDGE_MEMORY_BYTES", "1000")
+    monkeypatch.setenv("EDGE_POWER_W", "5")
+    for agent in programs().agents():
+        assert (agent.env["EDGE_CPU"], agent.env["EDGE_MEMORY_BYTES"], agent.env["EDGE_POWER_W"]) == (
+            "0.5",
+            "1000",
+            "5.0",
+        )
+
+
+def test_an_agent_knows_nats_alone() -> None:
+    for agent in programs(inherited={"TENDRIL_DATABASE_URL": "postgresql://secret"}).agents():
+        assert "TENDRIL_DATABASE_URL" not in agent.env
+        assert agent.env["TENDRIL_NATS_URL"] == "nats://agent@host"
+        assert agent.env["EDGE_HOME"] == f"/data/edges/{agent.name}"
+
+
+def test_each_program_has_the_credential_of_its_role() -> None:
+    assert programs().gateway().env["TENDRIL_NATS_URL"] == "nats://gateway@host"
+    assert programs().reconcilers().env["TENDRIL_NATS_URL"] == "nats://reconcilers@host"
+    assert "TENDRIL_NATS_URL" not in programs().migrations().env
+
+
+def test_what_else_the_environment_declares_reaches_the_programs() -> None:
+    inherited = {"EDGE_RUNTIME": "simulated", "EDGE_COUNT": "10", "EDGE_NAME": "other"}
+    for agent in programs(inherited=inherited).agents():
+        assert agent.env["EDGE_RUNTIME"] == "simulated"
+        assert agent.env["EDGE_NAME"] == agent.name
+        assert "EDGE_COUNT" not in agent.env
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("TENDRIL_PORT", "0"), ("TENDRIL_EDGES", "none"), ("EDGE_MEMORY_BYTES", "-1")]
+)
+def test_a_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as caught:
+        Settings()
+    assert [variable(str(detail["loc"][0])) for detail in caught.value.errors()] == [name]

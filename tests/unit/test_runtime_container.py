@@ -1,0 +1,107 @@
+"""What the engine's account of a container means, and what crosses to it as archives."""
+
+import io
+import tarfile
+from typing import Any
+
+import pytest
+
+from agents.runtimes.docker.archive import open_to_all, result_in
+from agents.runtimes.docker.container import container_options, host_options, init_error_in, observed, step_state
+from agents.runtimes.protocol import Step, StepState, Work
+from agents.runtimes.reasons import CANNOT_START, OOM_KILLED
+from agents.runtimes.shared import RESULT_LIMIT_BYTES
+from datamodel.errors import Invalid
+
+NEVER = "0001-01-01T00:00:00Z"
+CREATED, STARTED, FINISHED = (f"2026-01-01T00:00:0{second}.123456789Z" for second in (1, 2, 3))
+STARTED_S, FINISHED_S = 1767225602.123456, 1767225603.123456
+
+
+def container(status: str, *, index: int = 0, **state: Any) -> dict[str, Any]:
+    own = {"tendril.site": "s", "tendril.edge": "e", "tendril.attempt": "a", "tendril.index": str(index)}
+    times = {"StartedAt": STARTED, "FinishedAt": FINISHED}
+    return {
+        "Created": CREATED,
+        "Config": {"Labels": own},
+        "State": {"Status": status, "ExitCode": 0, "Error": "", "OOMKilled": False, **times, **state},
+    }
+
+
+def test_a_container_that_was_only_made_is_no_started_step() -> None:
+    assert step_state(container("created", StartedAt=NEVER, FinishedAt=NEVER)) is None
+
+
+def test_a_container_that_the_engine_could_not_start_has_ended() -> None:
+    state = step_state(container("created", ExitCode=127, Error="no such file", StartedAt=NEVER, FinishedAt=NEVER))
+    assert state is not None
+    assert (state.phase, state.exit_code, state.reason, state.message) == ("exited", 127, CANNOT_START, "no such file")
+
+
+@pytest.mark.parametrize(
+    ("one", "meaning"),
+    [
+        (container("running"), StepState("running", STARTED_S)),
+        (container("paused"), StepState("running", STARTED_S)),
+        (container("exited", ExitCode=3), StepState("exited", STARTED_S, FINISHED_S, 3)),
+        (
+            container("exited", ExitCode=137, OOMKilled=True),
+            StepState("exited", STARTED_S, FINISHED_S, 137, OOM_KILLED),
+        ),
+        (container("exited", OOMKilled=True), StepState("exited", STARTED_S, FINISHED_S, 0)),
+        (container("dead"), StepState("vanished", STARTED_S, message="its container is dead")),
+    ],
+)
+def test_a_state_has_one_meaning(one: dict[str, Any], meaning: StepState) -> None:
+    assert step_state(one) == meaning
+
+
+def test_a_command_that_init_cannot_run_did_not_start() -> None:
+    error = init_error_in("before\n[FATAL tini (7)] exec /no failed: No such file or directory\n")
+    state = step_state(container("exited", ExitCode=127), error)
+    assert state is not None
+    assert (state.reason, state.message) == (CANNOT_START, error)
+    assert init_error_in("sh: nothing: not found\n") == ""
+
+
+def test_steps_come_in_order_and_a_hole_is_a_step_that_vanished() -> None:
+    found = observed("a", [(container("running", index=2), ""), (container("exited"), "")])
+    assert found is not None
+    assert [step.phase for step in found.steps] == ["exited", "vanished", "running"]
+    assert observed("a", []) is None
+
+
+def test_limits_of_zero_are_none() -> None:
+    work = Work("s", "e", "a", (Step("step", "image"),), {})
+    assert not {"nano_cpus", "mem_limit", "memswap_limit"} & host_options(work).keys()
+    assert container_options(work, 0)["entrypoint"] is None
+
+
+def test_the_shared_directory_is_open_to_all() -> None:
+    with tarfile.open(fileobj=io.BytesIO(open_to_all())) as archive:
+        (member,) = archive.getmembers()
+    assert (member.name, member.mode, member.isdir()) == ("shared", 0o1777, True)
+
+
+@pytest.mark.parametrize("size", [0, 1, RESULT_LIMIT_BYTES])
+def test_a_result_is_read_whole(size: int) -> None:
+    assert result_in([_archive(bytes(size))]) == bytes(size)
+
+
+@pytest.mark.parametrize("size", [RESULT_LIMIT_BYTES + 1, 100 * RESULT_LIMIT_BYTES])
+def test_a_result_beyond_the_limit_is_invalid(size: int) -> None:
+    with pytest.raises(Invalid):
+        result_in([_archive(bytes(size))])
+
+
+def test_what_is_no_file_is_no_result() -> None:
+    assert result_in([_archive(b"", tarfile.SYMTYPE)]) is None
+
+
+def _archive(content: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("result.json")
+        member.size, member.type = len(content), kind
+        archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
