@@ -13,9 +13,9 @@ import structlog
 
 from datamodel.command import Fence
 from datamodel.errors import Conflict, TendrilError, Transient
+from datamodel.keyqueue import KeyQueue
 from datamodel.ports import Message
 from reconcilers.runtime.metrics import Metrics
-from reconcilers.runtime.queue import KeyQueue
 from reconcilers.runtime.shards import Shards, shard_of
 
 BACKOFF_S = (0.02, 10.0)

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,9 @@ SITE = "site-docker-only"
 WAIT_S = 60.0
 
 pytestmark = pytest.mark.docker
+
+# The `docker` package leaves the socket of a connection that failed to the garbage collector, which then warns.
+leaks_sockets = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
 class _Wire:
@@ -72,11 +74,9 @@ async def runtime(docker_engine: docker.DockerClient) -> AsyncIterator[DockerRun
 
 @pytest.fixture
 def failing_connections() -> Iterator[None]:
-    """The `docker` package leaves the socket of a connection that failed to the garbage collector, which then warns."""
+    """Collects what `leaks_sockets` forgives before another test is blamed for it."""
     yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    gc.collect()
 
 
 def work(script: str, *, image: str = IMAGE, cpu: float = 0.0, memory_bytes: int = 0) -> Work:
@@ -169,6 +169,7 @@ async def test_nothing_is_left_of_what_is_removed(runtime: DockerRuntime, docker
     assert docker_engine.containers.list(all=True, filters={"label": "tendril.attempt=attempt-1"}) == []
 
 
+@leaks_sockets
 @pytest.mark.usefixtures("failing_connections")
 async def test_an_engine_that_goes_away_is_transient_and_what_ended_meanwhile_is_told(
     runtime: DockerRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -193,6 +194,7 @@ async def test_an_engine_that_goes_away_is_transient_and_what_ended_meanwhile_is
     await wire.cut()
 
 
+@leaks_sockets
 @pytest.mark.usefixtures("failing_connections")
 async def test_auto_is_docker_where_an_engine_answers_and_process_elsewhere(
     docker_engine: docker.DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

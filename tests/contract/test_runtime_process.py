@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,6 +94,31 @@ async def test_an_agent_that_is_killed_is_followed_by_one_that_adopts(state_dir:
     assert seen is not None
     assert seen.steps[0].exit_code == 6
     await runtime.remove("attempt")
+    await runtime.close()
+
+
+@as_root
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv of util-linux to give up a capability")
+async def test_where_nothing_can_be_mounted_steps_still_share_a_directory(state_dir: Path) -> None:
+    confined = await asyncio.create_subprocess_exec(
+        *("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"),
+        *(sys.executable, "-c", _AGENT, str(state_dir)),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    assert confined.stdout is not None
+    await asyncio.wait_for(confined.stdout.readuntil(b"started"), 20)
+    assert not record(state_dir).mounted
+    elsewhere = (state_dir / "attempt" / "shared").resolve()
+    (elsewhere / "go").touch()
+    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=state_dir)
+    await runtime.open(lambda _: None)
+    await ended(runtime)
+    assert record(state_dir).exit_code == 6
+    await runtime.remove("attempt")
+    assert not await asyncio.to_thread(elsewhere.parent.exists)
+    confined.kill()
+    await confined.wait()
     await runtime.close()
 
 

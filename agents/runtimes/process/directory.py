@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,22 @@ class AttemptDirectory:
     attempt.json     whose it is
     step-<k>.json    what the shim of step k knows of it
     step-<k>.stdout  its output, bounded; likewise `.stderr`, and `.log` of the shim itself
-    shared/          the steps' shared directory
+    shared/          the steps' shared directory, or a link to where it is
     root/            empty; a step's own root is mounted there, for it alone
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def create(self, work: Work, owner: Owner) -> None:
-        """Makes what is missing, with `shared` belonging to `owner`."""
-        for directory in (self._path, self._shared, self._path / "root"):
+    def create(self, work: Work, owner: Owner, *, elsewhere: bool) -> None:
+        """Makes what is missing, with `shared` belonging to `owner`, and where anybody can get if `elsewhere`."""
+        for directory in (self._path, self._path / "root"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._shared.exists():
+            shared = _reachable_directory() / "shared" if elsewhere else self._shared
+            shared.mkdir(mode=0o700)
+            if elsewhere:
+                self._shared.symlink_to(shared)
         if owner is not None:
             os.chown(self._shared, *owner)
         draft = self._path / "attempt.json.draft"
@@ -52,7 +58,7 @@ class AttemptDirectory:
             stdout=str(self._path / f"step-{index}.stdout"),
             stderr=str(self._path / f"step-{index}.stderr"),
             log=str(self._path / f"step-{index}.log"),
-            shared=str(self._shared),
+            shared=str(self._shared.resolve()),
             root=str(self._path / "root"),
         )
 
@@ -93,16 +99,9 @@ class AttemptDirectory:
         return content
 
     def remove(self) -> None:
-        if not self._path.exists():
-            return
-        try:
-            shutil.rmtree(self._path)
-        except PermissionError:  # a step may leave directories that are closed even to their owner
-            for parent, children, _ in os.walk(self._path):
-                for child in (Path(parent, name) for name in children):
-                    if not child.is_symlink():
-                        child.chmod(0o700)
-            shutil.rmtree(self._path)
+        if self._shared.is_symlink():
+            _remove_tree(self._shared.readlink().parent)
+        _remove_tree(self._path)
 
     @property
     def _shared(self) -> Path:
@@ -120,6 +119,26 @@ class AttemptDirectory:
         if record.exit_code is None:
             return StepState("running", record.started_s)
         return StepState("exited", record.started_s, record.finished_s, record.exit_code, record.reason, record.message)
+
+
+def _reachable_directory() -> Path:
+    """A new directory that every user can pass, but only we can change: nobody puts a link in the place of `shared`."""
+    directory = Path(tempfile.mkdtemp(prefix="tendril-"))
+    directory.chmod(0o711)
+    return directory
+
+
+def _remove_tree(path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        shutil.rmtree(path)
+    except PermissionError:  # a step may leave directories that are closed even to their owner
+        for parent, children, _ in os.walk(path):
+            for child in (Path(parent, name) for name in children):
+                if not child.is_symlink():
+                    child.chmod(0o700)
+        shutil.rmtree(path)
 
 
 def _read_up_to(file: int, size_bytes: int) -> bytes:

@@ -1,36 +1,24 @@
 """The runtime for a machine without an engine: a step is a process, and a shim stands over it."""
 
 import asyncio
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import structlog
 
-import agents
 from agents.runtimes.process.directory import AttemptDirectory
 from agents.runtimes.process.identity import Identity, alive, kill_session, send, session_members
 from agents.runtimes.process.owner import Owner, step_owner
 from agents.runtimes.process.record import Record
 from agents.runtimes.process.shim import KILL, STOP
+from agents.runtimes.process.spawn import can_mount, spawn_shim
 from agents.runtimes.process.watch import ExitWatch
 from agents.runtimes.protocol import Observed, Work
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Transient
 
-_SPAWN_TIMEOUT_S = 30.0
 _KILL_TIMEOUT_S = 10.0
-# `-I` and `-S`: neither the environment nor site packages, which would double the time of a start.
-_SHIM = (
-    "-I",
-    "-S",
-    "-c",
-    "import sys; sys.path.insert(0, sys.argv[1]); from agents.runtimes.process.shim import main; main()",
-    str(Path(agents.__file__).parent.parent),
-)
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -56,7 +44,7 @@ class ProcessRuntime:
         self._changed: Callable[[str], None] = lambda _: None
         self._wakes = Wakes(poll_s=0.2)
         self._watch = ExitWatch(self._ended)
-        self._warned_unmounted = False
+        self._mounts = False
 
     async def open(self, changed: Callable[[str], None]) -> None:
         """Finds what runs. Raises `Invalid` where this is root and there is no other user to run steps as."""
@@ -65,6 +53,9 @@ class ProcessRuntime:
         _log.warning(
             "steps are not isolated", runtime=self.name, missing="files, network, cpu and memory limits, image"
         )
+        self._mounts = await asyncio.to_thread(can_mount)
+        if not self._mounts:
+            _log.warning("the kernel refuses a private /shared; steps find it by SHARED_DIR only", runtime=self.name)
         await asyncio.to_thread(self._state_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
         for found in await self.discover():
             for record in await asyncio.to_thread(self._directory(found.attempt).records):
@@ -117,8 +108,9 @@ class ProcessRuntime:
         if (record := directory.record(index)) is not None:
             return record
         try:
-            directory.create(work, self._owner)
-            _spawn_shim(json.dumps(directory.plan(work, index, self._owner)._asdict()))
+            # Steps of another user may not get through to our directories, unless they are mounted for them.
+            directory.create(work, self._owner, elsewhere=self._owner is not None and not self._mounts)
+            spawn_shim(directory.plan(work, index, self._owner))
         except OSError as error:
             raise Transient(f"{work.attempt}: {error}") from error
         record = directory.record(index)
@@ -127,12 +119,8 @@ class ProcessRuntime:
         return record
 
     def _attend(self, attempt: str, record: Record) -> None:
-        if record.exit_code is not None:
-            return
-        self._watch.watch(attempt, record.shim)
-        if not record.mounted and not self._warned_unmounted:
-            self._warned_unmounted = True
-            _log.warning("the kernel refuses a private /shared; steps find it by SHARED_DIR only", runtime=self.name)
+        if record.exit_code is None:
+            self._watch.watch(attempt, record.shim)
 
     def _ended(self, attempt: str) -> None:
         self._wakes.wake(attempt)
@@ -156,15 +144,3 @@ class ProcessRuntime:
                 nothing = False
                 kill_session(record.step)
         return nothing
-
-
-def _spawn_shim(plan: str) -> None:
-    """Returns when the shim has recorded how the step's start went; by then it is no child of ours."""
-    try:
-        spawned = subprocess.run(  # noqa: S603
-            [sys.executable, *_SHIM], input=plan, capture_output=True, text=True, timeout=_SPAWN_TIMEOUT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Transient(f"no shim within {_SPAWN_TIMEOUT_S:.0f} s") from error
-    if spawned.returncode != 0:
-        raise Transient(f"the shim failed: {spawned.stderr.strip()[-500:]}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections import deque
 
 
 class KeyQueue:
@@ -16,7 +17,8 @@ class KeyQueue:
         self._again: set[str] = set()
         self._later: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
-        self._changed = asyncio.Event()
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, key: str) -> None:
         """Makes the key due now."""
@@ -25,34 +27,34 @@ class KeyQueue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = None
-            self._changed.set()
+            self._call_one()
 
     def add_after(self, key: str, delay_s: float) -> None:
         """Makes the key due after a delay, unless it is due earlier already."""
-        due = asyncio.get_running_loop().time() + delay_s
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay_s
         if key in self._waiting or key in self._again or self._due.get(key, due + 1) <= due:
             return
         self._due[key] = due
         heapq.heappush(self._later, (due, key))
-        self._changed.set()
+        if self._timer is None or due < self._timer.when():
+            self._set_timer(loop)
 
     async def get(self) -> str:
         """The next key; the caller calls `done` with it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            self._wake_due(loop.time())
-            if self._waiting:
-                key = next(iter(self._waiting))
-                del self._waiting[key]
-                self._working.add(key)
-                return key
-            self._changed.clear()
-            delay = self._later[0][0] - loop.time() if self._later else None
+        while not self._waiting:
+            called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(called)
             try:
-                async with asyncio.timeout(delay):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+                await called
+            except asyncio.CancelledError:
+                if called.done() and not called.cancelled():
+                    self._call_one()  # it was called, but goes: another takes its place
+                raise
+        key = next(iter(self._waiting))
+        del self._waiting[key]
+        self._working.add(key)
+        return key
 
     def done(self, key: str) -> None:
         self._working.discard(key)
@@ -63,8 +65,25 @@ class KeyQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def _wake_due(self, now: float) -> None:
+    def _call_one(self) -> None:
+        """Wakes one idle worker and no more: most programs have many workers and one key at a time."""
+        while self._idle:
+            called = self._idle.popleft()
+            if not called.done():
+                called.set_result(None)
+                return
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._later[0][0], self._on_timer, loop)
+
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
         while self._later and self._later[0][0] <= now:
             due, key = heapq.heappop(self._later)
             if self._due.get(key) == due:
                 self.add(key)
+        if self._later:
+            self._set_timer(loop)

@@ -1,0 +1,103 @@
+"""The agents' program: one process, one agent, one edge or a group of them."""
+
+import asyncio
+import signal
+import sys
+import zlib
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import structlog
+import uvloop
+
+from agents.link import Link
+from agents.loop import Agent
+from agents.outbox import Outbox
+from agents.runtimes.choose import choose
+from agents.settings import Settings
+from datamodel import wire
+from datamodel.errors import TendrilError
+from datamodel.feed.bus import connect
+from datamodel.program import configure_logging, read_settings
+
+FLUSH_S = 5.0
+"""How long a stopping agent waits for the hub to commit its last reports; they are safe in the outbox either way."""
+_log = structlog.get_logger("agents")
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs until `stop` is set; then ends what runs, reports it, and leaves."""
+    bus = await connect(settings.tendril_nats_url, f"agent {settings.edge_site}/{settings.edge_name}")
+    try:
+        async with Outbox(settings.edge_home / "outbox.sqlite") as outbox:
+            runtime = await choose(
+                settings.edge_runtime,
+                site=settings.edge_site,
+                edges=settings.edges,
+                state_dir=settings.edge_home / "attempts",
+                seed=zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode()),
+            )
+            agent = Agent(runtime, outbox, _registrations(settings, runtime.name))
+            link = Link(bus, outbox, settings.edge_site, settings.edge_name, settings.edges)
+            try:
+                await _live(agent, link, stop)
+            finally:
+                await runtime.close()
+    finally:
+        await bus.close()
+
+
+async def _live(agent: Agent, link: Link, stop: asyncio.Event) -> None:
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(agent.run(), name="agent"),
+            group.create_task(link.run(agent.deliver), name="link"),
+        ]
+        _log.info("running")
+        await stop.wait()
+        await agent.interrupt()
+        try:
+            async with asyncio.timeout(FLUSH_S):
+                await link.flushed()
+        except TimeoutError:
+            _log.warning("the hub has not committed every report; they wait in the outbox")
+        for task in tasks:
+            task.cancel()
+
+
+def _registrations(settings: Settings, runtime: str) -> list[wire.EdgeReport]:
+    return [
+        wire.EdgeReport(
+            edge=edge,
+            at=datetime.now(UTC),
+            cpu=settings.cpu,
+            memory_bytes=settings.memory_bytes,
+            power_w=settings.edge_power_w,
+            runtime=runtime,
+            agent_version=version("tendril"),
+            labels=settings.edge_labels,
+        )
+        for edge in settings.edges
+    ]
+
+
+async def _main() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await run(read_settings(Settings), stop)
+    _log.info("stopped")
+
+
+def main() -> int:
+    configure_logging()
+    try:
+        uvloop.run(_main())
+    except TendrilError as error:
+        sys.stderr.write(f"agent: {error.message}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What to do next for one attempt: a pure function of what is wanted, what is found, and what was reported."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.runtimes.protocol import Observed, StepState, Work
+from datamodel.scheduling.attempts import ENDED, RUN
+
+Reported = Literal["nothing", "running", "ended"]
+"""How far the attempt's story is in the outbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the graph says: the intent, and the phase that the hub has settled."""
+
+    work: Work
+    intent: str
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartStep:
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ends what runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Nothing of it is needed any more: its end is in the outbox or settled, or nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRunning:
+    """It runs: `percent` of the whole sequence is done, in step `step`."""
+
+    percent: float
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEnd:
+    """It ended. `succeeded` still depends on its result file."""
+
+    phase: Literal["succeeded", "failed", "interrupted", "stopped"]
+    exit_codes: tuple[int, ...] = ()
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do until something changes."""
+
+
+Action = StartStep | Stop | Remove | ReportRunning | ReportEnd | Wait
+
+
+def converge(desired: Desired | None, observed: Observed | None, reported: Reported) -> Action:
+    """The one next action. Called again after it was done, it gives the one after that, until it says `Wait`."""
+    running = observed is not None and any(step.phase == "running" for step in observed.steps)
+    if desired is None or desired.phase in ENDED or reported == "ended":
+        if observed is None:
+            return Wait()
+        return Stop() if running else Remove()
+    if desired.intent != RUN:
+        return _wind_down(desired, observed)
+    if observed is None or not observed.steps:
+        if reported == "running" or desired.phase == "running":
+            return ReportEnd("interrupted", reason="Vanished", message="nothing of it is left on the edge")
+        return StartStep(0)
+    return _go_on(desired, observed)
+
+
+def percent_of(desired: Desired, observed: Observed) -> float:
+    """How much of the whole sequence is done: every step counts the same, the running one by its own measure."""
+    count = len(desired.work.steps)
+    done = sum(step.phase == "exited" for step in observed.steps)
+    share = observed.percent / 100 if done < len(observed.steps) else 0.0
+    return min(100.0, (done + share) * 100 / count)
+
+
+def _go_on(desired: Desired, observed: Observed) -> Action:
+    last = observed.steps[-1]
+    if last.phase == "running":
+        return ReportRunning(percent_of(desired, observed), len(observed.steps) - 1)
+    return _after(desired, observed, last)
+
+
+def _after(desired: Desired, observed: Observed, last: StepState) -> Action:
+    codes = tuple(step.exit_code for step in observed.steps if step.exit_code is not None)
+    if last.phase == "vanished":
+        return ReportEnd("interrupted", codes, last.reason or "Vanished", last.message)
+    if last.exit_code != 0 or last.reason:
+        return ReportEnd("failed", codes, last.reason or "NonZeroExit", last.message or f"exit code {last.exit_code}")
+    if len(observed.steps) < len(desired.work.steps):
+        return StartStep(len(observed.steps))
+    return ReportEnd("succeeded", codes)
+
+
+def _wind_down(desired: Desired, observed: Observed | None) -> Action:
+    """It should not run any more. What ended by itself before it could be stopped is still told as it was."""
+    if observed is None or not observed.steps:
+        return ReportEnd("stopped", reason="NotStarted")
+    if observed.steps[-1].phase == "running":
+        return Stop()
+    after = _after(desired, observed, observed.steps[-1])
+    if isinstance(after, ReportEnd) and after.phase == "succeeded":
+        return after
+    codes = after.exit_codes if isinstance(after, ReportEnd) else ()
+    return ReportEnd("stopped", codes, "Stopped")

@@ -1,0 +1,129 @@
+"""The link to the hub: windows of reports out, commits in, heartbeats, and the agent's own part of the graph."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+
+from agents.outbox import Outbox
+from datamodel import wire
+from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.follow import NatsFeed
+from datamodel.ports import FeedItem
+from datamodel.scheduling.edges import desired_path
+
+IN_FLIGHT_REPORTS = 4 * wire.WINDOW_REPORTS
+RESEND_S = 2.0
+"""How long reports may be unanswered before they are sent again."""
+
+_log = structlog.get_logger("link")
+
+
+class Link:
+    """One agent's connection. It may be cut at any moment: the outbox keeps what was not committed."""
+
+    def __init__(self, bus: Bus, outbox: Outbox, site: str, agent: str, edges: Sequence[str]) -> None:
+        self._bus = bus
+        self._outbox = outbox
+        self._site, self._agent, self._edges = site, agent, list(edges)
+        self._sent = 0
+        self._answered = asyncio.Event()
+        self._woken = asyncio.Event()
+        bus.on_reconnect(self._resend)
+
+    async def run(self, deliver: Callable[[FeedItem], None]) -> None:
+        """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph."""
+        subject = wire.committed_subject(self._site, self._agent)
+        await self._bus.client.subscribe(subject, cb=self._on_committed)
+        prefixes = [f"{desired_path(self._site, edge)}/attempts" for edge in self._edges]
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._send(), name="reports")
+            group.create_task(self._beat(), name="heartbeats")
+            group.create_task(NatsFeed(self._bus).follow(prefixes, deliver), name="feed")
+
+    async def flushed(self) -> None:
+        """Returns when the hub has committed everything."""
+        while self._outbox.pending:
+            self._answered.clear()
+            await self._answered.wait()
+
+    async def _beat(self) -> None:
+        beat = wire.encode(wire.Beat(site=self._site, agent=self._agent, edges=self._edges))
+        while True:
+            if self._bus.client.is_connected:
+                await self._bus.client.publish(wire.beat_subject(self._site), beat)
+            await asyncio.sleep(wire.BEAT_S)
+
+    async def _send(self) -> None:
+        """Sends what is in the outbox, at most `IN_FLIGHT_REPORTS` ahead of what is committed, and all of it again when the
+        hub has committed nothing for a while."""
+        loop = asyncio.get_running_loop()
+        oldest, since = 0, loop.time()
+        while True:
+            self._woken.clear()
+            if not self._outbox.pending:
+                await self._outbox.grown.wait()
+            self._outbox.grown.clear()
+            if self._outbox.pending and self._outbox.pending[0][0] != oldest:
+                oldest, since = self._outbox.pending[0][0], loop.time()
+            elif loop.time() - since >= RESEND_S:
+                self._sent, since = 0, loop.time()
+            if self._bus.client.is_connected:
+                await self._send_windows()
+            await self._wait_for_news(since + RESEND_S - loop.time())
+
+    async def _wait_for_news(self, timeout_s: float) -> None:
+        """Until something was committed or came into the outbox, or the time is over."""
+        waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, self._outbox.grown)]
+        try:
+            await asyncio.wait(waits, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _send_windows(self) -> None:
+        while window := self._next_window():
+            try:
+                await self._bus.client.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
+            except NATS_FAILURES as error:
+                _log.info("reports could not be sent", error=str(error))
+                self._resend()
+                return
+            self._sent = window.first + len(window.reports) - 1
+
+    def _next_window(self) -> wire.Window | None:
+        pending = self._outbox.pending
+        if not pending:
+            return None
+        oldest = pending[0][0]
+        start = max(self._sent + 1, oldest)
+        room = oldest + IN_FLIGHT_REPORTS - start
+        reports: list[msgspec.Raw] = []
+        size = 0
+        for at in range(start - oldest, len(pending)):
+            body = pending[at][1]
+            size += len(body)
+            if len(reports) >= min(room, wire.WINDOW_REPORTS) or (reports and size > wire.WINDOW_BYTES):
+                break
+            reports.append(msgspec.Raw(body))
+        if not reports:
+            return None
+        return wire.Window(wire.WIRE_VERSION, self._site, self._agent, self._outbox.incarnation, start, reports)
+
+    async def _on_committed(self, message: Msg) -> None:
+        try:
+            committed = wire.decode_committed(message.data)
+        except msgspec.DecodeError as error:
+            _log.warning("a commit cannot be read", error=str(error))
+            return
+        if committed.incarnation != self._outbox.incarnation:
+            return
+        self._outbox.committed(committed.through)
+        self._answered.set()
+        self._woken.set()
+
+    def _resend(self) -> None:
+        self._sent = 0
+        self._woken.set()

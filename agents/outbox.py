@@ -1,0 +1,120 @@
+"""The outbox: every report is on disk before anybody acts on it, and stays until the hub has committed it.
+
+One SQLite file a process, `synchronous=FULL`, written by one thread in group commits. Numbers are dense from 1 within an
+incarnation; a lost disk is a new incarnation, which starts at 1 again and is never confused with the old one.
+"""
+
+import asyncio
+import sqlite3
+import uuid
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Self
+
+from datamodel.errors import Transient
+
+GROUP_REPORTS = 1_000
+LIMIT_REPORTS = 1_000_000
+"""Reports that may wait; more and the agent takes no new work until the hub has committed some."""
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+CREATE TABLE IF NOT EXISTS identity (incarnation TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS reports (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
+"""
+
+
+class Outbox:
+    """Open it with `async with`. `pending` mirrors what is on disk and not yet committed by the hub, in order."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        self._connection: sqlite3.Connection | None = None
+        self._arriving: list[tuple[bytes, asyncio.Future[int]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self._forget_through = 0
+        self.incarnation = ""
+        self.pending: deque[tuple[int, bytes]] = deque()
+        self.grown = asyncio.Event()
+        """Set whenever `pending` has grown."""
+
+    @property
+    def full(self) -> bool:
+        return len(self.pending) >= LIMIT_REPORTS
+
+    async def __aenter__(self) -> Self:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._writing is not None:
+            await asyncio.gather(self._writing, return_exceptions=True)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    async def add(self, body: bytes) -> int:
+        """The number of a report, once it is on disk. Raises `Transient` where the disk refuses it."""
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._arriving.append((body, future))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write_groups(), name="outbox")
+        return await future
+
+    def committed(self, through: int) -> None:
+        """Forgets the reports up to and including `through`; they leave the disk with the next group."""
+        while self.pending and self.pending[0][0] <= through:
+            self.pending.popleft()
+        self._forget_through = max(self._forget_through, through)
+
+    async def _write_groups(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._arriving:
+            group, self._arriving = self._arriving[:GROUP_REPORTS], self._arriving[GROUP_REPORTS:]
+            try:
+                bodies = [body for body, _ in group]
+                first = await loop.run_in_executor(self._thread, self._write, bodies, self._forget_through)
+            except sqlite3.Error as error:
+                for _, future in group:
+                    if not future.done():
+                        future.set_exception(Transient(f"the outbox cannot be written: {error}"))
+                continue
+            for number, (body, future) in enumerate(group, start=first):
+                self.pending.append((number, body))
+                if not future.done():
+                    future.set_result(number)
+            self.grown.set()
+        self._writing = None
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        self._connection.executescript(_SCHEMA)
+        row = self._connection.execute("SELECT incarnation FROM identity").fetchone()
+        if row is None:
+            row = (uuid.uuid4().hex,)
+            self._connection.execute("INSERT INTO identity VALUES (?)", row)
+        self.incarnation = row[0]
+        self.pending.extend(self._connection.execute("SELECT number, body FROM reports ORDER BY number"))
+
+    def _write(self, bodies: list[bytes], forget_through: int) -> int:
+        connection = self._connection
+        assert connection is not None
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.execute("DELETE FROM reports WHERE number <= ?", (forget_through,))
+            connection.executemany("INSERT INTO reports (body) VALUES (?)", ((body,) for body in bodies))
+            (last,) = connection.execute("SELECT max(number) FROM reports").fetchone()
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return int(last) - len(bodies) + 1
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.execute("DELETE FROM reports WHERE number <= ?", (self._forget_through,))
+            self._connection.close()

@@ -1,0 +1,100 @@
+"""A keep-alive HTTP/1.1 client that costs little: on the machine that is measured, the load must not be the load."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httptools
+import msgspec
+
+from datamodel.errors import Transient
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response. `body` is the decoded JSON, None where there is none."""
+
+    status: int
+    body: Any
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time on one connection."""
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._chunks: list[bytes] = []
+        self._answer: asyncio.Future[Answer] | None = None
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_body(self, body: bytes) -> None:
+        self._chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        body = b"".join(self._chunks)
+        answer, self._answer, self._chunks = self._answer, None, []
+        if answer is not None and not answer.done():
+            answer.set_result(Answer(self._parser.get_status_code(), msgspec.json.decode(body) if body else None))
+        self._parser = httptools.HttpResponseParser(self)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(Transient(f"the gateway closed the connection: {error}"))
+
+    async def ask(self, request: bytes) -> Answer:
+        assert self._transport is not None
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class Client:
+    """A fixed number of connections to one gateway, each taken by one request at a time."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._idle: asyncio.Queue[_Connection] = asyncio.Queue()
+        self._connections: list[_Connection] = []
+
+    async def open(self, connections: int) -> None:
+        loop = asyncio.get_running_loop()
+        for _ in range(connections):
+            _, connection = await loop.create_connection(_Connection, self._host, self._port)
+            self._connections.append(connection)
+            self._idle.put_nowait(connection)
+
+    def close(self) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    async def get(self, path: str) -> Any:
+        """The decoded answer. Raises `Transient` where it is no 2xx."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n\r\n".encode())
+
+    async def post(self, path: str, document: object) -> Any:
+        """The decoded answer. Raises `Transient` where it is no 2xx."""
+        body = msgspec.json.encode(document)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return await self._ask(head.encode() + body)
+
+    async def _ask(self, request: bytes) -> Any:
+        connection = await self._idle.get()
+        answer = await connection.ask(request)
+        self._idle.put_nowait(connection)
+        if not 200 <= answer.status < 300:
+            raise Transient(f"the gateway answered {answer.status}: {answer.body}")
+        return answer.body

@@ -1,0 +1,144 @@
+"""What is measured. Every figure is from the client's request to a durable fact in the database or on the feed."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from datamodel.errors import Transient
+from datamodel.feed.bus import Bus
+from datamodel.feed.follow import NatsFeed
+from datamodel.ports import FeedItem, Message, Store, Synced
+from sim.bench.client import Client
+from sim.bench.report import latencies
+
+CONNECTIONS = 64
+COUNTED_TIMEOUT_S = 300.0
+_POLL_S = 0.02
+
+
+class _Phase(msgspec.Struct):
+    phase: str = ""
+
+
+_phase = msgspec.json.Decoder(_Phase).decode
+
+
+def document(name: str, *, chunks: int = 1, work_ws: float = 0.0) -> dict[str, Any]:
+    """A job whose chunks cost the simulated edges `work_ws` watt-seconds in all, and no CPU."""
+    return {
+        "name": name,
+        "chunks": chunks,
+        "workWs": work_ws,
+        "requests": {"cpu": 0.1, "memoryBytes": 1_048_576, "powerW": 1},
+        "steps": [{"name": "work", "image": "busybox:latest", "script": "true"}],
+    }
+
+
+async def one_job(client: Client, store: Store, chunks: int) -> dict[str, float]:
+    """One job of many chunks: chunks a second from its submission until the last one is counted, and until the job says so."""
+    began = time.perf_counter()
+    name = f"one-{time.time_ns()}"
+    await client.post("/v1/jobs", document(name, chunks=chunks))
+    counted_s = await _counted(store, chunks, began)
+    await _until(lambda: _has_succeeded(client, name), "the job to succeed")
+    return {
+        "chunks": chunks,
+        "chunksPerS": round(chunks / counted_s, 1),
+        "seconds": round(counted_s, 3),
+        "succeededAfterS": round(time.perf_counter() - began, 3),
+    }
+
+
+async def many_jobs(client: Client, store: Store, jobs: int) -> dict[str, float]:
+    """Many jobs of one chunk, submitted over HTTP on 64 connections: chunks a second from the first submission until the
+    last one is counted."""
+    before = await _succeeded(store)
+    run = time.time_ns()
+    began = time.perf_counter()
+    await _all(client.post("/v1/jobs", document(f"many-{run}-{number}")) for number in range(jobs))
+    accepted_s = time.perf_counter() - began
+    counted_s = await _counted(store, before + jobs, began)
+    return {
+        "jobs": jobs,
+        "chunksPerS": round(jobs / counted_s, 1),
+        "seconds": round(counted_s, 3),
+        "acceptedPerS": round(jobs / accepted_s, 1),
+    }
+
+
+async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, seconds: int) -> dict[str, float]:
+    """Jobs at a fixed rate that does not wait for answers: from sending the request until the feed shows the job running."""
+    submitted: dict[str, float] = {}
+    running: dict[str, float] = {}
+    synced = asyncio.Event()
+
+    def deliver(item: FeedItem) -> None:
+        if isinstance(item, Synced):
+            synced.set()
+        elif isinstance(item, Message) and _phase(item.status).phase not in ("", "pending"):
+            running.setdefault(item.path, time.perf_counter())
+
+    follower = asyncio.create_task(NatsFeed(bus).follow(["/config/job-groups/default/jobs"], deliver))
+    try:
+        await synced.wait()
+        run, tasks = time.time_ns(), []
+        began = time.perf_counter()
+        for number in range(jobs_per_s * seconds):
+            name = f"paced-{run}-{number}"
+            await asyncio.sleep(max(0.0, began + number / jobs_per_s - time.perf_counter()))
+            submitted[f"/config/job-groups/default/jobs/{name}"] = time.perf_counter()
+            tasks.append(asyncio.create_task(client.post("/v1/jobs", document(name, work_ws=20.0))))
+        await asyncio.gather(*tasks)
+        await _until(_done(lambda: submitted.keys() <= running.keys()), "every job to run")
+    finally:
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+    return latencies([running[path] - sent for path, sent in submitted.items()])
+
+
+async def _counted(store: Store, chunks: int, began: float) -> float:
+    """Seconds since `began` when the ledger has counted so many successes."""
+
+    async def reached() -> bool:
+        return await _succeeded(store) >= chunks
+
+    await _until(reached, f"{chunks} chunks to be counted")
+    return time.perf_counter() - began
+
+
+async def _succeeded(store: Store) -> int:
+    return (await store.sum_totals()).phases.get("succeeded", 0)
+
+
+async def _has_succeeded(client: Client, name: str) -> bool:
+    return bool((await client.get(f"/v1/jobs/default/{name}"))["status"]["phase"] == "succeeded")
+
+
+async def _all(requests: Any) -> None:
+    """Sends requests from as many tasks as there are connections."""
+    waiting = iter(list(requests))
+
+    async def send() -> None:
+        for request in waiting:
+            await request
+
+    await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
+
+
+def _done(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return condition()
+
+    return check
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    try:
+        async with asyncio.timeout(COUNTED_TIMEOUT_S):
+            while not await condition():
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise Transient(f"waited {COUNTED_TIMEOUT_S:.0f} s in vain for {what}") from error

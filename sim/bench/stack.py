@@ -1,0 +1,94 @@
+"""A whole system for one measurement: real servers and programs, as children of this process, in a temporary directory."""
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from deploy.local.child import Child
+from deploy.local.nats import Nats
+from deploy.local.postgres import Postgres
+from deploy.local.supervisor import Supervisor
+
+HOST = "127.0.0.1"
+SITE = "bench"
+READY_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where the system that runs is reached."""
+
+    port: int
+    database_url: str
+    nats_url: str
+
+
+@asynccontextmanager
+async def stack(*, edges: int) -> AsyncIterator[Stack]:
+    """Runs Postgres (fsync on), NATS, the gateway, the reconcilers, and one agent with so many simulated edges; ready when
+    all edges are online. Nothing is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="tendril-bench-") as directory:
+        home = Path(directory)
+        async with Supervisor(home / "logs") as supervisor:
+            postgres, nats = Postgres(home), Nats(home)
+            await postgres.start(supervisor)
+            await nats.start(supervisor)
+            port = _free_port()
+            environment = {
+                **os.environ,
+                "TENDRIL_DATABASE_URL": postgres.url(),
+                "TENDRIL_HOST": HOST,
+                "TENDRIL_PORT": str(port),
+            }
+            await supervisor.run(_program("migrations", environment), timeout_s=READY_TIMEOUT_S)
+            reconcilers = environment | {"TENDRIL_NATS_URL": nats.url("reconcilers")}
+            gateway = environment | {"TENDRIL_NATS_URL": nats.url("gateway")}
+            supervisor.launch(_program("reconcilers", reconcilers))
+            supervisor.launch(_program("gateway", gateway))
+            supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port))
+            await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
+            yield Stack(port, postgres.url(), nats.url("reconcilers"))
+
+
+def _program(name: str, environment: dict[str, str]) -> Child:
+    return Child(name, (sys.executable, "-m", name), environment)
+
+
+def _agent(nats_url: str, home: Path, edges: int, port: int) -> Child:
+    environment = {
+        **os.environ,
+        "TENDRIL_NATS_URL": nats_url,
+        "EDGE_SITE": SITE,
+        "EDGE_NAME": "edge",
+        "EDGE_COUNT": str(edges),
+        "EDGE_RUNTIME": "simulated",
+        "EDGE_HOME": str(home),
+        "EDGE_CPU": "16",
+        "EDGE_MEMORY_BYTES": str(64 * 2**30),
+        "EDGE_POWER_W": "1000",
+    }
+
+    async def online() -> bool:
+        async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
+            try:
+                answer = await client.get(f"http://{HOST}:{port}/v1/edges", params={"limit": 1000})
+            except httpx.TransportError:
+                return False
+        listed = answer.json()["items"] if answer.status_code == httpx.codes.OK else []
+        return sum(edge["status"].get("phase") == "online" for edge in listed) == edges
+
+    return Child("agents", (sys.executable, "-m", "agents"), environment, ready=online)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
