@@ -1,6 +1,8 @@
 """The link to the hub: windows of reports out, commits in, heartbeats, and the agent's own part of the graph."""
 
 import asyncio
+import contextlib
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -14,7 +16,6 @@ from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem
 from datamodel.scheduling.edges import desired_path
 
-IN_FLIGHT_REPORTS = 4 * wire.WINDOW_REPORTS
 RESEND_S = 2.0
 """How long reports may be unanswered before they are sent again."""
 
@@ -29,9 +30,11 @@ class Link:
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
         self._sent = 0
+        self._in_flight: deque[int] = deque()
+        self._gap = -1
         self._answered = asyncio.Event()
         self._woken = asyncio.Event()
-        bus.on_reconnect(self._resend)
+        bus.on_reconnect(self._rewind)
 
     async def run(self, deliver: Callable[[FeedItem], None]) -> None:
         """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph."""
@@ -53,12 +56,13 @@ class Link:
         beat = wire.encode(wire.Beat(site=self._site, agent=self._agent, edges=self._edges))
         while True:
             if self._bus.client.is_connected:
-                await self._bus.client.publish(wire.beat_subject(self._site), beat)
+                with contextlib.suppress(*NATS_FAILURES):  # the next one follows soon
+                    await self._bus.client.publish(wire.beat_subject(self._site), beat)
             await asyncio.sleep(wire.BEAT_S)
 
     async def _send(self) -> None:
-        """Sends what is in the outbox, at most `IN_FLIGHT_REPORTS` ahead of what is committed, and all of it again when the
-        hub has committed nothing for a while."""
+        """Sends what is in the outbox, a few windows ahead of what is committed, and all of it again when the hub has
+        committed nothing for a while."""
         loop = asyncio.get_running_loop()
         oldest, since = 0, loop.time()
         while True:
@@ -69,7 +73,8 @@ class Link:
             if self._outbox.pending and self._outbox.pending[0][0] != oldest:
                 oldest, since = self._outbox.pending[0][0], loop.time()
             elif loop.time() - since >= RESEND_S:
-                self._sent, since = 0, loop.time()
+                self._rewind()
+                since = loop.time()
             if self._bus.client.is_connected:
                 await self._send_windows()
             await self._wait_for_news(since + RESEND_S - loop.time())
@@ -89,23 +94,25 @@ class Link:
                 await self._bus.client.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
             except NATS_FAILURES as error:
                 _log.info("reports could not be sent", error=str(error))
-                self._resend()
+                self._rewind()
                 return
             self._sent = window.first + len(window.reports) - 1
+            self._in_flight.append(self._sent)
 
     def _next_window(self) -> wire.Window | None:
+        """What comes after what was sent. No more than a few windows are in flight, so while the hub is busy, reports gather
+        into larger ones."""
         pending = self._outbox.pending
-        if not pending:
+        if not pending or len(self._in_flight) >= wire.WINDOWS_IN_FLIGHT:
             return None
         oldest = pending[0][0]
         start = max(self._sent + 1, oldest)
-        room = oldest + IN_FLIGHT_REPORTS - start
         reports: list[msgspec.Raw] = []
         size = 0
         for at in range(start - oldest, len(pending)):
             body = pending[at][1]
             size += len(body)
-            if len(reports) >= min(room, wire.WINDOW_REPORTS) or (reports and size > wire.WINDOW_BYTES):
+            if len(reports) >= wire.WINDOW_REPORTS or (reports and size > wire.WINDOW_BYTES):
                 break
             reports.append(msgspec.Raw(body))
         if not reports:
@@ -115,15 +122,22 @@ class Link:
     async def _on_committed(self, message: Msg) -> None:
         try:
             committed = wire.decode_committed(message.data)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             _log.warning("a commit cannot be read", error=str(error))
             return
         if committed.incarnation != self._outbox.incarnation:
             return
         self._outbox.committed(committed.through)
+        while self._in_flight and self._in_flight[0] <= committed.through:
+            self._in_flight.popleft()
+        if committed.gap and committed.through != self._gap:
+            self._gap = committed.through  # once: what is in flight behind the gap is answered with the same gap
+            self._rewind()
         self._answered.set()
         self._woken.set()
 
-    def _resend(self) -> None:
+    def _rewind(self) -> None:
+        """Everything that is not committed is to be sent again."""
         self._sent = 0
+        self._in_flight.clear()
         self._woken.set()

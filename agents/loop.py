@@ -96,7 +96,11 @@ class Agent:
         self._stopping = True
         await self._idle.wait()
         begun = [name for name, told in self._told.items() if told.story != "ended"]
-        await asyncio.gather(*(self._interrupt(name) for name in begun))
+        for name, result in zip(
+            begun, await asyncio.gather(*map(self._interrupt, begun), return_exceptions=True), strict=True
+        ):
+            if isinstance(result, Exception):  # the next agent finds it as it is
+                _log.warning("an attempt could not be interrupted", attempt=name, error=str(result))
 
     def _take(self, message: Message) -> None:
         name = last_name(message.path)
@@ -202,13 +206,13 @@ class Agent:
             self._desired.pop(name, None)
 
     async def _report_running(self, name: str, desired: Desired, observed: Observed, action: ReportRunning) -> bool:
-        """Tells that it runs, at once for the first time, then every 2 s or 10 %; whether there was something to tell."""
+        """Tells that it runs, at once for the first time, then every 2 s or 10 %; whether there was something to tell. It is
+        looked at again either way: an engine may measure progress without saying so, or lose a word of an end."""
         told = self._told.setdefault(name, Told())
         now = time.monotonic()
         moved = action.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
-            if moved > 0:
-                self._queue.add_after(name, PROGRESS_S)
+            self._queue.add_after(name, PROGRESS_S)
             return False
         report = wire.AttemptReport(
             edge=desired.work.edge,
@@ -249,11 +253,14 @@ class Agent:
 
     async def _interrupt(self, name: str) -> None:
         desired = self._desired.get(name)
-        if desired is None or await self._runtime.observe(name) is None:
-            return
-        await self._runtime.stop(name, GRACE_S)
         observed = await self._runtime.observe(name)
-        end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
+        if desired is None or observed is None:
+            return
+        end = converge(desired, observed, "running")
+        if not isinstance(end, ReportEnd):  # else it has ended by itself, and is told as it was
+            await self._runtime.stop(name, GRACE_S)
+            observed = await self._runtime.observe(name)
+            end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
         await self._report_end(name, desired, observed, end)
         await self._runtime.remove(name)
 
@@ -264,7 +271,7 @@ def _outputs(body: bytes | None) -> dict[str, Any] | None:
         return None
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except wire.UNREADABLE as error:
         raise Invalid(f"/shared/result.json is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise Invalid("/shared/result.json is no JSON object")

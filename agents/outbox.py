@@ -12,13 +12,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from datamodel.errors import Transient
 
 GROUP_REPORTS = 1_000
+LOCKED_S = 1.0
+"""How long to wait for a former process that still has the file."""
 LIMIT_REPORTS = 1_000_000
 """Reports that may wait; more and the agent takes no new work until the hub has committed some."""
 
+_log = structlog.get_logger("outbox")
+
+# The exclusive lock keeps a second agent with the same home from using the same numbers.
 _SCHEMA = """
+PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS identity (incarnation TEXT NOT NULL);
@@ -27,7 +35,10 @@ CREATE TABLE IF NOT EXISTS reports (number INTEGER PRIMARY KEY AUTOINCREMENT, bo
 
 
 class Outbox:
-    """Open it with `async with`. `pending` mirrors what is on disk and not yet committed by the hub, in order."""
+    """Open it with `async with`, which raises `Transient` where the file is no outbox or another process has it.
+
+    `pending` mirrors what is on disk and not yet committed by the hub, in order.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -35,6 +46,7 @@ class Outbox:
         self._connection: sqlite3.Connection | None = None
         self._arriving: list[tuple[bytes, asyncio.Future[int]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._last = 0
         self._forget_through = 0
         self.incarnation = ""
         self.pending: deque[tuple[int, bytes]] = deque()
@@ -46,7 +58,11 @@ class Outbox:
         return len(self.pending) >= LIMIT_REPORTS
 
     async def __aenter__(self) -> Self:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        except (sqlite3.Error, OSError) as error:
+            self._thread.shutdown()
+            raise Transient(f"the outbox {self._path} cannot be opened: {error}") from error
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -64,7 +80,11 @@ class Outbox:
         return await future
 
     def committed(self, through: int) -> None:
-        """Forgets the reports up to and including `through`; they leave the disk with the next group."""
+        """Forgets the reports up to and including `through`; they leave the disk with the next group. A commit of what was
+        never written here is not believed: then the file is an older copy of itself, and its reports would be lost."""
+        if through > self._last:
+            _log.error("the hub has more than this outbox ever held; remove the file", file=str(self._path))
+            return
         while self.pending and self.pending[0][0] <= through:
             self.pending.popleft()
         self._forget_through = max(self._forget_through, through)
@@ -82,6 +102,7 @@ class Outbox:
                         future.set_exception(Transient(f"the outbox cannot be written: {error}"))
                 continue
             for number, (body, future) in enumerate(group, start=first):
+                self._last = number
                 self.pending.append((number, body))
                 if not future.done():
                     future.set_result(number)
@@ -90,14 +111,24 @@ class Outbox:
 
     def _open(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        self._connection.executescript(_SCHEMA)
-        row = self._connection.execute("SELECT incarnation FROM identity").fetchone()
+        connection = sqlite3.connect(self._path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._load(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def _load(self, connection: sqlite3.Connection) -> None:
+        connection.executescript(_SCHEMA)
+        row = connection.execute("SELECT incarnation FROM identity").fetchone()
         if row is None:
             row = (uuid.uuid4().hex,)
-            self._connection.execute("INSERT INTO identity VALUES (?)", row)
+            connection.execute("INSERT INTO identity VALUES (?)", row)
         self.incarnation = row[0]
-        self.pending.extend(self._connection.execute("SELECT number, body FROM reports ORDER BY number"))
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reports'").fetchone()
+        self._last = last[0] if last is not None else 0
+        self.pending.extend(connection.execute("SELECT number, body FROM reports ORDER BY number"))
 
     def _write(self, bodies: list[bytes], forget_through: int) -> int:
         connection = self._connection

@@ -8,8 +8,8 @@ from agents.convergence import Desired
 from agents.runtimes.protocol import Step, Work
 from datamodel.names import last_name
 from datamodel.ports import Message
-from datamodel.scheduling.jobs import PENDING
 from datamodel.scheduling.edges import place_of
+from datamodel.scheduling.jobs import PENDING
 
 
 class _Step(msgspec.Struct):

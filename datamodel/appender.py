@@ -25,7 +25,7 @@ class Appender:
     after every transaction that changed something.
     """
 
-    def __init__(self, log: Log, committed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, log: Log, committed: Callable[[], object] = lambda: None) -> None:
         self._log = log
         self._committed = committed
         self._waiting: list[_Waiting] = []

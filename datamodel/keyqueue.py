@@ -2,7 +2,11 @@
 
 import asyncio
 import heapq
+import math
 from collections import deque
+
+_STALE_LIMIT = 64
+"""Times of keys that became due earlier stay in the heap; beyond this many and as many as there are keys, they go."""
 
 
 class KeyQueue:
@@ -18,7 +22,8 @@ class KeyQueue:
         self._later: list[tuple[float, str]] = []
         self._due: dict[str, float] = {}
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = math.inf
 
     def add(self, key: str) -> None:
         """Makes the key due now."""
@@ -36,8 +41,12 @@ class KeyQueue:
         if key in self._waiting or key in self._again or self._due.get(key, due + 1) <= due:
             return
         self._due[key] = due
-        heapq.heappush(self._later, (due, key))
-        if self._timer is None or due < self._timer.when():
+        if len(self._later) > 2 * len(self._due) + _STALE_LIMIT:
+            self._later = [(at, later) for later, at in self._due.items()]
+            heapq.heapify(self._later)
+        else:
+            heapq.heappush(self._later, (due, key))
+        if due < self._timer_due:
             self._set_timer(loop)
 
     async def get(self) -> str:
@@ -76,10 +85,11 @@ class KeyQueue:
     def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(self._later[0][0], self._on_timer, loop)
+        self._timer_due = self._later[0][0]
+        self._timer = loop.call_at(self._timer_due, self._on_timer, loop)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
+        self._timer, self._timer_due = None, math.inf
         now = loop.time()
         while self._later and self._later[0][0] <= now:
             due, key = heapq.heappop(self._later)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import msgspec
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
@@ -90,8 +91,7 @@ class Reserve:
     held: Callable[[Document], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """Which ledger entry a node claims, read from its name: the owner's uid, the index and the claim's epoch."""
 
     owner: str

@@ -129,6 +129,14 @@ class MemoryStore:
         )
         return list(itertools.islice(found, limit))
 
+    async def children(
+        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> dict[str, list[Node]]:
+        return {
+            parent: await self.list_nodes(kind, under=parent, after=after, limit=limit, phases=phases)
+            for parent in parents
+        }
+
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = (node for node in self._of_kind(kind, after) if node.links.get(link) == target)
         return list(itertools.islice(found, limit))
@@ -196,7 +204,7 @@ class MemoryStore:
         return self._epoch
 
     async def set_epoch(self, epoch: int) -> None:
-        self._epoch = epoch
+        self._epoch = max(self._epoch, epoch)
 
     async def sweep(self, limit: int) -> int:
         old = self._clock() - IDEMPOTENCY_KEPT

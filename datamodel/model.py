@@ -123,6 +123,8 @@ def invalid(error: ValidationError, pointer: str) -> Invalid:
 
 
 def _pointer(location: tuple[Any, ...]) -> str:
+    if location and location[-1] == "[key]":  # pydantic's mark of a wrong key: the pointer names the member itself
+        location = location[:-1]
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')[:200]}" for step in location)
 
 

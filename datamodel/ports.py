@@ -89,6 +89,12 @@ class Graph(Protocol):
         `status.phase` (a missing phase counts as empty)."""
         ...
 
+    async def children(
+        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> dict[str, list[Node]]:
+        """What `list_nodes` finds below each of these paths, for all of them at once; `limit` holds for each."""
+        ...
+
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         """Nodes of a kind whose link has this target uid, in order of path."""
         ...
@@ -149,7 +155,9 @@ class Bookkeeping(Protocol):
         """The feed's epoch, 0 before the first."""
         ...
 
-    async def set_epoch(self, epoch: int) -> None: ...
+    async def set_epoch(self, epoch: int) -> None:
+        """Remembers the feed's epoch; it never goes back."""
+        ...
 
     async def sweep(self, limit: int) -> int:
         """Removes up to `limit` rows each of what nobody can ask for any more (entries of owners that are gone, old

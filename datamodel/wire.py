@@ -13,6 +13,8 @@ import msgspec
 WIRE_VERSION = 1
 WINDOW_REPORTS = 256
 WINDOW_BYTES = 512 * 1024
+WINDOWS_IN_FLIGHT = 8
+"""Windows that an agent sends ahead of what is committed; the hub keeps room for as many."""
 BEAT_S = 1.0
 
 
@@ -61,10 +63,12 @@ class Window(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
 
 class Committed(msgspec.Struct, frozen=True, rename="camel"):
-    """All reports of the incarnation up to `through` are settled; the agent may forget them."""
+    """All reports of the incarnation up to `through` are settled; the agent may forget them. `gap`: later ones came without
+    those right after `through`, which were lost on the way and are to be sent again."""
 
     incarnation: str
     through: int
+    gap: bool = False
 
 
 class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -74,6 +78,9 @@ class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     agent: str
     edges: list[str]
 
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the decoders raise for bytes that are no such message: broken JSON or another shape, broken UTF-8, too deep nesting."""
 
 decode_window = msgspec.json.Decoder(Window).decode
 decode_report = msgspec.json.Decoder(Report).decode

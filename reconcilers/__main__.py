@@ -15,6 +15,7 @@ from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem, Message, Synced
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import configure_logging, read_settings
+from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import CONFIG, DESIRED, INVENTORY
 from datamodel.wire import POKE
@@ -28,7 +29,6 @@ from reconcilers.relay import Relay
 from reconcilers.retention import Retention
 from reconcilers.runtime.controller import Controller
 from reconcilers.runtime.metrics import Metrics
-from reconcilers.runtime.reads import Reads
 from reconcilers.runtime.shards import Shards
 from reconcilers.settings import Settings
 from reconcilers.stats import Stats

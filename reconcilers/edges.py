@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
-import msgspec
 import structlog
 from nats.aio.msg import Msg
 
@@ -18,12 +17,12 @@ from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict
 from datamodel.feed.bus import Bus
 from datamodel.ports import Message, Store
+from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ABANDON, RUN
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import PENDING, RUNNING
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.liveness import Thresholds, judged
-from reconcilers.runtime.reads import Reads
 
 PAGE = 500
 EDGES_LIMIT = 100_000
@@ -47,13 +46,13 @@ class Edges:
         self._heard_s: dict[str, float] = {}
         self._phases: dict[str, str] = {}
         self._grace: dict[str, tuple[int, float]] = {}
-        self._wake: Callable[[str], None] = lambda _: None
+        self._wake: Callable[[str], object] = lambda _: None
 
     @property
     def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
         return {"Edge": self._on_edge}
 
-    async def listen(self, wake: Callable[[str], None]) -> None:
+    async def listen(self, wake: Callable[[str], object]) -> None:
         """Subscribes to all heartbeats; `wake(key)` must lead to `reconcile(key)`."""
         self._wake = wake
         await self._bus.client.subscribe("beat.*", cb=self._on_beat)
@@ -90,15 +89,17 @@ class Edges:
     async def _on_beat(self, message: Msg) -> None:
         try:
             beat = wire.decode_beat(message.data)
-        except msgspec.DecodeError as error:
+        except wire.UNREADABLE as error:
             _log.warning("a heartbeat cannot be read", subject=message.subject, error=str(error))
             return
         now = asyncio.get_running_loop().time()
-        if message.subject != wire.beat_subject(beat.site) or len(self._heard_s) > EDGES_LIMIT:
+        if message.subject != wire.beat_subject(beat.site):
             return
+        if len(self._heard_s) > EDGES_LIMIT:
+            self._heard_s = {k: at for k, at in self._heard_s.items() if now - at < self._thresholds.lost_s}
         for edge in beat.edges:
             key = f"{beat.site}/{edge}"
-            if wire.hosts(beat.agent, edge):
+            if wire.hosts(beat.agent, edge) and (key in self._heard_s or len(self._heard_s) <= EDGES_LIMIT):
                 self._heard_s[key] = now
                 if self._phases.get(key) not in (None, ONLINE):
                     self._wake(key)

@@ -4,7 +4,7 @@ An agent's reports are taken in order of its outbox. Every report advances the m
 duplicate, superseded or quarantined. Only then is the agent told, and only then does it forget.
 """
 
-from collections import deque
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -13,21 +13,24 @@ from nats.aio.msg import Msg
 
 from datamodel import wire
 from datamodel.appender import Appender
-from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
-from datamodel.errors import Conflict, NotFound
-from datamodel.feed.bus import Bus
+from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, raise_refused
+from datamodel.errors import Conflict, Invalid, NotFound, Transient
+from datamodel.feed.bus import NATS_FAILURES, Bus
 from datamodel.names import check_name
 from datamodel.ports import Message, Store
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.settlement import Settlement, settle
 from reconcilers.runtime.metrics import Metrics
 
-INBOX_WINDOWS = 16
-"""Windows that may wait for one agent; older ones give way, and the agent sends them again."""
-AGENTS_LIMIT = 20_000
+INBOX_WINDOWS = 2 * wire.WINDOWS_IN_FLIGHT
+"""Windows that may wait for one agent. It sends fewer at a time; what comes beyond is dropped, and asked for again."""
+INBOXES_BYTES = 256 * 1024 * 1024
+"""What may wait for all agents together; beyond, whoever waits longest gives way."""
+MARKS_LIMIT = 20_000
 RUN_REPORTS = 1_000
 """The most reports that are settled in one unit."""
 
+_INCARNATION = re.compile(r"[0-9A-Za-z-]{1,64}")
 _log = structlog.get_logger("ingest")
 
 
@@ -44,12 +47,13 @@ class Ingest:
         self._appender = appender
         self._bus = bus
         self._metrics = metrics
-        self._inboxes: dict[str, deque[bytes]] = {}
+        self._inboxes: dict[str, list[bytes]] = {}
+        self._waiting_bytes = 0
         self._through: dict[str, int] = {}
-        self._wake: Callable[[str], None] = lambda _: None
+        self._wake: Callable[[str], bool] = lambda _: False
 
-    async def listen(self, wake: Callable[[str], None]) -> None:
-        """Subscribes to all agents' reports; `wake(key)` must lead to `reconcile(key)`."""
+    async def listen(self, wake: Callable[[str], bool]) -> None:
+        """Subscribes to all agents' reports; `wake(key)` must lead to `reconcile(key)`, or say that it does not."""
         self._wake = wake
         await self._bus.client.subscribe("report.*.*", cb=self._on_window)
 
@@ -57,35 +61,55 @@ class Ingest:
         return list(self._inboxes)
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
-        inbox = self._inboxes.get(key)
-        while inbox:
-            bodies = [inbox.popleft() for _ in range(len(inbox))]
-            windows = [window for body in bodies if (window := await self._opened(key, body)) is not None]
-            for incarnation in dict.fromkeys(window.incarnation for window in windows):
-                await self._take(key, incarnation, [w for w in windows if w.incarnation == incarnation], fence)
+        while bodies := self._emptied(key):
+            try:
+                await self._take_in(key, bodies, fence)
+            except (Conflict, Transient):
+                for body in (*bodies, *self._emptied(key)):
+                    self._keep(key, body)
+                raise
         return None
+
+    async def _take_in(self, key: str, bodies: Sequence[bytes], fence: Fence) -> None:
+        windows = [window for body in bodies if (window := await self._opened(key, body)) is not None]
+        for incarnation in dict.fromkeys(window.incarnation for window in windows):
+            await self._take(key, incarnation, [w for w in windows if w.incarnation == incarnation], fence)
 
     async def _on_window(self, message: Msg) -> None:
         _, site, agent = message.subject.split(".")
         key = f"{site}/{agent}"
-        if key not in self._inboxes and len(self._inboxes) >= AGENTS_LIMIT:
-            self._inboxes.pop(next(iter(self._inboxes)))
-        self._inboxes.setdefault(key, deque(maxlen=INBOX_WINDOWS)).append(message.data)
-        self._wake(key)
+        if self._wake(key):  # its worker starts after this; other replicas keep nothing of an agent that is not theirs
+            self._keep(key, message.data)
+
+    def _keep(self, key: str, body: bytes) -> None:
+        inbox = self._inboxes.setdefault(key, [])
+        if len(inbox) < INBOX_WINDOWS:
+            inbox.append(body)
+            self._waiting_bytes += len(body)
+        while self._waiting_bytes > INBOXES_BYTES:
+            self._emptied(next(iter(self._inboxes)))
+
+    def _emptied(self, key: str) -> list[bytes]:
+        """The windows that waited for a key; none do any more."""
+        bodies = self._inboxes.pop(key, [])
+        self._waiting_bytes -= sum(len(body) for body in bodies)
+        return bodies
 
     async def _opened(self, key: str, body: bytes) -> wire.Window | None:
         """The window, or None where it is not one that this agent may send; then it is quarantined. Nothing is
         acknowledged for it: there is no number in it that could be trusted."""
         site, _, agent = key.partition("/")
         try:
+            check_name(site, "/site")
+            check_name(agent, "/agent")
             window = wire.decode_window(body)
-        except msgspec.DecodeError as error:
+        except (Invalid, *wire.UNREADABLE) as error:
             await self._quarantine(key, f"no window: {error}", body)
             return None
         if (window.site, window.agent) != (site, agent):
             await self._quarantine(key, f"sent by {key} in the name of {window.site}/{window.agent}"[:512], body)
             return None
-        if window.version != wire.WIRE_VERSION or window.first < 1 or not 0 < len(window.incarnation) <= 64:
+        if window.version != wire.WIRE_VERSION or window.first < 1 or not _INCARNATION.fullmatch(window.incarnation):
             await self._quarantine(key, "not a window of this wire version", body)
             return None
         return window
@@ -103,11 +127,18 @@ class Ingest:
             await self._settle(site, agent, Advance(mark, through, through + len(run)), run, fence)
             through += len(run)
         self._remember(mark, through)
-        answer = wire.Committed(incarnation=incarnation, through=through)
-        await self._bus.client.publish(wire.committed_subject(site, agent), wire.encode(answer))
+        gap = any(window.first > through + 1 for window in windows)
+        await self._answer(key, wire.Committed(incarnation=incarnation, through=through, gap=gap))
+
+    async def _answer(self, key: str, committed: wire.Committed) -> None:
+        site, _, agent = key.partition("/")
+        try:
+            await self._bus.client.publish(wire.committed_subject(site, agent), wire.encode(committed))
+        except NATS_FAILURES as error:
+            _log.info("a commit could not be told; the agent will ask again", agent=key, error=str(error))
 
     def _remember(self, mark: str, through: int) -> None:
-        if len(self._through) >= AGENTS_LIMIT:
+        if len(self._through) >= MARKS_LIMIT:
             self._through.clear()
         self._through[mark] = through
 
@@ -134,7 +165,7 @@ class Ingest:
 
     async def _know_site(self, site: str, fence: Fence) -> None:
         unit = Unit((Command("apply", f"/inventory/sites/{check_name(site)}"),), Actor("ingest", SYSTEM), fence=fence)
-        await self._appender.append(unit)
+        raise_refused(await self._appender.append(unit))
 
     async def _quarantine(self, key: str, reason: str, body: bytes) -> None:
         self._metrics.count(self.name, "quarantined")

@@ -8,9 +8,11 @@ reservation above a capacity and no second attempt for a chunk.
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
+import structlog
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Fence, Outcome, Unit
+from datamodel.errors import Conflict, NotFound
 from datamodel.node import Node
 from datamodel.ports import Message, Store
 from datamodel.scheduling.attempts import ENDED, RETRY
@@ -25,6 +27,7 @@ ROUND = 400
 """Placements decided and written at once."""
 PAGE = 1_000
 ACTOR = Actor("placement", SYSTEM)
+_log = structlog.get_logger("placement")
 
 
 class _Phase(msgspec.Struct):
@@ -72,8 +75,7 @@ class Placement:
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         del key  # there is only one
         if self._token != fence.token:
-            await self._read_all()
-            self._token = fence.token
+            await self._read_everything(fence)
         jobs, self._changed_jobs = self._changed_jobs, set()
         edges, self._changed_edges = self._changed_edges, set()
         try:
@@ -87,6 +89,14 @@ class Placement:
             self._changed_edges |= edges
             raise
         return 0.0 if decisions else None
+
+    async def _read_everything(self, fence: Fence) -> None:
+        self._token = fence.token  # a resync that comes meanwhile sets it back
+        try:
+            await self._read_all()
+        except BaseException:
+            self._token = 0
+            raise
 
     def _on_job(self, message: Message) -> Iterable[str]:
         known = self._backlog.get(message.path)
@@ -176,9 +186,13 @@ class Placement:
     def _remember(self, decisions: list[Decision], outcome: Outcome) -> None:
         placed: dict[str, list[Chunk]] = {}
         for decision, verdict in zip(decisions, outcome, strict=True):
-            if verdict.error is not None:
+            if isinstance(verdict.error, Conflict | NotFound):
                 self._changed_jobs.add(decision.job.path)
                 self._changed_edges.add(decision.edge)
+                continue
+            if verdict.error is not None:  # no present would admit it: it must not keep the others waiting
+                _log.error("a job cannot be placed", job=decision.job.path, error=str(verdict.error))
+                self._backlog.drop(decision.job.path)
                 continue
             placed.setdefault(decision.job.path, []).append(decision.chunk)
             edge = self._edges.get(decision.edge)

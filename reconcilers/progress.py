@@ -11,10 +11,10 @@ from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Message, Store
+from datamodel.reads import Reads
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.rollup import Reduction, phase_of, rollup
-from reconcilers.runtime.reads import Reads
 
 EVERY_S = 0.5
 PAGE = 1_000
@@ -68,7 +68,10 @@ class Progress:
             if rest > 0:
                 return rest
         await self._write(job, totals, phase, fence)
-        self._written_s[key] = now_s
+        if phase in FINISHED:
+            self._written_s.pop(key, None)
+        else:
+            self._written_s[key] = now_s
         return None
 
     async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:

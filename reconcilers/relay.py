@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 
 import structlog
+from msgspec import structs
 
 from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
@@ -32,6 +33,7 @@ class Relay:
         self._stream: Stream | None = None
         self._token = 0
         self._position = 0
+        self._event: str | None = None
         bus.on_reconnect(self._forget)
 
     async def keys(self) -> list[str]:
@@ -40,8 +42,9 @@ class Relay:
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         del key  # there is only one
         if self._stream is None or self._token != fence.token:
-            self._stream = await self._attach()
-            self._token, self._position = fence.token, self._stream.last
+            stream = await self._attach()
+            self._position, self._event = stream.last, await self._store.event_id(stream.last)
+            self._stream, self._token = stream, fence.token
         try:
             return await self._publish(self._stream)
         except (Conflict, Transient):
@@ -49,14 +52,20 @@ class Relay:
             raise
 
     async def _publish(self, stream: Stream) -> float:
-        changes = await self._store.changes(self._position, BATCH)
+        """Each batch is read with the last published position before it, so that a database which was replaced unnoticed
+        (restored, failed over) never goes on in another one's stream."""
+        changes = await self._store.changes(max(0, self._position - 1), BATCH + 1)
+        if self._position:
+            if not changes or changes[0].event_id != self._event:
+                raise Conflict(
+                    f"the log has another event at {self._position} than the stream: it is another database's"
+                )
+            del changes[0]
         if not changes:
-            if (await self._store.head()).position < self._position:
-                raise Conflict("the log ends before the stream: the database is an older one")
             return POLL_S
         await self._writer.publish(stream.epoch, self._position, changes)
-        self._position = changes[-1].position
-        return 0.0 if len(changes) == BATCH else POLL_S
+        self._position, self._event = changes[-1].position, changes[-1].event_id
+        return 0.0 if len(changes) >= BATCH else POLL_S
 
     def _forget(self) -> None:
         self._stream = None
@@ -78,13 +87,13 @@ class Relay:
         """A new epoch: the present as of P in the sequences that end at P, so that the log goes on at P + 1.
 
         The number of living nodes at P is only known as an upper bound (some change while they are read, and follow with
-        their own position); fillers on one subject take what is left.
+        their own position); fillers on one subject take what is left. The message at P, whichever it is, carries P's event.
         """
         epoch = max(epoch_seen, await self._store.epoch()) + 1
         await self._store.set_epoch(epoch)
         head = await self._store.head()
         room = min(await self._store.count_nodes(), head.position)
-        last_event = await self._store.event_id(head.position)
+        last_event = await self._store.event_id(head.position) or ""
         await self._writer.create(epoch, head.position - room + 1, head.position)
         position, after = head.position - room, ""
         while True:
@@ -93,10 +102,11 @@ class Relay:
                 break
             after = living[-1].path
             present = [change for change in living if change.position <= head.position]
-            present = present[: max(0, head.position - 1 - position)]
+            if present and position + len(present) == head.position:
+                present[-1] = structs.replace(present[-1], event_id=last_event)
             await self._writer.publish(epoch, position, present)
             position += len(present)
-        position = await self._fill(epoch, position, head.position, last_event or "")
+        position = await self._fill(epoch, position, head.position, last_event)
         await self._writer.delete_older(epoch)
         _log.warning("the stream was rebuilt", epoch=epoch, position=position, nodes=room)
         return Stream(epoch, last=position, present=position)

@@ -10,11 +10,11 @@ from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict, NotFound
 from datamodel.node import Node
 from datamodel.ports import Message, Store
+from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ENDED, RUN, STOP, claim_of
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
-from datamodel.scheduling.jobs import FAILED
+from datamodel.scheduling.jobs import FAILED, RUNNING
 from datamodel.scheduling.planes import SYSTEM
-from reconcilers.runtime.reads import Reads
 
 FINALIZER = "attempts"
 SWEEP = "sweep"
@@ -59,7 +59,11 @@ class Retention:
         keys = [SWEEP]
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
-            keys.extend(f"{job.uid} {job.path}" for job in jobs if job.deletion_requested_at is not None)
+            keys.extend(
+                f"{job.uid} {job.path}"
+                for job in jobs
+                if job.deletion_requested_at is not None or job.phase == RUNNING  # may have failed, with stragglers
+            )
             after = jobs[-1].path
         return keys
 
@@ -72,10 +76,8 @@ class Retention:
         if job is not None and job.uid == uid and job.deletion_requested_at is None:
             if not (await self._reads.totals(uid)).phases.get(FAILED):
                 return None
-            await self._end_attempts(uid, fence, remove=False)
-            return None
-        waiting = await self._end_attempts(uid, fence, remove=True)
-        if waiting:
+            return AGAIN_S if await self._end_attempts(uid, fence, remove=False) else None
+        if await self._end_attempts(uid, fence, remove=True):
             return AGAIN_S
         if job is not None and job.uid == uid:
             finalize = Command("finalize", path, {"finalizer": FINALIZER})

@@ -44,7 +44,8 @@ class Tally:
         p50, p99 = (_quantile(ordered, q) for q in (0.5, 0.99))
         return (
             f"submitted {self.submitted}  pending {self.pending}  running {self.running}  finished {self.finished}"
-            f"  failed {self.failed}  {self.finished / minutes:.0f} jobs/min  submit to finished p50 {p50:.2f} s p99 {p99:.2f} s"
+            f"  failed {self.failed}  {self.finished / minutes:.0f} jobs/min"
+            f"  submit to finished p50 {p50:.2f} s p99 {p99:.2f} s"
         )
 
 
@@ -103,7 +104,7 @@ class Requester:
             self.tally.submitted += 1
 
     async def _jobs(self) -> list[dict[str, Any]]:
-        """This run's jobs; those of others in the same group are left alone."""
+        """The run's own jobs; those of others in the same group are left alone."""
         jobs: list[dict[str, Any]] = []
         cursor: str | None = None
         while True:

@@ -50,7 +50,8 @@ async def done(log: Log, *commands: Command, actor: Actor = USER, **guards: Any)
 
 
 def refusal(outcome: Outcome, command: int = 0) -> type[Exception] | None:
-    return type(outcome[command].error) if outcome[command].error is not None else None
+    error = outcome[command].error
+    return type(error) if error is not None else None
 
 
 def job(name: str = "j", **spec: Any) -> Command:

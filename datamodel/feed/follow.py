@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import structlog
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 
 from datamodel.errors import Transient
@@ -21,6 +22,7 @@ SILENCE_S = 3.5
 """Without a message or a heartbeat for this long, the consumer is taken for dead."""
 
 _RETRY_S = (0.05, 1.0)
+_CONTROL = "100"
 _log = structlog.get_logger("feed")
 
 
@@ -62,7 +64,6 @@ class _Follower:
         self._synced = False
         self._heard_s = 0.0
         self._consumed = 0
-        self._present = -1
         self._broken = asyncio.Event()
 
     async def run(self, stream: Stream) -> None:
@@ -77,7 +78,7 @@ class _Follower:
         if not resumes:
             self._epoch, self._sequence, self._synced = stream.epoch, 0, False
         self._broken.clear()
-        self._consumed, self._present = 0, -1
+        self._consumed = 0
         inbox = self._bus.client.new_inbox()
         subscription = await self._bus.client.subscribe(inbox, cb=self._on_message)
         self._bus.on_reconnect(self._broken.set)
@@ -88,8 +89,8 @@ class _Follower:
             info = await self._bus.client.jsm().add_consumer(
                 stream.name, self._config(name, inbox, stream.epoch, resumes)
             )
-            self._present = info.num_pending or 0
-            self._sync_if_present()
+            if not info.num_pending:
+                self._on_everything_delivered()
             self._heard_s = loop.time()
             while not self._broken.is_set() and loop.time() - self._heard_s < SILENCE_S:
                 try:
@@ -135,32 +136,39 @@ class _Follower:
         try:
             item = decode(message.data)
         except msgspec.DecodeError as error:
-            _log.exception("a message of the feed cannot be read", subject=message.subject, error=str(error))
+            if message.data:  # a filler has none
+                _log.error("a message of the feed cannot be read", subject=message.subject, error=str(error))
         else:
             self._deliver(item)
         if tokens[at + 3] == "0":
-            self._present = min(self._present, self._consumed) if self._present >= 0 else self._consumed
-        self._sync_if_present()
+            self._on_everything_delivered()
 
     async def _on_control(self, message: Msg) -> None:
         headers = message.headers or {}
+        if headers[Header.STATUS.value] != _CONTROL:  # such as 409: the consumer was deleted
+            self._broken.set()
+            return
         last = headers.get(Header.LAST_CONSUMER.value)
         if last is not None and int(last) != self._consumed:
             self._broken.set()
         answer = headers.get(Header.CONSUMER_STALLED.value) or message.reply
         if answer:
             await self._bus.client.publish(answer)
+        elif not self._broken.is_set():  # a heartbeat that waits for no answer of ours: the server has nothing to send
+            self._on_everything_delivered()
 
-    def _sync_if_present(self) -> None:
-        """The present is as many messages as waited when the consumer was made, or fewer once nothing waits."""
-        if not self._synced and 0 <= self._present <= self._consumed:
+    def _on_everything_delivered(self) -> None:
+        """Nothing waits at the server, so every node there is has been delivered. Counting to the number that waited at the
+        start would not do: what changes meanwhile goes to the end, behind what is new."""
+        if not self._synced:
             self._synced = True
             self._deliver(Synced())
 
-    async def _leave(self, subscription: object, stream: str, consumer: str) -> None:
+    async def _leave(self, subscription: Subscription, stream: str, consumer: str) -> None:
         try:
-            await subscription.unsubscribe()  # type: ignore[attr-defined]
-            await self._bus.client.jsm().delete_consumer(stream, consumer)
+            await subscription.unsubscribe()
+            if self._bus.client.is_connected:
+                await self._bus.client.jsm().delete_consumer(stream, consumer)
         except NATS_FAILURES:
             return  # the server removes an unused consumer by itself
 

@@ -53,7 +53,10 @@ async def newest_stream(bus: Bus) -> Stream | None:
     manager = bus.client.jsm()
     try:
         answer = await bus.client.request("$JS.API.STREAM.NAMES", b'{"subject":"graph.>"}', timeout=2)
-        names: list[str] = msgspec.json.decode(answer.data).get("streams") or []
+        found = msgspec.json.decode(answer.data)
+        if "error" in found:
+            raise Transient(f"JetStream cannot tell its streams: {found['error']}")
+        names: list[str] = found.get("streams") or []
         epochs = [int(name[len(STREAM_PREFIX) :]) for name in names if name.startswith(STREAM_PREFIX)]
         if not epochs:
             return None
@@ -75,6 +78,7 @@ class StreamWriter:
         self._refused: str | None = None
         self._progress = asyncio.Event()
         self._subscribed = False
+        bus.on_reconnect(self._on_reconnect)
 
     async def create(self, epoch: int, first: int, present: int) -> Stream:
         """A new, empty stream whose first message will have the sequence `first`. Raises `Transient`."""
@@ -107,7 +111,9 @@ class StreamWriter:
             raise Transient(f"old streams could not be removed: {error}") from error
 
     async def last_event(self, stream: Stream) -> str | None:
-        """The event id that the last message carries; None where that message has gone."""
+        """The event id that the last message carries; None where there is none, or it has gone."""
+        if not stream.last:
+            return None
         try:
             message = await self._bus.client.jsm().get_msg(stream.name, seq=stream.last)
         except nats.js.errors.NotFoundError:
@@ -150,6 +156,11 @@ class StreamWriter:
         if b'"error"' in message.data or not message.data:
             self._refused = message.data.decode(errors="replace") or "no stream takes this subject"
         self._acknowledged += 1
+        self._progress.set()
+
+    def _on_reconnect(self) -> None:
+        """Acknowledgements may have been lost with the connection: who waits for them need not wait longer."""
+        self._refused = "the connection was lost meanwhile"
         self._progress.set()
 
     async def _acknowledged_through(self, count: int) -> None:

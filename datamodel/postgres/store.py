@@ -124,6 +124,25 @@ class PostgresStore:
         )
         return [rows.node(row) for row in found]
 
+    async def children(
+        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> dict[str, list[Node]]:
+        found = await self._fetch(
+            "SELECT parent.path AS parent, child.* FROM unnest($1::text[]) AS parent(path) CROSS JOIN LATERAL"
+            f" (SELECT {rows.NODE_COLUMNS} FROM nodes WHERE kind = $2 AND path > $3 AND path >= parent.path || '/'"
+            " AND path < parent.path || '0' AND (cardinality($4::text[]) = 0 OR phase = ANY($4)) ORDER BY path LIMIT $5)"
+            " AS child ORDER BY child.path",
+            list(parents),
+            kind,
+            after,
+            list(phases),
+            limit,
+        )
+        nodes: dict[str, list[Node]] = {parent: [] for parent in parents}
+        for row in found:
+            nodes[row["parent"]].append(rows.node(row))
+        return nodes
+
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._fetch(
             f"SELECT {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"
@@ -222,7 +241,7 @@ class PostgresStore:
         return int(row["epoch"])
 
     async def set_epoch(self, epoch: int) -> None:
-        await self._fetch("UPDATE head SET epoch = $1", epoch)
+        await self._fetch("UPDATE head SET epoch = greatest(epoch, $1)", epoch)
 
     async def sweep(self, limit: int) -> int:
         gone = await self._fetch(

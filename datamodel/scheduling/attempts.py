@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -67,6 +68,7 @@ def attempt_name(job_uid: str, index: int, epoch: int) -> str:
     return f"{job_uid}-{index}-{epoch}"
 
 
+@lru_cache(maxsize=65_536)  # each command asks it several times: for the rows, the rules and the fold
 def claim_of(path: str) -> Claim | None:
     """The claim that an attempt's name makes, or None where the name is of another form."""
     found = _NAME.fullmatch(last_name(path))

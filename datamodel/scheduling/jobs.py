@@ -11,6 +11,9 @@ from datamodel.scheduling.resources import Requests
 
 CHUNKS_LIMIT = 1_000_000
 STEPS_LIMIT = 32
+STEPS_BYTES = 160 * 1024
+"""Of all steps together: with the outputs and messages that come later, the job and each of its attempts stay nodes that the
+store takes."""
 ENV_LIMIT = 128
 
 PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded", "failed", "aborted"
@@ -62,9 +65,12 @@ class JobSpec(Part):
 
     @field_validator("steps")
     @classmethod
-    def _distinct_names(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    def _are_distinct_and_small(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         if len({step.name for step in steps}) < len(steps):
             raise ValueError("two steps have the same name")
+        size = sum(len(step.model_dump_json().encode()) for step in steps)
+        if size > STEPS_BYTES:
+            raise ValueError(f"the steps are {size} bytes; a job's are at most {STEPS_BYTES}")
         return steps
 
 

@@ -13,7 +13,7 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
 
-OUTPUTS_LIMIT_BYTES = 128 * 1024
+OUTPUTS_LIMIT_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)

@@ -9,13 +9,15 @@ from datamodel import wire
 from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
-from datamodel.model import check_status
-from datamodel.names import check_name
+from datamodel.model import check_status, normal_spec
+from datamodel.names import check_labels, check_name
 from datamodel.scheduling.attempts import ENDED, Attempt
-from datamodel.scheduling.edges import desired_path, inventory_path
-from datamodel.scheduling.jobs import FAILED
+from datamodel.scheduling.edges import Edge, desired_path, inventory_path
+from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
 from datamodel.scheduling.planes import EDGE
 
+OUTPUTS_LIMIT_BYTES = 64 * 1024
+"""Of one chunk. With the largest spec and messages it stays a node that the store takes, so an end is never refused."""
 _NO_DOCUMENT: Document = {}
 
 
@@ -27,6 +29,12 @@ class Settlement:
     patches: dict[str, Document] = field(default_factory=dict)
     rejected: list[tuple[str, bytes]] = field(default_factory=list)
     edges: set[str] = field(default_factory=set)
+
+    def report(self, path: str, patch: Document) -> None:
+        """Merges one more patch of a node. Nothing follows an end: the first one counts."""
+        before = self.patches.get(path, _NO_DOCUMENT)
+        if before.get("phase") not in ENDED:
+            self.patches[path] = {**before, **patch}
 
     def commands(self) -> tuple[Command, ...]:
         return (
@@ -45,17 +53,17 @@ def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Ra
     for raw in reports:
         try:
             report = wire.decode_report(raw)
+            check_name(report.edge, "/edge")
             if not wire.hosts(agent, report.edge):
                 raise Invalid(f"agent {agent} speaks for edge {report.edge[:80]}", field="/edge")
-            check_name(report.edge, "/edge")
             if isinstance(report, wire.EdgeReport):
                 path = inventory_path(site, report.edge)
                 found.registrations[path] = _registration(path, agent, incarnation, report)
             else:
                 path = f"{desired_path(site, report.edge)}/attempts/{check_name(report.attempt, '/attempt')}"
-                found.patches[path] = {**found.patches.get(path, _NO_DOCUMENT), **_status(report)}
+                found.report(path, _status(report))
             found.edges.add(report.edge)
-        except (msgspec.DecodeError, TendrilError) as error:
+        except (*wire.UNREADABLE, TendrilError) as error:
             found.rejected.append((str(error), bytes(raw)))
     return found
 
@@ -68,7 +76,8 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "agentVersion": report.agent_version,
         "incarnation": incarnation,
     }
-    return Command("apply", path, spec, labels=report.labels)
+    check_labels(report.labels, "/labels")
+    return Command("apply", path, normal_spec(Edge, spec), labels=report.labels)
 
 
 def _status(report: wire.AttemptReport) -> Document:
@@ -89,6 +98,7 @@ def _status(report: wire.AttemptReport) -> Document:
     else:
         status["startedAt"] = (report.started_at or report.at).isoformat()
     try:
+        _check_size(report)
         check_status(Attempt, status)
     except Invalid as error:
         if report.phase not in ENDED:
@@ -96,3 +106,11 @@ def _status(report: wire.AttemptReport) -> Document:
         finished = report.at.isoformat()
         return {"phase": FAILED, "finishedAt": finished, "reason": "InvalidReport", "message": error.message[:4096]}
     return status
+
+
+def _check_size(report: wire.AttemptReport) -> None:
+    if len(report.exit_codes) > STEPS_LIMIT:
+        raise Invalid(f"{len(report.exit_codes)} exit codes are more than {STEPS_LIMIT}", field="/exitCodes")
+    size = len(wire.encode(report.outputs)) if report.outputs is not None else 0
+    if size > OUTPUTS_LIMIT_BYTES:
+        raise Invalid(f"the outputs are {size} bytes; a chunk has at most {OUTPUTS_LIMIT_BYTES}", field="/outputs")

@@ -64,10 +64,12 @@ class Controller:
         self._log = structlog.get_logger(reconciler.name)
         shards.want(reconciler.name, reconciler.shards, lambda _: self._resync.set())
 
-    def wake(self, key: str) -> None:
-        """The key may have work to do. Keys of other replicas' shards are dropped: their holder wakes them."""
-        if self._fence(key) is not None:
-            self.queue.add(key)
+    def wake(self, key: str) -> bool:
+        """The key may have work to do. Keys of other replicas' shards are dropped (False): their holder wakes them."""
+        if self._fence(key) is None:
+            return False
+        self.queue.add(key)
+        return True
 
     def resync(self) -> None:
         """All keys may have work to do."""

@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import structlog
 
@@ -68,17 +68,28 @@ class Shards:
             mine = [name for name in names if name in self._held]
             others = [name for name in names if name not in self._held]
             random.shuffle(others)
-            surplus, wanted = mine[quota:], (mine + others)[:quota] if members > 1 else names
-            asked = loop.time()
-            tokens = await self._leases.acquire(wanted, self._holder, self._ttl_s)
-            if surplus:
+            alone = quota == shards
+            held = await self._acquired(names if alone else mine[:quota])
+            for name in (
+                () if alone else others
+            ):  # one by one: which of them are free is not known, and more than the quota would be too many
+                if len(held) < quota:
+                    held |= await self._acquired([name])
+            if surplus := mine[quota:]:
                 await self._leases.release(surplus, self._holder)
             before = {name: self._held.pop(name, None) for name in names}
-            for name, token in tokens.items():
-                self._held[name] = (token, asked + self._ttl_s)
+            self._held |= held
+            now_s = loop.time()
+            for name, (token, _) in held.items():
                 was = before[name]
-                if was is None or was[0] != token:
+                if was is None or was[0] != token or was[1] <= now_s:  # what was not surely ours missed its wakes
                     acquired(int(name.rpartition("/")[2]))
+
+    async def _acquired(self, names: Collection[str]) -> dict[str, tuple[int, float]]:
+        """Tokens of those of the leases that are ours now, with the time until which they surely are."""
+        asked_s = asyncio.get_running_loop().time()
+        tokens = await self._leases.acquire(names, self._holder, self._ttl_s) if names else {}
+        return {name: (token, asked_s + self._ttl_s) for name, token in tokens.items()}
 
     async def _let_go(self) -> None:
         names, self._held = [*self._held, _MEMBERS + self._holder], {}

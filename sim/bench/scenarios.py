@@ -138,7 +138,7 @@ def _done(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
 async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     try:
         async with asyncio.timeout(COUNTED_TIMEOUT_S):
-            while not await condition():
+            while not await condition():  # noqa: ASYNC110 - the database and the gateway are asked, they do not call
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
         raise Transient(f"waited {COUNTED_TIMEOUT_S:.0f} s in vain for {what}") from error

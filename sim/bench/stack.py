@@ -82,7 +82,7 @@ def _agent(nats_url: str, home: Path, edges: int, port: int) -> Child:
             except httpx.TransportError:
                 return False
         listed = answer.json()["items"] if answer.status_code == httpx.codes.OK else []
-        return sum(edge["status"].get("phase") == "online" for edge in listed) == edges
+        return len([edge for edge in listed if edge["status"].get("phase") == "online"]) == edges
 
     return Child("agents", (sys.executable, "-m", "agents"), environment, ready=online)
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import docker
@@ -18,6 +19,7 @@ from agents.runtimes.protocol import Observed, Step, Work
 from agents.runtimes.reasons import CANNOT_START, IMAGE_MISSING, OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
 from tests.services import IMAGE
+from tests.waiting import until
 
 SITE = "site-docker-only"
 WAIT_S = 60.0
@@ -167,6 +169,23 @@ async def test_nothing_is_left_of_what_is_removed(runtime: DockerRuntime, docker
     with pytest.raises(NotFound):
         docker_engine.volumes.get("tendril-attempt-1")
     assert docker_engine.containers.list(all=True, filters={"label": "tendril.attempt=attempt-1"}) == []
+
+
+async def test_agents_that_share_an_engine_do_not_see_each_others_attempts(runtime: DockerRuntime) -> None:
+    told: list[str] = []
+    neighbour = DockerRuntime(site=SITE, edges=["next-edge"])
+    await neighbour.open(told.append)
+    try:
+        await run(runtime, work("true"))
+        assert await neighbour.observe("attempt-1") is None
+        assert await neighbour.discover() == []
+        own = replace(work("true"), edge="next-edge", attempt="attempt-2")
+        await run(neighbour, own)
+        await until(lambda: "attempt-2" in told, timeout_s=WAIT_S)
+        assert set(told) == {"attempt-2"}
+        await neighbour.remove("attempt-2")
+    finally:
+        await neighbour.close()
 
 
 @leaks_sockets

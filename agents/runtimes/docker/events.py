@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import docker
 import structlog
 from docker.errors import DockerException
 
-from agents.runtimes.docker.container import ATTEMPT_LABEL, SITE_LABEL
+from agents.runtimes.docker.container import ATTEMPT_LABEL, EDGE_LABEL, SITE_LABEL
 from agents.runtimes.docker.engine import connect
 
 _BACKOFF_FIRST_S = 0.1
@@ -23,12 +23,13 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class EventStream:
     """Calls `changed(attempt)` in the event loop for what ends at the engine; one thread, which reconnects for ever.
 
-    What happened while it was disconnected is not asked for: after each connection every attempt of the site counts as
+    What happened while it was disconnected is not asked for: after each connection every attempt of these edges counts as
     changed, since the engine forgets its events when it restarts.
     """
 
-    def __init__(self, site: str, changed: Callable[[str], None]) -> None:
+    def __init__(self, site: str, edges: Collection[str], changed: Callable[[str], None]) -> None:
         self._site = f"{SITE_LABEL}={site}"
+        self._edges = edges
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._closing = threading.Event()
@@ -74,6 +75,8 @@ class EventStream:
             _hang_up(stream)
 
     def _tell(self, labels: dict[str, str]) -> None:
+        if labels[EDGE_LABEL] not in self._edges:
+            return  # another agent's: several may share an engine
         # The loop may have ended without us; then nobody is left to tell.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._changed, labels[ATTEMPT_LABEL])

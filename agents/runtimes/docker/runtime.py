@@ -44,7 +44,7 @@ class DockerRuntime:
         """Raises `Transient` where no engine answers."""
         self._changed = changed
         await self._engine.open()
-        self._events = EventStream(self._site, self._tell)
+        self._events = EventStream(self._site, self._edges, self._tell)
 
     async def close(self) -> None:
         if self._events is not None:
@@ -58,6 +58,8 @@ class DockerRuntime:
 
     async def observe(self, attempt: str) -> Observed | None:
         found = await self._engine.call(find_attempt, attempt)
+        if found is not None and (found.site != self._site or found.edge not in self._edges):
+            return None  # another agent's: several may share an engine
         failed = self._failed.get(attempt)
         if found is None or failed is None or len(found.steps) != failed.index:
             return found

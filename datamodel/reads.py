@@ -1,4 +1,4 @@
-"""Batched reads: what many workers ask for one by one goes to the store as one query."""
+"""Batched reads: what many tasks of a process ask for one by one goes to the store as one query."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
@@ -30,7 +30,7 @@ class Batched(Generic[V]):
         return await asyncio.shield(future)
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)  # lets the workers that are ready now ask too
+        await asyncio.sleep(0)  # lets the tasks that are ready now ask too
         while self._asked:
             batch = dict(list(self._asked.items())[:BATCH_KEYS])
             for key in batch:
@@ -50,7 +50,7 @@ class Batched(Generic[V]):
 
 
 class Reads:
-    """The batched reads that reconcilers share in one process."""
+    """The batched reads that the tasks of one process share."""
 
     def __init__(self, store: Store) -> None:
         self._nodes = Batched[Node](store.nodes)

@@ -1,0 +1,54 @@
+"""The gateway's program."""
+
+import asyncio
+import contextlib
+import sys
+
+import uvloop
+
+from datamodel.appender import Appender
+from datamodel.errors import TendrilError
+from datamodel.postgres.store import PostgresStore
+from datamodel.program import configure_logging, read_settings
+from datamodel.reads import Reads
+from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.planes import CONFIG
+from gateway.app import create_app
+from gateway.backend import Backend
+from gateway.changes import Changes
+from gateway.link import Link
+from gateway.server import Server
+from gateway.settings import Settings
+
+
+async def run(settings: Settings) -> None:
+    """Serves until a signal asks it to end. Raises `Transient` where the database does not answer at the start; NATS may
+    come later."""
+    link, changes = Link(settings.nats_url), Changes()
+    async with (
+        PostgresStore(settings.database_url, MODEL) as store,
+        Appender(store, committed=link.poke) as appender,
+    ):
+        backend = Backend(store, appender, Reads(store), changes, lambda: link.connected)
+        server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
+        following = asyncio.create_task(link.run([CONFIG.root], changes.deliver), name="feed")
+        try:
+            await server.serve()
+        finally:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+
+def main() -> int:
+    configure_logging()
+    try:
+        uvloop.run(run(read_settings(Settings)))
+    except TendrilError as error:
+        sys.stderr.write(f"gateway: {error.message}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

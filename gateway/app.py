@@ -1,0 +1,54 @@
+"""The application: what is served, in which order it is tried, and what stands in front of it."""
+
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from datamodel.errors import TendrilError
+from gateway.backend import Backend
+from gateway.graphql.endpoint import graphql_route
+from gateway.masking import Masked
+from gateway.pages import page_routes
+from gateway.problem import answer_error, answer_http_error
+from gateway.rest.answer import json_answer
+from gateway.rest.edges import edge_routes
+from gateway.rest.health import health_routes
+from gateway.rest.jobs import job_routes
+from gateway.rest.nodes import node_routes
+from gateway.rest.openapi import openapi_document
+from gateway.security import LoopbackOnly
+
+
+def create_app(backend: Backend) -> FastAPI:
+    """The ASGI application over an open backend. It owns nothing that must be closed."""
+    app = FastAPI(
+        title="Tendril",
+        version=version("tendril"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Masked), Middleware(LoopbackOnly)],
+        exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
+    )
+    app.router.routes += [
+        *job_routes(backend),
+        *edge_routes(backend),
+        *health_routes(backend),
+        *node_routes(backend),
+        graphql_route(backend),
+        *page_routes(),
+    ]
+    document = openapi_document(app, backend.model)
+
+    async def openapi(request: Request) -> Response:
+        del request
+        return json_answer(document)
+
+    app.router.routes.append(Route("/openapi.json", openapi, include_in_schema=False))
+    return app

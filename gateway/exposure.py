@@ -1,0 +1,19 @@
+"""What users may do to a kind, read from its declaration."""
+
+from datamodel.errors import Forbidden
+from datamodel.kinds import Kind
+from datamodel.model import Model
+from datamodel.scheduling.planes import USER
+
+
+def is_written_by_users(kind: type[Kind]) -> bool:
+    """Whether users write the spec. A plane's root has none that anybody should replace."""
+    writers = kind.spec_writers if kind.spec_writers is not None else kind.plane.spec_writers
+    return USER in writers and kind.parent is not None
+
+
+def check_deletable(model: Model, path: str) -> None:
+    """Raises `Forbidden` for singletons: with a plane's root everything in the plane would go."""
+    kind, _ = model.locate(path)
+    if kind.singleton:
+        raise Forbidden(f"{path} is a fixed part of the graph and cannot be deleted")

@@ -1,0 +1,63 @@
+"""Object types made at run time, and how their fields are read."""
+
+from collections.abc import Callable, Iterable
+from inspect import cleandoc
+from types import new_class
+from typing import Any
+
+import strawberry
+from strawberry.types.field import StrawberryField
+
+Resolver = Callable[..., Any]
+
+
+def read(source: Any, name: str) -> Any:
+    """The default resolver: documents are read by their camelCase members, objects by their attributes."""
+    return source.get(name) if isinstance(source, dict) else getattr(source, name)
+
+
+def plain(name: str, graphql_type: Any, description: str | None = None, *, source: str = "") -> StrawberryField:
+    """A field that is read from its source as it is; `source` is the member or attribute, where it is named otherwise."""
+    made: StrawberryField = strawberry.field(name=name, graphql_type=graphql_type, description=description)
+    made.python_name = source or name
+    return made
+
+
+def resolved(name: str, graphql_type: Any, resolver: Resolver, description: str | None = None) -> StrawberryField:
+    """A field that a resolver computes."""
+    made: StrawberryField = strawberry.field(
+        resolver=resolver,
+        name=name,
+        graphql_type=graphql_type,
+        description=cleandoc(description) if description else None,
+    )
+    made.python_name = name
+    return made
+
+
+def object_type(
+    name: str,
+    fields: Iterable[StrawberryField],
+    description: str | None = None,
+    *,
+    interface: type | None = None,
+    is_type_of: Callable[[Any, Any], bool] | None = None,
+) -> Any:
+    """A type with these fields."""
+    listed = list(fields)
+    namespace: dict[str, Any] = {field.python_name: field for field in listed}
+    namespace["__annotations__"] = {field.python_name: field.type for field in listed}
+    if is_type_of is not None:
+        namespace["is_type_of"] = is_type_of
+    made = new_class(name, (interface,) if interface is not None else (), {}, lambda body: body.update(namespace))
+    return strawberry.type(made, name=name, description=cleandoc(description) if description else None)
+
+
+def listed(item: Any) -> Any:
+    """The type of a list of items that is only known at run time."""
+    return list[item]
+
+
+def add_fields(made: Any, fields: Iterable[StrawberryField]) -> None:
+    """Adds fields to a type before a schema is built of it: types that refer to each other are made first."""
+    made.__strawberry_definition__.fields.extend(fields)

@@ -1,0 +1,72 @@
+"""The schema: `root` with the planes, `node` by path, and the mutations."""
+
+from typing import Any
+
+import strawberry
+import structlog
+from graphql import GraphQLError
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from datamodel.errors import TendrilError
+from datamodel.model import Model
+from gateway.graphql.context import Info
+from gateway.graphql.kinds import Kinds, NodeInterface, camel
+from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
+from gateway.graphql.mutations import mutation_type
+from gateway.graphql.objects import object_type, read, resolved
+from gateway.graphql.scalars import SCALARS
+
+_log = structlog.get_logger("graphql")
+
+
+class Schema(strawberry.Schema):
+    """A schema that logs what nobody expected, and nothing that the user did."""
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        del execution_context
+        for error in errors:
+            if is_unexpected(error):
+                _log.error("a resolver crashed", path=error.path, exc_info=error.original_error)
+
+
+def is_unexpected(error: GraphQLError) -> bool:
+    """Whether an error comes from the inside: neither the query's fault nor one of the five that are raised on purpose."""
+    original = error.original_error
+    return original is not None and not isinstance(original, GraphQLError | TendrilError)
+
+
+def create_schema(model: Model) -> Schema:
+    """The schema of a model's kinds."""
+    kinds = Kinds(model)
+    root = object_type("Root", [_plane(kinds, model, plane.root) for plane in model.planes], "The graph's planes.")
+    fields = [
+        resolved("root", root, _root),
+        resolved("node", NodeInterface | None, _node, "The node at a path, null where there is none."),
+    ]
+    return Schema(
+        query=object_type("Query", fields),
+        mutation=mutation_type(kinds),
+        types=list(kinds.types.values()),
+        extensions=[lambda: MaxTokensLimiter(TOKENS_LIMIT), lambda: AddValidationRules([ShapeRule])],
+        config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS, disable_field_suggestions=True),
+    )
+
+
+def _plane(kinds: Kinds, model: Model, path: str) -> Any:
+    kind, _ = model.locate(path)
+
+    async def plane(info: Info) -> Any:
+        return await info.context.backend.reads.node(path)
+
+    return resolved(camel(kind.segment), kinds.types[kind.__name__] | None, plane, kind.__doc__)
+
+
+def _root() -> Any:
+    return {}
+
+
+async def _node(info: Info, path: str) -> Any:
+    info.context.backend.model.locate(path)
+    return await info.context.backend.reads.node(path)

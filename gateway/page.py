@@ -1,0 +1,83 @@
+"""Pages of nodes: keyset pagination in order of path."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from typing import get_args
+
+from datamodel.errors import Invalid
+from datamodel.kinds import Kind
+from datamodel.node import Node
+from datamodel.ports import Graph
+
+LIMIT_DEFAULT = 100
+LIMIT_MAX = 1_000
+
+_PATH = re.compile(r"(/[a-z0-9-]{1,63}){1,32}")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is asked for: at most `limit` nodes above the path `after`, in one of `phases` where there are any."""
+
+    limit: int = LIMIT_DEFAULT
+    after: str = ""
+    phases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is: the nodes, and whether more follow."""
+
+    nodes: list[Node]
+    more: bool
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next page begins, None at the end."""
+        return cursor_of(self.nodes[-1].path) if self.more else None
+
+
+async def list_page(store: Graph, kind: type[Kind], page: Page, *, under: str = "") -> Found:
+    """The page of the nodes of a kind below a path (empty: anywhere)."""
+    nodes = await store.list_nodes(
+        kind.__name__, under=under, after=page.after, limit=page.limit + 1, phases=page.phases
+    )
+    return Found(nodes[: page.limit], more=len(nodes) > page.limit)
+
+
+def cursor_of(path: str) -> str:
+    return base64.urlsafe_b64encode(path.encode()).decode().rstrip("=")
+
+
+def after_cursor(cursor: str, field: str) -> str:
+    """The path that a cursor stands for. Raises `Invalid` naming `field`."""
+    try:
+        path = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError) as error:
+        raise Invalid("this is no cursor of a list", field=field) from error
+    if _PATH.fullmatch(path) is None:
+        raise Invalid("this is no cursor of a list", field=field)
+    return path
+
+
+def checked_limit(limit: int, field: str) -> int:
+    """The limit itself. Raises `Invalid` naming `field`."""
+    if not 1 <= limit <= LIMIT_MAX:
+        raise Invalid(f"a page has 1 to {LIMIT_MAX} items", field=field)
+    return limit
+
+
+def has_phase(kind: type[Kind]) -> bool:
+    return "phase" in kind.Status.model_fields
+
+
+def stored_phases(kind: type[Kind], phase: str, field: str) -> tuple[str, ...]:
+    """The stored phases under which nodes that are shown in `phase` are found: nothing stored is the declared default.
+    Raises `Invalid` naming `field` where the kind has no such phase."""
+    declared = kind.Status.model_fields.get("phase")
+    known = get_args(declared.annotation) if declared is not None else ()
+    if declared is None or phase not in known:
+        raise Invalid(f"{kind.__name__} has no such phase; it has {', '.join(known) or 'none'}", field=field)
+    return (phase, "") if phase == declared.default else (phase,)

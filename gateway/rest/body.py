@@ -1,0 +1,112 @@
+"""Request bodies: JSON objects, bounded in bytes, depth and time while they are read."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from datamodel.errors import Invalid
+from datamodel.kinds import Document
+
+LIMIT_BYTES = 1024 * 1024
+DEPTH_LIMIT = 64
+READ_TIMEOUT_S = 30.0
+
+_decode = msgspec.json.decode
+
+
+async def read_document(request: Request) -> tuple[Document, bytes]:
+    """The JSON object that a request carries, and its bytes.
+
+    Raises `HTTPException` for another media type (415), a body that is too large (413), too slow (408) or no JSON (400),
+    `Invalid` for JSON that is no object.
+    """
+    _check_media_type(request)
+    body = await _read(request)
+    document = _decoded(body)
+    if not isinstance(document, dict):
+        raise Invalid("the document must be a JSON object")
+    return document, body
+
+
+def _check_media_type(request: Request) -> None:
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+
+
+async def _read(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > LIMIT_BYTES:
+                    raise HTTPException(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body is at most {LIMIT_BYTES} bytes", _CLOSE
+                    )
+                chunks.append(chunk)
+                more = message.get("more_body", False)
+    except TimeoutError as error:
+        detail = f"the body did not arrive within {READ_TIMEOUT_S:.0f} s"
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, _CLOSE) from error
+    return b"".join(chunks)
+
+
+_CLOSE = {"Connection": "close"}
+"""The rest of the body would be taken for the next request."""
+
+
+def _decoded(body: bytes) -> Any:
+    """What the bytes say. msgspec is the strict judge (UTF-8, surrogates, numbers), the second reader finds what it lets
+    pass: members that come twice."""
+    try:
+        document = _decode(body)
+        _check_depth(body, document)
+        _find_twins(body.decode())
+    except RecursionError as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"JSON is nested deeper than {DEPTH_LIMIT} levels") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    return document
+
+
+def _check_depth(body: bytes, document: Any) -> None:
+    if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:  # brackets in strings only make this look closer
+        return
+    level = [document]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    if len({name for name, _ in pairs}) < len(pairs):
+        names = [name for name, _ in pairs]
+        twin = next(name for name in names if names.count(name) > 1)
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the member {twin[:80]!r} comes twice in one JSON object")
+
+
+_find_twins = json.JSONDecoder(object_pairs_hook=_unique).decode

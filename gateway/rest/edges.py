@@ -1,0 +1,101 @@
+"""Edges and sites of all places in one list each, and the system's totals."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from datamodel.kinds import Document, Kind
+from datamodel.pool import Pool
+from datamodel.scheduling.edges import Edge, Site
+from datamodel.scheduling.jobs import SchedulerStatus
+from datamodel.scheduling.resources import CPU, MEMORY, POWER
+from gateway.backend import Backend
+from gateway.defaults import completed
+from gateway.page import LIMIT_MAX, Found, list_page
+from gateway.rest.answer import json_answer, node_document
+from gateway.rest.query import page_of
+from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, DirectRoute, route
+
+SCHEDULER = "/config/scheduler"
+
+
+def edge_routes(backend: Backend) -> list[DirectRoute]:
+    edges = _Edges(backend)
+    problems = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
+    return [
+        route(
+            "GET",
+            "/v1/edges",
+            edges.list_edges,
+            summary="List the edges of all sites, with what is free and used",
+            tag="edges",
+            answer="EdgeList",
+            parameters=(*QUERY_PAGE, QUERY_PHASE),
+            problems=problems,
+        ),
+        route(
+            "GET",
+            "/v1/sites",
+            edges.list_sites,
+            summary="List the sites",
+            tag="edges",
+            answer="SiteList",
+            parameters=QUERY_PAGE,
+            problems=problems,
+        ),
+        route(
+            "GET",
+            "/v1/stats",
+            edges.stats,
+            summary="Read the system's totals and rates",
+            tag="edges",
+            answer="SchedulerStatus",
+            problems=READING,
+        ),
+    ]
+
+
+class _Edges:
+    """The handlers. A page holds as much as a page may: who asks for the edges mostly wants all of them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def list_edges(self, request: Request) -> Response:
+        listed = await self._found(request, Edge)
+        pools = await self._backend.store.pools([edge.path for edge in listed.nodes])
+        items = [
+            node_document(self._backend.model, edge) | _capacity(pools.get(edge.path, Pool())) for edge in listed.nodes
+        ]
+        return json_answer({"items": items, "cursor": listed.cursor})
+
+    async def list_sites(self, request: Request) -> Response:
+        listed = await self._found(request, Site)
+        items = [node_document(self._backend.model, site) for site in listed.nodes]
+        return json_answer({"items": items, "cursor": listed.cursor})
+
+    async def stats(self, request: Request) -> Response:
+        del request  # it has nothing to say
+        scheduler = await self._backend.node(SCHEDULER)
+        return json_answer(completed(SchedulerStatus, scheduler.status))
+
+    async def _found(self, request: Request, kind: type[Kind]) -> Found:
+        page = page_of(request, kind, limit_default=LIMIT_MAX)
+        return await list_page(self._backend.store, kind, page)
+
+
+def _capacity(pool: Pool) -> Document:
+    """What is used and free of an edge. An edge whose capacity shrank has nothing free, not less than nothing."""
+    free = {name: max(0, amount - pool.used.get(name, 0)) for name, amount in pool.capacity.items()}
+    return {"used": _resources(pool.used), "free": _resources(free)}
+
+
+def _resources(amounts: Mapping[str, int]) -> Document:
+    """A pool's integers in the units of specs."""
+    return {
+        "cpu": amounts.get(CPU, 0) / 1000,
+        "memoryBytes": amounts.get(MEMORY, 0),
+        "powerW": amounts.get(POWER, 0) / 1000,
+    }

@@ -1,0 +1,91 @@
+"""Routes: plain handlers of a request, with what the OpenAPI document says of them."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from datamodel.kinds import Document
+from gateway.page import LIMIT_DEFAULT, LIMIT_MAX
+from gateway.problem import MEDIA_TYPE
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+READING = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
+"""Problems of whatever reads a node."""
+WRITING = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+"""Problems of whatever takes a document."""
+
+QUERY_PAGE: tuple[Document, ...] = (
+    {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    },
+    {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
+)
+QUERY_PHASE: Document = {"name": "phase", "in": "query", "schema": {"type": "string"}}
+
+_IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", "{": None, "}": None})
+
+
+class DirectRoute(APIRoute):
+    """A route whose handler reads the request itself: what it takes is checked once, by the rule book's own types."""
+
+    def get_route_handler(self) -> Handler:
+        handler: Handler = self.endpoint
+        return handler
+
+
+def route(
+    method: str,
+    path: str,
+    handler: Handler,
+    *,
+    summary: str,
+    tag: str,
+    status: HTTPStatus = HTTPStatus.OK,
+    answer: str = "",
+    media_type: str = "application/json",
+    body: str = "",
+    parameters: Sequence[Document] = (),
+    problems: Sequence[HTTPStatus] = (),
+) -> DirectRoute:
+    """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected."""
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
+    operation: Document = {
+        "parameters": [*in_path, *parameters],
+        "responses": {
+            str(int(status)): {"description": status.phrase, "content": _content(media_type, answer)},
+            **{str(int(p)): {"description": p.phrase, "content": _content(MEDIA_TYPE, "Problem")} for p in problems},
+        },
+    }
+    if body:
+        operation["requestBody"] = {"required": True, "content": _content("application/json", body)}
+    return DirectRoute(
+        path,
+        handler,
+        methods=[method],
+        summary=summary,
+        tags=[tag],
+        status_code=status,
+        operation_id=f"{method.lower()}{path.translate(_IN_OPERATION_IDS)}",
+        response_class=Response,
+        openapi_extra=operation,
+    )
+
+
+def _content(media_type: str, schema: str) -> Document:
+    return {media_type: {"schema": {"$ref": f"#/components/schemas/{schema}"} if schema else {}}}

@@ -1,0 +1,45 @@
+"""The HTTP server: uvicorn with the settings that this program needs."""
+
+import socket
+from collections.abc import Callable
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+SHUTDOWN_TIMEOUT_S = 1
+_log = structlog.get_logger("gateway")
+
+
+class Server(uvicorn.Server):
+    """Serves one application. On SIGINT or SIGTERM it calls `stopping()`, which must end what would stream for ever, and
+    gives requests a second to finish."""
+
+    def __init__(self, app: ASGIApp, host: str, port: int, *, stopping: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                host=host,
+                port=port,
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+            )
+        )
+        self._stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        for server in self.servers:
+            for listening in server.sockets:
+                _log.info("serving", address=listening.getsockname()[:2])
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets=sockets)

@@ -1,0 +1,34 @@
+"""What the gateway can be told, by environment variables."""
+
+from ipaddress import ip_address
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read once, at the start."""
+
+    model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
+
+    database_url: str = Field(description="postgresql://… of the store")
+    nats_url: str = Field(description="nats://… with the gateway's credential")
+    host: str = Field(default="127.0.0.1", description="the loopback address to serve on")
+    port: int = Field(default=8080, ge=0, le=65535, description="the TCP port to serve on; 0 lets the system choose")
+
+    @field_validator("host")
+    @classmethod
+    def _loopback_only(cls, host: str) -> str:
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError(
+                f"{host!r} is no loopback address. Nobody is authenticated yet, and whoever reaches the gateway runs code:"
+                " serve on 127.0.0.1, ::1 or localhost"
+            )
+        return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

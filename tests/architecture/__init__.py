@@ -1,0 +1,1 @@
+"""What keeps the house in order: import contracts, sizes, the shape of packages."""

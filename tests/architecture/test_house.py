@@ -1,0 +1,78 @@
+"""Sizes, docstrings and imports, checked by a tool and not by good will."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.machine import ROOT
+
+PACKAGES = ("datamodel", "reconcilers", "agents", "gateway", "sim", "migrations", "deploy")
+LISTS = ("migrations/versions",)  # one statement after the other, as long as the schema is
+MODULE_LINES = 320
+FUNCTION_LINES = 60
+FORBIDDEN_NAMES = {"utils", "common", "helpers", "base", "misc", "manager"}
+PURE = (
+    "datamodel/rulebook.py",
+    "datamodel/state.py",
+    "datamodel/scheduling",
+    "reconcilers/planning",
+    "agents/convergence.py",
+)
+EFFECTS = {"asyncio", "time", "random", "uuid", "os", "logging", "structlog", "secrets", "socket", "threading"}
+
+
+def _modules() -> Iterator[Path]:
+    for package in PACKAGES:
+        yield from (path for path in sorted((ROOT / package).rglob("*.py")) if not _name(path).startswith(LISTS))
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", list(_modules()), ids=_name)
+def test_a_module_is_small_and_says_what_it_is(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= MODULE_LINES, "look for the second noun inside"
+    assert path.stem not in FORBIDDEN_NAMES
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "say in a line what it is"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+def _pure_modules() -> Iterator[Path]:
+    for place in PURE:
+        found = ROOT / place
+        yield from sorted(found.rglob("*.py")) if found.is_dir() else [found]
+
+
+@pytest.mark.parametrize("path", list(_pure_modules()), ids=_name)
+def test_decisions_have_no_effects(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    imported = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert not imported & EFFECTS
+    assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(tree))
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not {call for call in called if call.endswith((".now", ".utcnow", ".today"))}
+
+
+def test_a_package_imports_no_adapter() -> None:
+    for path in _modules():
+        if path.name == "__init__.py":
+            tree = ast.parse(path.read_text())
+            assert not [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], path

@@ -1,0 +1,57 @@
+"""Leases: one holder at a time, by the store's clock, each acquisition with a higher token."""
+
+import asyncio
+
+from datamodel.command import Fence
+from datamodel.errors import Fenced
+from datamodel.ports import Store
+from tests.graph import done, job, refusal, send
+
+
+async def expired(store: Store, name: str) -> None:
+    async with asyncio.timeout(10):
+        while await store.count_leases(name):  # noqa: ASYNC110 - the store's clock sets no event of ours
+            await asyncio.sleep(0.005)
+
+
+async def test_a_lease_has_one_holder(store: Store) -> None:
+    assert await store.acquire(["a", "b"], "first", 60.0) == {"a": 1, "b": 1}
+    assert await store.acquire(["a", "b", "c"], "second", 60.0) == {"c": 1}
+
+
+async def test_a_renewal_keeps_the_token(store: Store) -> None:
+    assert await store.acquire(["a"], "first", 60.0) == {"a": 1}
+    assert await store.acquire(["a"], "first", 60.0) == {"a": 1}
+
+
+async def test_a_released_lease_goes_to_the_next_with_a_higher_token(store: Store) -> None:
+    await store.acquire(["a"], "first", 60.0)
+    await store.release(["a"], "second")
+    assert await store.acquire(["a"], "second", 60.0) == {}
+    await store.release(["a"], "first")
+    assert await store.acquire(["a"], "second", 60.0) == {"a": 2}
+
+
+async def test_an_expired_lease_is_lost_even_to_its_holder(store: Store) -> None:
+    await store.acquire(["a"], "first", 0.01)
+    await expired(store, "a")
+    assert refusal(await send(store, job(), fence=Fence("a", 1))) is Fenced
+    assert await store.acquire(["a"], "first", 60.0) == {"a": 2}
+    assert refusal(await send(store, job(), fence=Fence("a", 1))) is Fenced
+    await done(store, job(), fence=Fence("a", 2))
+
+
+async def test_a_stale_holder_is_fenced_off(store: Store) -> None:
+    await store.acquire(["a"], "first", 0.01)
+    await expired(store, "a")
+    assert await store.acquire(["a"], "second", 60.0) == {"a": 2}
+    assert await store.acquire(["a"], "first", 60.0) == {}
+    assert refusal(await send(store, job("first"), fence=Fence("a", 1))) is Fenced
+    await done(store, job("second"), fence=Fence("a", 2))
+
+
+async def test_held_leases_are_counted_by_prefix(store: Store) -> None:
+    await store.acquire(["member/a", "member/b", "other"], "first", 60.0)
+    await store.release(["member/b"], "first")
+    assert await store.count_leases("member/") == 1
+    assert await store.count_leases("none") == 0

@@ -1,0 +1,103 @@
+"""The migrations make what the metadata says, go back, and may run as often and as concurrently as programs start."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+import migrations
+from datamodel.postgres.store import PostgresStore
+from datamodel.postgres.tables import METADATA
+from datamodel.scheduling.model import MODEL
+from datamodel.verify import verify
+from migrations.upgrade import migrate
+from tests.graph import new_job
+
+_CONSTRAINTS = (
+    "SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1, 2"
+)
+_TABLES = (
+    "SELECT relname, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')"
+    " AND relname NOT LIKE 'alembic%' ORDER BY 1"
+)
+_COLLATIONS = (
+    "SELECT table_name, column_name, collation_name, column_default, identity_generation FROM information_schema.columns"
+    " WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2"
+)
+
+
+async def test_the_migrations_make_what_the_metadata_says(database_url: str) -> None:
+    assert await on(database_url, _differences) == []
+
+
+async def test_constraints_storage_and_collations_are_the_metadatas_too(database_url: str) -> None:
+    """What Alembic does not compare."""
+    migrated = await on(database_url, _catalog)
+    await on(database_url, _recreate)
+    assert await on(database_url, _catalog) == migrated
+
+
+async def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database_url: str) -> None:
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "base"))
+    connection = await asyncpg.connect(database_url)
+    left = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    await connection.close()
+    assert [row["tablename"] for row in left] == ["alembic_version"]
+    await migrate(database_url)
+    assert await on(database_url, _differences) == []
+    async with PostgresStore(database_url, MODEL) as store:
+        assert sorted(seed.path for seed in MODEL.seeds) == sorted(await store.nodes([s.path for s in MODEL.seeds]))
+
+
+async def test_a_database_that_is_migrated_again_stays_as_it_is(database_url: str) -> None:
+    async with PostgresStore(database_url, MODEL) as store:
+        await new_job(store)
+        before = await store.head()
+        await asyncio.gather(*(migrate(database_url) for _ in range(3)))
+        assert await store.head() == before
+
+
+async def test_programs_may_migrate_a_new_database_at_once(database_url: str) -> None:
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "base"))
+    await asyncio.gather(*(migrate(database_url) for _ in range(4)))
+    async with PostgresStore(database_url, MODEL) as store:
+        assert (await store.head()).position == len(MODEL.seeds)
+        assert (await verify(store)).clean
+
+
+async def on(database_url: str, do: Callable[[Connection], Any]) -> Any:
+    """What a synchronous function makes of a connection, in a transaction."""
+    engine = create_async_engine(database_url.replace("postgresql://", "postgresql+asyncpg://"), poolclass=NullPool)
+    async with engine.begin() as connection:
+        return await connection.run_sync(do)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _differences(connection: Connection) -> Any:
+    options = {"compare_type": True, "compare_server_default": True}
+    return compare_metadata(MigrationContext.configure(connection, opts=options), METADATA)
+
+
+def _catalog(connection: Connection) -> list[list[tuple[Any, ...]]]:
+    return [[tuple(row) for row in connection.execute(text(query))] for query in (_CONSTRAINTS, _TABLES, _COLLATIONS)]
+
+
+def _recreate(connection: Connection) -> None:
+    METADATA.drop_all(connection)
+    METADATA.create_all(connection)

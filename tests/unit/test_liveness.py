@@ -1,0 +1,45 @@
+"""How silence is judged."""
+
+import pytest
+
+from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, SUSPECT
+from reconcilers.planning.liveness import Thresholds, judged
+
+THRESHOLDS = Thresholds(suspect_s=5.0, disconnected_s=30.0, lost_s=900.0)
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "phase", "recheck_s"),
+    [
+        (0.0, ONLINE, 5.0),
+        (4.0, ONLINE, 1.0),
+        (5.0, SUSPECT, 25.0),
+        (29.0, SUSPECT, 1.0),
+        (30.0, DISCONNECTED, 870.0),
+        (899.0, DISCONNECTED, 1.0),
+        (900.0, LOST, None),
+        (1e9, LOST, None),
+    ],
+)
+@pytest.mark.parametrize("before", ["", ONLINE, SUSPECT, DISCONNECTED, LOST])
+def test_who_was_heard_is_judged_by_the_silence_alone(
+    before: str, silent_s: float, phase: str, recheck_s: float | None
+) -> None:
+    assert judged(before, silent_s, heard=True, thresholds=THRESHOLDS) == (phase, recheck_s)
+
+
+@pytest.mark.parametrize(
+    ("before", "silent_s", "phase"),
+    [
+        ("", 0.0, ""),
+        (ONLINE, 1.0, ONLINE),
+        (ONLINE, 6.0, SUSPECT),
+        (SUSPECT, 1.0, SUSPECT),
+        (SUSPECT, 31.0, DISCONNECTED),
+        (DISCONNECTED, 1.0, DISCONNECTED),
+        (LOST, 1.0, LOST),
+        (LOST, 901.0, LOST),
+    ],
+)
+def test_who_was_never_heard_gets_no_better_and_a_full_time(before: str, silent_s: float, phase: str) -> None:
+    assert judged(before, silent_s, heard=False, thresholds=THRESHOLDS)[0] == phase

@@ -1,0 +1,214 @@
+"""Declarations that make no tree are refused with file and field; documents with the field's JSON pointer."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodel.errors import Invalid
+from datamodel.kinds import Kind, Link, Phases, Plane, Seed, Settle
+from datamodel.ledger import Entry
+from datamodel.model import Model, check_status, normal_spec
+from datamodel.scheduling.attempts import Attempt, attempt_name, claim_of
+from datamodel.scheduling.jobs import Job
+from datamodel.scheduling.model import MODEL
+from tests.graph import JOBS, STEPS
+
+PLANE = Plane("garden", frozenset({"user"}), frozenset({"system"}))
+OTHER = Plane("other", frozenset({"user"}), frozenset({"system"}))
+
+
+class Garden(Kind):
+    plane, segment, singleton = PLANE, "garden", True
+
+
+class Bed(Kind):
+    plane, parent, segment = PLANE, Garden, "beds"
+
+
+class Shed(Kind):
+    plane, parent, segment, singleton = PLANE, Garden, "shed", True
+
+
+class Flower(Kind):
+    plane, parent, segment = PLANE, Bed, "flowers"
+
+
+class Weed(Flower):
+    """At a place that is taken."""
+
+
+class Stray(Kind):
+    plane, segment = PLANE, "strays"
+
+
+class Alien(Kind):
+    plane, parent, segment = OTHER, Garden, "aliens"
+
+
+class Shouting(Kind):
+    plane, parent, segment = PLANE, Garden, "BEDS"
+
+
+class Ivy(Kind):
+    plane, parent, segment = PLANE, Garden, "ivies"
+    links = {"wall": Link(to="Wall", reverse="ivies")}
+
+
+_settle = Settle(
+    owner="wall",
+    claim=lambda _: None,
+    begin=lambda *_: "never",
+    advance=lambda entry, *_: entry,
+    final=frozenset(),
+    verdict=lambda *_: {},
+)
+
+
+class Phaseless(Kind):
+    plane, parent, segment = PLANE, Garden, "phaseless"
+    settle = _settle
+
+
+class Ownerless(Kind):
+    plane, parent, segment = PLANE, Garden, "ownerless"
+    phases = Phases("on", {})
+    settle = _settle
+
+
+@pytest.mark.parametrize(
+    ("kinds", "field", "says"),
+    [
+        ([Garden, Garden], "kind", "already in the model"),
+        ([Garden, Bed, Flower, Weed], "segment", "taken by Flower"),
+        ([Garden, Flower], "parent", "Bed is not in the model"),
+        ([Garden, Stray], "parent", "Stray"),
+        ([Garden, Alien], "plane", "Alien"),
+        ([Garden, Shouting], "tests.unit.test_model.Shouting.segment", "no DNS label"),
+        ([Garden, Ivy], "links", "'Wall', which is not declared"),
+        ([Garden, Phaseless], "phases", "Phaseless"),
+        ([Garden, Ownerless], "settle", "Ownerless"),
+    ],
+)
+def test_a_wrong_declaration_says_where(kinds: list[type[Kind]], field: str, says: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        Model(kinds)
+    assert raised.value.field == field
+    assert says in raised.value.message.replace("is not a DNS label", "no DNS label")
+
+
+def test_a_seed_needs_a_place() -> None:
+    with pytest.raises(Invalid):
+        Model([Garden], seeds=[Seed("/garden/beds/a")])
+
+
+def test_nodes_are_located_by_their_path() -> None:
+    model = Model([Garden, Bed, Shed, Flower])
+    assert model.locate("/garden") == (Garden, "")
+    assert model.locate("/garden/shed") == (Shed, "/garden")
+    for _ in range(2):
+        assert model.locate("/garden/beds/a/flowers/b") == (Flower, "/garden/beds/a")
+    assert model.collection(Flower) == "/garden/beds/{}/flowers/{}"
+    assert model.children(Garden) == (Bed, Shed)
+    assert model.planes == (PLANE,)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "garden",
+        "/garden/",
+        "/garden/beds",
+        "/garden/beds/",
+        "/garden/beds/a/",
+        "/garden/beds/A",
+        "/garden/shed/x",
+    ],
+)
+def test_other_paths_lead_nowhere(path: str) -> None:
+    model = Model([Garden, Bed, Shed, Flower])
+    model.locate("/garden/beds/a/flowers/b")
+    with pytest.raises(Invalid):
+        model.locate(path)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({}, "/spec/steps"),
+        ({"steps": []}, "/spec/steps"),
+        ({"steps": [{"name": "a"}]}, "/spec/steps/0/image"),
+        ({"steps": [{**STEPS[0], "env": {"A~/B": "x"}}]}, "/spec/steps/0/env/A~0~1B/[key]"),
+        ({"steps": [{**STEPS[0], "command": ["x"]}]}, "/spec/steps/0"),
+        ({"steps": [{**STEPS[0], "script": "\x00"}]}, "/spec/steps/0/script"),
+        ({"steps": STEPS * 2}, "/spec/steps"),
+        ({"steps": STEPS, "chunks": 0}, "/spec/chunks"),
+        ({"steps": STEPS, "chunks": 1_000_001}, "/spec/chunks"),
+        ({"steps": STEPS, "chunks": "2"}, "/spec/chunks"),
+        ({"steps": STEPS, "requests": {"memoryBytes": -1}}, "/spec/requests/memoryBytes"),
+        ({"steps": STEPS, "requests": {"cpu": float("nan")}}, "/spec/requests/cpu"),
+        ({"steps": STEPS, "more": 1}, "/spec/more"),
+    ],
+)
+def test_a_wrong_spec_names_the_field(spec: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        normal_spec(Job, spec)
+    assert raised.value.field == field
+    assert raised.value.details[0][0] == field
+
+
+def test_a_normal_spec_has_its_defaults_and_stays_as_it_is() -> None:
+    spec = normal_spec(Job, {"steps": STEPS})
+    assert (spec["chunks"], spec["retries"], spec["requests"]["memoryBytes"]) == (1, 2, 64 * 2**20)
+    assert normal_spec(Job, spec) == spec
+
+
+@pytest.mark.parametrize(
+    ("status", "field"),
+    [
+        ({"phase": "lost"}, "/status/phase"),
+        ({"phase": ["running"]}, "/status/phase"),
+        ({"percent": "50"}, "/status/percent"),
+        ({"percent": 100.1}, "/status/percent"),
+        ({"percent": float("inf")}, "/status/percent"),
+        ({"exit_codes": [0]}, "/status/exit_codes"),
+        ({"startedAt": "yesterday"}, "/status/startedAt"),
+    ],
+)
+def test_a_wrong_status_names_the_field(status: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        check_status(Attempt, status)
+    assert raised.value.field == field
+
+
+def test_a_status_has_strict_types() -> None:
+    check_status(Attempt, {"phase": "running", "percent": 50, "exitCodes": [0], "startedAt": "2026-01-01T00:00:00Z"})
+
+
+@given(st.integers(0, 999_999), st.integers(1, 10**9 - 1))
+def test_an_attempts_name_is_its_claim(index: int, epoch: int) -> None:
+    name = attempt_name("a" * 32, index, epoch)
+    assert len(name) <= 63
+    claim = claim_of(f"/desired-config/sites/s/edges/e/attempts/{name}")
+    assert claim is not None
+    assert (claim.owner, claim.index, claim.epoch) == ("a" * 32, index, epoch)
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a-0-1", f"{'a' * 32}-00-1", f"{'a' * 32}-0-0", f"{'g' * 32}-0-1", f"{'a' * 32}-0"]
+)
+def test_other_names_claim_nothing(name: str) -> None:
+    assert claim_of(f"/desired-config/sites/s/edges/e/attempts/{name}") is None
+
+
+def test_every_kind_of_the_scheduling_model_can_be_located() -> None:
+    for kind in MODEL.kinds.values():
+        assert MODEL.locate(MODEL.collection(kind).replace("{}", "x"))[0] is kind
+    assert MODEL.locate(f"{JOBS}/j")[0] is Job
+
+
+def test_an_entry_is_compared_by_its_outputs_too() -> None:
+    assert Entry("o", 0, 1, "placed", "/x") != Entry("o", 0, 1, "placed", "/y")

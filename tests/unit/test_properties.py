@@ -1,0 +1,174 @@
+"""What holds after any sequence of commands over the scheduling model, sensible or not."""
+
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from datamodel.command import Actor, Command, Outcome
+from datamodel.ledger import Entry
+from datamodel.node import Node
+from datamodel.scheduling.attempts import ABANDON, COUNTED, ENDED, claim_of
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.jobs import FAILED, RUNNING, SUCCEEDED
+from datamodel.verify import verify
+from migrations.upgrade import seed
+from tests.graph import EDGE, JOBS, SYSTEM, USER, attempt, edge_spec, job, memory_store, send
+
+_EDGES = st.sampled_from(["a", "b"])
+_NAMES = st.sampled_from(["x", "y"])
+_PHASES = st.sampled_from(sorted({RUNNING, *ENDED}))
+_Result = TypeVar("_Result")
+
+
+def result(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """What a coroutine returns that never waits, as those of the store in memory."""
+    try:
+        work.send(None)
+    except StopIteration as finished:
+        value: _Result = finished.value
+        return value
+    raise AssertionError("the store in memory waited")
+
+
+class Graph(RuleBasedStateMachine):
+    """A site with two small edges and jobs that come and go under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = memory_store()
+        self.seen: list[Node] = []
+        """Every job there ever was: commands about the dead are worth trying too."""
+        self.counted: dict[tuple[str, int], Entry] = {}
+        self.epochs: dict[tuple[str, int], list[int]] = {}
+        self.ends: list[tuple[str, int, str, str]] = []
+        """Owner, index, phase and settlement of every attempt that ended."""
+
+    @initialize()
+    def site(self) -> None:
+        result(seed(self.store))
+        sites = [Command("create", f"/{plane}/sites/s") for plane in ("inventory", "desired-config")]
+        self.send(*sites, *(Command("create", desired_path("s", edge)) for edge in "ab"), actor=SYSTEM)
+        self.send(*(Command("create", inventory_path("s", edge), edge_spec(cpu=0.5)) for edge in "ab"), actor=EDGE)
+
+    @rule(name=_NAMES, chunks=st.integers(1, 3), retries=st.integers(0, 2))
+    def create_job(self, name: str, chunks: int, retries: int) -> None:
+        (verdict,) = self.send(job(name, chunks=chunks, retries=retries))
+        if verdict.error is None:
+            self.seen.append(self.store.state.nodes[verdict.path])
+
+    @rule(name=_NAMES)
+    def delete_job(self, name: str) -> None:
+        self.send(Command("delete", f"{JOBS}/{name}"))
+
+    @rule(name=_NAMES)
+    def finalize_job(self, name: str) -> None:
+        self.send(Command("finalize", f"{JOBS}/{name}", {"finalizer": "attempts"}), actor=SYSTEM)
+
+    @rule(name=_NAMES, retries=st.integers(0, 9), version=st.one_of(st.none(), st.integers(0, 60)))
+    def patch_job(self, name: str, retries: int, version: int | None) -> None:
+        self.send(Command("patchSpec", f"{JOBS}/{name}", {"retries": retries}, expected_version=version))
+
+    @rule(data=st.data(), edge=_EDGES, count=st.integers(1, 3), skipped=st.sampled_from([0, 0, 0, 0, 0, 1, -1]))
+    def place(self, data: st.DataObject, edge: str, count: int, skipped: int) -> None:
+        if not self.seen:
+            return
+        owner, entries = data.draw(st.sampled_from(self.seen[-3:])), self.store.state.entries
+        first = data.draw(st.integers(0, sum(key[0] == owner.uid for key in entries)))
+        keys = [(owner.uid, index) for index in range(first, first + count)]
+        before = {key: entries[key] for key in keys if key in entries}
+        epochs = [max(1, (before[key].epoch if key in before else 0) + 1 + skipped) for key in keys]
+        commands = [attempt(owner, key[1], epoch, edge) for key, epoch in zip(keys, epochs, strict=True)]
+        outcome = self.send(*commands, actor=SYSTEM, atomic=data.draw(st.booleans()))
+        for key, epoch, verdict in zip(keys, epochs, outcome, strict=True):
+            if verdict.outcome == "changed":
+                assert key not in before or self.is_given_up(before[key].holder)
+                self.epochs.setdefault(key, []).append(epoch)
+                pool = self.store.state.pools[inventory_path("s", edge)]
+                assert all(pool.used[resource] <= pool.capacity[resource] for resource in pool.used)
+
+    def is_given_up(self, path: str) -> bool:
+        """Whether an attempt may be followed by another one."""
+        node = self.store.state.nodes.get(path)
+        return node is None or node.phase in ENDED or node.spec["intent"] == ABANDON
+
+    @rule(data=st.data(), phase=_PHASES, percent=st.integers(0, 100))
+    def report(self, data: st.DataObject, phase: str, percent: int) -> None:
+        if (path := self.any_attempt(data)) is None:
+            return
+        claim, entries = claim_of(path), self.store.state.entries
+        assert claim is not None
+        before = entries.get((claim.owner, claim.index))
+        (verdict,) = self.send(Command("patchStatus", path, {"phase": phase, "percent": percent}), actor=EDGE)
+        if before is not None and before.epoch > claim.epoch:
+            assert entries[claim.owner, claim.index] == before
+        if verdict.outcome == "changed" and phase in ENDED:
+            settlement = self.store.state.nodes[path].status["settlement"]
+            self.ends.append((claim.owner, claim.index, phase, settlement))
+
+    @rule(data=st.data(), intent=st.sampled_from(["stop", "abandon", "abandon"]))
+    def intend(self, data: st.DataObject, intent: str) -> None:
+        if (path := self.any_attempt(data)) is not None:
+            self.send(Command("patchSpec", path, {"intent": intent}), actor=SYSTEM)
+
+    @rule(data=st.data())
+    def delete_attempt(self, data: st.DataObject) -> None:
+        if (path := self.any_attempt(data)) is not None:
+            ended = self.store.state.nodes[path].phase in ENDED
+            (verdict,) = self.send(Command("delete", path), actor=SYSTEM)
+            assert (verdict.error is None) == ended
+
+    @rule(edge=_EDGES, cpu=st.sampled_from([0.25, 0.5, 1.0]))
+    def change_capacity(self, edge: str, cpu: float) -> None:
+        self.send(Command("apply", inventory_path("s", edge), edge_spec(cpu=cpu)), actor=EDGE)
+
+    @rule(edge=_EDGES)
+    def delete_edge(self, edge: str) -> None:
+        self.send(Command("delete", inventory_path("s", edge)), actor=EDGE)
+
+    @invariant()
+    def the_projection_is_the_fold_and_counters_are_sums(self) -> None:
+        found = result(verify(self.store))
+        assert found.clean, str(found)
+
+    @invariant()
+    def what_is_counted_never_changes(self) -> None:
+        state = self.store.state
+        for key, entry in self.counted.items():
+            assert key[0] not in state.totals or state.entries[key] == entry
+        self.counted |= {key: entry for key, entry in state.entries.items() if entry.phase in COUNTED}
+
+    @invariant()
+    def the_ledger_is_what_was_counted_of_the_attempts_ends(self) -> None:
+        state = self.store.state
+        for key, entry in state.entries.items():
+            if key[0] in state.totals:
+                counted = Counter(end[2] for end in self.ends if end[:2] == key and end[3] == "counted")
+                assert entry.failures == counted[FAILED]
+                assert (entry.phase == SUCCEEDED) == (counted[SUCCEEDED] == 1)
+                assert counted[SUCCEEDED] <= 1
+                assert self.epochs[key] == list(range(1, entry.epoch + 1))
+
+    def any_attempt(self, data: st.DataObject) -> str | None:
+        paths = sorted(path for path, node in self.store.state.nodes.items() if node.kind == "Attempt")
+        return data.draw(st.sampled_from(paths)) if paths else None
+
+    def send(self, *commands: Command, actor: Actor = USER, atomic: bool = True) -> Outcome:
+        """The verdicts on a unit; one of which everything was refused leaves no trace."""
+        before = self.image()
+        outcome = result(send(self.store, *commands, actor=actor, atomic=atomic))
+        if all(verdict.error is not None for verdict in outcome):
+            assert self.image() == before
+        return outcome
+
+    def image(self) -> tuple[Any, ...]:
+        state = self.store.state
+        rows = (dict(state.nodes), dict(state.pools), dict(state.entries), dict(state.totals))
+        return (*rows, result(self.store.head()))
+
+
+TestGraph = Graph.TestCase
+TestGraph.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)

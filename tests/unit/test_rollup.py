@@ -1,0 +1,143 @@
+"""A job's status from its ledger, and its outputs from its chunks'."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodel.ledger import Totals
+from datamodel.merge import merged
+from datamodel.model import check_status, normal_spec
+from datamodel.node import Node
+from datamodel.scheduling.jobs import Job
+from reconcilers.planning.rollup import OUTPUTS_LIMIT_BYTES, Reduction, phase_of, rollup
+from tests.graph import JOBS, STEPS
+
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+LATER = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+def job(status: dict[str, Any] | None = None, *, chunks: int = 4) -> Node:
+    return Node(
+        path=f"{JOBS}/j",
+        uid="1" * 32,
+        kind="Job",
+        labels={},
+        spec=normal_spec(Job, {"steps": STEPS, "chunks": chunks}),
+        status=status or {},
+        links={},
+        finalizers=(),
+        generation=2,
+        version=7,
+        created_version=7,
+        created_at=NOW,
+    )
+
+
+def totals(progress: int = 0, **phases: int) -> Totals:
+    return Totals(phases=phases, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("before", "counted", "phase"),
+    [
+        ("pending", totals(), "pending"),
+        ("pending", totals(placed=4), "pending"),
+        ("pending", totals(placed=1, running=1), "running"),
+        ("pending", totals(retry=1), "running"),
+        ("running", totals(placed=1), "running"),
+        ("running", totals(succeeded=3, running=1), "running"),
+        ("running", totals(succeeded=4), "succeeded"),
+        ("pending", totals(succeeded=4), "succeeded"),
+        ("running", totals(failed=1, running=1), "running"),
+        ("running", totals(failed=1, placed=1), "running"),
+        ("running", totals(failed=1, retry=1, succeeded=1), "failed"),
+        ("running", totals(failed=1, aborted=1), "failed"),
+        ("running", totals(aborted=1, running=1), "running"),
+        ("running", totals(aborted=1, succeeded=3), "aborted"),
+        ("failed", totals(succeeded=4), "failed"),
+        ("succeeded", totals(), "succeeded"),
+    ],
+)
+def test_the_phase(before: str, counted: Totals, phase: str) -> None:
+    assert phase_of(before, 4, counted) == phase
+
+
+def test_a_new_job_is_pending() -> None:
+    status = rollup(job(), totals(), None, NOW)
+    assert status["phase"] == "pending"
+    assert status["chunks"] == {"pending": 4}
+    assert status["observedGeneration"] == 2
+    assert "startedAt" not in status
+
+
+def test_percent_is_weighted_by_the_chunks_shares() -> None:
+    status = rollup(job(), totals(1500, succeeded=1, running=1, retry=1), None, NOW)
+    assert status["percentCompleted"] == 37.5
+    assert status["chunks"] == {"succeeded": 1, "running": 1, "retrying": 1, "pending": 1}
+    assert status["startedAt"] == NOW.isoformat()
+
+
+def test_a_finished_job_says_so_and_keeps_its_times() -> None:
+    running = rollup(job(), totals(running=4), None, NOW)
+    done = rollup(job(running), totals(4000, succeeded=4), Reduction({}), LATER)
+    assert (done["phase"], done["percentCompleted"]) == ("succeeded", 100.0)
+    assert (done["startedAt"], done["finishedAt"]) == (NOW.isoformat(), LATER.isoformat())
+    (complete,) = done["conditions"]
+    assert (complete["type"], complete["status"], complete["reason"]) == ("Complete", "True", "Succeeded")
+    assert complete["lastTransitionTime"] == LATER.isoformat()
+
+
+counts = st.dictionaries(
+    st.sampled_from(["placed", "running", "retry", "succeeded", "failed", "aborted"]), st.integers(1, 3), max_size=4
+)
+
+
+@given(counts, counts)
+def test_a_status_fits_its_kind_and_the_same_ledger_gives_the_same(
+    first: dict[str, int], second: dict[str, int]
+) -> None:
+    status: dict[str, Any] = {}
+    for phases in (first, second):
+        counted = Totals(phases=phases, progress=0)
+        status = rollup(job(status, chunks=12), counted, None, NOW)
+        check_status(Job, status)
+        assert rollup(job(status, chunks=12), counted, None, LATER) == status
+        assert merged(status, status) == status
+
+
+def reduced(declared: dict[str, str], *outputs: dict[str, Any]) -> Reduction:
+    reduction = Reduction(declared)
+    for index, one in enumerate(outputs):
+        reduction.add(index, one)
+    return reduction
+
+
+def test_reductions() -> None:
+    declared = {"n": "sum", "all": "collect", "by": "merge"}
+    first = {"n": 1, "all": "a", "by": {"x": 1, "y": 1}, "undeclared": 1}
+    found = reduced(declared, first, {"n": 2.5, "all": None, "by": {"y": 2}}, {})
+    assert found.result() == {"n": 3.5, "all": ["a", None], "by": {"x": 1, "y": 2}}
+    assert found.problems == []
+
+
+@pytest.mark.parametrize(("how", "value"), [("sum", "1"), ("sum", True), ("sum", None), ("merge", [1]), ("merge", 1)])
+def test_what_does_not_fit_is_left_out_and_named(how: str, value: Any) -> None:
+    found = reduced({"n": how}, {"n": value})
+    assert found.result() == {}
+    assert found.problems == [f"chunk 0: n cannot be reduced by {how}"]
+
+
+def test_problems_are_bounded() -> None:
+    assert len(reduced({"n": "sum"}, *({"n": "x"} for _ in range(100))).problems) == 10
+
+
+def test_outputs_that_are_too_large_are_named_and_not_kept() -> None:
+    found = reduced({"all": "collect"}, {"all": "x" * OUTPUTS_LIMIT_BYTES})
+    status = rollup(job(), totals(succeeded=4), found, NOW)
+    assert status["outputs"] == {}
+    problem = next(one for one in status["conditions"] if one["type"] == "OutputsReduced")
+    assert (problem["status"], problem["reason"]) == ("False", "Incomplete")
+    assert str(OUTPUTS_LIMIT_BYTES) in problem["message"]
