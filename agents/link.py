@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from agents.outbox import Outbox
 from datamodel import wire
-from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem
 from datamodel.scheduling.edges import desired_path
@@ -58,6 +58,7 @@ class Link:
             if self._bus.client.is_connected:
                 with contextlib.suppress(*NATS_FAILURES):  # the next one follows soon
                     await self._bus.client.publish(wire.beat_subject(self._site), beat)
+            honour_cancellation()
             await asyncio.sleep(wire.BEAT_S)
 
     async def _send(self) -> None:
@@ -77,6 +78,7 @@ class Link:
                 since = loop.time()
             if self._bus.client.is_connected:
                 await self._send_windows()
+            honour_cancellation()
             await self._wait_for_news(since + RESEND_S - loop.time())
 
     async def _wait_for_news(self, timeout_s: float) -> None:

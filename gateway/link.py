@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from datamodel.errors import Transient
-from datamodel.feed.bus import NATS_FAILURES, Bus, connect
+from datamodel.feed.bus import NATS_FAILURES, Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem
 from datamodel.wire import POKE
@@ -35,6 +35,7 @@ class Link:
                 self._bus = await connect(self._url, "gateway")
             except Transient as error:
                 _log.warning("not connected", error=error.message)
+                honour_cancellation()
                 await asyncio.sleep(RETRY_S)
         try:
             await NatsFeed(self._bus).follow(prefixes, deliver)

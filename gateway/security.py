@@ -21,8 +21,12 @@ class LoopbackOnly:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        hosts, origins = [], []
+        for name, value in scope["headers"]:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"origin":
+                origins.append(value)
         if len(hosts) != 1 or _LOOPBACK.fullmatch(hosts[0]) is None:
             detail = "the Host header must be a loopback name or address: localhost, 127.0.0.1 or [::1]"
         elif any(origin.lower() != b"http://" + hosts[0].lower() for origin in origins):

@@ -1,13 +1,17 @@
 """The HTTP server: uvicorn with the settings that this program needs."""
 
+import asyncio
+import contextlib
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 SHUTDOWN_TIMEOUT_S = 1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger("gateway")
 
 
@@ -33,6 +37,19 @@ class Server(uvicorn.Server):
             )
         )
         self._stopping = stopping
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Ends serving at a signal and leaves it at that: uvicorn would raise the signal again, and the process would be
+        gone before what it waits to write is written."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)

@@ -1,5 +1,6 @@
 """A gateway of a test's own: the application over an open store, with a feed that moves where the test needs one."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
 from gateway.link import Link
+from gateway.server import Server
+from tests.waiting import until
 
 BASE_URL = "http://127.0.0.1:8080"
 STEP = {"name": "run", "image": "busybox", "script": "true"}
@@ -33,17 +36,45 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(store: Store, link: Link | None = None) -> AsyncIterator[Gateway]:
-    """The application with a client that calls it in the same process. Without a link it reports NATS as missing."""
+async def open_gateway(store: Store, nats_url: str = "") -> AsyncIterator[Gateway]:
+    """The application with a client that calls it in the same process. Without the address of NATS it has no feed."""
     async with AsyncExitStack() as stack:
+        changes = Changes()
+        link = await stack.enter_async_context(linked(nats_url, changes)) if nats_url else None
         poke = link.poke if link is not None else _nothing
         appender = await stack.enter_async_context(Appender(store, committed=poke))
-        changes = Changes()
         backend = Backend(store, appender, Reads(store), changes, lambda: link is not None and link.connected)
         app = create_app(backend)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
         yield Gateway(app, client, store, changes)
+
+
+@asynccontextmanager
+async def serving(gateway: Gateway) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
+    """The gateway on a port, for what only a real connection shows: streams, and how they end."""
+    server = Server(gateway.app, "127.0.0.1", 0, stopping=gateway.changes.close)
+    task = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            yield server, client
+    finally:
+        server.should_exit = True
+        await task
+
+
+@asynccontextmanager
+async def linked(nats_url: str, changes: Changes) -> AsyncIterator[Link]:
+    """A link that is connecting or connected, and tells of what changes in the config plane."""
+    link = Link(nats_url)
+    task = asyncio.create_task(link.run(["/config"], changes.deliver))
+    try:
+        yield link
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 def _nothing() -> None:

@@ -1,5 +1,6 @@
 """The connection to NATS that a program's parts share."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable
 
@@ -35,6 +36,17 @@ class Bus:
         # Without a server the client still writes to its last transport, which says so in its own way.
         with contextlib.suppress(RuntimeError, *NATS_FAILURES):
             await self.client.close()
+
+
+def honour_cancellation() -> None:
+    """Raises `CancelledError` where this task was cancelled and does not know it yet.
+
+    A cancellation that comes together with what was waited for is swallowed by nats-py (when it flushes) and by Python
+    3.11's `wait_for` (in its requests). A loop that talks to NATS asks once a turn, or it could never be ended.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def connect(url: str, name: str) -> Bus:

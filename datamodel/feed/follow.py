@@ -12,7 +12,7 @@ from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 
 from datamodel.errors import Transient
-from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
 from datamodel.feed.message import decode
 from datamodel.feed.stream import TOMBSTONE_TTL_S, Stream, graph_subject, newest_stream
 from datamodel.ports import FeedItem, Restarted, Synced
@@ -48,6 +48,7 @@ class NatsFeed:
                     delay = _RETRY_S[0]
             except (Transient, *NATS_FAILURES) as error:
                 _log.info("the feed is interrupted", error=str(error))
+            honour_cancellation()
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311 - spreads a herd of followers
             delay = min(delay * 2, _RETRY_S[1])
 
@@ -93,6 +94,7 @@ class _Follower:
                 self._on_everything_delivered()
             self._heard_s = loop.time()
             while not self._broken.is_set() and loop.time() - self._heard_s < SILENCE_S:
+                honour_cancellation()
                 try:
                     async with asyncio.timeout(HEARTBEAT_S):
                         await self._broken.wait()

@@ -54,13 +54,15 @@ def _schemas(model: Model) -> Document:
             "description": kind.__doc__,
             "required": ["metadata", "spec", "status"],
         }
-        schemas[f"{name}List"] = _object(
-            items={"type": "array", "items": _ref(name)}, cursor={"type": ["string", "null"]}
-        )
-        if is_written_by_users(kind):
+        writes = is_written_by_users(kind)
+        if writes:
             schemas[f"{name}Apply"] = {**_object(metadata=sent, spec=spec), "additionalProperties": False}
+        if writes and not kind.singleton:
             named = {**sent, "required": ["name"]}
             schemas[f"{name}Create"] = {**schemas[f"{name}Apply"], **_object(metadata=named, spec=spec)}
+        if not kind.singleton:
+            items: Document = {"type": "array", "items": _ref(name)}
+            schemas[f"{name}List"] = _object(items=items, cursor={"type": ["string", "null"]})
     schemas["JobDocument"] = _flat_job(schemas["JobSpec"])
     (_, named_schemas) = msgspec.json.schema_components(
         [Execution, Problem], ref_template="#/components/schemas/{name}"

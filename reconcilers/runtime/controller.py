@@ -13,6 +13,7 @@ import structlog
 
 from datamodel.command import Fence
 from datamodel.errors import Conflict, TendrilError, Transient
+from datamodel.feed.bus import honour_cancellation
 from datamodel.keyqueue import KeyQueue
 from datamodel.ports import Message
 from reconcilers.runtime.metrics import Metrics
@@ -88,6 +89,7 @@ class Controller:
                 await self._reconcile(key)
             finally:
                 self.queue.done(key)
+            honour_cancellation()
 
     async def _reconcile(self, key: str) -> None:
         fence = self._fence(key)

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import msgspec
@@ -26,10 +26,10 @@ class _Connection(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._answer: asyncio.Future[Answer] | None = None
         self._transport: asyncio.Transport | None = None
+        self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
@@ -45,6 +45,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(Transient(f"the gateway closed the connection: {error}"))
 
@@ -65,18 +66,14 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
         self._idle: asyncio.Queue[_Connection] = asyncio.Queue()
-        self._connections: list[_Connection] = []
 
     async def open(self, connections: int) -> None:
-        loop = asyncio.get_running_loop()
         for _ in range(connections):
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
-            self._connections.append(connection)
-            self._idle.put_nowait(connection)
+            self._idle.put_nowait(await self._connected())
 
     def close(self) -> None:
-        for connection in self._connections:
-            connection.close()
+        while not self._idle.empty():
+            self._idle.get_nowait().close()
 
     async def get(self, path: str) -> Any:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
@@ -91,10 +88,18 @@ class Client:
         )
         return await self._ask(head.encode() + body)
 
+    async def _connected(self) -> _Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        return connection
+
     async def _ask(self, request: bytes) -> Any:
         connection = await self._idle.get()
-        answer = await connection.ask(request)
-        self._idle.put_nowait(connection)
+        try:
+            if connection.closed:  # the gateway closes what was idle for a while
+                connection = await self._connected()
+            answer = await connection.ask(request)
+        finally:
+            self._idle.put_nowait(connection)
         if not 200 <= answer.status < 300:
             raise Transient(f"the gateway answered {answer.status}: {answer.body}")
         return answer.body

@@ -42,7 +42,9 @@ async def test_a_job_survives_the_death_of_every_program(tmp_path: Path) -> None
         await _progress(up, location)
         await up.kill("nats-server")
         await _progress(up, location)
-        shutil.rmtree(up.home / "nats" / "jetstream", ignore_errors=True)  # under the running server: it restarts with nothing
+        shutil.rmtree(
+            up.home / "nats" / "jetstream", ignore_errors=True
+        )  # under the running server: it restarts with nothing
         await up.kill("nats-server")
         await _progress(up, location)
         await up.kill("postgres", "-D")

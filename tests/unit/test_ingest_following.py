@@ -47,7 +47,7 @@ def test_an_empty_window_changes_nothing() -> None:
 )
 def test_it_is_the_longest_run_that_the_windows_cover(spans: list[tuple[int, int]], through: int) -> None:
     known = {number for first, count in spans for number in range(first, first + count)}
-    expected = []
+    expected: list[int] = []
     while through + len(expected) + 1 in known:
         expected.append(through + len(expected) + 1)
     assert numbers([window(first, count) for first, count in spans], through) == expected

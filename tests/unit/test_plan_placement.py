@@ -125,15 +125,17 @@ def test_a_plan_keeps_its_promises(waiting: list[PendingJob], free: list[FreeEdg
     for decision in decisions:
         for name, amount in decision.job.signature:
             used[decision.edge, name] += amount
-    for one in free:
-        assert all(used[one.path, name] <= amount for name, amount in one.free.items()), "never above what is free"
+    for place in free:
+        assert all(used[place.path, name] <= amount for name, amount in place.free.items()), "never above what is free"
     chosen = [(decision.job.order, decision.chunk) for decision in decisions]
     assert len(set(chosen)) == len(chosen), "a chunk is placed once"
     for one in waiting:
         mine = [chunk for order, chunk in chosen if order == one.order]
         assert mine == list(one.chunks())[: len(mine)], "a job's chunks go in their order"
     if len(decisions) < limit:
-        left = {one.path: {name: amount - used[one.path, name] for name, amount in one.free.items()} for one in free}
+        left = {
+            place.path: {name: amount - used[place.path, name] for name, amount in place.free.items()} for place in free
+        }
         for one in waiting:
             if sum(order == one.order for order, _ in chosen) < len(list(one.chunks())):
                 fits = [all(has[name] >= amount for name, amount in one.signature) for has in left.values()]

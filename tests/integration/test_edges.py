@@ -1,0 +1,113 @@
+"""edges with all reconcilers and short thresholds: silence is judged, and what a lost edge held goes elsewhere."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+
+from datamodel.command import Command
+from datamodel.feed.bus import Bus
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.model import MODEL
+from tests.conftest import StartNats
+from tests.feed import connected
+from tests.graph import EDGE, done, edge_spec, new_edge, new_job, present, report
+from tests.hub import attempts_when, heard, node_when, running_hub
+from tests.services import PrivateNats
+
+EDGE_E, EDGE_F = inventory_path("s", "e"), inventory_path("s", "f")
+SHORT: dict[str, Any] = {"suspect_after_s": 0.5, "disconnected_after_s": 1.0, "lost_after_s": 1.5}
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[PostgresStore]:
+    async with PostgresStore(database_url, MODEL) as store:
+        yield store
+
+
+@pytest_asyncio.fixture
+async def server(nats_server: StartNats) -> PrivateNats:
+    return await nats_server()
+
+
+@pytest_asyncio.fixture
+async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
+    async with connected(server.url()) as bus:
+        yield bus
+
+
+async def phase(store: PostgresStore, path: str, wanted: str) -> None:
+    await node_when(store, path, lambda node: node.phase == wanted)
+
+
+async def test_an_edge_goes_and_comes_back(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    async with running_hub(database_url, server.url(), **SHORT):
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+        for wanted in ("suspect", "disconnected", "lost"):
+            await phase(store, EDGE_E, wanted)
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+    phases = [
+        event.part["status"]["phase"]
+        for event in await store.events(0, 1000)
+        if event.path == EDGE_E and event.op == "statusChanged"
+    ]
+    assert phases == ["online", "suspect", "disconnected", "lost", "online"], "heartbeats themselves are no facts"
+
+
+async def test_an_edge_that_registers_gets_a_place_in_the_desired_plane(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    await done(store, Command("create", EDGE_F, edge_spec()), actor=EDGE)
+    async with running_hub(database_url, server.url()), heard(bus, "f"):
+        await phase(store, EDGE_F, "online")
+        assert (await present(store, desired_path("s", "f"))).spec == {"cordoned": False}
+
+
+async def test_the_chunks_of_a_lost_edge_get_a_new_attempt_and_its_reservation_stays(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store, "e")
+    await new_edge(store, "f")
+    async with running_hub(database_url, server.url(), **SHORT), heard(bus, "f"):
+        await phase(store, EDGE_F, "online")
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+            job = await new_job(store, chunks=1)
+            (first,) = await attempts_when(store, job, lambda found: len(found) == 1)
+            await report(store, first.path, phase="running", percent=50.0)
+        assert "/e/" in first.path
+        _, second = await attempts_when(store, job, lambda found: len(found) == 2)
+        assert "/f/" in second.path
+        assert second.path.endswith("-0-2")
+        assert (await present(store, first.path)).spec["intent"] == "abandon"
+        assert (await store.pools([EDGE_E]))[EDGE_E].used["cpu"] == 250
+
+        await report(store, first.path, phase="succeeded", outputs={"n": 1})
+        assert (await present(store, first.path)).status["settlement"] == "superseded"
+        assert not (await store.pools([EDGE_E]))[EDGE_E].used
+        await report(store, second.path, phase="succeeded", outputs={"n": 2})
+        done_job = await node_when(store, job.path, lambda node: node.phase == "succeeded")
+        assert done_job.status["chunks"] == {"succeeded": 1}
+
+
+async def test_a_controller_that_restarts_grants_everyone_the_full_time(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    async with running_hub(database_url, server.url(), **SHORT), heard(bus, "e"):
+        await phase(store, EDGE_E, "online")
+    online = (await present(store, EDGE_E)).version
+    patient = {"suspect_after_s": 600.0, "disconnected_after_s": 700.0}
+    async with running_hub(database_url, server.url(), **patient):
+        job = await new_job(store)
+        await attempts_when(store, job, lambda found: len(found) == 1)
+        assert (await present(store, EDGE_E)).version == online
+    async with running_hub(database_url, server.url(), **SHORT):
+        await phase(store, EDGE_E, "suspect")

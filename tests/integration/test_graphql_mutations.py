@@ -1,0 +1,98 @@
+"""Mutations: what is wrong with the input is data, and nothing is written then."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.model import MODEL
+from tests.gateway import STEP, Gateway, open_gateway
+from tests.graph import JOBS, present
+
+SUBMIT = """
+mutation Submit($document: JSON!) { submitJob(document: $document) {
+  job { path spec { chunks } status { phase chunks { pending } } }
+  userErrors { pointer message }
+} }
+"""
+CREATE = """
+mutation Create($name: String!) { createJobGroup(name: $name, description: "d") {
+  jobGroup { path spec { description } }
+  userErrors { pointer message }
+} }
+"""
+DELETE = """
+mutation Delete($path: String!) { deleteNode(path: $path) {
+  deleted
+  node { path deletionRequestedAt }
+  userErrors { pointer message }
+} }
+"""
+
+
+@pytest_asyncio.fixture
+async def gateway(database_url: str) -> AsyncIterator[Gateway]:
+    async with PostgresStore(database_url, MODEL) as store, open_gateway(store) as gateway:
+        yield gateway
+
+
+async def mutate(gateway: Gateway, mutation: str, **variables: Any) -> dict[str, Any]:
+    """The payload of the one mutation."""
+    answer = await gateway.client.post("/graphql", json={"query": mutation, "variables": variables})
+    assert answer.status_code == 200, answer.text
+    assert "errors" not in answer.json(), answer.text
+    (payload,) = answer.json()["data"].values()
+    return dict(payload)
+
+
+async def test_a_job_is_submitted(gateway: Gateway) -> None:
+    payload = await mutate(gateway, SUBMIT, document={"name": "j", "chunks": 3, "steps": [STEP]})
+    assert payload["userErrors"] == []
+    status = {"phase": "pending", "chunks": {"pending": 3}}
+    assert payload["job"] == {"path": f"{JOBS}/j", "spec": {"chunks": 3}, "status": status}
+    assert (await present(gateway.store, f"{JOBS}/j")).spec["steps"][0]["image"] == "busybox"
+
+
+async def test_what_is_wrong_with_a_job_is_named(gateway: Gateway) -> None:
+    before = await gateway.position()
+    for document, pointer in (
+        ({"steps": [{"name": "run"}]}, "/steps/0/image"),
+        ({"steps": [STEP], "group": "absent"}, "/group"),
+        ({"steps": [STEP], "name": "A"}, "/name"),
+        ([], ""),
+    ):
+        payload = await mutate(gateway, SUBMIT, document=document)
+        assert payload["job"] is None
+        assert payload["userErrors"][0]["pointer"] == pointer
+    assert await gateway.position() == before
+
+
+async def test_a_group_is_created_once(gateway: Gateway) -> None:
+    payload = await mutate(gateway, CREATE, name="g")
+    assert payload["jobGroup"] == {"path": "/config/job-groups/g", "spec": {"description": "d"}}
+    again = await mutate(gateway, CREATE, name="g")
+    assert again["jobGroup"] is None
+    assert again["userErrors"][0]["pointer"] == "/metadata/name"
+
+
+async def test_a_node_is_deleted_or_shown_while_it_is_finalized(gateway: Gateway) -> None:
+    await mutate(gateway, CREATE, name="g")
+    assert await mutate(gateway, DELETE, path="/config/job-groups/g") == {
+        "deleted": True,
+        "node": None,
+        "userErrors": [],
+    }
+    await mutate(gateway, SUBMIT, document={"name": "j", "steps": [STEP]})
+    going = await mutate(gateway, DELETE, path=f"{JOBS}/j")
+    assert not going["deleted"]
+    assert going["node"]["deletionRequestedAt"] is not None
+
+
+async def test_what_users_may_not_delete_stays(gateway: Gateway) -> None:
+    before = await gateway.position()
+    for path in ("/config", "/config/scheduler", "/inventory", "/config/job-groups/absent", "/odd", ""):
+        payload = await mutate(gateway, DELETE, path=path)
+        assert not payload["deleted"]
+        assert payload["userErrors"][0]["message"]
+    assert await gateway.position() == before

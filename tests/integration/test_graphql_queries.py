@@ -1,0 +1,192 @@
+"""Queries: the graph from its root, by path, in pages, with a number of database queries that does not grow."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from graphql import get_introspection_query
+
+from datamodel.command import Command
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.model import MODEL
+from tests.gateway import Gateway, open_gateway
+from tests.graph import JOBS, STEPS, SYSTEM, done, new_edge, new_job, place, report
+
+PAGE = """
+query Page($groups: Int!, $jobs: Int!) {
+  root { config { jobGroups(first: $groups) { edges { node {
+    name
+    jobs(first: $jobs) { edges { node { name } } pageInfo { hasNextPage } }
+  } } } } }
+}
+"""
+
+
+class CountingStore(PostgresStore):
+    """The real store, which counts what it asks the database."""
+
+    queries = 0
+
+    async def _fetch(self, query: str, *arguments: Any) -> Any:
+        self.queries += 1
+        return await super()._fetch(query, *arguments)
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[CountingStore]:
+    async with CountingStore(database_url, MODEL) as store:
+        yield store
+
+
+@pytest_asyncio.fixture
+async def gateway(store: CountingStore) -> AsyncIterator[Gateway]:
+    async with open_gateway(store) as gateway:
+        yield gateway
+
+
+async def ask(gateway: Gateway, query: str, **variables: Any) -> Any:
+    """The data of an answer without errors."""
+    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
+    assert answer.status_code == 200, answer.text
+    assert "errors" not in answer.json(), answer.text
+    return answer.json()["data"]
+
+
+async def test_a_job_is_seen_with_its_parts_executions_and_attempts(gateway: Gateway) -> None:
+    await new_edge(gateway.store, "e")
+    job = await new_job(gateway.store, chunks=2, outputs={"n": "sum"})
+    attempt = await place(gateway.store, job)
+    await report(gateway.store, attempt, phase="running", percent=50.0)
+    data = await ask(
+        gateway,
+        """
+        query Job($path: String!) { node(path: $path) { __typename path version createdAt ... on Job {
+          spec { chunks steps { name image script env } requests { cpu memoryBytes } outputs }
+          status { phase percentCompleted chunks { pending running } startedAt outputs conditions { type } }
+          executions { site edge chunks running percent }
+          attempts { edges { node { path kind links status { phase percent } spec { index } } } }
+        } } }
+        """,
+        path=job.path,
+    )
+    node = data["node"]
+    assert node.pop("createdAt") == job.created_at.isoformat()
+    assert node == {
+        "__typename": "Job",
+        "path": job.path,
+        "version": job.version,
+        "spec": {
+            "chunks": 2,
+            "steps": [{**STEPS[0], "env": {}}],
+            "requests": {"cpu": 0.25, "memoryBytes": 2**20},
+            "outputs": {"n": "sum"},
+        },
+        "status": {
+            "phase": "pending",
+            "percentCompleted": 0.0,
+            "chunks": {"pending": 2, "running": 0},
+            "startedAt": None,
+            "outputs": None,
+            "conditions": [],
+        },
+        "executions": [{"site": "s", "edge": "e", "chunks": 1, "running": 1, "percent": 50.0}],
+        "attempts": {
+            "edges": [
+                {
+                    "node": {
+                        "path": attempt,
+                        "kind": "Attempt",
+                        "links": {"job": job.uid},
+                        "status": {"phase": "running", "percent": 50.0},
+                        "spec": {"index": 0},
+                    }
+                }
+            ]
+        },
+    }
+
+
+async def test_all_planes_hang_on_the_root(gateway: Gateway) -> None:
+    await new_edge(gateway.store, "e")
+    data = await ask(
+        gateway,
+        """{ root {
+          config { scheduler { spec { policy } status { jobs } } }
+          inventory { sites { edges { node { name edges(phase: "online") { edges { node {
+            name spec { capacity { cpu memoryBytes } } } } } } } } }
+          desiredConfig { sites { edges { node { edges { edges { node { spec { cordoned } } } } } } } }
+        } }""",
+    )
+    assert data["root"] == {
+        "config": {"scheduler": {"spec": {"policy": "firstFit"}, "status": {"jobs": {}}}},
+        "inventory": {
+            "sites": {
+                "edges": [
+                    {
+                        "node": {
+                            "name": "s",
+                            "edges": {
+                                "edges": [
+                                    {"node": {"name": "e", "spec": {"capacity": {"cpu": 1.0, "memoryBytes": 2**30}}}}
+                                ]
+                            },
+                        }
+                    }
+                ]
+            }
+        },
+        "desiredConfig": {
+            "sites": {"edges": [{"node": {"edges": {"edges": [{"node": {"spec": {"cordoned": False}}}]}}}]}
+        },
+    }
+
+
+async def test_pages_follow_each_other_by_cursor_and_phase(gateway: Gateway) -> None:
+    for name in ("a", "b", "c", "d"):
+        await new_job(gateway.store, name)
+    await done(gateway.store, Command("patchStatus", f"{JOBS}/b", {"phase": "running"}), actor=SYSTEM)
+    query = """
+    query Jobs($after: String) { node(path: "/config/job-groups/default") { ... on JobGroup {
+      jobs(first: 2, after: $after, phase: "pending") {
+        edges { cursor node { name } } pageInfo { hasNextPage endCursor }
+      }
+    } } }
+    """
+    first = (await ask(gateway, query))["node"]["jobs"]
+    assert [edge["node"]["name"] for edge in first["edges"]] == ["a", "c"]
+    assert first["pageInfo"] == {"hasNextPage": True, "endCursor": first["edges"][1]["cursor"]}
+    rest = (await ask(gateway, query, after=first["pageInfo"]["endCursor"]))["node"]["jobs"]
+    assert [edge["node"]["name"] for edge in rest["edges"]] == ["d"]
+    assert not rest["pageInfo"]["hasNextPage"]
+
+
+async def test_children_of_many_parents_are_one_query(gateway: Gateway, store: CountingStore) -> None:
+    groups = [f"g{number}" for number in range(12)]
+    await done(store, *(Command("create", f"/config/job-groups/{group}") for group in groups))
+    jobs = [
+        Command("create", f"/config/job-groups/{group}/jobs/{name}", {"steps": STEPS})
+        for group in groups
+        for name in "ab"
+    ]
+    await done(store, *jobs)
+
+    async def queries(groups: int) -> int:
+        before = store.queries
+        data = await ask(gateway, PAGE, groups=groups, jobs=1)
+        found = data["root"]["config"]["jobGroups"]["edges"]
+        assert len(found) == groups
+        assert all(
+            edge["node"]["jobs"]["pageInfo"]["hasNextPage"] for edge in found if edge["node"]["name"] != "default"
+        )
+        return store.queries - before
+
+    assert await queries(2) == await queries(13)
+
+
+async def test_what_is_not_there_is_null(gateway: Gateway) -> None:
+    assert await ask(gateway, '{ node(path: "/config/job-groups/absent") { uid } }') == {"node": None}
+
+
+async def test_the_explorer_can_ask_for_the_whole_schema(gateway: Gateway) -> None:
+    data = await ask(gateway, get_introspection_query(specified_by_url=True, input_value_deprecation=True))
+    assert set(MODEL.kinds) <= {found["name"] for found in data["__schema"]["types"]}

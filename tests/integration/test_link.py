@@ -1,0 +1,178 @@
+"""An agent's link over a real NATS, with the hub's side played by the test: nothing is forgotten that was not committed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest_asyncio
+from nats.aio.msg import Msg
+
+from agents.link import RESEND_S, Link
+from agents.outbox import Outbox
+from datamodel import wire
+from datamodel.feed.bus import Bus
+from tests.conftest import StartNats
+from tests.feed import Seen, connected
+from tests.services import PrivateNats
+from tests.waiting import until
+
+
+class Hub:
+    """What arrives of one agent."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.windows: list[wire.Window] = []
+        self.beats: list[wire.Beat] = []
+
+    async def listen(self) -> None:
+        async def on_window(message: Msg) -> None:
+            self.windows.append(wire.decode_window(message.data))
+
+        async def on_beat(message: Msg) -> None:
+            self.beats.append(wire.decode_beat(message.data))
+
+        await self.bus.client.subscribe(wire.report_subject("s", "e"), cb=on_window)
+        await self.bus.client.subscribe(wire.beat_subject("s"), cb=on_beat)
+        await self.bus.client.flush()
+
+    @property
+    def numbers(self) -> list[int]:
+        return [window.first + k for window in self.windows for k in range(len(window.reports))]
+
+    async def commit(self, incarnation: str, through: int, *, gap: bool = False) -> None:
+        body = wire.encode(wire.Committed(incarnation, through, gap))
+        await self.bus.client.publish(wire.committed_subject("s", "e"), body)
+
+
+@pytest_asyncio.fixture
+async def server(nats_server: StartNats) -> PrivateNats:
+    return await nats_server()
+
+
+@pytest_asyncio.fixture
+async def hub(server: PrivateNats) -> AsyncIterator[Hub]:
+    async with connected(server.url()) as bus:
+        hub = Hub(bus)
+        await hub.listen()
+        yield hub
+
+
+@pytest_asyncio.fixture
+async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
+    async with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        yield outbox
+
+
+@asynccontextmanager
+async def linked(server: PrivateNats, outbox: Outbox) -> AsyncIterator[Link]:
+    """The link in the agent's own role, with the permissions that come with it."""
+    async with connected(server.url("agent")) as bus, asyncio.TaskGroup() as group:
+        link = Link(bus, outbox, "s", "e", ["e"])
+        task = group.create_task(link.run(Seen().deliver))
+        yield link
+        task.cancel()
+
+
+@pytest_asyncio.fixture
+async def link(server: PrivateNats, outbox: Outbox, hub: Hub) -> AsyncIterator[Link]:
+    async with linked(server, outbox) as link:
+        await until(lambda: bool(hub.beats))
+        yield link
+
+
+async def add(outbox: Outbox, count: int, *, body: bytes = b"{}") -> None:
+    await asyncio.gather(*(outbox.add(body) for _ in range(count)))
+
+
+async def test_reports_leave_in_order_and_are_forgotten_once_committed(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 5)
+    await until(lambda: hub.numbers == [1, 2, 3, 4, 5])
+    assert {window.incarnation for window in hub.windows} == {outbox.incarnation}
+    flushed = asyncio.create_task(link.flushed())
+    await hub.commit(outbox.incarnation, 3)
+    await until(lambda: [number for number, _ in outbox.pending] == [4, 5])
+    assert not flushed.done()
+    await hub.commit(outbox.incarnation, 5)
+    await flushed
+    await add(outbox, 1)
+    await until(lambda: hub.numbers == [1, 2, 3, 4, 5, 6])
+
+
+async def test_it_sends_a_few_windows_ahead_and_what_gathers_goes_into_the_next(
+    link: Link, outbox: Outbox, hub: Hub
+) -> None:
+    for number in range(1, wire.WINDOWS_IN_FLIGHT + 1):
+        await outbox.add(b"{}")
+        await until(lambda: len(hub.windows) == number)  # noqa: B023 - awaited before the next turn
+    await add(outbox, 100)
+    await hub.commit(outbox.incarnation, 1)
+    await until(lambda: len(hub.windows) == wire.WINDOWS_IN_FLIGHT + 1)
+    assert hub.numbers == list(range(1, wire.WINDOWS_IN_FLIGHT + 101))
+    assert len(hub.windows[-1].reports) == 100
+
+
+async def test_windows_are_bounded(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 1000)
+    await until(lambda: len(hub.numbers) == 1000)
+    assert max(len(window.reports) for window in hub.windows) <= wire.WINDOW_REPORTS
+    await hub.commit(outbox.incarnation, 1000)
+    hub.windows.clear()
+    await add(outbox, 6, body=b'"' + b"x" * 200_000 + b'"')
+    await until(lambda: len(hub.numbers) == 6)
+    assert max(len(window.reports) for window in hub.windows) == 2
+    assert hub.numbers == list(range(1001, 1007))
+
+
+async def test_unanswered_reports_are_sent_again(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 3)
+    await until(lambda: hub.numbers == [1, 2, 3])
+    began = asyncio.get_running_loop().time()
+    await until(lambda: hub.numbers == [1, 2, 3, 1, 2, 3])
+    assert asyncio.get_running_loop().time() - began > RESEND_S / 2
+
+
+async def test_a_gap_is_closed_at_once_and_only_once(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 3)
+    await until(lambda: hub.numbers == [1, 2, 3])
+    hub.windows.clear()
+    began = asyncio.get_running_loop().time()
+    for _ in range(3):  # one for each window that was in flight behind the gap
+        await hub.commit(outbox.incarnation, 1, gap=True)
+    await until(lambda: hub.numbers == [2, 3])
+    assert asyncio.get_running_loop().time() - began < RESEND_S / 2
+    await hub.commit(outbox.incarnation, 3)
+    await link.flushed()
+    assert hub.numbers == [2, 3]
+
+
+async def test_commits_of_another_incarnation_are_not_ours(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 2)
+    await hub.commit("another", 2)
+    await hub.bus.client.publish(wire.committed_subject("s", "e"), b"no commit")
+    await hub.commit(outbox.incarnation, 1)
+    await until(lambda: [number for number, _ in outbox.pending] == [2])
+
+
+async def test_after_an_outage_everything_that_is_not_committed_is_sent(
+    link: Link, outbox: Outbox, hub: Hub, server: PrivateNats
+) -> None:
+    await add(outbox, 2)
+    await until(lambda: hub.numbers == [1, 2])
+    await server.kill()
+    await add(outbox, 2)
+    hub.beats.clear()
+    await server.start()
+    await until(lambda: set(hub.numbers[2:]) == {1, 2, 3, 4})
+    await until(lambda: bool(hub.beats))
+
+
+async def test_heartbeats_name_the_edges(link: Link, hub: Hub) -> None:
+    assert hub.beats[0] == wire.Beat(site="s", agent="e", edges=["e"])
+
+
+async def test_what_waited_before_the_start_is_sent(server: PrivateNats, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 300)
+    async with linked(server, outbox):
+        await until(lambda: hub.numbers == list(range(1, 301)))

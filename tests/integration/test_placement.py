@@ -1,0 +1,127 @@
+"""placement and progress with all reconcilers: chunks go where there is room, again where they failed, and are counted once."""
+
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from datamodel.command import Command
+from datamodel.feed.bus import Bus
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.model import MODEL
+from datamodel.verify import verify
+from tests.conftest import StartNats
+from tests.feed import connected
+from tests.graph import SYSTEM, done, new_edge, new_job, present, report
+from tests.hub import attempts_of, attempts_when, heard, node_when, running_hub
+from tests.services import PrivateNats
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[PostgresStore]:
+    async with PostgresStore(database_url, MODEL) as store:
+        yield store
+        found = await verify(store)
+        assert found.clean, str(found)
+
+
+@pytest_asyncio.fixture
+async def server(nats_server: StartNats) -> PrivateNats:
+    return await nats_server()
+
+
+@pytest_asyncio.fixture
+async def bus(server: PrivateNats, store: PostgresStore, database_url: str) -> AsyncIterator[Bus]:
+    """Two edges of four places each, heard from, and the reconcilers."""
+    await new_edge(store, "e")
+    await new_edge(store, "f")
+    async with connected(server.url()) as bus, heard(bus, "e", "f"), running_hub(database_url, server.url()):
+        for edge in ("e", "f"):
+            await node_when(store, inventory_path("s", edge), lambda node: node.phase == "online")
+        yield bus
+
+
+async def test_a_job_is_split_as_there_is_room_and_never_beyond(store: PostgresStore, bus: Bus) -> None:
+    job = await new_job(store, chunks=30)
+    first = await attempts_when(store, job, lambda found: len(found) == 8)
+    assert sorted(attempt.spec["index"] for attempt in first) == list(range(8))
+    pools = await store.pools([inventory_path("s", edge) for edge in ("e", "f")])
+    assert [pool.used["cpu"] for pool in pools.values()] == [1000, 1000]
+    assert (await store.totals([job.uid]))[job.uid].entries == 8, "what was never placed is a number, not rows"
+
+    ended: set[str] = set()
+    while len(ended) < 30:
+        running = await attempts_when(store, job, lambda found: any(a.path not in ended for a in found))
+        for attempt in running:
+            if attempt.path not in ended:
+                ended.add(attempt.path)
+                await report(store, attempt.path, phase="succeeded", outputs={"n": 1})
+    finished = await node_when(store, job.path, lambda node: node.phase == "succeeded")
+    assert finished.status["percentCompleted"] == 100.0
+    assert finished.status["chunks"] == {"succeeded": 30}
+    assert len(await attempts_of(store, job)) == 30
+
+
+async def test_outputs_are_reduced(store: PostgresStore, bus: Bus) -> None:
+    job = await new_job(store, chunks=3, outputs={"n": "sum", "all": "collect"})
+    for attempt in await attempts_when(store, job, lambda found: len(found) == 3):
+        await report(store, attempt.path, phase="succeeded", outputs={"n": 2, "all": attempt.spec["index"]})
+    finished = await node_when(store, job.path, lambda node: node.phase == "succeeded")
+    assert finished.status["outputs"] == {"n": 6, "all": [0, 1, 2]}
+
+
+async def test_a_failed_chunk_is_tried_again_as_often_as_the_job_allows(store: PostgresStore, bus: Bus) -> None:
+    job = await new_job(store, chunks=1, retries=2)
+    for epoch in (1, 2, 3):
+        *_, last = await attempts_when(store, job, lambda found: len(found) == epoch)  # noqa: B023 - awaited here
+        await report(store, last.path, phase="running")
+        await report(store, last.path, phase="failed", reason="NonZeroExit")
+    failed = await node_when(store, job.path, lambda node: node.phase == "failed")
+    assert failed.status["chunks"] == {"failed": 1}
+    assert len(await attempts_of(store, job)) == 3
+
+
+async def test_an_interruption_costs_no_retry(store: PostgresStore, bus: Bus) -> None:
+    job = await new_job(store, chunks=1, retries=0)
+    for epoch in (1, 2, 3):
+        *_, last = await attempts_when(store, job, lambda found: len(found) == epoch)  # noqa: B023 - awaited here
+        await report(store, last.path, phase="interrupted")
+    *_, last = await attempts_when(store, job, lambda found: len(found) == 4)
+    await report(store, last.path, phase="succeeded")
+    await node_when(store, job.path, lambda node: node.phase == "succeeded")
+
+
+async def test_a_job_that_fits_nowhere_keeps_nobody_waiting(store: PostgresStore, bus: Bus) -> None:
+    big = await new_job(store, "big", requests={"cpu": 64.0, "memoryBytes": 1, "powerW": 1.0})
+    small = await new_job(store, "small")
+    await attempts_when(store, small, lambda found: len(found) == 1)
+    waiting = await node_when(store, big.path, lambda node: bool(node.status))
+    assert (waiting.phase, waiting.status["conditions"][0]["reason"]) == ("pending", "Waiting")
+
+
+async def test_a_cordoned_edge_gets_nothing_new(store: PostgresStore, bus: Bus) -> None:
+    await done(store, Command("patchSpec", desired_path("s", "e"), {"cordoned": True}), actor=SYSTEM)
+    before = await new_job(store, "before")  # a job later in the log: what it sees has seen the cordon
+    await attempts_when(store, before, lambda found: len(found) == 1)
+    job = await new_job(store, chunks=4)
+    attempts = await attempts_when(store, job, lambda found: len(found) == 3)
+    assert {attempt.path.split("/")[5] for attempt in attempts} == {"f"}
+    await done(store, Command("patchSpec", desired_path("s", "e"), {"cordoned": False}), actor=SYSTEM)
+    await attempts_when(store, job, lambda found: len(found) == 4)
+
+
+async def test_a_feed_that_is_lost_in_the_middle_stops_nothing(
+    store: PostgresStore, bus: Bus, server: PrivateNats
+) -> None:
+    job = await new_job(store, chunks=12)
+    first = await attempts_when(store, job, lambda found: len(found) == 8)
+    await server.kill()
+    server.wipe()
+    for attempt in first:
+        await report(store, attempt.path, phase="succeeded")
+    await server.start()
+    second = await attempts_when(store, job, lambda found: len(found) == 12, timeout_s=20.0)
+    for attempt in second[8:]:
+        await report(store, attempt.path, phase="succeeded")
+    await node_when(store, job.path, lambda node: node.phase == "succeeded")
+    assert (await present(store, job.path)).status["chunks"] == {"succeeded": 12}

@@ -1,0 +1,33 @@
+"""The gateway's settings: nobody but this machine is served."""
+
+import pytest
+
+from datamodel.errors import Invalid
+from datamodel.program import read_settings
+from gateway.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENDRIL_DATABASE_URL", "postgresql://x")
+    monkeypatch.setenv("TENDRIL_NATS_URL", "nats://x")
+    monkeypatch.delenv("TENDRIL_HOST", raising=False)
+    monkeypatch.delenv("TENDRIL_PORT", raising=False)
+
+
+def test_it_serves_on_the_loopback_unless_told_otherwise() -> None:
+    settings = read_settings(Settings)
+    assert (settings.host, settings.port) == ("127.0.0.1", 8080)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
+def test_loopback_addresses_are_taken(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("TENDRIL_HOST", host)
+    assert read_settings(Settings).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", ""])
+def test_other_addresses_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("TENDRIL_HOST", host)
+    with pytest.raises(Invalid, match=r"TENDRIL_HOST.*authenticated"):
+        read_settings(Settings)

@@ -1,0 +1,102 @@
+"""Hostile queries are refused with a 4xx, in bounded time."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from gateway.graphql.context import NODES_LIMIT
+from gateway.graphql.limits import ALIASES_LIMIT, DEPTH_LIMIT, FIELDS_LIMIT
+from migrations.upgrade import seed
+from tests.gateway import Gateway, open_gateway
+from tests.graph import memory_store
+
+TIMEOUT_S = 5.0
+NODE = 'node(path: "/config")'
+
+
+@pytest_asyncio.fixture(scope="module")
+async def gateway() -> AsyncIterator[Gateway]:
+    store = memory_store()
+    await seed(store)
+    async with open_gateway(store) as gateway:
+        yield gateway
+
+
+async def send(gateway: Gateway, document: Any) -> httpx.Response:
+    async with asyncio.timeout(TIMEOUT_S):
+        return await gateway.client.post("/graphql", json=document)
+
+
+def deep(levels: int) -> str:
+    """A query that is valid however deep it is."""
+    return "{ __schema { queryType " + "{ fields { type " * levels + "{ name }" + " } }" * levels + " } }"
+
+
+def doubling(fragments: int) -> str:
+    """Fragments that spread the next one twice, at two fields."""
+    spread = " ".join(f"fragment f{n} on JobGroup {{ a{n}: name ...f{n + 1} ...f{n + 1} }}" for n in range(fragments))
+    return f"{{ {NODE} {{ ...f0 }} }} {spread} fragment f{fragments} on JobGroup {{ name }}"
+
+
+HOSTILE: list[tuple[str, str]] = [
+    ("no GraphQL", "{"),
+    ("an unknown field", "{ rot { config { uid } } }"),
+    ("too many aliases", "{ " + " ".join(f"a{n}: {NODE} {{ uid }}" for n in range(ALIASES_LIMIT + 1)) + " }"),
+    ("1,000 aliases", "{ " + " ".join(f"a{n}: {NODE} {{ uid }}" for n in range(1_000)) + " }"),
+    ("too many fields", f"{{ {NODE} {{ " + "uid " * (FIELDS_LIMIT + 1) + "} }"),
+    ("too many tokens", "{ " + "root " * 100_000 + "}"),
+    ("too deep", deep(DEPTH_LIMIT)),
+    ("absurdly deep", "{" + "a{" * 900 + "b" + "}" * 900 + "}"),
+    ("fragments in a cycle", f"{{ {NODE} {{ ...a }} }} fragment a on Node {{ ...b }} fragment b on Node {{ ...a }}"),
+    ("fragments that double", doubling(60)),
+    ("a chain of fragments", doubling(60).replace("...f1 ...f1", "...f1")),
+    ("a fragment that is not there", f"{{ {NODE} {{ ...a }} }}"),
+]
+
+
+@pytest.mark.parametrize("query", [h[1] for h in HOSTILE], ids=[h[0] for h in HOSTILE])
+async def test_a_hostile_query_is_refused(gateway: Gateway, query: str) -> None:
+    answer = await send(gateway, {"query": query})
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"]
+
+
+async def test_pages_that_multiply_are_refused(gateway: Gateway) -> None:
+    groups = "".join(f"g{n}: jobGroups(first: 1000) {{ pageInfo {{ endCursor }} }} " for n in range(21))
+    answer = await send(gateway, {"query": f"{{ root {{ config {{ {groups} }} }} }}"})
+    assert str(NODES_LIMIT) in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "pointer"),
+    [("first: 0", "/first"), ("first: 1001", "/first"), ('after: "x"', "/after")],
+)
+async def test_a_wrong_argument_is_named(gateway: Gateway, arguments: str, pointer: str) -> None:
+    query = f"{{ root {{ config {{ jobGroups({arguments}) {{ pageInfo {{ endCursor }} }} }} }} }}"
+    (error,) = (await send(gateway, {"query": query})).json()["errors"]
+    assert error["extensions"]["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer"),
+    [
+        ({}, "/query"),
+        ({"query": 1}, "/query"),
+        ({"query": "{ root }", "variables": []}, "/variables"),
+        ({"query": "{ root }", "operationName": 1}, "/operationName"),
+        ({"query": "{ root }", "odd": 1}, "/odd"),
+    ],
+)
+async def test_a_request_that_is_none_is_a_problem(gateway: Gateway, document: dict[str, Any], pointer: str) -> None:
+    answer = await send(gateway, document)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_only_json_is_taken(gateway: Gateway) -> None:
+    answer = await gateway.client.post("/graphql", content=b"query={root}", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 415

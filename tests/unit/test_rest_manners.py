@@ -1,0 +1,106 @@
+"""What every route has in common: addresses, methods, who may come in, and the document that describes it all."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from datamodel.scheduling.model import MODEL
+from migrations.upgrade import seed
+from tests.gateway import Gateway, open_gateway
+from tests.graph import memory_store
+
+GROUPS = "/v1/config/job-groups"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def gateway() -> AsyncIterator[Gateway]:
+    """Over the fake: nothing here is about what is stored."""
+    store = memory_store()
+    await seed(store)
+    async with open_gateway(store) as gateway:
+        yield gateway
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/",
+        "/v1",
+        "/v1/nothing",
+        "/v1/jobs/default",
+        "/v1/jobs/default/absent",
+        "/v1/jobs/default/%00",
+        "/v1/jobs/A/b",
+        "/v1/jobs/",
+        f"{GROUPS}/absent",
+        f"{GROUPS}/%00",
+        f"{GROUPS}/%ff",
+        f"{GROUPS}/a%2Fb",
+        f"{GROUPS}/absent/jobs",
+        f"{GROUPS}/default/jobs/absent",
+        "/static/../settings.py",
+        "/static/%2e%2e/settings.py",
+    ],
+)
+async def test_what_is_not_there_is_a_problem(gateway: Gateway, address: str) -> None:
+    answer = await gateway.client.get(address)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"] == "Not Found"
+
+
+async def test_a_wrong_method_says_which_are_right(gateway: Gateway) -> None:
+    answer = await gateway.client.patch("/v1/jobs/default/j")
+    assert answer.status_code == 405
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["allow"] == "DELETE, GET"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "127.0.0.1.evil.example"},
+        {"Host": "localhost@evil.example"},
+        {"Host": ""},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://127.0.0.1:9999"},
+        {"Origin": "https://127.0.0.1:8080"},
+        {"Origin": "null"},
+    ],
+)
+async def test_web_pages_of_others_are_kept_out(gateway: Gateway, headers: dict[str, str]) -> None:
+    for address in ("/v1/edges", "/graphql", "/livez", "/docs"):
+        answer = await gateway.client.get(address, headers=headers)
+        assert answer.status_code == 403
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "localhost"},
+        {"Host": "LOCALHOST:8080"},
+        {"Host": "127.0.0.1:1"},
+        {"Host": "[::1]:8080"},
+        {"Host": "localhost:8080", "Origin": "http://localhost:8080"},
+    ],
+)
+async def test_programs_and_pages_of_this_machine_come_in(gateway: Gateway, headers: dict[str, str]) -> None:
+    assert (await gateway.client.get("/v1/edges", headers=headers)).status_code == 200
+
+
+async def test_the_openapi_document_describes_every_kind_and_resolves(gateway: Gateway) -> None:
+    document = (await gateway.client.get("/openapi.json")).json()
+    assert "/v1/desired-config/sites/{desiredSite}/edges/{desiredEdge}/attempts/{attempt}" in document["paths"]
+    schemas = document["components"]["schemas"]
+    assert set(MODEL.kinds) <= set(schemas)
+    assert _references(document) <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+def _references(value: object) -> set[str]:
+    if isinstance(value, dict):
+        own = {value["$ref"]} if isinstance(value.get("$ref"), str) else set()
+        return own.union(*(_references(inner) for inner in value.values()))
+    return set().union(*(_references(inner) for inner in value)) if isinstance(value, list) else set()
