@@ -90,7 +90,7 @@ async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, second
             name = f"paced-{run}-{number}"
             await asyncio.sleep(max(0.0, began + number / jobs_per_s - time.perf_counter()))
             submitted[f"/config/job-groups/default/jobs/{name}"] = time.perf_counter()
-            tasks.append(asyncio.create_task(client.post("/v1/jobs", document(name, work_ws=20.0))))
+            tasks.append(asyncio.create_task(client.post("/v1/jobs", document(name, work_ws=2.0))))
         await asyncio.gather(*tasks)
         await _until(_done(lambda: submitted.keys() <= running.keys()), "every job to run")
     finally:
