@@ -32,7 +32,10 @@ def _wrong_totals(state: State) -> Iterator[str]:
         if entry.owner in phases:
             phases[entry.owner][entry.phase] += 1
             progress[entry.owner] += entry.progress
+    living = {node.uid for node in state.nodes.values()}
     for owner, totals in sorted(state.totals.items(), key=lambda row: row[0]):
+        if owner not in living:
+            yield f"totals {owner}: no living node has this uid"
         sums = Totals(dict(phases[owner]), progress[owner])
         if totals != sums:
             yield f"totals {owner}: {totals} are not the sums of its entries: {sums}"

@@ -1,5 +1,6 @@
 """A model: all declared kinds as one checked tree, and the questions that the rest of the code asks of it."""
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from datamodel.kinds import Document, Kind, Plane, Seed
 from datamodel.names import check_name
 
 _LOCATED_LIMIT = 65_536
+_ZERO_BYTE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of a zero byte, and not a backslash that is followed by its letters."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -103,16 +106,26 @@ def normal_spec(kind: type[Kind], spec: Document) -> Document:
         part = kind.Spec.model_validate(spec)
     except ValidationError as error:
         raise invalid(error, "/spec") from error
-    return part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    normal = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    _refuse_zero_bytes(_encode(normal), "/spec")
+    return normal
 
 
 def check_status(kind: type[Kind], status: Document) -> None:
     """Raises `Invalid` naming the field under `/status` where a status does not have its kind's shape. It is stored as it
     comes, so the types are strict: what reads it later may count on them."""
+    encoded = _encode(status)
+    _refuse_zero_bytes(encoded, "/status")
     try:
-        kind.Status.model_validate_json(_encode(status), strict=True, by_alias=True, by_name=False)
+        kind.Status.model_validate_json(encoded, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise invalid(error, "/status") from error
+
+
+def _refuse_zero_bytes(encoded: bytes, pointer: str) -> None:
+    """Postgres makes no text of a zero byte, so one that got through would fail the transaction of everybody else."""
+    if b"\\u0000" in encoded and _ZERO_BYTE.search(encoded):
+        raise Invalid(f"{pointer} contains a zero byte, which cannot be stored", field=pointer)
 
 
 def invalid(error: ValidationError, pointer: str) -> Invalid:

@@ -19,11 +19,18 @@ _SETTINGS = {
     # A plan that was cached while the tables were small scans them for ever: 20,000 chunks then went at half the rate.
     "plan_cache_mode": "force_custom_plan",
     "timezone": "UTC",
+    "standard_conforming_strings": "on",
+}
+_WRITER_SETTINGS = _SETTINGS | {
+    # The writer touches rows by key and nothing else: scans are never right, and then no plan needs to be made twice.
+    "enable_seqscan": "off",
+    "plan_cache_mode": "force_generic_plan",
 }
 
 type_failures = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver loses its place where a connection is cut in the middle of a script
     asyncpg.OperatorInterventionError,
     asyncpg.InvalidTransactionStateError,
     asyncpg.TransactionRollbackError,
@@ -48,10 +55,19 @@ def transient(doing: str) -> Iterator[None]:
 
 
 async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection for the writer. Raises `Transient`."""
+    """One connection for a reader. Raises `Transient`."""
+    return await _connect(url, _SETTINGS)
+
+
+async def connect_writer(url: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """The connection of a process' writer. Raises `Transient`."""
+    return await _connect(url, _WRITER_SETTINGS)
+
+
+async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
     with transient("connect"):
         return await asyncpg.connect(
-            url, server_settings=_SETTINGS, command_timeout=STATEMENT_TIMEOUT_S, timeout=STATEMENT_TIMEOUT_S
+            url, server_settings=settings, command_timeout=STATEMENT_TIMEOUT_S, timeout=STATEMENT_TIMEOUT_S
         )
 
 

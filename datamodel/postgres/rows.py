@@ -1,6 +1,7 @@
 """Rows and objects: how each table's rows become the graph's objects and back."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -20,12 +21,61 @@ NODE_COLUMNS = (
 
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
 _amounts: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
-_encoder = msgspec.json.Encoder()
 
 
-def text(document: object) -> str:
-    """A document as the JSON text that asyncpg takes for json and jsonb."""
-    return _encoder.encode(document).decode()
+class NodeRow(msgspec.Struct, frozen=True):
+    """A node as the table has it, column by column."""
+
+    path: str
+    uid: str
+    kind: str
+    labels: dict[str, str]
+    spec: Document
+    status: Document
+    phase: str
+    links: dict[str, str]
+    finalizers: tuple[str, ...]
+    generation: int
+    version: int
+    created_version: int
+    created_at: datetime
+    deletion_requested_at: datetime | None = None
+
+    @classmethod
+    def of(cls, node: Node) -> "NodeRow":
+        return cls(
+            node.path,
+            node.uid,
+            node.kind,
+            node.labels,
+            node.spec,
+            node.status,
+            node.phase,
+            node.links,
+            node.finalizers,
+            node.generation,
+            node.version,
+            node.created_version,
+            node.created_at,
+            node.deletion_requested_at,
+        )
+
+    def node(self) -> Node:
+        return Node(
+            self.path,
+            self.uid,
+            self.kind,
+            self.labels,
+            self.spec,
+            self.status,
+            self.links,
+            self.finalizers,
+            self.generation,
+            self.version,
+            self.created_version,
+            self.created_at,
+            self.deletion_requested_at,
+        )
 
 
 def node(row: asyncpg.Record) -> Node:
@@ -84,11 +134,10 @@ def totals(row: asyncpg.Record) -> Totals:
     return Totals(phases=_amounts.decode(row["phases"]), progress=row["progress"])
 
 
-def outcome_text(outcome: Outcome) -> str:
-    """A recorded outcome: units with an idempotency key are atomic, so none of its verdicts is a refusal."""
-    return text([(verdict.path, verdict.uid, verdict.version) for verdict in outcome])
+def recorded(outcome: Outcome) -> list[tuple[str, str, int]]:
+    """An outcome as it is kept: units with an idempotency key are atomic, so none of its verdicts is a refusal."""
+    return [(verdict.path, verdict.uid, verdict.version) for verdict in outcome]
 
 
-def outcome(recorded: str) -> Outcome:
-    rows: Sequence[tuple[str, str, int]] = msgspec.json.decode(recorded, type=list[tuple[str, str, int]])
-    return tuple(Verdict("unchanged", path, uid, version, replayed=True) for path, uid, version in rows)
+def replayed(kept: Sequence[tuple[str, str, int]]) -> Outcome:
+    return tuple(Verdict("unchanged", path, uid, version, replayed=True) for path, uid, version in kept)

@@ -11,8 +11,8 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head
 from datamodel.postgres import rows
-from datamodel.postgres.append import Connection
 from datamodel.postgres.connect import connect, transient
+from datamodel.postgres.present import Connection
 from datamodel.state import EntryKey
 
 _BATCH_ROWS = 1_000

@@ -8,7 +8,6 @@ from typing import Any, Self
 import asyncpg
 
 from datamodel.command import Outcome, Unit
-from datamodel.errors import Transient
 from datamodel.event import Event
 from datamodel.feed.message import node_body, tombstone
 from datamodel.ledger import Entry, Totals
@@ -17,8 +16,9 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Change, Head, Placement, Snapshot
 from datamodel.postgres import rows
-from datamodel.postgres.append import Connection, append
-from datamodel.postgres.connect import connect, open_pool, transient
+from datamodel.postgres.append import append
+from datamodel.postgres.connect import connect_writer, open_pool, transient
+from datamodel.postgres.present import Connection
 from datamodel.postgres.snapshot import snapshot
 
 READERS = 4
@@ -60,11 +60,11 @@ class PostgresStore:
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         async with self._writing:
             if self._writer is None or self._writer.is_closed():
-                self._writer = await connect(self._url)
+                self._writer = await connect_writer(self._url)
             try:
                 with transient("append"):
                     return (await append(self._writer, self._model, units)).outcomes
-            except (Transient, asyncio.CancelledError):
+            except BaseException:
                 # The transaction's state is unknown: a new connection is the only way to a clean one.
                 self._writer.terminate()
                 self._writer = None

@@ -115,7 +115,7 @@ def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
         return structs.replace(entry, phase=RETRY, progress=0)
     if phase == RUNNING:
         return structs.replace(entry, phase=RUNNING, progress=int(status.get("percent", 0) * 10))
-    return entry
+    return structs.replace(entry, phase=PLACED)  # also where it had been given up and is not any more
 
 
 def _raw(outputs: Mapping[str, Any] | None) -> msgspec.Raw | None:

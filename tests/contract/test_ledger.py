@@ -1,7 +1,8 @@
-"""Reservations and the ledger: capacity is never exceeded, and every chunk is counted once."""
+"""The ledger: every chunk is counted once, whatever becomes of its attempts."""
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from datamodel.command import Command
@@ -11,7 +12,6 @@ from datamodel.node import Node
 from datamodel.ports import Placement, Store
 from datamodel.scheduling.edges import desired_path
 from tests.graph import (
-    EDGE,
     REQUESTS,
     SYSTEM,
     attempt,
@@ -41,62 +41,6 @@ async def totals(store: Store, job: Node) -> Totals:
 async def settlement(store: Store, path: str) -> str:
     text: str = (await present(store, path)).status["settlement"]
     return text
-
-
-async def test_a_pool_is_never_overbooked(store: Store) -> None:
-    await new_edge(store)
-    job = await new_job(store, chunks=10)
-    for index in range(4):
-        await place(store, job, index)
-    outcome = await send(store, attempt(job, 4), actor=SYSTEM)
-    assert refusal(outcome) is Conflict
-    assert outcome[0].error is not None
-    assert outcome[0].error.field == "/spec/requests/cpu"
-    pool = (await store.pools([EDGE_PATH]))[EDGE_PATH]
-    assert pool.used == {"cpu": 1000, "memory": 4 * 2**20, "power": 4000}
-    assert await store.entries(job.uid, after=3) == []
-
-
-async def test_a_pool_is_full_to_its_last_unit(store: Store) -> None:
-    await new_edge(store)
-    half, more = (
-        await new_job(store, "half", chunks=2, requests={"cpu": 0.5}),
-        await new_job(store, "more", requests={"cpu": 0.501}),
-    )
-    await place(store, half)
-    assert refusal(await send(store, attempt(more), actor=SYSTEM)) is Conflict
-    await place(store, half, 1)
-
-
-async def test_what_was_reserved_is_free_after_the_attempts_own_end(store: Store) -> None:
-    await new_edge(store)
-    job = await new_job(store)
-    path = await place(store, job)
-    await report(store, path, phase="running")
-    await done(store, Command("patchSpec", path, {"intent": "abandon"}), actor=SYSTEM)
-    assert (await store.pools([EDGE_PATH]))[EDGE_PATH].used != {}
-    await report(store, path, phase="stopped")
-    assert (await store.pools([EDGE_PATH]))[EDGE_PATH].used == {}
-
-
-async def test_a_capacity_that_shrinks_leaves_an_excess_that_only_falls(store: Store) -> None:
-    await new_edge(store)
-    job = await new_job(store, chunks=10)
-    paths = [await place(store, job, index) for index in range(4)]
-    await done(store, Command("patchSpec", EDGE_PATH, {"capacity": {"cpu": 0.5}}), actor=EDGE)
-    pool = (await store.pools([EDGE_PATH]))[EDGE_PATH]
-    assert (pool.capacity["cpu"], pool.used["cpu"]) == (500, 1000)
-    for path, refused in zip(paths, (Conflict, Conflict, None), strict=False):
-        await report(store, path, phase="succeeded")
-        outcome = await send(store, attempt(job, 4), actor=SYSTEM)
-        assert refusal(outcome) is refused
-
-
-async def test_what_a_node_reserves_cannot_change(store: Store) -> None:
-    await new_edge(store)
-    path = await place(store, await new_job(store))
-    more = Command("patchSpec", path, {"requests": {"cpu": 0.5}})
-    assert refusal(await send(store, more, actor=SYSTEM)) is Invalid
 
 
 async def test_the_first_attempt_makes_the_entry(store: Store) -> None:
@@ -236,6 +180,20 @@ async def test_an_abandoned_attempts_success_counts_while_nothing_replaced_it(st
     assert refusal(await send(store, attempt(job, 0, epoch=2), actor=SYSTEM)) is Conflict
 
 
+@pytest.mark.parametrize(("status", "phase"), [({}, "placed"), ({"phase": "running", "percent": 50}, "running")])
+async def test_an_attempt_that_is_wanted_again_holds_its_chunk_again(
+    store: Store, status: dict[str, Any], phase: str
+) -> None:
+    await new_edge(store)
+    job = await new_job(store)
+    path = await place(store, job)
+    await report(store, path, **status)
+    for intent, expected in (("abandon", "retry"), ("run", phase)):
+        await done(store, Command("patchSpec", path, {"intent": intent}), actor=SYSTEM)
+        assert (await entry(store, job)).phase == expected
+    assert refusal(await send(store, attempt(job, 0, epoch=2), actor=SYSTEM)) is Conflict
+
+
 @pytest.mark.parametrize("end", [{"phase": "succeeded", "outputs": {"n": 1}}, {"phase": "failed"}])
 async def test_an_older_epoch_changes_nothing(store: Store, end: dict[str, Any]) -> None:
     await new_edge(store, "a")
@@ -306,3 +264,17 @@ async def abandoned(store: Store, job: Node, edge: str = "e") -> str:
 async def remove(store: Store, job: Node) -> None:
     await done(store, Command("delete", job.path))
     await done(store, Command("finalize", job.path, {"finalizer": "attempts"}), actor=SYSTEM)
+
+
+async def test_what_a_database_cannot_hold_is_refused_and_all_else_is_kept_to_the_letter(store: Store) -> None:
+    await new_edge(store)
+    job = await new_job(store)
+    path = await place(store, job)
+    assert refusal(await report(store, path, phase="running", message="a\x00b")) is Invalid
+    assert refusal(await report(store, path, phase="running", outputs={"a": "\x00"})) is Invalid
+    outputs = {"quote ' \" $1 $$": "\\u0000 \\' '; DROP TABLE nodes; --", "é\u2028": [1.5, None, {"": -0.0}]}
+    assert refusal(await report(store, path, phase="succeeded", outputs=outputs)) is None
+    assert (await present(store, path)).status["outputs"] == outputs
+    kept = (await entry(store, job)).outputs
+    assert kept is not None
+    assert msgspec.json.decode(kept) == outputs

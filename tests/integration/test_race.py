@@ -16,6 +16,7 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from tests.graph import job, unit
+from tests.waiting import eventually
 
 WRITERS = 24
 BATCHES = 15
@@ -33,6 +34,7 @@ async def test_a_reader_of_positions_misses_nothing(stores: list[PostgresStore],
     reading = asyncio.create_task(follow(stores[0], finished))
     disturbing = asyncio.create_task(disturb(database_url, finished))
     unknown = await asyncio.gather(*(write(store, number, confirmed) for number, store in enumerate(stores)))
+    await eventually(lambda: is_quiet(database_url))
     finished.set()
     read = await reading
     cut = await disturbing
@@ -84,6 +86,19 @@ async def follow(store: PostgresStore, finished: asyncio.Event) -> list[Event]:
         if not found and last_round:
             return read
         assert [event.position for event in found] == [len(read) - len(found) + n + 1 for n in range(len(found))]
+
+
+async def is_quiet(database_url: str) -> bool:
+    """Whether no transaction is open any more: a writer that gave up may still be carried out by the server."""
+    connection = await asyncpg.connect(database_url, server_settings={"application_name": "watcher"})
+    try:
+        busy: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tendril'"
+            " AND xact_start IS NOT NULL AND query NOT LIKE 'SELECT * FROM events%'"
+        )
+    finally:
+        await connection.close()
+    return busy == 0
 
 
 async def disturb(database_url: str, finished: asyncio.Event) -> int:

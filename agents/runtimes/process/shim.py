@@ -180,9 +180,10 @@ def _become_step(plan: Plan, parent: int, say: int, outputs: list[int]) -> NoRet
         os.setsid()
         for source, target in zip((os.open(os.devnull, os.O_RDONLY), *outputs), (0, 1, 2), strict=True):
             os.dup2(source, target)
-        # Python ignores these two, and a step must not inherit that.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+        # Python ignores some, and so may whoever started the agent; a step must not inherit that.
+        for number in signal.valid_signals():
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         shared = show_shared(plan.shared, plan.root)
         os.write(say, f"{shared}\n".encode())

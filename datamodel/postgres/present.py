@@ -1,0 +1,161 @@
+"""What the rule book has to see, read in one round trip: rows and guards of whatever the units name."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+from datamodel.admission import Guards, Replay
+from datamodel.errors import Transient
+from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
+from datamodel.needs import Needs
+from datamodel.pool import Pool
+from datamodel.postgres import rows
+from datamodel.rulebook import SUBTREE_LIMIT
+from datamodel.state import State
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection  # generic for the type checker only
+
+# Every part is read by key, so one query can carry all of them; a part that nobody needs gets an empty array.
+_READ = """
+SELECT 'head' AS source, json_build_object('position', position, 'now', greatest(at, clock_timestamp())) AS row FROM head
+UNION ALL SELECT 'nodes', row_to_json(nodes) FROM nodes WHERE path = ANY($1)
+UNION ALL SELECT 'pools', row_to_json(pools) FROM pools WHERE path = ANY($2)
+UNION ALL SELECT 'ledger', row_to_json(ledger)
+  FROM unnest($3::text[], $4::int[]) AS named(owner, "index") JOIN ledger USING (owner, "index")
+UNION ALL SELECT 'totals', row_to_json(totals) FROM totals WHERE owner = ANY($5)
+UNION ALL SELECT 'leases', row_to_json(leases) FROM leases WHERE name = ANY($6) AND expires_at > clock_timestamp()
+UNION ALL SELECT 'marks', row_to_json(marks) FROM marks WHERE name = ANY($7)
+UNION ALL SELECT 'idempotency', row_to_json(idempotency) FROM idempotency WHERE key = ANY($8)
+UNION ALL SELECT 'uids', json_build_object('name', uid) FROM nodes WHERE uid = ANY($9)
+"""
+
+
+class _Head(msgspec.Struct):
+    position: int
+    now: datetime
+
+
+class _Named(msgspec.Struct):
+    """A row of a table of names: leases, marks, uids."""
+
+    name: str
+    token: int = 0
+    through: int = 0
+
+
+class _Keyed(msgspec.Struct):
+    key: str
+    digest: str
+    outcome: list[tuple[str, str, int]]
+
+
+class _Offered(Pool, frozen=True, kw_only=True):
+    path: str
+
+
+class _Owned(Totals, frozen=True, kw_only=True):
+    owner: str
+
+
+class _Counted(msgspec.Struct):
+    """A row of the ledger; JSON's null stands for outputs that there are none of."""
+
+    owner: str
+    index: int
+    epoch: int
+    phase: str
+    holder: str
+    failures: int
+    progress: int
+    outputs: msgspec.Raw
+
+    def entry(self) -> Entry:
+        outputs = None if bytes(self.outputs) == b"null" else msgspec.Raw(bytes(self.outputs))
+        return Entry(self.owner, self.index, self.epoch, self.phase, self.holder, self.failures, self.progress, outputs)
+
+
+def _decoder(shape: Any) -> Callable[[str], Any]:
+    return msgspec.json.Decoder(shape).decode
+
+
+_DECODERS: dict[str, Callable[[str], Any]] = {
+    "head": _decoder(_Head),
+    "nodes": _decoder(rows.NodeRow),
+    "pools": _decoder(_Offered),
+    "ledger": _decoder(_Counted),
+    "totals": _decoder(_Owned),
+    "leases": _decoder(_Named),
+    "marks": _decoder(_Named),
+    "idempotency": _decoder(_Keyed),
+    "uids": _decoder(_Named),
+}
+
+
+class Present(msgspec.Struct):
+    """The rows and guards that some units name, the log's last position, and the time that its next events will have."""
+
+    state: State
+    guards: Guards
+    position: int
+    now: datetime
+
+
+async def read_present(connection: Connection, model: Model, wanted: Needs) -> Present:
+    """Reads under the log's lock, which the caller holds. Raises `Transient` where the database is not migrated."""
+    owners, indexes = zip(*wanted.entries, strict=True) if wanted.entries else ((), ())
+    names: Sequence[Sequence[Any]] = (
+        list(wanted.nodes),
+        list(wanted.pools),
+        owners,
+        indexes,
+        list(wanted.owners),
+        list(wanted.leases),
+        list(wanted.marks),
+        list(wanted.keys),
+        list(wanted.uids),
+    )
+    found: dict[str, list[Any]] = {source: [] for source in _DECODERS}
+    for source, row in await connection.fetch(_READ, *names):
+        found[source].append(_DECODERS[source](row))
+    if not found["head"]:
+        raise Transient("the log has no head: the database is not migrated")
+    state = State()
+    state.nodes = {row.path: row.node() for row in found["nodes"]}
+    state.pools = {row.path: Pool(row.capacity, row.used) for row in found["pools"]}
+    state.entries = {(row.owner, row.index): row.entry() for row in found["ledger"]}
+    state.totals = {row.owner: Totals(row.phases, row.progress) for row in found["totals"]}
+    if wanted.deleted or wanted.finalized:
+        await _read_doomed(connection, model, wanted, state)
+    guards = Guards(
+        leases={row.name: row.token for row in found["leases"]},
+        marks={row.name: row.through for row in found["marks"]},
+        keys={row.key: Replay(row.digest, rows.replayed(row.outcome)) for row in found["idempotency"]},
+        uids={row.name for row in found["uids"]},
+    )
+    (head,) = found["head"]
+    return Present(state, guards, head.position, head.now)
+
+
+async def _read_doomed(connection: Connection, model: Model, wanted: Needs, state: State) -> None:
+    """Adds what deletions take with them: everything below, and what those nodes derive."""
+    for root in sorted(wanted.subtrees(list(state.nodes.values()))):
+        # "0" is the character after "/": the range holds every path that begins with root + "/".
+        below = await connection.fetch(
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > $1 AND path < $2 LIMIT {SUBTREE_LIMIT + 1}",
+            root + "/",
+            root + "0",
+        )
+        for row in below:
+            state.nodes[row["path"]] = rows.node(row)
+    wanted.with_nodes(model, list(state.nodes.values()))
+    for row in await connection.fetch("SELECT * FROM pools WHERE path = ANY($1)", list(wanted.pools)):
+        state.pools[row["path"]] = rows.pool(row)
+    for row in await connection.fetch("SELECT * FROM totals WHERE owner = ANY($1)", list(wanted.owners)):
+        state.totals[row["owner"]] = rows.totals(row)
