@@ -18,7 +18,7 @@ from agents.settings import Settings
 from datamodel import wire
 from datamodel.errors import TendrilError
 from datamodel.feed.bus import connect
-from datamodel.program import configure_logging, read_settings
+from datamodel.program import calm_collector, configure_logging, read_settings
 
 FLUSH_S = 5.0
 """How long a stopping agent waits for the hub to commit its last reports; they are safe in the outbox either way."""
@@ -91,6 +91,7 @@ async def _main() -> None:
 
 def main() -> int:
     configure_logging()
+    calm_collector()
     try:
         uvloop.run(_main())
     except TendrilError as error:

@@ -1,5 +1,6 @@
-"""What every program does at its start: read its settings once, set its log up."""
+"""What every program does at its start: read its settings once, set its log and its garbage collector up."""
 
+import gc
 import logging
 import sys
 from typing import TypeVar
@@ -38,3 +39,14 @@ def configure_logging() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def calm_collector() -> None:
+    """Lets the garbage collector leave what was loaded at the start alone, and look at the rest less often.
+
+    The programs make many short-lived objects and hardly any cycles; with the defaults a tenth to a third of an append's time
+    was spent looking for some.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)

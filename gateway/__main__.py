@@ -9,7 +9,7 @@ import uvloop
 from datamodel.appender import Appender
 from datamodel.errors import TendrilError
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import configure_logging, read_settings
+from datamodel.program import calm_collector, configure_logging, read_settings
 from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import CONFIG
@@ -42,6 +42,7 @@ async def run(settings: Settings) -> None:
 
 def main() -> int:
     configure_logging()
+    calm_collector()
     try:
         uvloop.run(run(read_settings(Settings)))
     except TendrilError as error:

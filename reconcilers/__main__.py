@@ -14,7 +14,7 @@ from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem, Message, Synced
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import configure_logging, read_settings
+from datamodel.program import calm_collector, configure_logging, read_settings
 from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import CONFIG, DESIRED, INVENTORY
@@ -114,6 +114,7 @@ async def _main() -> None:
 
 def main() -> int:
     configure_logging()
+    calm_collector()
     try:
         uvloop.run(_main())
     except TendrilError as error:
