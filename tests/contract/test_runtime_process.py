@@ -171,7 +171,8 @@ async def test_a_step_cannot_gain_anything(runtime: ProcessRuntime, name: str, v
     result = await runtime.result("attempt")
     assert result is not None
     fields = dict(line.split(":\t", 1) for line in result.decode().splitlines() if ":\t" in line)
-    assert int(fields[name], 16) == value
+    ours = sum(1 << number - 1 for number in signal.valid_signals())  # the C library keeps two, and make ignores them
+    assert int(fields[name], 16) & (ours if name == "SigIgn" else -1) == value
 
 
 @as_root
