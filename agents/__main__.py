@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 import structlog
-import uvloop
 
 from agents.link import Link
 from agents.loop import Agent
@@ -16,9 +15,8 @@ from agents.outbox import Outbox
 from agents.runtimes.choose import choose
 from agents.settings import Settings
 from datamodel import wire
-from datamodel.errors import TendrilError
 from datamodel.feed.bus import connect
-from datamodel.program import calm_collector, configure_logging, read_settings
+from datamodel.program import read_settings, run_program
 
 FLUSH_S = 5.0
 """How long a stopping agent waits for the hub to commit its last reports; they are safe in the outbox either way."""
@@ -90,14 +88,7 @@ async def _main() -> None:
 
 
 def main() -> int:
-    configure_logging()
-    calm_collector()
-    try:
-        uvloop.run(_main())
-    except TendrilError as error:
-        sys.stderr.write(f"agent: {error.message}\n")
-        return 1
-    return 0
+    return run_program("agent", _main)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,15 @@
 import gc
 import logging
 import sys
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 import structlog
+import uvloop
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from datamodel.errors import Invalid
+from datamodel.errors import Invalid, TendrilError
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -39,6 +41,18 @@ def configure_logging() -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def run_program(name: str, program: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Runs a program to its end; the exit code. A failure that we know is one sentence on standard error."""
+    configure_logging()
+    calm_collector()
+    try:
+        uvloop.run(program())
+    except TendrilError as error:
+        sys.stderr.write(f"{name}: {error.message}\n")
+        return 1
+    return 0
 
 
 def calm_collector() -> None:

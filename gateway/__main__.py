@@ -4,12 +4,9 @@ import asyncio
 import contextlib
 import sys
 
-import uvloop
-
 from datamodel.appender import Appender
-from datamodel.errors import TendrilError
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import calm_collector, configure_logging, read_settings
+from datamodel.program import read_settings, run_program
 from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import CONFIG
@@ -40,15 +37,12 @@ async def run(settings: Settings) -> None:
                 await following
 
 
+async def _main() -> None:
+    await run(read_settings(Settings))
+
+
 def main() -> int:
-    configure_logging()
-    calm_collector()
-    try:
-        uvloop.run(run(read_settings(Settings)))
-    except TendrilError as error:
-        sys.stderr.write(f"gateway: {error.message}\n")
-        return 1
-    return 0
+    return run_program("gateway", _main)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
-import uvloop
 
 from datamodel.appender import Appender
-from datamodel.errors import TendrilError
 from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem, Message, Synced
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import calm_collector, configure_logging, read_settings
+from datamodel.program import read_settings, run_program
 from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import CONFIG, DESIRED, INVENTORY
@@ -113,14 +111,7 @@ async def _main() -> None:
 
 
 def main() -> int:
-    configure_logging()
-    calm_collector()
-    try:
-        uvloop.run(_main())
-    except TendrilError as error:
-        sys.stderr.write(f"reconcilers: {error.message}\n")
-        return 1
-    return 0
+    return run_program("reconcilers", _main)
 
 
 if __name__ == "__main__":
