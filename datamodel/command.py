@@ -6,6 +6,7 @@ import msgspec
 
 from datamodel.errors import TendrilError
 from datamodel.kinds import Document
+from datamodel.node import Node
 
 Op = Literal["create", "apply", "patchSpec", "patchStatus", "delete", "finalize"]
 
@@ -69,13 +70,15 @@ class Unit(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of one command. `version` is the node's after it; `replayed` by an idempotency key is `unchanged` too."""
+    """What became of one command. `version` is the node's after it, `node` its image then (None where it is gone). What an
+    idempotency key replays is `unchanged` too, and tells no image."""
 
     outcome: Literal["changed", "unchanged", "refused"]
     path: str
     uid: str = ""
     version: int = 0
     replayed: bool = False
+    node: Node | None = None
     error: TendrilError | None = None
 
 

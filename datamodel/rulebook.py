@@ -95,7 +95,7 @@ class _Book:
             if known is not None and known.digest != unit.digest:
                 raise Invalid("this idempotency key was used for another request", field="/idempotency-key")
             if known is not None:
-                return tuple(msgspec.structs.replace(v, outcome="unchanged", replayed=True) for v in known.outcome)
+                return tuple(msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None) for v in known.outcome)
         if advance is not None:
             through = self.marks.get(advance.mark, self.guards.marks.get(advance.mark, 0))
             if through != advance.after:
@@ -119,7 +119,7 @@ class _Book:
         assert node is not None
         changed = len(self.events) > recorded
         version = node.version if after is not None else self.base + len(self.events)
-        return Verdict("changed" if changed else "unchanged", command.path, node.uid, version)
+        return Verdict("changed" if changed else "unchanged", command.path, node.uid, version, node=after)
 
     def carry_out(self, unit: Unit, command: Command, kind: type[Kind], parent: str, before: Node | None) -> None:
         match command.op:
@@ -298,8 +298,3 @@ def _check_size(path: str, *parts: object) -> None:
 
 def _refused(path: str, error: TendrilError) -> Verdict:
     return Verdict("refused", path, error=error)
-
-
-def _unguarded(error: TendrilError) -> Verdict:
-    """The verdict on a unit that has no commands and whose guards do not hold."""
-    return Verdict("refused", "", error=error)
