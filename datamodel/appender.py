@@ -13,6 +13,8 @@ from datamodel.prepare import prepare
 BATCH_COMMANDS = 500
 GATHER_S = 0.003
 WAITING_COMMANDS_LIMIT = 20_000
+OVERLAP_COMMANDS = 100
+"""So many that wait are decided while others are written; fewer had better wait for more."""
 
 _Waiting = tuple[Unit, "asyncio.Future[Outcome]", float]
 
@@ -20,9 +22,9 @@ _Waiting = tuple[Unit, "asyncio.Future[Outcome]", float]
 class Appender:
     """Appends units one by one for its callers and in batches to the log.
 
-    An idle appender writes at once. While a transaction runs, units gather; the next one starts when 500 commands wait or
-    the oldest has waited 3 ms. Callers wait for room when more than 20,000 commands are waiting. `committed()` is called
-    after every transaction that changed something.
+    An idle appender writes at once. While a transaction runs, units gather; the next one starts when it is done and 500
+    commands wait or the oldest has waited 3 ms, or before, where there are enough to be worth it. Callers wait for room when
+    more than 20,000 commands are waiting. `committed()` is called after every transaction that changed something.
     """
 
     def __init__(self, log: Log, committed: Callable[[], object] = lambda: None) -> None:
@@ -34,6 +36,7 @@ class Appender:
         self._enough = asyncio.Event()
         self._room = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
+        self._writing: set[asyncio.Task[None]] = set()
         self._closed = True
 
     async def __aenter__(self) -> Self:
@@ -66,7 +69,7 @@ class Appender:
         self._waiting.append((unit, future, loop.time()))
         self._commands += len(unit.commands)
         self._arrived.set()
-        if self._commands >= BATCH_COMMANDS:
+        if self._commands >= OVERLAP_COMMANDS:
             self._enough.set()
         outcome = await future
         if outcome and isinstance(outcome[0].error, Fenced):
@@ -74,7 +77,6 @@ class Appender:
         return outcome
 
     async def _run(self) -> None:
-        batch: list[_Waiting] = []
         try:
             while self._waiting or not self._closed:
                 if not self._waiting:
@@ -82,19 +84,35 @@ class Appender:
                     await self._arrived.wait()
                 else:
                     await self._gather()
-                batch = self._take()
-                await self._write(batch)
+                await self._turn()
+                if batch := self._take():
+                    task = asyncio.create_task(self._write(batch), name="append")
+                    self._writing.add(task)
+                    task.add_done_callback(self._written)
+            await asyncio.gather(*self._writing)
         except asyncio.CancelledError:
-            _fail(batch + self._waiting, Transient("the appender was stopped while it wrote"))
+            for task in self._writing:
+                task.cancel()
+            _fail(self._waiting, Transient("the appender was stopped before it wrote"))
             raise
 
-    async def _gather(self) -> None:
-        """Returns when enough commands wait or the oldest has waited long enough."""
-        rest = self._waiting[0][2] + GATHER_S - asyncio.get_running_loop().time()
-        if self._commands < BATCH_COMMANDS and rest > 0 and not self._closed:
+    async def _turn(self) -> None:
+        """Returns when the next batch may start: when no other is written, or one is and the next is large."""
+        while len(self._writing) >= (2 if self._commands >= OVERLAP_COMMANDS else 1):
             self._enough.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest):
+            await self._enough.wait()
+
+    def _written(self, task: "asyncio.Task[None]") -> None:
+        self._writing.discard(task)
+        self._enough.set()
+
+    async def _gather(self) -> None:
+        """Returns when many commands wait or the oldest has waited long enough."""
+        deadline = self._waiting[0][2] + GATHER_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                while self._commands < BATCH_COMMANDS and not self._closed:
+                    self._enough.clear()
                     await self._enough.wait()
 
     def _take(self) -> list[_Waiting]:
@@ -109,10 +127,11 @@ class Appender:
         return batch
 
     async def _write(self, batch: list[_Waiting]) -> None:
-        if not batch:
-            return
         try:
             outcomes = await self._log.append([unit for unit, _, _ in batch])
+        except asyncio.CancelledError:
+            _fail(batch, Transient("the appender was stopped while it wrote"))
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to the callers, and others' units go on
             _fail(batch, error)
         else:

@@ -36,7 +36,7 @@ class Actor(msgspec.Struct, frozen=True):
 
     name: str
     role: str
-    scopes: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
 
 
 class Fence(msgspec.Struct, frozen=True):

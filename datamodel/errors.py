@@ -14,12 +14,20 @@ class Transient(TendrilError):  # noqa: N818 - the five read as what they are: r
     """May succeed if tried again. After a write, the outcome is unknown: it may have happened."""
 
 
+class NotMigrated(Transient):
+    """The database has not the tables that this version needs, yet."""
+
+
 class Conflict(TendrilError):  # noqa: N818
     """The present is not what the command expected: a stale version, a taken name, a full pool, a lost lease."""
 
 
 class Fenced(Conflict):
     """A guard of a whole unit did not hold: its lease is lost, or its mark has moved. Nothing of the unit was done."""
+
+
+class Aborted(Conflict):
+    """Nothing is wrong with the command itself: another one of its unit was refused."""
 
 
 class Invalid(TendrilError):  # noqa: N818

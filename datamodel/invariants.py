@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from datamodel.kinds import Kind
-from datamodel.ledger import Totals
+from datamodel.ledger import ALL, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.state import EntryKey, State
@@ -32,8 +32,9 @@ def _wrong_totals(state: State) -> Iterator[str]:
         if entry.owner in phases:
             phases[entry.owner][entry.phase] += 1
             progress[entry.owner] += entry.progress
-    living = {node.uid for node in state.nodes.values()}
-    for owner, totals in sorted(state.totals.items(), key=lambda row: row[0]):
+    phases[ALL], progress[ALL] = sum(phases.values(), Counter()), progress.total()
+    living = {ALL, *(node.uid for node in state.nodes.values())}
+    for owner, totals in sorted({ALL: Totals(), **state.totals}.items(), key=lambda row: row[0]):
         if owner not in living:
             yield f"totals {owner}: no living node has this uid"
         sums = Totals(dict(phases[owner]), progress[owner])

@@ -44,9 +44,10 @@ class Plane:
     scoped: frozenset[str] = frozenset()
     """Roles that may write only below the scopes of their actor (`Actor.scopes`)."""
 
-    @property
-    def root(self) -> str:
-        return f"/{self.name}"
+    root: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "root", f"/{self.name}")
 
 
 @dataclass(frozen=True, slots=True)

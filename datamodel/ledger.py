@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 import msgspec
 
+ALL = ""
+"""The owner under which the sum over all owners' totals is kept, so that nobody has to add up what may be a million rows."""
+
 
 class Entry(msgspec.Struct, frozen=True):
     """One piece. `holder` is the path of the attempt with the current epoch; `progress` counts per mille of the piece."""
@@ -31,6 +34,11 @@ class Totals(msgspec.Struct, frozen=True):
     @property
     def entries(self) -> int:
         return sum(self.phases.values())
+
+    def without(self, others: "Totals") -> "Totals":
+        """The totals once some of what they count is gone."""
+        left = {phase: count - others.phases.get(phase, 0) for phase, count in self.phases.items()}
+        return Totals({phase: count for phase, count in left.items() if count}, self.progress - others.progress)
 
     def moved(self, before: Entry | None, after: Entry) -> "Totals":
         """The totals once `before` (None: a new entry) has become `after`."""

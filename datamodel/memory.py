@@ -15,8 +15,7 @@ import msgspec
 from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
-from datamodel.feed.message import node_body, tombstone
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import ALL, Entry, Totals
 from datamodel.memory_snapshot import MemorySnapshot
 from datamodel.model import Model
 from datamodel.names import is_within
@@ -104,10 +103,13 @@ class MemoryStore:
     async def changes(self, after: int, limit: int) -> list[Change]:
         return [self._change(event) for event in await self.events(after, limit)]
 
+    def others_wrote(self) -> None:
+        """Nobody else can."""
+
     async def living(self, after: str, limit: int) -> list[Change]:
         found = sorted(path for path in self.state.nodes if path > after)[:limit]
         nodes = [self.state.nodes[path] for path in found]
-        return [Change(node.version, "", node.path, _body(node), deleted=False) for node in nodes]
+        return [Change(node.version, "", node.path, node.uid, node.kind, node) for node in nodes]
 
     async def count_nodes(self) -> int:
         return len(self.state.nodes)
@@ -118,6 +120,12 @@ class MemoryStore:
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
+
+    def recall_node(self, path: str) -> Node | None:
+        return self.state.nodes.get(path)
+
+    def recall_totals(self, owner: str) -> Totals | None:
+        return self.state.totals.get(owner)
 
     async def list_nodes(
         self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
@@ -139,6 +147,11 @@ class MemoryStore:
 
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = (node for node in self._of_kind(kind, after) if node.links.get(link) == target)
+        return list(itertools.islice(found, limit))
+
+    async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        living = {node.uid for node in self.state.nodes.values()}
+        found = (node for node in self._of_kind(kind, after) if node.links.get(link, "") not in {"", *living})
         return list(itertools.islice(found, limit))
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
@@ -167,10 +180,7 @@ class MemoryStore:
         return dict(Counter(node.phase for node in self._of_kind(kind)))
 
     async def sum_totals(self) -> Totals:
-        phases = Counter[str]()
-        for totals in self.state.totals.values():
-            phases.update(totals.phases)
-        return Totals(dict(phases), sum(totals.progress for totals in self.state.totals.values()))
+        return self.state.totals.get(ALL, Totals())
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         tokens = {}
@@ -238,22 +248,5 @@ class MemoryStore:
 
     def _change(self, event: Event) -> Change:
         node = self.state.nodes.get(event.path)
-        if node is None or node.uid != event.uid:
-            body = tombstone(event.path, event.uid, event.kind, event.position)
-            return Change(event.position, event.id, event.path, body, deleted=True)
-        return Change(event.position, event.id, event.path, _body(node), deleted=False)
-
-
-def _body(node: Node) -> bytes:
-    return node_body(
-        node.path,
-        node.uid,
-        node.kind,
-        node.version,
-        node.created_version,
-        node.generation,
-        node.deletion_requested_at,
-        _encode(node.labels).decode(),
-        _encode(node.spec).decode(),
-        _encode(node.status).decode(),
-    )
+        present = node if node is not None and node.uid == event.uid else None
+        return Change(event.position, event.id, event.path, event.uid, event.kind, present)

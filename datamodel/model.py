@@ -1,21 +1,12 @@
 """A model: all declared kinds as one checked tree, and the questions that the rest of the code asks of it."""
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-import msgspec
-from pydantic import ValidationError
 
 from datamodel.errors import Invalid
-from datamodel.kinds import Document, Kind, Plane, Seed
+from datamodel.kinds import Kind, Plane, Seed
 from datamodel.names import check_name
 
 _LOCATED_LIMIT = 65_536
-_ZERO_BYTE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""The escape of a zero byte, and not a backslash that is followed by its letters."""
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Model:
@@ -50,16 +41,24 @@ class Model:
 
     def locate(self, path: str) -> tuple[type[Kind], str]:
         """The kind that lives at a path, and its parent's path (empty for a plane's root). Raises `Invalid`."""
-        head, _, name = path.rpartition("/")
-        known = self._located.get(head)
+        known = self._located.get(path)
+        if known is None:
+            known = self._find(path)
+            if len(self._located) >= _LOCATED_LIMIT:
+                self._located.clear()
+            self._located[path] = known
+        return known
+
+    def _find(self, path: str) -> tuple[type[Kind], str]:
+        """Where a sibling has been found, only the name is new."""
+        collection, _, name = path.rpartition("/")
+        known = self._located.get(collection + "/")
         if known is not None:
             check_name(name)
             return known
         kind, parent = self._walk(path)
         if not kind.singleton:
-            if len(self._located) >= _LOCATED_LIMIT:
-                self._located.clear()
-            self._located[head] = (kind, parent)
+            self._located[collection + "/"] = (kind, parent)
         return kind, parent
 
     def _walk(self, path: str) -> tuple[type[Kind], str]:
@@ -98,47 +97,6 @@ class Model:
                 raise Invalid(
                     f"{_where(kind)}: link {name!r} goes to {link.to!r}, which is not declared", field="links"
                 )
-
-
-def normal_spec(kind: type[Kind], spec: Document) -> Document:
-    """The spec with its defaults, as it is stored. Raises `Invalid` naming the field under `/spec`."""
-    try:
-        part = kind.Spec.model_validate(spec)
-    except ValidationError as error:
-        raise invalid(error, "/spec") from error
-    normal = part.model_dump(mode="json", by_alias=True, exclude_none=True)
-    _refuse_zero_bytes(_encode(normal), "/spec")
-    return normal
-
-
-def check_status(kind: type[Kind], status: Document) -> None:
-    """Raises `Invalid` naming the field under `/status` where a status does not have its kind's shape. It is stored as it
-    comes, so the types are strict: what reads it later may count on them."""
-    encoded = _encode(status)
-    _refuse_zero_bytes(encoded, "/status")
-    try:
-        kind.Status.model_validate_json(encoded, strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        raise invalid(error, "/status") from error
-
-
-def _refuse_zero_bytes(encoded: bytes, pointer: str) -> None:
-    """Postgres makes no text of a zero byte, so one that got through would fail the transaction of everybody else."""
-    if b"\\u0000" in encoded and _ZERO_BYTE.search(encoded):
-        raise Invalid(f"{pointer} contains a zero byte, which cannot be stored", field=pointer)
-
-
-def invalid(error: ValidationError, pointer: str) -> Invalid:
-    """Pydantic's findings as our own error: the first one's pointer as its field, all of them as details."""
-    details = tuple((pointer + _pointer(found["loc"]), found["msg"]) for found in error.errors(include_url=False))
-    field, message = details[0]
-    return Invalid(f"{field}: {message}", field=field, details=details[:32])
-
-
-def _pointer(location: tuple[Any, ...]) -> str:
-    if location and location[-1] == "[key]":  # pydantic's mark of a wrong key: the pointer names the member itself
-        location = location[:-1]
-    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')[:200]}" for step in location)
 
 
 def _check_declaration(kind: type[Kind], known: dict[str, type[Kind]]) -> None:

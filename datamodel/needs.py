@@ -1,9 +1,11 @@
 """What rows the rule book has to see for some units: the read set, computed from the commands alone."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from datamodel.command import Unit
+from datamodel.kinds import Kind
+from datamodel.ledger import ALL
 from datamodel.model import Model
 from datamodel.names import is_within
 from datamodel.node import Node
@@ -12,18 +14,66 @@ from datamodel.state import EntryKey
 
 @dataclass(slots=True)
 class Needs:
-    """Keys of rows by table. `deleted` and `finalized` are the paths whose subtrees matter."""
+    """Keys of rows by table. `created` are the nodes among them that must not exist, `deleted` and `finalized` the paths whose
+    subtrees matter."""
 
     nodes: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
     entries: set[EntryKey] = field(default_factory=set)
     owners: set[str] = field(default_factory=set)
+    created: set[str] = field(default_factory=set)
     deleted: set[str] = field(default_factory=set)
     finalized: set[str] = field(default_factory=set)
     leases: set[str] = field(default_factory=set)
     marks: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """How many keys of rows there are."""
+        return len(self.nodes) + len(self.pools) + len(self.entries) + len(self.owners)
+
+    def add(self, others: "Needs") -> None:
+        """Adds the keys of rows."""
+        self.nodes |= others.nodes
+        self.pools |= others.pools
+        self.entries |= others.entries
+        self.owners |= others.owners
+
+    def remove(self, others: "Needs") -> None:
+        """Removes keys of rows."""
+        self.nodes -= others.nodes
+        self.pools -= others.pools
+        self.entries -= others.entries
+        self.owners -= others.owners
+
+    def without(self, known: "Needs") -> "Needs":
+        """The same, less the rows that are known."""
+        return replace(
+            self,
+            nodes=self.nodes - known.nodes,
+            pools=self.pools - known.pools,
+            entries=self.entries - known.entries,
+            owners=self.owners - known.owners,
+        )
+
+    def add_derived(self, kind: type[Kind], path: str) -> None:
+        """Adds the rows beside the node that a change of it may touch: pools and the ledger."""
+        if kind.offer is not None:
+            self.pools.add(path)
+        if kind.reserve is not None:
+            self.pools.add(kind.reserve.pool(path))
+        if kind.settle is not None:
+            claim = kind.settle.claim(path)
+            if claim is not None:
+                self.entries.add((claim.owner, claim.index))
+                self.owners |= {claim.owner, ALL}
+
+    @property
+    def removes(self) -> bool:
+        """Whether subtrees matter."""
+        return bool(self.deleted or self.finalized)
 
     def subtrees(self, nodes: Iterable[Node]) -> set[str]:
         """The paths below which every node must be read, once the named nodes are known: a finalized node may take its
@@ -40,7 +90,7 @@ class Needs:
         for node in nodes:
             if model.kinds[node.kind].offer is not None:
                 self.pools.add(node.path)
-            self.owners.add(node.uid)
+            self.owners |= {node.uid, ALL}
 
 
 def needs(model: Model, units: Sequence[Unit]) -> Needs:
@@ -58,6 +108,8 @@ def needs(model: Model, units: Sequence[Unit]) -> Needs:
             found.nodes.add(command.path)
             match command.op:
                 case "create" | "apply":
+                    if command.op == "create":
+                        found.created.add(command.path)
                     if parent:
                         found.nodes.add(parent)
                     found.nodes.update(command.links.values())
@@ -70,13 +122,5 @@ def needs(model: Model, units: Sequence[Unit]) -> Needs:
                     while parent:
                         found.nodes.add(parent)
                         parent = model.locate(parent)[1]
-            if kind.offer is not None:
-                found.pools.add(command.path)
-            if kind.reserve is not None:
-                found.pools.add(kind.reserve.pool(command.path))
-            if kind.settle is not None:
-                claim = kind.settle.claim(command.path)
-                if claim is not None:
-                    found.entries.add((claim.owner, claim.index))
-                    found.owners.add(claim.owner)
+            found.add_derived(kind, command.path)
     return found

@@ -11,6 +11,11 @@ class Pool(msgspec.Struct, frozen=True):
     capacity: Mapping[str, int] = {}
     used: Mapping[str, int] = {}
 
+    @property
+    def free(self) -> dict[str, int]:
+        """What is left of each resource; below zero where the capacity shrank."""
+        return {name: amount - self.used.get(name, 0) for name, amount in self.capacity.items()}
+
     def lacking(self, amounts: Mapping[str, int]) -> str | None:
         """The first resource (by name) of which `amounts` does not fit, or None where all of them do."""
         for resource in sorted(amounts):

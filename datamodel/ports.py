@@ -23,14 +23,14 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A node that changed at a position, as it is now; `body` is the wire form of its present (see `feed.message`), with
-    `deleted` set where the node is gone."""
+    """A node that changed at a position: `node` is its image then or a later one, None where it is gone since."""
 
     position: int
     event_id: str
     path: str
-    body: bytes
-    deleted: bool
+    uid: str
+    kind: str
+    node: Node | None
 
 
 class Placement(msgspec.Struct, frozen=True):
@@ -59,7 +59,12 @@ class Log(Protocol):
         ...
 
     async def changes(self, after: int, limit: int) -> list[Change]:
-        """One change for each event from `after + 1` on, with the nodes' present."""
+        """One change for each event from `after + 1` on, in order: `limit` of them, or as many as there are. What others
+        wrote may be missing where there is more than one, unless `others_wrote` was told; it comes with the next call."""
+        ...
+
+    def others_wrote(self) -> None:
+        """Somebody else has appended: the next reading of changes must not miss it."""
         ...
 
     async def living(self, after: str, limit: int) -> list[Change]:
@@ -82,6 +87,15 @@ class Graph(Protocol):
         """The nodes that exist among these paths."""
         ...
 
+    def recall_node(self, path: str) -> Node | None:
+        """The node, where it is known without asking that it is so and nobody else was heard of since: good enough for who
+        writes with an expected version, and is woken by what is heard. None where it is not known."""
+        ...
+
+    def recall_totals(self, owner: str) -> Totals | None:
+        """An owner's totals in the same way."""
+        ...
+
     async def list_nodes(
         self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
     ) -> list[Node]:
@@ -97,6 +111,10 @@ class Graph(Protocol):
 
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         """Nodes of a kind whose link has this target uid, in order of path."""
+        ...
+
+    async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        """Nodes of a kind whose link's target is gone, in order of path."""
         ...
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]: ...

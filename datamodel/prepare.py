@@ -6,8 +6,9 @@ from msgspec import structs
 
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
-from datamodel.model import Model, normal_spec
+from datamodel.model import Model
 from datamodel.names import check_labels
+from datamodel.parts import check_labels_size, normal_spec
 
 KEY_LIMIT = 255
 _UID = re.compile(r"[0-9a-f]{32}")
@@ -33,6 +34,7 @@ def _prepared(model: Model, command: Command) -> Command:
     kind, _ = model.locate(command.path)
     if command.labels:
         check_labels(command.labels)
+        check_labels_size(command.labels)
     if command.op not in ("create", "apply"):
         return command
     if command.uid and _UID.fullmatch(command.uid) is None:

@@ -12,21 +12,19 @@ import msgspec
 from datamodel.admission import Admission, Guards, Replay
 from datamodel.authority import authorize
 from datamodel.command import Command, Outcome, Unit, Verdict
-from datamodel.errors import Conflict, Fenced, Invalid, NotFound, TendrilError
+from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound, TendrilError
 from datamodel.event import Event, Op
 from datamodel.kinds import Document, Kind
 from datamodel.ledger import Totals
 from datamodel.merge import merged
-from datamodel.model import Model, check_status, normal_spec
+from datamodel.model import Model
 from datamodel.node import Node
+from datamodel.parts import check_status, normal_spec
 from datamodel.pool import Pool
 from datamodel.state import State, fold
 
-NODE_LIMIT_BYTES = 256 * 1024
 SUBTREE_LIMIT = 10_000
 """The most nodes that one deletion may take with it."""
-
-_encoder = msgspec.json.Encoder()
 
 
 def admit(
@@ -74,7 +72,7 @@ class _Book:
         failed = next((verdict.error for verdict in verdicts if verdict.error is not None), None)
         if failed is not None and unit.atomic:
             self.undo(checkpoint, recorded)
-            aborted = Conflict("another command of the same unit was refused")
+            aborted = Aborted("another command of the same unit was refused")
             return tuple(
                 v if v.error else _refused(c.path, aborted) for v, c in zip(verdicts, unit.commands, strict=True)
             )
@@ -95,7 +93,9 @@ class _Book:
             if known is not None and known.digest != unit.digest:
                 raise Invalid("this idempotency key was used for another request", field="/idempotency-key")
             if known is not None:
-                return tuple(msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None) for v in known.outcome)
+                return tuple(
+                    msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None) for v in known.outcome
+                )
         if advance is not None:
             through = self.marks.get(advance.mark, self.guards.marks.get(advance.mark, 0))
             if through != advance.after:
@@ -165,7 +165,6 @@ class _Book:
                 raise Conflict(f"{pool} has too little {lacking} left", field=f"/spec/requests/{lacking}")
         if kind.settle is not None:
             self.check_claim(kind, command.path, links)
-        _check_size(command.path, command.body, command.labels)
         self.record(unit, "created", command.path, self.uid(command), kind.__name__, part)
 
     def uid(self, command: Command) -> str:
@@ -199,7 +198,6 @@ class _Book:
     def replace(
         self, unit: Unit, kind: type[Kind], before: Node, spec: Document, labels: dict[str, str] | None
     ) -> None:
-        _check_size(before.path, spec, before.status, labels if labels is not None else before.labels)
         if labels is not None and labels != before.labels:
             self.record(unit, "labelsChanged", before.path, before.uid, before.kind, {"labels": labels})
         if spec != before.spec:
@@ -223,7 +221,6 @@ class _Book:
                 owned = claim.owner in self.state.totals
                 entry = self.state.entries.get((claim.owner, claim.index)) if owned else None
                 status = {**status, **kind.settle.verdict(entry, claim, status)}
-        _check_size(before.path, before.spec, status, before.labels)
         self.record(unit, "statusChanged", before.path, before.uid, before.kind, {"status": status})
 
     def delete(self, unit: Unit, before: Node) -> None:
@@ -288,12 +285,6 @@ def _check_version(before: Node | None, command: Command) -> None:
         raise Conflict(
             f"{command.path} is at version {version}, not {command.expected_version}", field="/metadata/version"
         )
-
-
-def _check_size(path: str, *parts: object) -> None:
-    size = sum(len(_encoder.encode(part)) for part in parts if part)
-    if size > NODE_LIMIT_BYTES:
-        raise Invalid(f"{path} would be {size} bytes; a node is at most {NODE_LIMIT_BYTES}", field="/spec")
 
 
 def _refused(path: str, error: TendrilError) -> Verdict:

@@ -4,13 +4,14 @@ The rule book folds its own events as it admits them, the stores write what the 
 whole log: there is one fold. A state journals its changes, so that a refused command leaves no trace.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import structs
 
 from datamodel.event import Event
 from datamodel.kinds import Kind
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import ALL, Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
@@ -19,8 +20,8 @@ EntryKey = tuple[str, int]
 
 
 class State:
-    """Nodes and pools by path, ledger entries by (owner uid, index), totals by owner uid. It may hold all rows or only
-    those that some commands name; an absent key means that the row does not exist."""
+    """Nodes and pools by path, ledger entries by (owner uid, index), totals by owner uid and, under `ALL`, of all owners. It
+    may hold all rows or only those that some commands name; an absent key means that the row does not exist."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
@@ -64,6 +65,27 @@ class State:
         self._journal.clear()
         return touched
 
+    def learn(self, rows: "State") -> None:
+        """Takes rows over that were read elsewhere."""
+        self.nodes |= rows.nodes
+        self.pools |= rows.pools
+        self.entries |= rows.entries
+        self.totals |= rows.totals
+
+    def forget(
+        self, nodes: Iterable[str], pools: Iterable[str], entries: Iterable[EntryKey], totals: Iterable[str]
+    ) -> None:
+        """Drops rows that may not be so any more."""
+        tables: tuple[tuple[dict[Any, Any], Iterable[Any]], ...] = (
+            (self.nodes, nodes),
+            (self.pools, pools),
+            (self.entries, entries),
+            (self.totals, totals),
+        )
+        for table, keys in tables:
+            for key in keys:
+                table.pop(key, None)
+
     def below(self, path: str) -> list[Node]:
         """The living nodes below a path (without it), deepest first."""
         prefix = path + "/"
@@ -97,6 +119,8 @@ def fold(model: Model, state: State, event: Event) -> None:
     if kind.settle is not None and after is not None:
         _fold_ledger(kind, state, before, after)
     if event.op == "deleted" and event.uid in state.totals:
+        rest = state.totals.get(ALL, Totals()).without(state.totals[event.uid])
+        state.put(state.totals, ALL, rest if rest.phases else None)
         state.put(state.totals, event.uid, None)
 
 
@@ -180,4 +204,5 @@ def _fold_ledger(kind: type[Kind], state: State, before: Node | None, node: Node
         after = rule.advance(entry, node.spec, node.status)
     if after != entry:
         state.put(state.entries, key, after)
-        state.put(state.totals, claim.owner, state.totals.get(claim.owner, Totals()).moved(entry, after))
+        for owner in (claim.owner, ALL):
+            state.put(state.totals, owner, state.totals.get(owner, Totals()).moved(entry, after))

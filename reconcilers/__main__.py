@@ -3,19 +3,17 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from datamodel.appender import Appender
 from datamodel.feed.bus import Bus, connect
-from datamodel.feed.follow import NatsFeed
-from datamodel.ports import FeedItem, Message, Synced
+from datamodel.ports import Change
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import read_settings, run_program
 from datamodel.reads import Reads
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.planes import CONFIG, DESIRED, INVENTORY
 from datamodel.wire import POKE
 from reconcilers.edges import Edges
 from reconcilers.ingest import Ingest
@@ -25,9 +23,10 @@ from reconcilers.progress import Progress
 from reconcilers.relay import KEY as RELAY_KEY
 from reconcilers.relay import Relay
 from reconcilers.retention import Retention
-from reconcilers.runtime.controller import Controller
+from reconcilers.runtime.controller import Controller, Watch
 from reconcilers.runtime.metrics import Metrics
 from reconcilers.runtime.shards import Shards
+from reconcilers.runtime.tail import Tail
 from reconcilers.settings import Settings
 from reconcilers.stats import Stats
 
@@ -47,9 +46,13 @@ async def run(settings: Settings) -> None:
 async def _run(settings: Settings, store: PostgresStore, bus: Bus) -> None:
     metrics, reads = Metrics(), Reads(store)
     shards = Shards(store, settings.lease_ttl_s)
-    relay = Relay(store, bus)
-    relaying = Controller(relay, shards, metrics, workers=1)
-    async with Appender(store, committed=lambda: relaying.wake(RELAY_KEY)) as appender:
+    relaying, tail = Controller(Relay(store, bus), shards, metrics, workers=1), Tail(store)
+
+    def grown() -> None:
+        relaying.wake(RELAY_KEY)
+        tail.wake()
+
+    async with Appender(store, committed=grown) as appender:
         thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
         ingest = Ingest(store, appender, bus, metrics)
         edges = Edges(store, appender, reads, bus, thresholds)
@@ -67,36 +70,36 @@ async def _run(settings: Settings, store: PostgresStore, bus: Bus) -> None:
         await edges.listen(judging.wake)
 
         async def on_poke(_: object) -> None:
-            relaying.wake(RELAY_KEY)
+            store.others_wrote()
+            grown()
 
         await bus.client.subscribe(POKE, cb=on_poke)
         async with asyncio.TaskGroup() as group:
             for controller in controllers:
                 group.create_task(controller.run(), name=controller.reconciler.name)
             group.create_task(shards.run(), name="shards")
-            planes = [plane.root for plane in (CONFIG, DESIRED, INVENTORY)]
-            group.create_task(NatsFeed(bus).follow(planes, _dispatch(controllers)), name="feed")
+            group.create_task(tail.run(_dispatch(controllers), lambda: _resync(controllers)), name="tail")
             _log.info("running")
 
 
-def _dispatch(controllers: Sequence[Controller]) -> Callable[[FeedItem], None]:
-    """What the feed delivers wakes whoever watches the kind; a completed present makes everybody look at everything,
-    because something may have been deleted unseen."""
-    watching: dict[str, list[tuple[Controller, Callable[[Message], Iterable[str]]]]] = {}
+def _dispatch(controllers: Sequence[Controller]) -> Callable[[Change], None]:
+    """A change wakes whoever watches its kind."""
+    watching: dict[str, list[tuple[Controller, Watch]]] = {}
     for controller in controllers:
-        for kind, keys in controller.reconciler.watches.items():
-            watching.setdefault(kind, []).append((controller, keys))
+        for kind, watch in controller.reconciler.watches.items():
+            watching.setdefault(kind, []).append((controller, watch))
 
-    def deliver(item: FeedItem) -> None:
-        if isinstance(item, Message):
-            for controller, keys in watching.get(item.kind, ()):
-                for key in keys(item):
-                    controller.wake(key)
-        elif isinstance(item, Synced):
-            for controller in controllers:
-                controller.resync()
+    def deliver(change: Change) -> None:
+        for controller, watch in watching.get(change.kind, ()):
+            for wake in watch(change):
+                controller.wake(wake.key, wake.after_s)
 
     return deliver
+
+
+def _resync(controllers: Sequence[Controller]) -> None:
+    for controller in controllers:
+        controller.resync()
 
 
 async def _main() -> None:

@@ -16,13 +16,14 @@ from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict
 from datamodel.feed.bus import Bus
-from datamodel.ports import Message, Store
+from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ABANDON, RUN
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import PENDING, RUNNING
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.liveness import Thresholds, judged
+from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 500
 EDGES_LIMIT = 100_000
@@ -49,7 +50,7 @@ class Edges:
         self._wake: Callable[[str], object] = lambda _: None
 
     @property
-    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+    def watches(self) -> Mapping[str, Watch]:
         return {"Edge": self._on_edge}
 
     async def listen(self, wake: Callable[[str], object]) -> None:
@@ -83,8 +84,8 @@ class Edges:
             await self._abandon(desired_path(site, name), fence)
         return recheck_s
 
-    def _on_edge(self, message: Message) -> Iterable[str]:
-        return ("/".join(place_of(message.path)),)
+    def _on_edge(self, change: Change) -> Iterable[Wake]:
+        return (Wake("/".join(place_of(change.path))),)
 
     async def _on_beat(self, message: Msg) -> None:
         try:

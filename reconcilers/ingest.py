@@ -5,7 +5,7 @@ duplicate, superseded or quarantined. Only then is the agent told, and only then
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -17,9 +17,10 @@ from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, rai
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
 from datamodel.names import check_name
-from datamodel.ports import Message, Store
+from datamodel.ports import Store
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.settlement import Settlement, settle
+from reconcilers.runtime.controller import Watch
 from reconcilers.runtime.metrics import Metrics
 
 INBOX_WINDOWS = 2 * wire.WINDOWS_IN_FLIGHT
@@ -40,7 +41,7 @@ class Ingest:
     name = "ingest"
     shards = 4
     resync_s = 3600.0
-    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+    watches: Mapping[str, Watch] = {}
 
     def __init__(self, store: Store, appender: Appender, bus: Bus, metrics: Metrics) -> None:
         self._store = store

@@ -5,22 +5,23 @@ the store before each round, so a round costs what changed. That it may be wrong
 reservation above a capacity and no second attempt for a chunk.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-import msgspec
 import structlog
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Fence, Outcome, Unit
 from datamodel.errors import Conflict, NotFound
+from datamodel.ledger import Totals
 from datamodel.node import Node
-from datamodel.ports import Message, Store
-from datamodel.scheduling.attempts import ENDED, RETRY
+from datamodel.ports import Change, Store
+from datamodel.scheduling.attempts import ENDED, RETRY, RUN
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING
+from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import SYSTEM
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, signature_of
+from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
 from reconcilers.planning.placement import Decision, FreeEdge, plan
+from reconcilers.runtime.controller import Wake, Watch
 
 KEY = "scheduler"
 ROUND = 400
@@ -28,19 +29,6 @@ ROUND = 400
 PAGE = 1_000
 ACTOR = Actor("placement", SYSTEM)
 _log = structlog.get_logger("placement")
-
-
-class _Phase(msgspec.Struct):
-    phase: str = ""
-
-
-class _Intent(msgspec.Struct):
-    job: str
-    intent: str = "run"
-
-
-_phase = msgspec.json.Decoder(_Phase).decode
-_intent = msgspec.json.Decoder(_Intent).decode
 
 
 class Placement:
@@ -56,11 +44,12 @@ class Placement:
         self._token = 0
         self._backlog = Backlog()
         self._edges: dict[str, FreeEdge] = {}
-        self._changed_jobs: set[str] = set()
+        self._changed_jobs: dict[str, Node | None] = {}
         self._changed_edges: set[str] = set()
+        self._changed_pools: set[str] = set()
 
     @property
-    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+    def watches(self) -> Mapping[str, Watch]:
         return {
             "Job": self._on_job,
             "Attempt": self._on_attempt,
@@ -76,17 +65,23 @@ class Placement:
         del key  # there is only one
         if self._token != fence.token:
             await self._read_everything(fence)
-        jobs, self._changed_jobs = self._changed_jobs, set()
+        jobs, self._changed_jobs = self._changed_jobs, {}
         edges, self._changed_edges = self._changed_edges, set()
+        pools, self._changed_pools = self._changed_pools, set()
         try:
             await self._refresh_jobs(jobs)
             await self._refresh_edges(edges)
+            if self._backlog:
+                await self._refresh_pools(pools)
+            else:
+                self._changed_pools |= pools  # nobody asks what is free
             decisions = plan(self._backlog, [self._edges[path] for path in sorted(self._edges)], ROUND)
             if decisions:
                 await self._carry_out(decisions, fence)
         except BaseException:
-            self._changed_jobs |= jobs
+            self._changed_jobs = dict.fromkeys(jobs) | self._changed_jobs
             self._changed_edges |= edges
+            self._changed_pools |= pools
             raise
         return 0.0 if decisions else None
 
@@ -98,33 +93,37 @@ class Placement:
             self._token = 0
             raise
 
-    def _on_job(self, message: Message) -> Iterable[str]:
-        known = self._backlog.get(message.path)
-        goes_on = not message.deleted and message.deletion_requested_at is None
-        if known is not None and goes_on and _phase(message.status).phase not in FINISHED:
-            return ()  # its own progress: nothing about it that placement looks at
-        self._changed_jobs.add(message.path)
-        return (KEY,)
+    def _on_job(self, change: Change) -> Iterable[Wake]:
+        """Of a new job all is known from the start; of others it matters only what placement looks at."""
+        job, known = change.node, self._backlog.get(change.path)
+        new = job is not None and job.version == job.created_version
+        if job is not None and not new and job.deletion_requested_at is None:
+            if known is None and job.generation == 1:
+                return ()  # it has all its chunks placed, and goes on
+            if known is not None and job.generation == known.generation and job.phase not in FINISHED:
+                return ()
+        self._changed_jobs[change.path] = job if new else None
+        return (Wake(KEY),)
 
-    def _on_attempt(self, message: Message) -> Iterable[str]:
-        if message.version == message.created_version:
+    def _on_attempt(self, change: Change) -> Iterable[Wake]:
+        attempt = change.node
+        if attempt is not None and attempt.version == attempt.created_version:
             return ()  # just placed, by this reconciler
-        phase = "" if message.deleted else _phase(message.status).phase
-        wanted = None if message.deleted else _intent(message.spec)
-        if wanted is not None and (phase in ENDED or wanted.intent != "run") and phase != "succeeded":
-            self._changed_jobs.add(wanted.job)
-        elif phase not in ENDED and not message.deleted:
+        ended = attempt is None or attempt.phase in ENDED
+        if attempt is not None and (ended or attempt.spec["intent"] != RUN) and attempt.phase != SUCCEEDED:
+            self._changed_jobs[attempt.spec["job"]] = None
+        elif not ended:
             return ()
-        self._changed_edges.add(desired_path(*place_of(message.path)))
-        return (KEY,)
+        self._changed_pools.add(desired_path(*place_of(change.path)))
+        return (Wake(KEY),)
 
-    def _on_edge(self, message: Message) -> Iterable[str]:
-        self._changed_edges.add(desired_path(*place_of(message.path)))
-        return (KEY,)
+    def _on_edge(self, change: Change) -> Iterable[Wake]:
+        self._changed_edges.add(desired_path(*place_of(change.path)))
+        return (Wake(KEY),)
 
     async def _read_all(self) -> None:
         self._backlog, self._edges = Backlog(), {}
-        self._changed_jobs, self._changed_edges = set(), set()
+        self._changed_jobs, self._changed_edges, self._changed_pools = {}, set(), set()
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
             await self._put_jobs(jobs)
@@ -134,32 +133,36 @@ class Placement:
             await self._refresh_edges({edge.path for edge in edges})
             after = edges[-1].path
 
-    async def _refresh_jobs(self, paths: set[str]) -> None:
+    async def _refresh_jobs(self, changed: Mapping[str, Node | None]) -> None:
+        for job in changed.values():
+            if job is not None:
+                self._put_job(job, Totals())
+        paths = [path for path, job in changed.items() if job is None]
         if not paths:
             return
         found = await self._store.nodes(paths)
-        for path in paths - found.keys():
-            self._backlog.drop(path)
+        for path in paths:
+            if path not in found:
+                self._backlog.drop(path)
         await self._put_jobs(list(found.values()))
 
     async def _put_jobs(self, jobs: list[Node]) -> None:
         totals = await self._store.totals([job.uid for job in jobs])
         for job in jobs:
-            total = totals.get(job.uid)
-            phases = total.phases if total is not None else {}
-            if job.phase in FINISHED or job.deletion_requested_at is not None or phases.get(FAILED):
-                self._backlog.drop(job.path)
-                continue
+            total = totals.get(job.uid, Totals())
             retries: tuple[Chunk, ...] = ()
-            if phases.get(RETRY):
+            if total.phases.get(RETRY) and _goes_on(job, total):
                 waiting = await self._store.entries(job.uid, phases=(RETRY,), limit=PAGE)
                 retries = tuple(Chunk(entry.index, entry.epoch + 1) for entry in waiting)
                 if len(waiting) == PAGE:
-                    self._changed_jobs.add(job.path)
-            begun = total.entries if total is not None else 0
-            self._backlog.put(
-                PendingJob(job.path, job.uid, job.created_version, job.spec, signature_of(job.spec), begun, retries)
-            )
+                    self._changed_jobs[job.path] = None
+            self._put_job(job, total, retries)
+
+    def _put_job(self, job: Node, totals: Totals, retries: tuple[Chunk, ...] = ()) -> None:
+        if _goes_on(job, totals):
+            self._backlog.put(PendingJob.of(job, totals.entries, retries))
+        else:
+            self._backlog.drop(job.path)
 
     async def _refresh_edges(self, paths: set[str]) -> None:
         if not paths:
@@ -173,8 +176,14 @@ class Placement:
             if not takes or pool is None:
                 self._edges.pop(path, None)
                 continue
-            free = {name: amount - pool.used.get(name, 0) for name, amount in pool.capacity.items()}
-            self._edges[path] = FreeEdge(path, free)
+            self._edges[path] = FreeEdge(path, pool.free)
+
+    async def _refresh_pools(self, paths: set[str]) -> None:
+        """Of edges of which nothing else has changed."""
+        known = {inventory_path(*place_of(path)): path for path in paths & self._edges.keys()}
+        if known:
+            for described, pool in (await self._store.pools(known)).items():
+                self._edges[known[described]] = FreeEdge(known[described], pool.free)
 
     async def _carry_out(self, decisions: list[Decision], fence: Fence) -> None:
         """Writes the decisions and takes what the rule book made of them into the memory. A refused one makes its job and
@@ -187,7 +196,7 @@ class Placement:
         placed: dict[str, list[Chunk]] = {}
         for decision, verdict in zip(decisions, outcome, strict=True):
             if isinstance(verdict.error, Conflict | NotFound):
-                self._changed_jobs.add(decision.job.path)
+                self._changed_jobs[decision.job.path] = None
                 self._changed_edges.add(decision.edge)
                 continue
             if verdict.error is not None:  # no present would admit it: it must not keep the others waiting
@@ -203,3 +212,8 @@ class Placement:
             job = self._backlog.get(path)
             if job is not None:
                 self._backlog.put(job.without(chunks))
+
+
+def _goes_on(job: Node, totals: Totals) -> bool:
+    """Whether chunks of it may still be placed."""
+    return job.phase not in FINISHED and job.deletion_requested_at is None and not totals.phases.get(FAILED)

@@ -1,7 +1,7 @@
 """progress: ledger → the job's status, at once when its phase changes, else at most every 500 ms a job."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,22 +10,18 @@ from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.ledger import Totals
 from datamodel.node import Node
-from datamodel.ports import Message, Store
+from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.rollup import Reduction, phase_of, rollup
+from reconcilers.runtime.controller import Wake, Watch
 
 EVERY_S = 0.5
 PAGE = 1_000
 ACTOR = Actor("progress", SYSTEM)
 
 
-class _JobOf(msgspec.Struct):
-    job: str
-
-
-_job_of = msgspec.json.Decoder(_JobOf).decode
 _outputs = msgspec.json.Decoder(dict[str, object]).decode
 
 
@@ -43,7 +39,7 @@ class Progress:
         self._written_s: dict[str, float] = {}
 
     @property
-    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+    def watches(self) -> Mapping[str, Watch]:
         return {"Attempt": _job_of_attempt, "Job": _new_job}
 
     async def keys(self) -> list[str]:
@@ -55,11 +51,11 @@ class Progress:
         return keys
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
-        job = await self._reads.node(key)
+        job = self._store.recall_node(key) or await self._reads.node(key)
         if job is None or job.phase in FINISHED:
             self._written_s.pop(key, None)
             return None
-        totals = await self._reads.totals(job.uid)
+        totals = self._store.recall_totals(job.uid) or await self._reads.totals(job.uid)
         before = job.phase or PENDING
         phase = phase_of(before, job.spec["chunks"], totals)
         now_s = asyncio.get_running_loop().time()
@@ -93,9 +89,15 @@ class Progress:
         return reduction
 
 
-def _job_of_attempt(message: Message) -> Iterable[str]:
-    return () if message.deleted else (_job_of(message.spec).job,)
+def _job_of_attempt(change: Change) -> Iterable[Wake]:
+    attempt = change.node
+    if attempt is None:
+        return ()
+    just_placed = attempt.version == attempt.created_version  # moves no phase, so it need not be told at once
+    return (Wake(attempt.spec["job"], EVERY_S if just_placed else 0.0),)
 
 
-def _new_job(message: Message) -> Iterable[str]:
-    return (message.path,) if message.version == message.created_version else ()
+def _new_job(change: Change) -> Iterable[Wake]:
+    """A job that is placed soon has no use for a status that says that it waits."""
+    job = change.node
+    return (Wake(job.path, EVERY_S),) if job is not None and job.version == job.created_version else ()

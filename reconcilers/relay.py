@@ -1,6 +1,6 @@
 """relay: log → stream. It publishes every position in order, and rebuilds the stream whenever it is not the log's."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 import structlog
 from msgspec import structs
@@ -9,7 +9,8 @@ from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import Bus
 from datamodel.feed.stream import Stream, StreamWriter, newest_stream
-from datamodel.ports import Change, Message, Store
+from datamodel.ports import Change, Store
+from reconcilers.runtime.controller import Watch
 
 KEY = "log"
 POLL_S = 0.1
@@ -24,7 +25,7 @@ class Relay:
     name = "relay"
     shards = 1
     resync_s = 30.0
-    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+    watches: Mapping[str, Watch] = {}
 
     def __init__(self, store: Store, bus: Bus) -> None:
         self._store = store
@@ -114,7 +115,7 @@ class Relay:
     async def _fill(self, epoch: int, position: int, end: int, last_event: str) -> int:
         while position < end:
             fillers = [
-                Change(at, last_event if at == end else "", "", b"", deleted=False)
+                Change(at, last_event if at == end else "", path="", uid="", kind="", node=None)
                 for at in range(position + 1, min(position + BATCH, end) + 1)
             ]
             await self._writer.publish(epoch, position, fillers)

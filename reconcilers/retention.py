@@ -1,20 +1,19 @@
 """retention: what is not wanted any more is stopped and removed: attempts of failed and deleted jobs, and what the store
 keeps beside the log."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-
-import msgspec
+from collections.abc import Iterable, Mapping, Sequence
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict, NotFound
 from datamodel.node import Node
-from datamodel.ports import Message, Store
+from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.attempts import ENDED, RUN, STOP, claim_of
+from datamodel.scheduling.attempts import ENDED, RUN, STOP, STOPPED
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, RUNNING
 from datamodel.scheduling.planes import SYSTEM
+from reconcilers.runtime.controller import Wake, Watch
 
 FINALIZER = "attempts"
 SWEEP = "sweep"
@@ -24,19 +23,6 @@ SWEEP_ROWS = 5_000
 AGAIN_S = 2.0
 PAGE = 500
 ACTOR = Actor("retention", SYSTEM)
-
-
-class _Attempt(msgspec.Struct):
-    job: str
-
-
-class _Settled(msgspec.Struct):
-    phase: str = ""
-    settlement: str = ""
-
-
-_attempt = msgspec.json.Decoder(_Attempt).decode
-_settled = msgspec.json.Decoder(_Settled).decode
 
 
 class Retention:
@@ -52,7 +38,7 @@ class Retention:
         self._reads = reads
 
     @property
-    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
+    def watches(self) -> Mapping[str, Watch]:
         return {"Job": _deleted_job, "Attempt": _unwanted_attempt}
 
     async def keys(self) -> list[str]:
@@ -60,12 +46,21 @@ class Retention:
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
             keys.extend(
-                f"{job.uid} {job.path}"
+                _key(job.uid, job.path)
                 for job in jobs
                 if job.deletion_requested_at is not None or job.phase == RUNNING  # may have failed, with stragglers
             )
             after = jobs[-1].path
-        return keys
+        return [*keys, *await self._orphaned()]
+
+    async def _orphaned(self) -> list[str]:
+        """The jobs that are gone and have left attempts that ended since: on edges that were lost, and came back."""
+        keys: set[str] = set()
+        after = ""
+        while attempts := await self._store.dangling("Attempt", "job", after=after, limit=PAGE):
+            keys.update(_key(attempt.links["job"], attempt.spec["job"]) for attempt in attempts)
+            after = attempts[-1].path
+        return sorted(keys)
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         if key == SWEEP:
@@ -117,16 +112,19 @@ class Retention:
         return count
 
 
-def _deleted_job(message: Message) -> Iterable[str]:
-    return (f"{message.uid} {message.path}",) if message.deletion_requested_at is not None else ()
+def _deleted_job(change: Change) -> Iterable[Wake]:
+    job = change.node
+    return (Wake(_key(job.uid, job.path)),) if job is not None and job.deletion_requested_at is not None else ()
 
 
-def _unwanted_attempt(message: Message) -> Iterable[str]:
+def _unwanted_attempt(change: Change) -> Iterable[Wake]:
     """A final failure, an orphan, or the end of one that was told to stop."""
-    claim = claim_of(message.path)
-    if message.deleted or claim is None:
+    attempt = change.node
+    if attempt is None:
         return ()
-    settled = _settled(message.status)
-    if settled.phase in ("failed", "stopped") or settled.settlement == "orphaned":
-        return (f"{claim.owner} {_attempt(message.spec).job}",)
-    return ()
+    unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
+    return (Wake(_key(attempt.links["job"], attempt.spec["job"])),) if unwanted else ()
+
+
+def _key(uid: str, path: str) -> str:
+    return f"{uid} {path}"

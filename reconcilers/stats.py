@@ -1,15 +1,16 @@
 """stats: totals and rates of the system, in the Scheduler's status."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.kinds import Document
-from datamodel.ports import Message, Store
+from datamodel.ports import Store
 from datamodel.scheduling.jobs import PENDING, SUCCEEDED
 from datamodel.scheduling.planes import SYSTEM
 from datamodel.scheduling.resources import POWER
+from reconcilers.runtime.controller import Watch
 
 KEY = "/config/scheduler"
 EVERY_S = 5.0
@@ -23,7 +24,7 @@ class Stats:
     name = "stats"
     shards = 1
     resync_s = 60.0
-    watches: Mapping[str, Callable[[Message], Iterable[str]]] = {}
+    watches: Mapping[str, Watch] = {}
 
     def __init__(self, store: Store, appender: Appender) -> None:
         self._store = store

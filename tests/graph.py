@@ -16,7 +16,7 @@ from datamodel.scheduling.model import MODEL
 
 USER = Actor("ann", "user")
 SYSTEM = Actor("placement", "system")
-EDGE = Actor("agent", "edge", scopes=("/sites/s",))
+EDGE = Actor("agent", "edge", scopes=frozenset({"/sites/s"}))
 
 CAPACITY = {"cpu": 1.0, "memoryBytes": 2**30, "powerW": 10.0}
 REQUESTS = {"cpu": 0.25, "memoryBytes": 2**20, "powerW": 1.0}

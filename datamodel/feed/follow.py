@@ -23,6 +23,7 @@ SILENCE_S = 3.5
 
 _RETRY_S = (0.05, 1.0)
 _CONTROL = "100"
+_STATUS = Header.STATUS.value
 _log = structlog.get_logger("feed")
 
 
@@ -66,15 +67,15 @@ class _Follower:
         self._heard_s = 0.0
         self._consumed = 0
         self._broken = asyncio.Event()
+        self._now_s = asyncio.get_running_loop().time
 
     async def run(self, stream: Stream) -> None:
         """Follows one consumer until it breaks. Raises what nats-py raises."""
-        loop = asyncio.get_running_loop()
         resumes = (
             self._synced
             and self._epoch == stream.epoch
             and self._sequence <= stream.last
-            and loop.time() - self._heard_s < TOMBSTONE_TTL_S / 2
+            and self._now_s() - self._heard_s < TOMBSTONE_TTL_S / 2
         )
         if not resumes:
             self._epoch, self._sequence, self._synced = stream.epoch, 0, False
@@ -92,8 +93,8 @@ class _Follower:
             )
             if not info.num_pending:
                 self._on_everything_delivered()
-            self._heard_s = loop.time()
-            while not self._broken.is_set() and loop.time() - self._heard_s < SILENCE_S:
+            self._heard_s = self._now_s()
+            while not self._broken.is_set() and self._now_s() - self._heard_s < SILENCE_S:
                 honour_cancellation()
                 try:
                     async with asyncio.timeout(HEARTBEAT_S):
@@ -122,9 +123,9 @@ class _Follower:
         )
 
     async def _on_message(self, message: Msg) -> None:
-        self._heard_s = asyncio.get_running_loop().time()
+        self._heard_s = self._now_s()
         headers = message.headers
-        if headers and Header.STATUS.value in headers:
+        if headers and _STATUS in headers:
             await self._on_control(message)
             return
         tokens = message.reply.split(".")
@@ -138,8 +139,7 @@ class _Follower:
         try:
             item = decode(message.data)
         except msgspec.DecodeError as error:
-            if message.data:  # a filler has none
-                _log.error("a message of the feed cannot be read", subject=message.subject, error=str(error))
+            _log.error("a message of the feed cannot be read", subject=message.subject, error=str(error))
         else:
             self._deliver(item)
         if tokens[at + 3] == "0":
@@ -147,7 +147,7 @@ class _Follower:
 
     async def _on_control(self, message: Msg) -> None:
         headers = message.headers or {}
-        if headers[Header.STATUS.value] != _CONTROL:  # such as 409: the consumer was deleted
+        if headers[_STATUS] != _CONTROL:  # such as 409: the consumer was deleted
             self._broken.set()
             return
         last = headers.get(Header.LAST_CONSUMER.value)

@@ -1,35 +1,39 @@
-"""The feed's messages: one node's whole present, written without decoding its parts."""
+"""The feed's messages: one node's whole image, or that it is gone, each with the id of the event that it follows.
 
-from datetime import datetime
+The id is a member of the body and no header: headers cost every follower of every message as much as the rest.
+"""
 
 import msgspec
 
-from datamodel.ports import Message
+from datamodel.ports import Change, Message
 
+_encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
 """A `Message` from a body; raises `msgspec.DecodeError`."""
 
 
-def node_body(
-    path: str,
-    uid: str,
-    kind: str,
-    version: int,
-    created_version: int,
-    generation: int,
-    deletion_requested_at: datetime | None,
-    labels: str,
-    spec: str,
-    status: str,
-) -> bytes:
-    """The message of a living node. `labels`, `spec` and `status` are JSON texts; paths, uids and kinds need no escapes."""
-    deleting = f',"deletionRequestedAt":"{deletion_requested_at.isoformat()}"' if deletion_requested_at else ""
-    return (
-        f'{{"path":"{path}","uid":"{uid}","kind":"{kind}","version":{version},"createdVersion":{created_version},'
-        f'"generation":{generation}{deleting},"labels":{labels},"spec":{spec},"status":{status}}}'
-    ).encode()
+class _Event(msgspec.Struct):
+    event: str = ""
 
 
-def tombstone(path: str, uid: str, kind: str, version: int) -> bytes:
-    """The message of a node that is gone."""
-    return f'{{"path":"{path}","uid":"{uid}","kind":"{kind}","version":{version},"deleted":true}}'.encode()
+_event = msgspec.json.Decoder(_Event).decode
+
+
+def encode(change: Change) -> bytes:
+    """The body of a change: its node, or a tombstone with the position at which the node went; of one without a path, the
+    event's id alone."""
+    if change.node is not None:
+        return _with_event(change.event_id, _encode(change.node))
+    if change.path:
+        gone = Message(change.path, change.uid, change.kind, change.position, deleted=True)
+        return _with_event(change.event_id, _encode(gone))
+    return _encode(_Event(change.event_id))
+
+
+def event_id(body: bytes) -> str:
+    """The id of the event that a message follows; raises `msgspec.DecodeError`."""
+    return _event(body).event
+
+
+def _with_event(event: str, body: bytes) -> bytes:
+    return b'{"event":"%b",%b' % (event.encode(), body[1:])

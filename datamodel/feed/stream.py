@@ -14,18 +14,22 @@ from nats.js.api import Header, StorageType, StreamConfig
 
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.message import encode, event_id
 from datamodel.names import subject_of
 from datamodel.ports import Change
 
 STREAM_PREFIX = "GRAPH-"
-EVENT_HEADER = "Tendril-Event"
 PRESENT = "present"
 """Stream metadata: the position through which the stream must be filled before followers may use it."""
 
 TOMBSTONE_TTL_S = 24 * 3600
 WINDOW = 256
+ASK_EVERY = 64
+"""One message in so many asks for an acknowledgement: the server takes none whose predecessor it did not take, so the
+acknowledgement of one is that of all before it."""
 ACK_TIMEOUT_S = 5.0
 _WRONG_LAST_SEQUENCE = 10071
+_EXPECTED = Header.EXPECTED_LAST_SEQUENCE.value
 
 
 class Stream(msgspec.Struct, frozen=True):
@@ -120,7 +124,10 @@ class StreamWriter:
             return None
         except NATS_FAILURES as error:
             raise Transient(f"JetStream did not answer: {error}") from error
-        return (message.headers or {}).get(EVENT_HEADER)
+        try:
+            return event_id(message.data or b"")
+        except msgspec.DecodeError:
+            return None
 
     async def publish(self, epoch: int, after: int, changes: Sequence[Change]) -> None:
         """Publishes at the sequences `after + 1` and on; returns when all are acknowledged.
@@ -133,29 +140,32 @@ class StreamWriter:
             for sent, change in enumerate(changes):
                 if sent - self._acknowledged >= WINDOW:
                     await self._acknowledged_through(sent - WINDOW // 2)
-                headers = {Header.EXPECTED_LAST_SEQUENCE.value: str(after + sent), EVENT_HEADER: change.event_id}
-                if change.deleted:
+                headers = {_EXPECTED: str(after + sent)}
+                if change.node is None and change.path:
                     headers["Nats-TTL"] = f"{TOMBSTONE_TTL_S}s"
                 subject = graph_subject(epoch, change.path) if change.path else f"fill.{epoch}"
-                await client.publish(subject, change.body, reply=f"{self._inbox}.{self._batch}", headers=headers)
+                asks = (sent + 1) % ASK_EVERY == 0 or sent + 1 == len(changes)
+                reply = f"{self._inbox}.{self._batch}.{sent + 1}" if asks else ""
+                await client.publish(subject, encode(change), reply=reply, headers=headers)
             await self._acknowledged_through(len(changes))
         except NATS_FAILURES as error:
             raise Transient(f"publishing to epoch {epoch} was cut short: {error}") from error
 
     async def _begin(self) -> None:
         if not self._subscribed:
-            await self._bus.client.subscribe(f"{self._inbox}.*", cb=self._on_acknowledgement)
+            await self._bus.client.subscribe(f"{self._inbox}.*.*", cb=self._on_acknowledgement)
             self._subscribed = True
         self._batch += 1
         self._acknowledged = 0
         self._refused = None
 
     async def _on_acknowledgement(self, message: Msg) -> None:
-        if not message.subject.endswith(f".{self._batch}"):
+        _, batch, sent = message.subject.rsplit(".", 2)
+        if int(batch) != self._batch:
             return  # of a batch that was given up
         if b'"error"' in message.data or not message.data:
             self._refused = message.data.decode(errors="replace") or "no stream takes this subject"
-        self._acknowledged += 1
+        self._acknowledged = max(self._acknowledged, int(sent))
         self._progress.set()
 
     def _on_reconnect(self) -> None:

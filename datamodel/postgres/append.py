@@ -1,4 +1,8 @@
-"""One transaction of the log: lock, read what the units name, admit, write what changed, commit; three round trips.
+"""Two ways through one transaction of the log, with one result.
+
+`transact` locks, reads what is not known, admits, writes what changed, and commits. `decide` admits by what the process
+remembers, before it has the lock, and gives a script that writes on condition that nobody else has written since: one round
+trip, and Python thinks about the next batch while the database writes the last one.
 
 Positions come from the one row of `head`, under its lock, so what is committed is always a contiguous prefix and a reader
 needs nothing but `position > mine`.
@@ -6,27 +10,89 @@ needs nothing but `position > mine`.
 
 import os
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from datamodel.admission import Admission
 from datamodel.command import Unit
 from datamodel.model import Model
-from datamodel.needs import needs
-from datamodel.postgres.present import Connection, read_present
-from datamodel.postgres.script import commit_script, literal
+from datamodel.needs import Needs, needs
+from datamodel.ports import Change
+from datamodel.postgres.present import Connection, Present, read_present
+from datamodel.postgres.recent import changes_of
+from datamodel.postgres.remembered import LIMIT_CHANGES, Clock, Remembered, claimed_guards
+from datamodel.postgres.script import guards_script, literal, rows_script
 from datamodel.rulebook import admit
 
+IDS_DRAWN = 64
 
-async def append(connection: Connection, model: Model, units: Sequence[Unit]) -> Admission:
-    """Admits units in one transaction on a connection of its own; what it returns is durable.
 
-    Where it raises, the connection is left in a transaction of unknown state and must be closed.
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided by what is remembered: it stands if `script` succeeds, and if what is remembered is of the same `era`
+    still when its turn comes."""
+
+    era: int
+    admission: Admission
+    changes: list[Change]
+    script: str
+
+
+def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decision | None:
+    """A decision that what is remembered follows already, or None where it does not suffice for one."""
+    wanted = needs(model, units)
+    if not remembered.suffices(wanted, units):
+        return None
+    assert remembered.clock is not None, "it suffices"
+    guards, now = claimed_guards(units), remembered.clock.now()
+    position, event = remembered.position, remembered.event
+    admission = admit(model, remembered.state, guards, units, position, now, _identifiers())
+    remembered.admitted(admission, position)
+    changes = changes_of(admission, remembered.state)
+    script = [guards_script(guards, position, event), rows_script(remembered.state, admission, now)]
+    return Decision(remembered.era, admission, changes, ";\n".join(part for part in script if part))
+
+
+async def transact(
+    connection: Connection, model: Model, units: Sequence[Unit], remembered: Remembered
+) -> tuple[Admission, list[Change]]:
+    """Admits units in one transaction on a connection of its own; what it returns is durable: what was decided, and what
+    that changed.
+
+    Where it raises, the connection is left in a transaction of unknown state and must be closed, and what was remembered
+    through it forgotten.
     """
     wanted = needs(model, units)
     await connection.execute(_locks(wanted.leases))
-    present = await read_present(connection, model, wanted)
-    admission = admit(model, present.state, present.guards, units, present.position, present.now, _identifiers())
-    await connection.execute(commit_script(present.state, admission, present.now))
-    return admission
+    if wanted.removes:
+        present = await read_present(connection, model, wanted)
+        state = present.rows
+    else:
+        present = await _catch_up(connection, model, wanted, remembered)
+        state = remembered.state
+    admission = admit(model, state, present.guards, units, present.position, present.now, _identifiers())
+    if state is remembered.state:
+        remembered.clock, remembered.event = Clock(present.now), present.event
+        remembered.admitted(admission, present.position)
+    script = [rows_script(state, admission, present.now), "COMMIT"]
+    await connection.execute(";\n".join(part for part in script if part))
+    return admission, changes_of(admission, state)
+
+
+async def _catch_up(connection: Connection, model: Model, wanted: Needs, remembered: Remembered) -> Present:
+    """Brings what is remembered to the present, with all wanted rows in it."""
+    missing = remembered.missing(wanted)
+    limit = LIMIT_CHANGES if remembered.known.rows else 0
+    present = await read_present(connection, model, missing, since=remembered.position, changes=limit)
+    if limit and len(present.changed) == limit:
+        remembered.clear()
+    else:
+        remembered.forget(present.changed)
+    remembered.learn(missing, present.rows)
+    stale = remembered.missing(wanted)
+    if stale.rows:
+        again = await read_present(connection, model, stale)
+        remembered.learn(stale, again.rows)
+    return present
 
 
 def _locks(leases: Collection[str]) -> str:
@@ -40,5 +106,8 @@ def _locks(leases: Collection[str]) -> str:
 
 
 def _identifiers() -> Iterator[str]:
+    """Random ids, drawn many at a time: a draw for each would cost as much as the row that it names."""
     while True:
-        yield os.urandom(16).hex()
+        drawn = os.urandom(16 * IDS_DRAWN).hex()
+        for at in range(0, len(drawn), 32):
+            yield drawn[at : at + 32]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from datamodel.errors import Transient
+from datamodel.errors import NotMigrated, Transient
 
 STATEMENT_TIMEOUT_S = 30.0
 HOLDER_TIMEOUT_MS = 1_000
@@ -21,9 +21,11 @@ _SETTINGS = {
     "timezone": "UTC",
     "standard_conforming_strings": "on",
 }
-_WRITER_SETTINGS = _SETTINGS | {
-    # The writer touches rows by key and nothing else: scans are never right, and then no plan needs to be made twice.
+_KEYED_SETTINGS = _SETTINGS | {
+    # Who touches rows by key and nothing else never wants a table as a whole, and then no plan needs to be made twice.
     "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
 }
 
@@ -43,9 +45,11 @@ type_failures = (
 
 @contextlib.contextmanager
 def transient(doing: str) -> Iterator[None]:
-    """Turns failures of the connection or the server into `Transient`."""
+    """Turns failures of the connection or the server into `Transient`, and tables that are not there (yet) too."""
     try:
         yield
+    except asyncpg.UndefinedTableError as error:
+        raise NotMigrated(f"{doing}: the database is not migrated ({error})") from error
     except type_failures as error:
         if isinstance(error, ValueError):  # an argument that does not fit its column: trying again cannot heal it
             raise
@@ -55,13 +59,20 @@ def transient(doing: str) -> Iterator[None]:
 
 
 async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """One connection for a reader. Raises `Transient`."""
+    """One connection for queries of any shape. Raises `Transient`."""
     return await _connect(url, _SETTINGS)
 
 
-async def connect_writer(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """The connection of a process' writer. Raises `Transient`."""
-    return await _connect(url, _WRITER_SETTINGS)
+async def connect_writer(url: str, prepare: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """The connection of a process' writer, with the statements that the script `prepare` prepares. Raises `Transient`."""
+    connection = await _connect(url, _KEYED_SETTINGS)
+    try:
+        with transient("prepare"):
+            await connection.execute(prepare)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
@@ -71,15 +82,15 @@ async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[as
         )
 
 
-async def open_pool(url: str, size: int) -> "asyncpg.Pool[asyncpg.Record]":
-    """Connections for readers. They keep no session state, so nothing is reset between uses (it would cost a round trip).
-    Raises `Transient`."""
+async def open_pool(url: str, size: int, *, keyed: bool) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connections for readers: `keyed` for rows by key, else for queries of any shape. They keep no session state, so nothing
+    is reset between uses (it would cost a round trip). Raises `Transient`."""
     with transient("connect"):
         return await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
-            server_settings=_SETTINGS,
+            server_settings=_KEYED_SETTINGS if keyed else _SETTINGS,
             command_timeout=STATEMENT_TIMEOUT_S,
             timeout=STATEMENT_TIMEOUT_S,
             reset=_nothing,

@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from datamodel.admission import Guards, Replay
-from datamodel.errors import Transient
+from datamodel.errors import NotMigrated
 from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
 from datamodel.needs import Needs
@@ -24,7 +24,8 @@ else:
 
 # Every part is read by key, so one query can carry all of them; a part that nobody needs gets an empty array.
 _READ = """
-SELECT 'head' AS source, json_build_object('position', position, 'now', greatest(at, clock_timestamp())) AS row FROM head
+SELECT 'head' AS source, json_build_object('position', position, 'now', greatest(head.at, clock_timestamp()),
+  'event', coalesce(id, '')) AS row FROM head LEFT JOIN events USING (position)
 UNION ALL SELECT 'nodes', row_to_json(nodes) FROM nodes WHERE path = ANY($1)
 UNION ALL SELECT 'pools', row_to_json(pools) FROM pools WHERE path = ANY($2)
 UNION ALL SELECT 'ledger', row_to_json(ledger)
@@ -34,12 +35,15 @@ UNION ALL SELECT 'leases', row_to_json(leases) FROM leases WHERE name = ANY($6) 
 UNION ALL SELECT 'marks', row_to_json(marks) FROM marks WHERE name = ANY($7)
 UNION ALL SELECT 'idempotency', row_to_json(idempotency) FROM idempotency WHERE key = ANY($8)
 UNION ALL SELECT 'uids', json_build_object('name', uid) FROM nodes WHERE uid = ANY($9)
+UNION ALL SELECT 'changed', json_build_array(path, uid, op = 'deleted')
+  FROM (SELECT path, uid, op FROM events WHERE position > $10 ORDER BY position LIMIT $11) AS later
 """
 
 
 class _Head(msgspec.Struct):
     position: int
     now: datetime
+    event: str
 
 
 class _Named(msgspec.Struct):
@@ -95,20 +99,27 @@ _DECODERS: dict[str, Callable[[str], Any]] = {
     "marks": _decoder(_Named),
     "idempotency": _decoder(_Keyed),
     "uids": _decoder(_Named),
+    "changed": _decoder(tuple[str, str, bool]),
 }
 
 
 class Present(msgspec.Struct):
-    """The rows and guards that some units name, the log's last position, and the time that its next events will have."""
+    """The rows and guards that some units name, the log's last position and event, the time that its next events will have,
+    and which nodes (path, uid, whether it went) have changed since the position that was asked for."""
 
-    state: State
+    rows: State
     guards: Guards
     position: int
+    event: str
     now: datetime
+    changed: list[tuple[str, str, bool]]
 
 
-async def read_present(connection: Connection, model: Model, wanted: Needs) -> Present:
-    """Reads under the log's lock, which the caller holds. Raises `Transient` where the database is not migrated."""
+async def read_present(
+    connection: Connection, model: Model, wanted: Needs, *, since: int = 0, changes: int = 0
+) -> Present:
+    """Reads under the log's lock, which the caller holds; of changes after the position `since`, at most so many. Raises
+    `Transient` where the database is not migrated."""
     owners, indexes = zip(*wanted.entries, strict=True) if wanted.entries else ((), ())
     names: Sequence[Sequence[Any]] = (
         list(wanted.nodes),
@@ -122,10 +133,10 @@ async def read_present(connection: Connection, model: Model, wanted: Needs) -> P
         list(wanted.uids),
     )
     found: dict[str, list[Any]] = {source: [] for source in _DECODERS}
-    for source, row in await connection.fetch(_READ, *names):
+    for source, row in await connection.fetch(_READ, *names, since, changes):
         found[source].append(_DECODERS[source](row))
     if not found["head"]:
-        raise Transient("the log has no head: the database is not migrated")
+        raise NotMigrated("the log has no head: the database is not migrated")
     state = State()
     state.nodes = {row.path: row.node() for row in found["nodes"]}
     state.pools = {row.path: Pool(row.capacity, row.used) for row in found["pools"]}
@@ -140,7 +151,7 @@ async def read_present(connection: Connection, model: Model, wanted: Needs) -> P
         uids={row.name for row in found["uids"]},
     )
     (head,) = found["head"]
-    return Present(state, guards, head.position, head.now)
+    return Present(state, guards, head.position, head.event, head.now, found["changed"])
 
 
 async def _read_doomed(connection: Connection, model: Model, wanted: Needs, state: State) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from datamodel.kinds import Kind, Part, Phases, Seed
 from datamodel.scheduling.planes import CONFIG, Config
@@ -11,7 +11,7 @@ from datamodel.scheduling.resources import Requests
 
 CHUNKS_LIMIT = 1_000_000
 STEPS_LIMIT = 32
-STEPS_BYTES = 160 * 1024
+STEPS_BYTES = 150 * 1024
 """Of all steps together: with the outputs and messages that come later, the job and each of its attempts stay nodes that the
 store takes."""
 ENV_LIMIT = 128
@@ -20,13 +20,6 @@ PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded"
 FINISHED = frozenset({SUCCEEDED, FAILED, ABORTED})
 
 
-def _no_zero_byte(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("must not contain a zero byte")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_no_zero_byte)]
 _DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 _EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
@@ -35,11 +28,11 @@ class Step(Part):
     """One container of the sequence; `script` is run by /bin/sh, `command` is an argv, neither: the image's own command."""
 
     name: _DnsLabel
-    image: Annotated[Text, StringConstraints(min_length=1, max_length=512, pattern=r"^\S+$")]
-    script: Annotated[Text, StringConstraints(min_length=1, max_length=65_536)] | None = None
-    command: Annotated[tuple[Annotated[Text, StringConstraints(max_length=65_536)], ...], Field(max_length=256)] = ()
+    image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^\S+$")]
+    script: Annotated[str, StringConstraints(min_length=1, max_length=65_536)] | None = None
+    command: Annotated[tuple[Annotated[str, StringConstraints(max_length=65_536)], ...], Field(max_length=256)] = ()
     env: Annotated[
-        dict[_EnvName, Annotated[Text, StringConstraints(max_length=32_768)]], Field(max_length=ENV_LIMIT)
+        dict[_EnvName, Annotated[str, StringConstraints(max_length=32_768)]], Field(max_length=ENV_LIMIT)
     ] = {}
 
     @model_validator(mode="after")
@@ -112,7 +105,7 @@ class JobStatus(Part):
 class JobGroupSpec(Part):
     """A group of jobs."""
 
-    description: Annotated[Text, StringConstraints(max_length=4096)] = ""
+    description: Annotated[str, StringConstraints(max_length=4096)] = ""
 
 
 class JobGroup(Kind):

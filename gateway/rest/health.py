@@ -3,18 +3,16 @@
 import asyncio
 from http import HTTPStatus
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datamodel.errors import TendrilError
+from datamodel.errors import NotMigrated, TendrilError
 from gateway.backend import Backend
 from gateway.problem import problem
 from gateway.rest.answer import json_answer
 from gateway.rest.route import DirectRoute, route
 
 TIMEOUT_S = 2.0
-_log = structlog.get_logger("health")
 
 
 def health_routes(backend: Backend) -> list[DirectRoute]:
@@ -58,9 +56,8 @@ class _Health:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._backend.store.head()
                 present = await self._backend.store.nodes(roots)
+        except NotMigrated:
+            return "is not migrated"
         except (TendrilError, TimeoutError):
             return "does not answer"
-        except Exception:  # noqa: BLE001 - tables that are missing raise what the driver raises
-            _log.exception("the database cannot be read")
-            return "is not migrated"
         return "" if len(present) == len(roots) else "is not migrated"

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from sortedcontainers import SortedDict
 
 from datamodel.kinds import Document
+from datamodel.node import Node
 from datamodel.scheduling.resources import amounts
 
 Signature = tuple[tuple[str, int], ...]
@@ -32,6 +34,13 @@ class PendingJob:
     signature: Signature
     next_index: int
     retries: tuple[Chunk, ...] = ()
+    generation: int = 1
+
+    @classmethod
+    def of(cls, job: Node, begun: int, retries: tuple[Chunk, ...]) -> Self:
+        """The job as the graph has it, when so many of its chunks have been placed before."""
+        signature = signature_of(job.spec)
+        return cls(job.path, job.uid, job.created_version, job.spec, signature, begun, retries, job.generation)
 
     @property
     def count(self) -> int:

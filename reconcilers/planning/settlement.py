@@ -9,9 +9,9 @@ from datamodel import wire
 from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
-from datamodel.model import check_status, normal_spec
 from datamodel.names import check_labels, check_name
-from datamodel.scheduling.attempts import ENDED, Attempt
+from datamodel.parts import has_zero_byte, normal_spec
+from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
 from datamodel.scheduling.planes import EDGE
@@ -44,7 +44,7 @@ class Settlement:
 
     def actor(self, site: str, agent: str) -> Actor:
         """The agent, allowed to write what its edges' own parts of the graph are."""
-        return Actor(f"agent:{site}/{agent}", EDGE, tuple(f"/sites/{site}/edges/{edge}" for edge in sorted(self.edges)))
+        return Actor(f"agent:{site}/{agent}", EDGE, frozenset(f"/sites/{site}/edges/{edge}" for edge in self.edges))
 
 
 def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Raw]) -> Settlement:
@@ -61,7 +61,7 @@ def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Ra
                 found.registrations[path] = _registration(path, agent, incarnation, report)
             else:
                 path = f"{desired_path(site, report.edge)}/attempts/{check_name(report.attempt, '/attempt')}"
-                found.report(path, _status(report))
+                found.report(path, _status(report, bytes(raw)))
             found.edges.add(report.edge)
         except (*wire.UNREADABLE, TendrilError) as error:
             found.rejected.append((str(error), bytes(raw)))
@@ -80,7 +80,7 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
     return Command("apply", path, normal_spec(Edge, spec), labels=report.labels)
 
 
-def _status(report: wire.AttemptReport) -> Document:
+def _status(report: wire.AttemptReport, raw: bytes) -> Document:
     """The merge patch of an attempt's status. An end whose details do not fit the kind still ends the attempt: as failed,
     with the reason, rather than never."""
     status: Document = {"phase": report.phase, "percent": report.percent, "step": report.step}
@@ -98,8 +98,7 @@ def _status(report: wire.AttemptReport) -> Document:
     else:
         status["startedAt"] = (report.started_at or report.at).isoformat()
     try:
-        _check_size(report)
-        check_status(Attempt, status)
+        _check_details(report, raw)
     except Invalid as error:
         if report.phase not in ENDED:
             raise
@@ -108,7 +107,14 @@ def _status(report: wire.AttemptReport) -> Document:
     return status
 
 
-def _check_size(report: wire.AttemptReport) -> None:
+def _check_details(report: wire.AttemptReport, raw: bytes) -> None:
+    """What the wire's types leave open and the kind does not, so that the rule book refuses no status for its shape."""
+    if not 0 <= report.percent <= 100:
+        raise Invalid(f"{report.percent} is no percentage", field="/percent")
+    if report.step < 0:
+        raise Invalid(f"{report.step} is no step", field="/step")
+    if has_zero_byte(raw):
+        raise Invalid("a text contains a zero byte, which cannot be stored", field="")
     if len(report.exit_codes) > STEPS_LIMIT:
         raise Invalid(f"{len(report.exit_codes)} exit codes are more than {STEPS_LIMIT}", field="/exitCodes")
     size = len(wire.encode(report.outputs)) if report.outputs is not None else 0

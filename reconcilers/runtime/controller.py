@@ -7,7 +7,7 @@ nothing else: a slow, jittered resync of all keys, and one whenever a shard beco
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -15,11 +15,22 @@ from datamodel.command import Fence
 from datamodel.errors import Conflict, TendrilError, Transient
 from datamodel.feed.bus import honour_cancellation
 from datamodel.keyqueue import KeyQueue
-from datamodel.ports import Message
+from datamodel.ports import Change
 from reconcilers.runtime.metrics import Metrics
 from reconcilers.runtime.shards import Shards, shard_of
 
 BACKOFF_S = (0.02, 10.0)
+
+
+class Wake(NamedTuple):
+    """A key that may have work to do, now or after a while at the latest."""
+
+    key: str
+    after_s: float = 0.0
+
+
+Watch = Callable[[Change], Iterable[Wake]]
+"""Whom a change of a node wakes."""
 
 
 class Reconciler(Protocol):
@@ -37,8 +48,8 @@ class Reconciler(Protocol):
     def resync_s(self) -> float: ...
 
     @property
-    def watches(self) -> Mapping[str, Callable[[Message], Iterable[str]]]:
-        """For each kind that concerns it: the keys that a change of such a node wakes."""
+    def watches(self) -> Mapping[str, Watch]:
+        """By kind, for those that concern it."""
         ...
 
     async def keys(self) -> list[str]:
@@ -65,11 +76,14 @@ class Controller:
         self._log = structlog.get_logger(reconciler.name)
         shards.want(reconciler.name, reconciler.shards, lambda _: self._resync.set())
 
-    def wake(self, key: str) -> bool:
-        """The key may have work to do. Keys of other replicas' shards are dropped (False): their holder wakes them."""
+    def wake(self, key: str, after_s: float = 0.0) -> bool:
+        """Makes the key due. Keys of other replicas' shards are dropped (False): their holder wakes them."""
         if self._fence(key) is None:
             return False
-        self.queue.add(key)
+        if after_s:
+            self.queue.add_after(key, after_s)
+        else:
+            self.queue.add(key)
         return True
 
     def resync(self) -> None:

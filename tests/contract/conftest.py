@@ -1,6 +1,9 @@
-"""The store that a suite runs against: the fake and the real, each with the model's seeds."""
+"""The store that a suite runs against: the fake, the real, and the real as two processes use it in turn; each with the
+model's seeds."""
 
+import itertools
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -11,6 +14,16 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
 from tests.graph import memory_store
+
+
+class InTurn:
+    """One database behind two stores: each call goes to the other one. What a store remembers is old then, most of the time."""
+
+    def __init__(self, *stores: PostgresStore) -> None:
+        self._stores = itertools.cycle(stores)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(next(self._stores), name)
 
 
 @pytest_asyncio.fixture
@@ -26,7 +39,22 @@ async def postgres(database_url: str) -> AsyncIterator[PostgresStore]:
         yield store
 
 
-@pytest.fixture(params=["memory", "postgres"])
+@pytest_asyncio.fixture
+async def in_turn(database_url: str) -> AsyncIterator[InTurn]:
+    async with PostgresStore(database_url, MODEL) as first, PostgresStore(database_url, MODEL) as second:
+        yield InTurn(first, second)
+
+
+@pytest.fixture(params=["memory", "postgres", "in_turn"])
 def store(request: pytest.FixtureRequest) -> Store:
-    store: Store = request.getfixturevalue(request.param)
-    return store
+    return cast("Store", request.getfixturevalue(request.param))
+
+
+@pytest_asyncio.fixture
+async def another(store: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """The same store as another process sees it."""
+    if isinstance(store, MemoryStore):
+        yield store
+        return
+    async with PostgresStore(request.getfixturevalue("database_url"), MODEL) as other:
+        yield other

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from datamodel.command import Actor, Advance, Command, Fence, Unit
-from datamodel.errors import Conflict, Fenced, Forbidden, Invalid, NotFound
-from datamodel.feed.message import decode
+from datamodel.errors import Aborted, Conflict, Fenced, Forbidden, Invalid, NotFound
+from datamodel.feed.message import decode, encode
 from datamodel.node import Node
-from datamodel.ports import Store
+from datamodel.parts import STATUS_LIMIT_BYTES
+from datamodel.ports import Change, Store
 from datamodel.prepare import prepare
-from datamodel.rulebook import NODE_LIMIT_BYTES
 from datamodel.scheduling.model import MODEL
 from tests.graph import JOBS, SYSTEM, USER, done, job, new_edge, new_job, present, refusal, send
 
@@ -130,10 +130,10 @@ async def test_a_refused_unit_does_not_use_its_key_up(store: Store) -> None:
         (USER, Command("create", "/desired-config/sites/x")),
         (USER, Command("delete", "/inventory/sites/s/edges/e")),
         (SYSTEM, Command("patchSpec", "/inventory/sites/s/edges/e", {"agent": "other"})),
-        (Actor("other", "edge", ("/sites/other",)), Command("delete", "/inventory/sites/s/edges/e")),
-        (Actor("prefix", "edge", ("/sites/s/edges/",)), Command("delete", "/inventory/sites/s/edges/e")),
+        (Actor("other", "edge", frozenset({"/sites/other"})), Command("delete", "/inventory/sites/s/edges/e")),
+        (Actor("prefix", "edge", frozenset({"/sites/s/edges/"})), Command("delete", "/inventory/sites/s/edges/e")),
         (Actor("nobody", "edge"), Command("delete", "/inventory/sites/s/edges/e")),
-        (Actor("stranger", "stranger", ("",)), job()),
+        (Actor("stranger", "stranger", frozenset({"/sites"})), job()),
     ],
 )
 async def test_planes_belong_to_their_writers(store: Store, actor: Actor, command: Command) -> None:
@@ -146,7 +146,7 @@ async def test_planes_belong_to_their_writers(store: Store, actor: Actor, comman
 async def test_an_atomic_unit_is_all_or_nothing(store: Store) -> None:
     before = await written(store)
     outcome = await send(store, job("a"), Command("delete", f"{JOBS}/none"), job("b"))
-    assert [refusal(outcome, number) for number in range(3)] == [Conflict, NotFound, Conflict]
+    assert [refusal(outcome, number) for number in range(3)] == [Aborted, NotFound, Aborted]
     assert await written(store) == before
     assert await store.list_nodes("Job") == []
 
@@ -202,21 +202,23 @@ async def test_a_node_has_a_size(store: Store) -> None:
     status = {"outputs": {"text": "x" * 150_000}}
     outcome = await send(store, Command("patchStatus", node.path, status), actor=SYSTEM)
     assert refusal(outcome) is Invalid
-    assert str(NODE_LIMIT_BYTES) in str(outcome[0].error)
+    assert str(STATUS_LIMIT_BYTES) in str(outcome[0].error)
     assert await present(store, node.path) == node
 
 
-async def test_changes_carry_the_present_of_each_node(store: Store) -> None:
+async def test_changes_carry_the_image_of_each_node(store: Store) -> None:
     before = await written(store)
     node = await new_job(store)
     await done(store, Command("patchStatus", node.path, {"phase": "running"}), actor=SYSTEM)
-    node = await present(store, node.path)
+    latest = await present(store, node.path)
     first, second = await store.changes(before, 10)
     events = await store.events(before, 10)
     assert [(c.position, c.event_id, c.path) for c in (first, second)] == [(e.position, e.id, e.path) for e in events]
-    assert first.body == second.body
-    assert_carries(second.body, node)
+    assert first.node in (node, latest)
+    assert second.node == latest
+    assert_carries(encode(second), latest)
     assert await store.changes(before + 1, 10) == [second]
+    assert await store.changes(before + 2, 10) == []
 
 
 async def test_a_node_that_is_gone_is_a_tombstone_and_its_successor_is_not(store: Store) -> None:
@@ -225,15 +227,37 @@ async def test_a_node_that_is_gone_is_a_tombstone_and_its_successor_is_not(store
     await done(store, Command("create", path))
     await done(store, Command("delete", path))
     old, gone = await store.changes(before, 10)
-    assert (old.deleted, gone.deleted) == (True, True)
-    tombstone = decode(gone.body)
+    assert gone.node is None
+    tombstone = decode(encode(gone))
     assert (tombstone.path, tombstone.version, tombstone.deleted) == (path, before + 2, True)
     await done(store, Command("create", path))
     node = await present(store, path)
     changes = await store.changes(before, 10)
-    assert [change.deleted for change in changes] == [True, True, False]
-    assert [decode(change.body).uid for change in changes] == [tombstone.uid, tombstone.uid, node.uid]
-    assert_carries(changes[2].body, node)
+    assert [change.uid for change in changes] == [old.uid, old.uid, node.uid]
+    assert [change.node for change in changes[1:]] == [None, node]
+    assert_carries(encode(changes[2]), node)
+
+
+async def test_changes_of_one_transaction_have_the_nodes_as_it_left_them(store: Store) -> None:
+    path = f"{GROUPS}/g"
+    before = await written(store)
+    await done(store, Command("create", path), Command("delete", path), Command("create", path))
+    node = await present(store, path)
+    changes = await store.changes(before, 10)
+    assert [change.node for change in changes] == [None, None, node]
+
+
+async def test_changes_are_the_same_whoever_wrote_them(store: Store, another: Store) -> None:
+    """A store may know what it wrote itself; what others wrote in between is not passed over."""
+    before = await written(store)
+    for number, writer in enumerate((store, another, another, store)):
+        await done(writer, Command("create", f"{GROUPS}/g{number}"))
+    for reader in (store, another):
+        found: list[Change] = []
+        while more := await reader.changes(before + len(found), 2):
+            found += more
+        assert [change.position for change in found] == [before + 1 + number for number in range(4)]
+        assert [change.path for change in found] == [f"{GROUPS}/g{number}" for number in range(4)]
 
 
 async def test_living_nodes_come_in_order_of_path(store: Store) -> None:
@@ -248,7 +272,7 @@ async def test_living_nodes_come_in_order_of_path(store: Store) -> None:
     for change in living:
         node = await present(store, change.path)
         assert change.position == node.version
-        assert_carries(change.body, node)
+        assert change.node == node
 
 
 def assert_carries(body: bytes, node: Node) -> None:

@@ -6,11 +6,12 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agents.runtimes.docker.runtime import DockerRuntime
 from agents.runtimes.process.runtime import ProcessRuntime

@@ -4,12 +4,12 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import NotFound
+from msgspec.structs import replace
 
 from agents.runtimes.choose import choose
 from agents.runtimes.docker.container import container_options, host_options, labels

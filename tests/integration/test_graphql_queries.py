@@ -7,6 +7,7 @@ import pytest_asyncio
 from graphql import get_introspection_query
 
 from datamodel.command import Command
+from datamodel.postgres.database import Database
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.gateway import Gateway, open_gateway
@@ -22,19 +23,31 @@ query Page($groups: Int!, $jobs: Int!) {
 """
 
 
-class CountingStore(PostgresStore):
-    """The real store, which counts what it asks the database."""
+class CountingDatabase(Database):
+    """The real database, which counts what it is asked."""
 
     queries = 0
 
-    async def _fetch(self, query: str, *arguments: Any) -> Any:
+    async def fetch(self, query: str, *arguments: Any) -> Any:
         self.queries += 1
-        return await super()._fetch(query, *arguments)
+        return await super().fetch(query, *arguments)
+
+    async def look_up(self, query: str, *arguments: Any) -> Any:
+        self.queries += 1
+        return await super().look_up(query, *arguments)
+
+
+class CountingStore(PostgresStore):
+    """The real store over it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, MODEL)
+        self._database = self.database = CountingDatabase(url, broken=lambda: None)
 
 
 @pytest_asyncio.fixture
 async def store(database_url: str) -> AsyncIterator[CountingStore]:
-    async with CountingStore(database_url, MODEL) as store:
+    async with CountingStore(database_url) as store:
         yield store
 
 
@@ -171,14 +184,14 @@ async def test_children_of_many_parents_are_one_query(gateway: Gateway, store: C
     await done(store, *jobs)
 
     async def queries(groups: int) -> int:
-        before = store.queries
+        before = store.database.queries
         data = await ask(gateway, PAGE, groups=groups, jobs=1)
         found = data["root"]["config"]["jobGroups"]["edges"]
         assert len(found) == groups
         assert all(
             edge["node"]["jobs"]["pageInfo"]["hasNextPage"] for edge in found if edge["node"]["name"] != "default"
         )
-        return store.queries - before
+        return store.database.queries - before
 
     assert await queries(2) == await queries(13)
 

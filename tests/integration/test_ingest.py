@@ -316,7 +316,7 @@ async def test_windows_wait_for_a_database_that_is_away(database_url: str, bus: 
         agent = Agent(bus)
         await agent.listen()
         killer = await stack.enter_async_context(PostgresStore(database_url, MODEL))
-        await killer._fetch(
+        await killer._database.fetch(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )

@@ -202,10 +202,10 @@ async def test_a_database_with_another_history_begins_a_new_epoch_even_where_it_
 async def test_the_largest_nodes_pass(store: PostgresStore, bus: Bus) -> None:
     publisher = Publisher(store, bus)
     await publisher.publish()
-    step = {"image": "busybox", "script": "é" * 26_000}
+    step = {"image": "busybox", "script": "é" * 25_050}
     for number in range(5):
         node = await new_job(store, f"j{number}", steps=[{**step, "name": f"s{n}"} for n in range(3)])
-        status = {"outputs": {"text": '"' * 45_000}}
+        status = {"outputs": {"text": '"' * 47_950}}
         await done(store, Command("patchStatus", node.path, status), actor=SYSTEM)
     await publisher.publish()
     async with following(bus, "/config") as seen:

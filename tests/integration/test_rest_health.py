@@ -58,7 +58,7 @@ async def test_a_database_that_does_not_answer_is_missed(database_url: str) -> N
 async def test_a_database_that_is_not_migrated_is_not_ready(databases: Databases) -> None:
     async with PostgresStore(databases.postgres.url("postgres"), MODEL) as store, open_gateway(store) as gateway:
         assert (await lacking(gateway)).startswith("the database is not migrated")
-        crashed = await gateway.client.get("/v1/jobs")
-        assert crashed.status_code == 500
-        assert crashed.headers["content-type"] == "application/problem+json"
-        assert "relation" not in crashed.text
+        refused = await gateway.client.get("/v1/jobs")
+        assert refused.status_code == 503
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "relation" not in refused.text

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from datamodel.errors import Invalid
 from datamodel.kinds import Kind, Link, Phases, Plane, Seed, Settle
 from datamodel.ledger import Entry
-from datamodel.model import Model, check_status, normal_spec
+from datamodel.model import Model
+from datamodel.parts import check_status, normal_spec
 from datamodel.scheduling.attempts import Attempt, attempt_name, claim_of
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.model import MODEL

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodel.model import normal_spec
+from datamodel.parts import normal_spec
 from datamodel.scheduling.attempts import Attempt, claim_of
 from datamodel.scheduling.jobs import Job
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, signature_of

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from datamodel.ledger import Totals
 from datamodel.merge import merged
-from datamodel.model import check_status, normal_spec
 from datamodel.node import Node
+from datamodel.parts import check_status, normal_spec
 from datamodel.scheduling.jobs import Job
 from reconcilers.planning.rollup import OUTPUTS_LIMIT_BYTES, Reduction, phase_of, rollup
 from tests.graph import JOBS, STEPS

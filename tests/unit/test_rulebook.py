@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from datamodel.admission import Admission, Guards
 from datamodel.command import Actor, Advance, Command, Fence, Unit
 from datamodel.errors import Conflict, Fenced, Forbidden
+from datamodel.ledger import ALL
 from datamodel.needs import needs
 from datamodel.rulebook import admit
 from datamodel.scheduling.model import MODEL
@@ -91,7 +92,10 @@ def test_an_edge_writes_its_own_subtree() -> None:
     sites = unit(*(Command("apply", path) for path in ("/inventory", "/inventory/sites/s")), actor=SYSTEM)
     path = "/inventory/sites/s/edges/e"
     create = Command("create", path, edge_spec())
-    exact, sibling = Actor("a", "edge", ("/sites/s/edges/e",)), Actor("a", "edge", ("/sites/s/edges/e2",))
+    exact, sibling = (
+        Actor("a", "edge", frozenset({"/sites/s/edges/e"})),
+        Actor("a", "edge", frozenset({"/sites/s/edges/e2"})),
+    )
     units = (sites, unit(create, actor=sibling), unit(create, actor=exact), unit(Command("delete", path), actor=EDGE))
     outcomes = admitted(state, *units).outcomes
     assert [refusal(outcome) for outcome in outcomes] == [None, Forbidden, None, None]
@@ -127,7 +131,8 @@ def test_the_read_set_is_named_by_the_commands() -> None:
     above = {"/config", "/config/job-groups/default"}
     assert wanted.nodes == {attempt, attempt.rpartition("/attempts/")[0], JOB.path, "/inventory/sites/s"} | above
     assert wanted.pools == {"/inventory/sites/s/edges/e"}
-    assert (wanted.entries, wanted.owners) == ({("a" * 32, 4)}, {"a" * 32})
+    assert wanted.created == {attempt}
+    assert (wanted.entries, wanted.owners) == ({("a" * 32, 4)}, {"a" * 32, ALL})
     assert (wanted.leases, wanted.marks, wanted.keys, wanted.uids) == ({"p"}, {"m"}, {"k"}, {"b" * 32})
     assert wanted.subtrees([]) == {JOB.path, "/inventory/sites/s"}
 

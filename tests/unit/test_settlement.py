@@ -117,4 +117,4 @@ def test_long_words_are_cut() -> None:
 
 def test_an_agent_may_write_what_its_edges_are_and_nothing_else() -> None:
     found = settle("s", "g", "1", [msgspec.Raw(wire.encode(attempt("running", edge=f"g-{n}"))) for n in (1, 0)])
-    assert found.actor("s", "g").scopes == ("/sites/s/edges/g-0", "/sites/s/edges/g-1")
+    assert found.actor("s", "g").scopes == {"/sites/s/edges/g-0", "/sites/s/edges/g-1"}

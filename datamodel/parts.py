@@ -1,0 +1,90 @@
+"""The parts of a node as they are stored: of their kind's shape, with their defaults, and within their sizes."""
+
+import re
+from typing import Any
+
+import msgspec
+from pydantic import ValidationError
+
+from datamodel.errors import Invalid
+from datamodel.kinds import Document, Kind
+
+SPEC_LIMIT_BYTES = 152 * 1024
+STATUS_LIMIT_BYTES = 94 * 1024
+LABELS_LIMIT_BYTES = 10 * 1024
+"""Each part has a limit of its own, so one is judged without the others. Together they are a node of at most 256 KiB, which
+the feed can carry."""
+
+_ZERO_BYTE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""The escape of a zero byte, and not a backslash that is followed by its letters."""
+
+_encode = msgspec.json.Encoder().encode
+_document = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def normal_spec(kind: type[Kind], spec: Document) -> Document:
+    """The spec with its defaults, as it is stored. Raises `Invalid` naming the field under `/spec`."""
+    try:
+        part = kind.Spec.model_validate(spec)
+    except ValidationError as error:
+        raise invalid(error, "/spec") from error
+    encoded = part.model_dump_json(by_alias=True, exclude_none=True).encode()
+    normal = _document(encoded)
+    _check_stored(encoded, normal, "/spec", SPEC_LIMIT_BYTES)
+    return normal
+
+
+def check_status(kind: type[Kind], status: Document) -> None:
+    """Raises `Invalid` naming the field under `/status` where a status does not have its kind's shape. It is stored as it
+    comes, so the types are strict: what reads it later may count on them."""
+    encoded = _encode(status)
+    _check_stored(encoded, status, "/status", STATUS_LIMIT_BYTES)
+    try:
+        kind.Status.model_validate_json(encoded, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise invalid(error, "/status") from error
+
+
+def check_labels_size(labels: dict[str, str]) -> None:
+    """Raises `Invalid` where labels are too large together."""
+    _check_stored(_encode(labels), labels, "/metadata/labels", LABELS_LIMIT_BYTES)
+
+
+def has_zero_byte(encoded: bytes) -> bool:
+    """Whether a string somewhere in this JSON text contains a zero byte."""
+    return b"\\u0000" in encoded and _ZERO_BYTE.search(encoded) is not None
+
+
+def _check_stored(encoded: bytes, part: Document, pointer: str, limit_bytes: int) -> None:
+    """Postgres makes no text of a zero byte, so one that got through would fail the transaction of everybody else."""
+    if len(encoded) > limit_bytes:
+        raise Invalid(f"{pointer} would be {len(encoded)} bytes; it is at most {limit_bytes}", field=pointer)
+    if has_zero_byte(encoded):
+        at = pointer + _zero_byte_in(part)
+        raise Invalid(f"{at} contains a zero byte, which cannot be stored", field=at)
+
+
+def _zero_byte_in(value: Any) -> str:
+    """The pointer to the first string with a zero byte; the member itself where its name has it."""
+    members: Any = (
+        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    )
+    for name, member in members:
+        if "\x00" in str(name):
+            return _pointer((name,))
+        if has_zero_byte(_encode(member)):
+            return _pointer((name,)) + _zero_byte_in(member)
+    return ""
+
+
+def invalid(error: ValidationError, pointer: str) -> Invalid:
+    """Pydantic's findings as our own error: the first one's pointer as its field, all of them as details."""
+    details = tuple((pointer + _pointer(found["loc"]), found["msg"]) for found in error.errors(include_url=False))
+    field, message = details[0]
+    return Invalid(f"{field}: {message}", field=field, details=details[:32])
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    if location and location[-1] == "[key]":  # pydantic's mark of a wrong key: the pointer names the member itself
+        location = location[:-1]
+    return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')[:200]}" for step in location)

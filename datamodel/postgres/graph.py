@@ -1,0 +1,117 @@
+"""Reading the projection: the graph port on Postgres."""
+
+from collections.abc import Collection
+
+from datamodel.ledger import ALL, Entry, Totals
+from datamodel.node import Node
+from datamodel.pool import Pool
+from datamodel.ports import Placement
+from datamodel.postgres import rows
+from datamodel.postgres.database import Database
+
+
+class PostgresGraph:
+    """The queries. What they mean is said at the port."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
+        found = await self._database.look_up(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", list(paths))
+        return {row["path"]: rows.node(row) for row in found}
+
+    async def list_nodes(
+        self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> list[Node]:
+        found = await self._database.fetch(
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE kind = $1 AND path > $2 AND path >= $3 AND path < $4"
+            " AND (cardinality($5::text[]) = 0 OR phase = ANY($5)) ORDER BY path LIMIT $6",
+            kind,
+            after,
+            under + "/",
+            under + "0",
+            list(phases),
+            limit,
+        )
+        return [rows.node(row) for row in found]
+
+    async def children(
+        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
+    ) -> dict[str, list[Node]]:
+        found = await self._database.fetch(
+            "SELECT parent.path AS parent, child.* FROM unnest($1::text[]) AS parent(path) CROSS JOIN LATERAL"
+            f" (SELECT {rows.NODE_COLUMNS} FROM nodes WHERE kind = $2 AND path > $3 AND path >= parent.path || '/'"
+            " AND path < parent.path || '0' AND (cardinality($4::text[]) = 0 OR phase = ANY($4)) ORDER BY path LIMIT $5)"
+            " AS child ORDER BY child.path",
+            list(parents),
+            kind,
+            after,
+            list(phases),
+            limit,
+        )
+        nodes: dict[str, list[Node]] = {parent: [] for parent in parents}
+        for row in found:
+            nodes[row["parent"]].append(rows.node(row))
+        return nodes
+
+    async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        found = await self._database.fetch(
+            f"SELECT {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"
+            " WHERE target = $1 AND name = $2 AND source > $3 AND kind = $5 ORDER BY source LIMIT $4",
+            target,
+            link,
+            after,
+            limit,
+            kind,
+        )
+        return [rows.node(row) for row in found]
+
+    async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
+        found = await self._database.fetch(
+            f"SELECT {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"
+            " WHERE kind = $1 AND name = $2 AND source > $3"
+            " AND NOT EXISTS (SELECT FROM nodes AS targets WHERE targets.uid = links.target) ORDER BY source LIMIT $4",
+            kind,
+            link,
+            after,
+            limit,
+        )
+        return [rows.node(row) for row in found]
+
+    async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
+        found = await self._database.look_up("SELECT * FROM pools WHERE path = ANY($1)", list(paths))
+        return {row["path"]: rows.pool(row) for row in found}
+
+    async def totals(self, owners: Collection[str]) -> dict[str, Totals]:
+        found = await self._database.look_up("SELECT * FROM totals WHERE owner = ANY($1)", list(owners))
+        return {row["owner"]: rows.totals(row) for row in found}
+
+    async def entries(
+        self, owner: str, *, phases: Collection[str] = (), after: int = -1, limit: int = 1000
+    ) -> list[Entry]:
+        chosen = "AND phase = ANY($4)" if phases else "AND cardinality($4::text[]) = 0"
+        found = await self._database.fetch(
+            f'SELECT * FROM ledger WHERE owner = $1 AND "index" > $2 {chosen} ORDER BY "index" LIMIT $3',
+            owner,
+            after,
+            limit,
+            list(phases),
+        )
+        return [rows.entry(row) for row in found]
+
+    async def placements(self, owner: str) -> list[Placement]:
+        found = await self._database.fetch(
+            "SELECT regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,"
+            " sum(progress)::bigint AS progress FROM ledger WHERE owner = $1 GROUP BY 1, 2 ORDER BY 1, 2",
+            owner,
+        )
+        return [Placement(row["place"], row["phase"], row["entries"], row["progress"]) for row in found]
+
+    async def count_by_phase(self, kind: str) -> dict[str, int]:
+        found = await self._database.fetch(
+            "SELECT phase, count(*) AS n FROM nodes WHERE kind = $1 GROUP BY phase", kind
+        )
+        return {row["phase"]: row["n"] for row in found}
+
+    async def sum_totals(self) -> Totals:
+        return (await self.totals([ALL])).get(ALL, Totals())

@@ -1,0 +1,189 @@
+"""What a process' writer remembers of the rows that it read and wrote: the next transaction reads only what is new to it.
+
+What is remembered was so at `position`, under the log's lock. What others have written since is told by their events, so a
+writer that has the lock again forgets those rows, and what is left is the present.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from datamodel.admission import Admission, Guards
+from datamodel.command import Unit
+from datamodel.ledger import ALL, Totals
+from datamodel.model import Model
+from datamodel.needs import Needs
+from datamodel.node import Node
+from datamodel.ports import Change
+from datamodel.state import State, Touched
+
+LIMIT_ROWS = 50_000
+LIMIT_CHANGES = 1_000
+"""Events of others after which everything is read anew rather than sorted out."""
+SHY_COMMANDS = 64
+SHY_TIMES = 8
+"""After a mistake, more commands than that are decided under the lock for so many times: others are writing too."""
+CLOCK_TRUSTED_S = 10.0
+
+
+class Clock:
+    """The database's clock, carried forward by this machine's steady one. It never runs backwards."""
+
+    def __init__(self, now: datetime) -> None:
+        self._then = self._last = now
+        self._read_s = time.monotonic()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it was read lately."""
+        return time.monotonic() - self._read_s < CLOCK_TRUSTED_S
+
+    def now(self) -> datetime:
+        self._last = max(self._last, self._then + timedelta(seconds=time.monotonic() - self._read_s))
+        return self._last
+
+
+class Remembered:
+    """Rows by table and key, and which keys are known at all: a known key without a row is a row that does not exist."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._shy = 0
+        self.era = 0
+        """Grows whenever everything was forgotten."""
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets everything, and with it what was decided and is not committed yet."""
+        self.state = State()
+        self.known = Needs()
+        self._entries = Counter[str]()
+        self.position = 0
+        self.event = ""
+        """The id of the event at `position`."""
+        self.newest = 0
+        self.clock: Clock | None = None
+        self.era += 1
+        self._unsure: list[Touched] = []
+
+    def mistaken(self) -> None:
+        """Others had written without its being known."""
+        self.clear()
+        self._shy = SHY_TIMES
+
+    def node(self, path: str) -> Node | None:
+        """A node that is in the database for sure, and has not changed since as far as is known; None where it is not known."""
+        if not self.latest or any(path in touched.nodes for touched in self._unsure):
+            return None
+        return self.state.nodes.get(path)
+
+    def totals(self, owner: str) -> Totals | None:
+        """Totals that are in the database for sure, and have not changed since as far as is known; None where they are not
+        known."""
+        if not self.latest or any(owner in touched.totals for touched in self._unsure):
+            return None
+        return self.state.totals.get(owner)
+
+    @property
+    def latest(self) -> bool:
+        """Whether nobody else is known to have written since."""
+        return 0 < self.newest <= self.position
+
+    def heard(self, position: int) -> None:
+        """The log has reached a position, whoever wrote there."""
+        self.newest = max(self.newest, position)
+
+    def suffices(self, wanted: Needs, units: Sequence[Unit]) -> bool:
+        """Whether units can be decided by what is remembered alone, as far as is known: nobody else was heard of, and their
+        guards can be judged by the database at the end."""
+        marks = [unit.advance for unit in units if unit.advance is not None]
+        return (
+            self.latest
+            and self.clock is not None
+            and self.clock.trusted
+            and not (wanted.removes or wanted.keys or wanted.uids)
+            and len(marks) == len(wanted.marks)
+            and all(mark.after > 0 for mark in marks)  # else there is no row yet
+            and len({unit.fence for unit in units if unit.fence is not None}) == len(wanted.leases)
+            and not self._in_the_way(wanted)
+            and (not self._shy or sum(len(unit.commands) for unit in units) <= SHY_COMMANDS)
+        )
+
+    def missing(self, wanted: Needs) -> Needs:
+        """What of the wanted rows has to be read; guards are always read."""
+        if self.known.rows > LIMIT_ROWS:
+            self.clear()
+        return self._unknown(wanted)
+
+    def _in_the_way(self, wanted: Needs) -> bool:
+        """Whether a row must be read first. That a new node is none that exists is judged by its table's key in the end."""
+        unknown = self._unknown(wanted)
+        unknown.nodes -= wanted.created
+        return unknown.rows > 0
+
+    def _unknown(self, wanted: Needs) -> Needs:
+        """The wanted rows without those that are known. Who knows as many entries of an owner as the owner has knows that it
+        has no others."""
+        unknown = wanted.without(self.known)
+        unknown.entries = {key for key in unknown.entries if not self._knows_entries_of(key[0])}
+        return unknown
+
+    def _knows_entries_of(self, owner: str) -> bool:
+        if owner not in self.known.owners:
+            return False
+        totals = self.state.totals.get(owner)
+        return self._entries[owner] == (totals.entries if totals is not None else 0)
+
+    def forget(self, changed: Iterable[tuple[str, str, bool]]) -> None:
+        """Forgets the rows that a change of these nodes (path, uid, whether it went) may have touched."""
+        for path, uid, went in changed:
+            kind, _ = self._model.locate(path)
+            gone = Needs(nodes={path}, owners={uid, ALL} if went else set())
+            gone.add_derived(kind, path)
+            self.known.remove(gone)
+            self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
+            self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
+
+    def learn(self, read: Needs, rows: State) -> None:
+        """Adds rows that were read just now: those that exist of `read`."""
+        self.known.add(read)
+        self._entries.update(owner for owner, _ in rows.entries.keys() - self.state.entries.keys())
+        self.state.learn(rows)
+
+    def follow(self, changes: Sequence[Change]) -> None:
+        """Takes in what others wrote right after `position`, as far as it was heard: their nodes as they left them, and that
+        a new one has no ledger yet. A node that changed again since is told by a later change."""
+        for change in changes:
+            node = change.node
+            self.forget([(change.path, change.uid, node is None)])
+            self.known.nodes.add(change.path)
+            if node is not None:
+                self.state.nodes[change.path] = node
+                if node.version == node.created_version:
+                    self.known.owners.add(change.uid)
+            self.position, self.event = change.position, change.event_id
+
+    def admitted(self, admission: Admission, after: int) -> None:
+        """Takes what was decided at the position `after` by what is remembered for the present; it is about to be written."""
+        touched = admission.touched
+        self.known.add(Needs({*touched.nodes}, touched.pools, {*touched.entries}, touched.totals))
+        self._entries.update(owner for (owner, _), before in touched.entries.items() if before is None)
+        self.position = after + len(admission.events)
+        if admission.events:
+            self.event = admission.events[-1].id
+        self._unsure.append(touched)
+
+    def committed(self, admission: Admission) -> None:
+        """What was admitted is in the database."""
+        self._unsure = [touched for touched in self._unsure if touched is not admission.touched]
+        self._shy = max(0, self._shy - 1)
+        self.heard(admission.events[-1].position if admission.events else 0)
+
+
+def claimed_guards(units: Sequence[Unit]) -> Guards:
+    """The guards of units as these say that they are."""
+    return Guards(
+        leases={unit.fence.lease: unit.fence.token for unit in units if unit.fence is not None},
+        marks={unit.advance.mark: unit.advance.after for unit in units if unit.advance is not None},
+    )
