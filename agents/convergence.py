@@ -1,7 +1,8 @@
 """What to do next for one attempt: a pure function of what is wanted, what is found, and what was reported."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from agents.runtimes.protocol import Observed, StepState, Work
 from datamodel.scheduling.attempts import ENDED, RUN
@@ -10,40 +11,36 @@ Reported = Literal["nothing", "running", "ended"]
 """How far the attempt's story is in the outbox."""
 
 
-@dataclass(frozen=True, slots=True)
-class Desired:
-    """What the graph says: the intent, and the phase that the hub has settled."""
+class Desired(msgspec.Struct, frozen=True):
+    """What the graph says: the intent, and the phase that the hub has settled. `generation` is of the spec that the work and
+    the intent are from."""
 
     work: Work
     intent: str
     phase: str
+    generation: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StartStep:
+class StartStep(msgspec.Struct, frozen=True):
     index: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Ends what runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
+class Remove(msgspec.Struct, frozen=True):
     """Nothing of it is needed any more: its end is in the outbox or settled, or nobody wants it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRunning:
+class ReportRunning(msgspec.Struct, frozen=True):
     """It runs: `percent` of the whole sequence is done, in step `step`."""
 
     percent: float
     step: int
 
 
-@dataclass(frozen=True, slots=True)
-class ReportEnd:
+class ReportEnd(msgspec.Struct, frozen=True):
     """It ended. `succeeded` still depends on its result file."""
 
     phase: Literal["succeeded", "failed", "interrupted", "stopped"]
@@ -52,8 +49,7 @@ class ReportEnd:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Nothing to do until something changes."""
 
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import msgspec
 import structlog
@@ -32,9 +33,10 @@ class Link:
         self._sent = 0
         self._in_flight: deque[int] = deque()
         self._gap = -1
+        self._heard_s = 0.0
         self._answered = asyncio.Event()
-        self._woken = asyncio.Event()
-        bus.on_reconnect(self._rewind)
+        self._woken = outbox.grown  # one event for all that there may be to send
+        bus.on_reconnect(self._resume)
 
     async def run(self, deliver: Callable[[FeedItem], None]) -> None:
         """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph."""
@@ -65,32 +67,21 @@ class Link:
         """Sends what is in the outbox, a few windows ahead of what is committed, and all of it again when the hub has
         committed nothing for a while."""
         loop = asyncio.get_running_loop()
-        oldest, since = 0, loop.time()
         while True:
             self._woken.clear()
-            if not self._outbox.pending:
-                await self._outbox.grown.wait()
-            self._outbox.grown.clear()
-            if self._outbox.pending and self._outbox.pending[0][0] != oldest:
-                oldest, since = self._outbox.pending[0][0], loop.time()
-            elif loop.time() - since >= RESEND_S:
-                self._rewind()
-                since = loop.time()
             if self._bus.client.is_connected:
                 await self._send_windows()
             honour_cancellation()
-            await self._wait_for_news(since + RESEND_S - loop.time())
-
-    async def _wait_for_news(self, timeout_s: float) -> None:
-        """Until something was committed or came into the outbox, or the time is over."""
-        waits = [asyncio.ensure_future(event.wait()) for event in (self._woken, self._outbox.grown)]
-        try:
-            await asyncio.wait(waits, timeout=max(0.0, timeout_s), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+            try:
+                async with asyncio.timeout_at(self._heard_s + RESEND_S if self._outbox.pending else None):
+                    await self._woken.wait()
+            except TimeoutError:
+                if loop.time() - self._heard_s >= RESEND_S:  # else something was committed meanwhile
+                    self._rewind()
 
     async def _send_windows(self) -> None:
+        if not self._in_flight:
+            self._heard_s = asyncio.get_running_loop().time()  # until now, no answer was due
         while window := self._next_window():
             try:
                 await self._bus.client.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
@@ -111,10 +102,9 @@ class Link:
         start = max(self._sent + 1, oldest)
         reports: list[msgspec.Raw] = []
         size = 0
-        for at in range(start - oldest, len(pending)):
-            body = pending[at][1]
+        for _, body in islice(pending, start - oldest, start - oldest + wire.WINDOW_REPORTS):
             size += len(body)
-            if len(reports) >= wire.WINDOW_REPORTS or (reports and size > wire.WINDOW_BYTES):
+            if reports and size > wire.WINDOW_BYTES:
                 break
             reports.append(msgspec.Raw(body))
         if not reports:
@@ -129,17 +119,26 @@ class Link:
             return
         if committed.incarnation != self._outbox.incarnation:
             return
+        waiting = len(self._outbox.pending)
         self._outbox.committed(committed.through)
+        if len(self._outbox.pending) < waiting:
+            self._heard_s = asyncio.get_running_loop().time()
         while self._in_flight and self._in_flight[0] <= committed.through:
             self._in_flight.popleft()
         if committed.gap and committed.through != self._gap:
             self._gap = committed.through  # once: what is in flight behind the gap is answered with the same gap
             self._rewind()
         self._answered.set()
+        if self._outbox.pending and self._outbox.pending[-1][0] > self._sent:
+            self._woken.set()
+
+    def _resume(self) -> None:
+        """After a reconnection: what was sent may be lost."""
+        self._rewind()
         self._woken.set()
 
     def _rewind(self) -> None:
         """Everything that is not committed is to be sent again."""
         self._sent = 0
         self._in_flight.clear()
-        self._woken.set()
+        self._heard_s = asyncio.get_running_loop().time()

@@ -26,7 +26,7 @@ from agents.convergence import (
 )
 from agents.outbox import Outbox
 from agents.runtimes.protocol import Observed, Runtime
-from agents.work import desired_of
+from agents.work import desired_of, phase_of
 from datamodel import wire
 from datamodel.errors import Invalid, TendrilError
 from datamodel.keyqueue import KeyQueue
@@ -44,11 +44,13 @@ _log = structlog.get_logger("agent")
 
 @dataclass(slots=True)
 class Told:
-    """What the outbox has of one attempt, and when its progress was told last."""
+    """What the outbox has of one attempt, and when its progress was told last. `gone`: its end is told and nothing of it is
+    left here, so what the hub says of it until it has settled the end changes nothing."""
 
     story: Reported = "nothing"
     percent: float = 0.0
     at_s: float = 0.0
+    gone: bool = False
 
 
 class Agent:
@@ -106,14 +108,17 @@ class Agent:
         name = last_name(message.path)
         if self._listing is not None:
             self._listing.add(name)
-        if message.deleted:
+        known, told = self._desired.get(name), self._told.get(name)
+        phase = None if message.deleted else phase_of(message)
+        if (told is None or told.gone) and (phase is None or phase in ENDED):
+            self._forget(name)  # nothing of it is here; what is being started just now finds so when it has
+            return
+        if phase is None:
             self._desired.pop(name, None)
         else:
-            desired = desired_of(message)
-            if desired.phase in ENDED and name not in self._told:
-                self._desired.pop(name, None)
+            desired = self._desired[name] = desired_of(message, phase, known)
+            if told is not None and (told.gone or (told.story == phase and _asks_the_same(desired, known))):
                 return
-            self._desired[name] = desired
         if self._synced.is_set():
             self._queue.add(name)
 
@@ -170,14 +175,15 @@ class Agent:
                     self._idle.set()
 
     async def _converge(self, name: str) -> None:
-        """Does actions until there is nothing to do for the attempt."""
+        """Does actions until there is nothing to do for the attempt. It is observed anew where an action changed it; if it
+        changes by itself meanwhile, the queue has it again."""
+        observed = await self._runtime.observe(name)
         while not self._stopping:
             desired, told = self._desired.get(name), self._told.get(name)
-            observed = await self._runtime.observe(name)
             action = converge(desired, observed, told.story if told is not None else "nothing")
             match action:
                 case Wait():
-                    self._rest(name, desired, observed)
+                    self._rest(name)
                     return
                 case StartStep(index):
                     assert desired is not None
@@ -186,34 +192,43 @@ class Agent:
                         return
                     await self._runtime.start_step(desired.work, index)
                     self._told.setdefault(name, Told())
+                    observed = await self._runtime.observe(name)
                 case Stop():
                     await self._runtime.stop(name, GRACE_S)
+                    observed = await self._runtime.observe(name)
                 case Remove():
                     await self._runtime.remove(name)
+                    observed = await self._runtime.observe(name)
                 case ReportRunning():
                     assert desired is not None
                     assert observed is not None
-                    if not await self._report_running(name, desired, observed, action):
-                        return
+                    await self._report_running(name, desired, observed, action)
+                    self._queue.add_after(name, PROGRESS_S)
+                    return
                 case ReportEnd():
                     assert desired is not None
                     await self._report_end(name, desired, observed, action)
 
-    def _rest(self, name: str, desired: Desired | None, observed: Observed | None) -> None:
-        """Forgets an attempt that is over: settled by the hub or wanted by nobody, and gone from the engine."""
-        if observed is None and (desired is None or desired.phase in ENDED):
-            self._told.pop(name, None)
-            self._desired.pop(name, None)
+    def _rest(self, name: str) -> None:
+        """Nothing of an attempt is left at the engine: it is forgotten if it is settled by the hub or wanted by nobody."""
+        desired, told = self._desired.get(name), self._told.get(name)
+        if desired is None or desired.phase in ENDED:
+            self._forget(name)
+        elif told is not None:
+            told.gone = True
 
-    async def _report_running(self, name: str, desired: Desired, observed: Observed, action: ReportRunning) -> bool:
-        """Tells that it runs, at once for the first time, then every 2 s or 10 %; whether there was something to tell. It is
-        looked at again either way: an engine may measure progress without saying so, or lose a word of an end."""
+    def _forget(self, name: str) -> None:
+        self._told.pop(name, None)
+        self._desired.pop(name, None)
+
+    async def _report_running(self, name: str, desired: Desired, observed: Observed, action: ReportRunning) -> None:
+        """Tells that it runs, at once for the first time, then every 2 s or 10 %. It is to be looked at again either way: an
+        engine may measure progress without saying so, or lose a word of an end."""
         told = self._told.setdefault(name, Told())
         now = time.monotonic()
         moved = action.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
-            self._queue.add_after(name, PROGRESS_S)
-            return False
+            return
         report = wire.AttemptReport(
             edge=desired.work.edge,
             attempt=name,
@@ -225,7 +240,6 @@ class Agent:
         )
         await self._outbox.add(wire.encode(report))
         told.story, told.percent, told.at_s = "running", action.percent, now
-        return True
 
     async def _report_end(self, name: str, desired: Desired, observed: Observed | None, end: ReportEnd) -> None:
         outputs: dict[str, Any] | None = None
@@ -263,6 +277,11 @@ class Agent:
             end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
         await self._report_end(name, desired, observed, end)
         await self._runtime.remove(name)
+
+
+def _asks_the_same(desired: Desired, known: Desired | None) -> bool:
+    """Whether a message says nothing new but how far the hub has settled what it was told."""
+    return known is not None and known.generation == desired.generation
 
 
 def _outputs(body: bytes | None) -> dict[str, Any] | None:

@@ -16,7 +16,11 @@ import structlog
 
 from datamodel.errors import Transient
 
-GROUP_REPORTS = 1_000
+GROUP_REPORTS = 400
+"""Two variables each, of the 999 that any SQLite takes in a statement."""
+FORGET_REPORTS = 1_000
+"""Committed reports that may stay on the disk: taking them away costs a write of its own, and the hub skips them if they are
+sent again after a crash."""
 LOCKED_S = 1.0
 """How long to wait for a former process that still has the file."""
 LIMIT_REPORTS = 1_000_000
@@ -48,10 +52,11 @@ class Outbox:
         self._writing: asyncio.Task[None] | None = None
         self._last = 0
         self._forget_through = 0
+        self._forgotten = 0
         self.incarnation = ""
         self.pending: deque[tuple[int, bytes]] = deque()
         self.grown = asyncio.Event()
-        """Set whenever `pending` has grown."""
+        """Set whenever `pending` has grown; who sends it clears it, and sets it where there is something to send again."""
 
     @property
     def full(self) -> bool:
@@ -80,7 +85,7 @@ class Outbox:
         return await future
 
     def committed(self, through: int) -> None:
-        """Forgets the reports up to and including `through`; they leave the disk with the next group. A commit of what was
+        """Forgets the reports up to and including `through`; they leave the disk with a later group. A commit of what was
         never written here is not believed: then the file is an older copy of itself, and its reports would be lost."""
         if through > self._last:
             _log.error("the hub has more than this outbox ever held; remove the file", file=str(self._path))
@@ -94,18 +99,18 @@ class Outbox:
         while self._arriving:
             group, self._arriving = self._arriving[:GROUP_REPORTS], self._arriving[GROUP_REPORTS:]
             try:
-                bodies = [body for body, _ in group]
-                first = await loop.run_in_executor(self._thread, self._write, bodies, self._forget_through)
+                numbered = [part for number, (body, _) in enumerate(group, self._last + 1) for part in (number, body)]
+                await loop.run_in_executor(self._thread, self._write, numbered, self._forget_through)
             except sqlite3.Error as error:
                 for _, future in group:
                     if not future.done():
                         future.set_exception(Transient(f"the outbox cannot be written: {error}"))
                 continue
-            for number, (body, future) in enumerate(group, start=first):
-                self._last = number
+            for number, (body, future) in enumerate(group, self._last + 1):
                 self.pending.append((number, body))
                 if not future.done():
                     future.set_result(number)
+            self._last += len(group)
             self.grown.set()
         self._writing = None
 
@@ -130,20 +135,25 @@ class Outbox:
         self._last = last[0] if last is not None else 0
         self.pending.extend(connection.execute("SELECT number, body FROM reports ORDER BY number"))
 
-    def _write(self, bodies: list[bytes], forget_through: int) -> int:
+    def _write(self, numbered: list[int | bytes], forget_through: int) -> None:
+        """Writes number and body of each report of a group. Each statement that runs lets go of the interpreter's lock and may
+        wait long to get it back where the event loop is busy, so there is one for the whole group, a transaction by itself.
+        """
         connection = self._connection
         assert connection is not None
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute("DELETE FROM reports WHERE number <= ?", (forget_through,))
-            connection.executemany("INSERT INTO reports (body) VALUES (?)", ((body,) for body in bodies))
-            (last,) = connection.execute("SELECT max(number) FROM reports").fetchone()
-            connection.execute("COMMIT")
+            if forget_through - self._forgotten >= FORGET_REPORTS:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("DELETE FROM reports WHERE number <= ?", (forget_through,))
+            rows = ", ".join(["(?, ?)"] * (len(numbered) // 2))
+            connection.execute(f"INSERT INTO reports (number, body) VALUES {rows}", numbered)  # noqa: S608 - marks only
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+                self._forgotten = forget_through
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-        return int(last) - len(bodies) + 1
 
     def _close(self) -> None:
         if self._connection is not None:

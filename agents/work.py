@@ -1,8 +1,7 @@
 """From the graph's attempt to the runtime's work."""
 
-from typing import Any
-
 import msgspec
+from msgspec.structs import replace
 
 from agents.convergence import Desired
 from agents.runtimes.protocol import Step, Work
@@ -10,14 +9,6 @@ from datamodel.names import last_name
 from datamodel.ports import Message
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import PENDING
-
-
-class _Step(msgspec.Struct):
-    name: str
-    image: str
-    script: str | None = None
-    command: tuple[str, ...] = ()
-    env: dict[str, str] = {}
 
 
 class _Requests(msgspec.Struct, rename="camel"):
@@ -29,7 +20,7 @@ class _Requests(msgspec.Struct, rename="camel"):
 class _Spec(msgspec.Struct, rename="camel"):
     index: int
     count: int
-    steps: tuple[_Step, ...]
+    steps: tuple[Step, ...]
     requests: _Requests
     work_ws: float = 0.0
     intent: str = "run"
@@ -43,25 +34,35 @@ _spec = msgspec.json.Decoder(_Spec).decode
 _status = msgspec.json.Decoder(_Status).decode
 
 
-def desired_of(message: Message) -> Desired:
-    """What an attempt's message asks of this agent. Raises `msgspec.ValidationError` for what is no attempt."""
-    spec, status = _spec(message.spec), _status(message.status)
+def phase_of(message: Message) -> str:
+    """How far the hub has an attempt. Raises `msgspec.ValidationError` for what is no attempt."""
+    return _status(message.status).phase
+
+
+def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
+    """What an attempt's message asks of this agent. `phase` is the message's, `known` what an earlier one asked: most
+    messages only bring this agent's own reports back, and their spec need not be read again. Raises
+    `msgspec.ValidationError` for what is no attempt."""
+    if known is not None and known.generation == message.generation:
+        return replace(known, phase=phase)
+    spec = _spec(message.spec)
     site, edge = place_of(message.path)
+    requests = spec.requests
     work = Work(
         site=site,
         edge=edge,
         attempt=last_name(message.path),
-        steps=tuple(Step(step.name, step.image, step.script, step.command, step.env) for step in spec.steps),
+        steps=spec.steps,
         env=_chunk_environment(spec),
-        cpu=spec.requests.cpu,
-        memory_bytes=spec.requests.memory_bytes,
-        power_w=spec.requests.power_w,
+        cpu=requests.cpu,
+        memory_bytes=requests.memory_bytes,
+        power_w=requests.power_w,
         work_ws=spec.work_ws,
     )
-    return Desired(work, spec.intent, status.phase)
+    return Desired(work, spec.intent, phase, message.generation)
 
 
-def _chunk_environment(spec: _Spec) -> dict[str, Any]:
+def _chunk_environment(spec: _Spec) -> dict[str, str]:
     """What every step sees of its chunk: which one it is, of how many, and its share of the whole."""
     return {
         "CHUNK_INDEX": str(spec.index),

@@ -1,23 +1,22 @@
 """The protocol of a runtime, and the data that crosses it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Step:
+
+class Step(msgspec.Struct, frozen=True):
     """One container of the sequence. `script` is run by `/bin/sh`; `command` is an argv and excludes it."""
 
     name: str
     image: str
     script: str | None = None
     command: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True):
     """All that a runtime needs to run one attempt.
 
     `attempt` is unique in the whole system and a DNS label, so it names containers and directories. `env` holds what
@@ -39,8 +38,7 @@ class Work:
 StepPhase = Literal["running", "exited", "vanished"]
 
 
-@dataclass(frozen=True, slots=True)
-class StepState:
+class StepState(msgspec.Struct, frozen=True):
     """What is known of one step that was started. Times are seconds since the epoch (UTC).
 
     `exited` has an `exit_code`; `vanished` has none: its engine or its shim lost it (killed, rebooted), so nobody can
@@ -55,8 +53,7 @@ class StepState:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(msgspec.Struct, frozen=True):
     """An attempt as it is found at its engine: `steps[k]` is step k, in order, for as many as were started.
 
     `percent` is the runtime's own measure of the running step, 0 to 100, where it has one.
@@ -81,7 +78,8 @@ class Runtime(Protocol):
         ...
 
     async def open(self, changed: Callable[[str], None]) -> None:
-        """Connects to the engine. `changed(attempt)` is called, in the event loop, when an attempt may have changed."""
+        """Connects to the engine. `changed(attempt)` is called, in the event loop, when an attempt may have changed by
+        itself; who starts, stops or removes one looks at it anyway."""
         ...
 
     async def close(self) -> None:

@@ -95,7 +95,6 @@ class SimulatedRuntime:
 
     def _end(self, attempt: _Attempt, code: int) -> None:
         attempt.end = StepState("exited", attempt.started_s, self._clock(), code)
-        self._changed(attempt.work.attempt)
 
     def _leave(self, attempt: _Attempt) -> bool:
         """Takes it out of its edge's drain; False where it has ended, at the latest at this very moment."""
@@ -116,6 +115,7 @@ class SimulatedRuntime:
             drain = self._drains[edge] = Drain(self._granted_w(edge, now_s), now_s)
         for name in drain.advance(now_s):
             self._end(self._attempts[name], 0)
+            self._changed(name)
         drain.power_w = self._granted_w(edge, now_s)
         return drain
 

@@ -133,6 +133,16 @@ async def test_unanswered_reports_are_sent_again(link: Link, outbox: Outbox, hub
     assert asyncio.get_running_loop().time() - began > RESEND_S / 2
 
 
+async def test_a_hub_that_goes_on_committing_is_not_sent_the_rest_again(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 2)
+    await until(lambda: hub.numbers == [1, 2])
+    await asyncio.sleep(RESEND_S / 2)  # the hub's time to answer runs from here on anew
+    await hub.commit(outbox.incarnation, 1)
+    began = asyncio.get_running_loop().time()
+    await until(lambda: hub.numbers == [1, 2, 2])
+    assert asyncio.get_running_loop().time() - began > RESEND_S * 0.9
+
+
 async def test_a_gap_is_closed_at_once_and_only_once(link: Link, outbox: Outbox, hub: Hub) -> None:
     await add(outbox, 3)
     await until(lambda: hub.numbers == [1, 2, 3])

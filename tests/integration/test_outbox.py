@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.outbox import Outbox
+from agents.outbox import FORGET_REPORTS, Outbox
 from datamodel.errors import Transient
 
 
@@ -89,6 +89,19 @@ async def test_committed_forgets_and_never_remembers(path: Path) -> None:
         assert pending(outbox) == []
         await outbox.add(b"d")
         assert pending(outbox) == [(4, b"d")]
+
+
+async def test_what_was_committed_leaves_the_disk_many_at_a_time(path: Path, tmp_path: Path) -> None:
+    async with Outbox(path) as outbox:
+        await asyncio.gather(*(outbox.add(b"a") for _ in range(FORGET_REPORTS)))
+        outbox.committed(FORGET_REPORTS - 1)
+        await outbox.add(b"b")
+        assert len(on_disk(path, tmp_path / "1")) == FORGET_REPORTS + 1
+        outbox.committed(FORGET_REPORTS)
+        await outbox.add(b"c")
+        assert (
+            on_disk(path, tmp_path / "2") == pending(outbox) == [(FORGET_REPORTS + 1, b"b"), (FORGET_REPORTS + 2, b"c")]
+        )
 
 
 async def test_a_commit_of_what_was_never_written_loses_nothing(path: Path) -> None:

@@ -1,11 +1,11 @@
 """What an agent does next: the cases, and that it always comes to rest without losing an end."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agents.convergence import (
     Action,

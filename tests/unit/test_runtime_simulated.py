@@ -23,7 +23,7 @@ async def test_without_work_all_steps_end_at_once() -> None:
     assert found is not None
     assert [(step.exit_code, step.started_s, step.finished_s) for step in found.steps] == [(0, 42.0, 42.0)] * 2
     assert found.percent == 100.0
-    assert told == ["a"]
+    assert not told, "who starts it looks at it anyway"
     await runtime.close()
 
 

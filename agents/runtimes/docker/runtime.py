@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from agents.runtimes.docker.attempt import attempts_of, find_attempt, read_result, remove_attempt, signal_attempt
 from agents.runtimes.docker.engine import Engine

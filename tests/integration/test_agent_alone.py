@@ -1,0 +1,153 @@
+"""An agent without a hub: the test plays the feed, on a real outbox and the simulated runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agents.loop import Agent
+from agents.outbox import Outbox
+from agents.runtimes.simulated import SimulatedRuntime
+from datamodel import wire
+from datamodel.ports import FeedItem, Message, Restarted, Synced
+from tests.waiting import until
+
+NAME = "a-0-1"
+LONG_WS = 1e9
+
+
+def message(phase: str = "", *, work_ws: float = 0.0, intent: str = "run", generation: int = 1) -> Message:
+    """The attempt as the feed has it; without a phase nothing has been heard of it."""
+    spec = {
+        "index": 0,
+        "count": 1,
+        "steps": [{"name": "s", "image": "i"}],
+        "requests": {},
+        "workWs": work_ws,
+        "intent": intent,
+    }
+    return Message(
+        f"/desired-config/sites/s/edges/e/attempts/{NAME}",
+        "u",
+        "Attempt",
+        1,
+        generation=generation,
+        spec=msgspec.Raw(msgspec.json.encode(spec)),
+        status=msgspec.Raw(msgspec.json.encode({"phase": phase} if phase else {})),
+    )
+
+
+TOMBSTONE = Message(f"/desired-config/sites/s/edges/e/attempts/{NAME}", "u", "Attempt", 9, deleted=True)
+
+
+class Alone:
+    """The agent and what it has told."""
+
+    def __init__(self, agent: Agent, outbox: Outbox, runtime: SimulatedRuntime) -> None:
+        self.agent, self.outbox, self.runtime = agent, outbox, runtime
+
+    @property
+    def told(self) -> list[str]:
+        reports = [wire.decode_report(body) for _, body in self.outbox.pending]
+        return [report.phase for report in reports if isinstance(report, wire.AttemptReport)]
+
+    def show(self, *messages: Message) -> None:
+        """Delivers a present of exactly these."""
+        present: tuple[FeedItem, ...] = (Restarted(), *messages, Synced())
+        for item in present:
+            self.agent.deliver(item)
+
+    def knows_nothing(self) -> bool:
+        return not self.agent._told and not self.agent._desired
+
+    async def over(self) -> None:
+        """Until it has run to its end, and all is told and removed."""
+        await until(lambda: NAME in self.agent._told and self.agent._told[NAME].gone)
+        assert self.told == ["succeeded"]
+        assert not self.runtime._attempts
+        assert not len(self.agent._queue)
+
+
+@asynccontextmanager
+async def alone(home: Path) -> AsyncIterator[Alone]:
+    runtime = SimulatedRuntime(power_w=100.0)
+    async with Outbox(home / "outbox.sqlite") as outbox:
+        agent = Agent(runtime, outbox, [])
+        task = asyncio.create_task(agent.run())
+        try:
+            yield Alone(agent, outbox, runtime)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await runtime.close()
+
+
+@pytest.mark.parametrize("last", [message("succeeded"), TOMBSTONE])
+async def test_what_is_over_is_forgotten_when_the_hub_says_so(tmp_path: Path, last: Message) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message())
+        await one.over()
+        one.agent.deliver(message("running"))
+        assert not len(one.agent._queue), "nothing can come of it"
+        one.agent.deliver(last)
+        assert one.knows_nothing()
+        assert not len(one.agent._queue)
+
+
+async def test_what_is_over_is_not_run_again_before_the_hub_knows(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message())
+        await one.over()
+        for _ in range(2):
+            one.show(message())
+            await until(lambda: not len(one.agent._queue) and not one.agent._busy)
+            one.agent.deliver(message())
+            await one.over()
+
+
+async def test_what_is_over_and_not_in_the_present_any_more_is_forgotten(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message())
+        await one.over()
+        one.show()
+        await until(one.knows_nothing)
+        assert one.told == ["succeeded"]
+
+
+async def test_an_agents_own_report_wakes_nobody_and_another_intent_does(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(work_ws=LONG_WS))
+        await until(lambda: one.told == ["running"])
+        one.agent.deliver(message("running", work_ws=LONG_WS))
+        assert not len(one.agent._queue)
+        one.agent.deliver(message("running", work_ws=LONG_WS, intent="stop", generation=2))
+        await until(lambda: one.told == ["running", "stopped"])
+        await until(lambda: not one.runtime._attempts)
+
+
+@pytest.mark.parametrize("last", [message("interrupted", work_ws=LONG_WS), TOMBSTONE])
+async def test_what_runs_and_is_wanted_no_more_ends_without_a_word(tmp_path: Path, last: Message) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(work_ws=LONG_WS))
+        await until(lambda: one.told == ["running"])
+        one.agent.deliver(last)
+        await until(one.knows_nothing)
+        assert not one.runtime._attempts
+        assert one.told == ["running"]
+        one.agent.deliver(last)
+        assert one.knows_nothing()
+
+
+async def test_a_restart_runs_nothing_again_that_its_outbox_has_ended(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message())
+        await one.over()
+    async with alone(tmp_path) as one:
+        await until(lambda: NAME in one.agent._told)
+        one.show(message())
+        await one.over()
+        one.agent.deliver(message("succeeded"))
+        assert one.knows_nothing()
