@@ -28,7 +28,7 @@ async def run(settings: Settings) -> None:
     ):
         backend = Backend(store, appender, Reads(store), changes, lambda: link.connected)
         server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
-        following = asyncio.create_task(link.run([CONFIG.root], changes.deliver), name="feed")
+        following = asyncio.create_task(link.run([CONFIG.root], changes), name="feed")
         try:
             await server.serve()
         finally:

@@ -1,10 +1,10 @@
 """What stands behind every request: the store, the way to write to it, and word of what changes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Command, Unit, Verdict, raise_refused
+from datamodel.command import Actor, Command, Outcome, Unit, Verdict, raise_refused
 from datamodel.errors import NotFound
 from datamodel.model import Model
 from datamodel.node import Node
@@ -38,15 +38,21 @@ class Backend:
             raise NotFound(f"{path} does not exist")
         return node
 
-    async def carry_out(self, command: Command, *, cause: str, key: str = "", digest: str = "") -> Verdict:
+    async def carry_out(self, command: Command, *, cause: str) -> Verdict:
         """Writes one command durably. Raises what refuses it."""
-        unit = Unit((command,), ACTOR, cause=cause, key=key, digest=digest)
-        (verdict,) = raise_refused(await self.appender.append(unit))
+        (verdict,) = raise_refused(await self.append((command,), cause=cause))
         return verdict
+
+    async def append(self, commands: Sequence[Command], *, cause: str, key: str = "", digest: str = "") -> Outcome:
+        """The verdicts on commands that are written durably, all or none. Raises what refuses them before any is judged."""
+        return await self.appender.append(Unit(tuple(commands), ACTOR, cause=cause, key=key, digest=digest))
+
+    async def node_after(self, verdict: Verdict) -> Node:
+        """The node as a command left it; as it is now where the verdict was replayed. Raises `NotFound`."""
+        return verdict.node if verdict.node is not None else await self.node(verdict.path)
 
     async def delete(self, path: str, *, cause: str) -> Node | None:
         """Deletes a node with everything below it. The node where somebody has to clean up first, None once it is gone.
         Raises what refuses it."""
         verdict = await self.carry_out(Command("delete", path), cause=cause)
-        node = await self.reads.node(path)
-        return node if node is not None and node.uid == verdict.uid else None
+        return verdict.node

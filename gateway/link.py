@@ -2,22 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import structlog
 
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
-from datamodel.ports import FeedItem
 from datamodel.wire import POKE
+from gateway.changes import Changes
 
 RETRY_S = 2.0
+LINGER_S = 5.0
+"""How long the feed is followed after the last watcher has gone: one that comes back soon does not start it anew."""
+
 _log = structlog.get_logger("link")
 
 
 class Link:
-    """One connection, one follower of the feed."""
+    """One connection for as long as the process lives, and one follower of the feed while somebody watches."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -28,8 +31,8 @@ class Link:
     def connected(self) -> bool:
         return self._bus is not None and self._bus.client.is_connected
 
-    async def run(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
-        """Connects, and follows the nodes at and below these paths until it is cancelled."""
+    async def run(self, prefixes: Sequence[str], changes: Changes, *, linger_s: float = LINGER_S) -> None:
+        """Connects, and tells of what changes at and below these paths while somebody watches, until it is cancelled."""
         while self._bus is None:
             try:
                 self._bus = await connect(self._url, "gateway")
@@ -37,8 +40,14 @@ class Link:
                 _log.warning("not connected", error=error.message)
                 honour_cancellation()
                 await asyncio.sleep(RETRY_S)
+        feed = NatsFeed(self._bus)
         try:
-            await NatsFeed(self._bus).follow(prefixes, deliver)
+            while True:
+                await changes.watched()
+                async with asyncio.TaskGroup() as group:
+                    following = group.create_task(feed.follow(prefixes, changes.deliver))
+                    await changes.unwatched(linger_s)
+                    following.cancel()
         finally:
             await self._bus.close()
 

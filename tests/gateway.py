@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from datamodel.appender import Appender
 from datamodel.ports import Store
@@ -14,7 +14,7 @@ from datamodel.reads import Reads
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
-from gateway.link import Link
+from gateway.link import LINGER_S, Link
 from gateway.server import Server
 from tests.waiting import until
 
@@ -26,7 +26,7 @@ STEP = {"name": "run", "image": "busybox", "script": "true"}
 class Gateway:
     """What a test holds of it. `changes` is the feed's end: a test without NATS delivers to it by hand."""
 
-    app: FastAPI
+    app: Starlette
     client: httpx.AsyncClient
     store: Store
     changes: Changes
@@ -66,10 +66,10 @@ async def serving(gateway: Gateway) -> AsyncIterator[tuple[Server, httpx.AsyncCl
 
 
 @asynccontextmanager
-async def linked(nats_url: str, changes: Changes) -> AsyncIterator[Link]:
-    """A link that is connecting or connected, and tells of what changes in the config plane."""
+async def linked(nats_url: str, changes: Changes, *, linger_s: float = LINGER_S) -> AsyncIterator[Link]:
+    """A link that is connecting or connected, and tells those who watch of what changes in the config plane."""
     link = Link(nats_url)
-    task = asyncio.create_task(link.run(["/config"], changes.deliver))
+    task = asyncio.create_task(link.run(["/config"], changes, linger_s=linger_s))
     try:
         yield link
     finally:

@@ -6,7 +6,7 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 from datamodel.command import Command
-from datamodel.errors import Invalid, TendrilError, Transient
+from datamodel.errors import TendrilError, Transient
 from datamodel.names import check_name
 from gateway.exposure import check_deletable
 from gateway.graphql.context import Info
@@ -48,8 +48,6 @@ def mutation_type(kinds: Kinds) -> Any:
 async def submit_job(info: Info, document: JSON) -> Any:
     """Submits a job: the document that `POST /v1/jobs` takes."""
     try:
-        if not isinstance(document, dict):
-            raise Invalid("the document must be an object")
         return {"job": await submit(info.context.backend, document, cause="submitJob"), "userErrors": ()}
     except TendrilError as error:
         return {"job": None, "userErrors": _user_errors(error)}
@@ -60,8 +58,9 @@ async def create_job_group(info: Info, name: str, description: str = "") -> Any:
     backend = info.context.backend
     try:
         path = group_path(check_name(name, "/name"))
-        await backend.carry_out(Command("create", path, {"description": description}), cause="createJobGroup")
-        return {"jobGroup": await backend.node(path), "userErrors": ()}
+        command = Command("create", path, {"description": description})
+        verdict = await backend.carry_out(command, cause="createJobGroup")
+        return {"jobGroup": await backend.node_after(verdict), "userErrors": ()}
     except TendrilError as error:
         return {"jobGroup": None, "userErrors": _user_errors(error)}
 

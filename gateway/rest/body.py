@@ -18,16 +18,17 @@ DEPTH_LIMIT = 64
 READ_TIMEOUT_S = 30.0
 
 _decode = msgspec.json.decode
+_encode = msgspec.json.Encoder().encode
 
 
-async def read_document(request: Request) -> tuple[Document, bytes]:
-    """The JSON object that a request carries, and its bytes.
+async def read_document(request: Request, limit_bytes: int = LIMIT_BYTES) -> tuple[Document, bytes]:
+    """The JSON object that a request carries, and its bytes, of which there may be so many.
 
     Raises `HTTPException` for another media type (415), a body that is too large (413), too slow (408) or no JSON (400),
     `Invalid` for JSON that is no object.
     """
     _check_media_type(request)
-    body = await _read(request)
+    body = await _read(request, limit_bytes)
     document = _decoded(body)
     if not isinstance(document, dict):
         raise Invalid("the document must be a JSON object")
@@ -43,7 +44,7 @@ def _check_media_type(request: Request) -> None:
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, limit_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     try:
@@ -55,10 +56,9 @@ async def _read(request: Request) -> bytes:
                     raise ClientDisconnect
                 chunk = message.get("body", b"")
                 size += len(chunk)
-                if size > LIMIT_BYTES:
-                    raise HTTPException(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a body is at most {LIMIT_BYTES} bytes", _CLOSE
-                    )
+                if size > limit_bytes:
+                    detail = f"the body is at most {limit_bytes} bytes here"
+                    raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail, _CLOSE)
                 chunks.append(chunk)
                 more = message.get("more_body", False)
     except TimeoutError as error:
@@ -77,7 +77,8 @@ def _decoded(body: bytes) -> Any:
     try:
         document = _decode(body)
         _check_depth(body, document)
-        _find_twins(body.decode())
+        if _encode(document) != body:  # what comes out as it went in has no twins
+            _find_twins(body.decode())
     except RecursionError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"JSON is nested deeper than {DEPTH_LIMIT} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -2,6 +2,7 @@
 
 import hashlib
 from http import HTTPStatus
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +14,8 @@ from datamodel.node import Node
 from datamodel.scheduling.jobs import Job
 from gateway.backend import Backend
 from gateway.executions import executions_of
-from gateway.jobs import group_path, job_path, job_status, submit
+from gateway.jobs import group_path, job_path, job_status, submit, submit_all
+from gateway.labels import escaped
 from gateway.page import list_page
 from gateway.rest.answer import json_answer, metadata
 from gateway.rest.body import read_document
@@ -22,6 +24,10 @@ from gateway.rest.query import page_of
 from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, WRITING, DirectRoute, route
 
 URL = "/v1/jobs"
+BATCH = f"{URL}:batch"
+BATCH_LIMIT = 500
+"""The most jobs of one batch."""
+BATCH_LIMIT_BYTES = 8 * 1024 * 1024
 ONE = f"{URL}/{{group}}/{{name}}"
 _KEY: Document = {
     "name": "Idempotency-Key",
@@ -33,21 +39,10 @@ _GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}
 
 
 def job_routes(backend: Backend) -> list[DirectRoute]:
-    """Submitting stands first: the router tries routes in order, and this is the busy one."""
+    """Submitting stands first: the router tries routes in order, and these are the busy ones."""
     jobs = _Jobs(backend)
     return [
-        route(
-            "POST",
-            URL,
-            jobs.submit,
-            summary="Submit a job",
-            tag="jobs",
-            status=HTTPStatus.ACCEPTED,
-            body="JobDocument",
-            answer="Job",
-            parameters=(_KEY,),
-            problems=WRITING,
-        ),
+        *_submit_routes(jobs),
         route(
             "GET",
             URL,
@@ -83,6 +78,35 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
     ]
 
 
+def _submit_routes(jobs: "_Jobs") -> list[DirectRoute]:
+    return [
+        route(
+            "POST",
+            URL,
+            jobs.submit,
+            summary="Submit a job",
+            tag="jobs",
+            status=HTTPStatus.ACCEPTED,
+            body="JobDocument",
+            answer="Job",
+            parameters=(_KEY,),
+            problems=WRITING,
+        ),
+        route(
+            "POST",
+            BATCH,
+            jobs.submit_batch,
+            summary=f"Submit up to {BATCH_LIMIT} jobs, all or none",
+            tag="jobs",
+            status=HTTPStatus.ACCEPTED,
+            body="JobBatch",
+            answer="JobBatchAccepted",
+            parameters=(_KEY,),
+            problems=WRITING,
+        ),
+    ]
+
+
 class _Jobs:
     """The handlers."""
 
@@ -91,11 +115,17 @@ class _Jobs:
 
     async def submit(self, request: Request) -> Response:
         document, body = await read_document(request)
-        key = request.headers.get("idempotency-key", "")
-        digest = hashlib.sha256(body).hexdigest() if key else ""
+        key, digest = _replay_guard(request, body)
         job = await submit(self._backend, document, cause=f"POST {URL}", key=key, digest=digest)
         _, _, _, group, _, name = job.path.split("/")
         return json_answer(_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
+
+    async def submit_batch(self, request: Request) -> Response:
+        document, body = await read_document(request, BATCH_LIMIT_BYTES)
+        documents = _documents(document)
+        key, digest = _replay_guard(request, body)
+        jobs = await submit_all(self._backend, documents, cause=f"POST {BATCH}", key=key, digest=digest)
+        return json_answer({"items": [_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
     async def list_jobs(self, request: Request) -> Response:
         page = page_of(request, Job, others=("group",))
@@ -121,6 +151,23 @@ class _Jobs:
     async def events(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))
         return job_events(self._backend, job, request.headers.get("last-event-id", ""))
+
+
+def _replay_guard(request: Request, body: bytes) -> tuple[str, str]:
+    """The idempotency key, empty where there is none, and the digest of what it stands for."""
+    key = request.headers.get("idempotency-key", "")
+    return key, hashlib.sha256(body).hexdigest() if key else ""
+
+
+def _documents(batch: Document) -> list[Any]:
+    """The jobs of a batch. Raises `Invalid` naming what is wrong with it."""
+    for name in batch:
+        if name != "jobs":
+            raise Invalid("a batch has `jobs`", field=f"/{escaped(name)}")
+    documents = batch.get("jobs")
+    if not isinstance(documents, list) or not 1 <= len(documents) <= BATCH_LIMIT:
+        raise Invalid(f"a batch is a list of 1 to {BATCH_LIMIT} jobs", field="/jobs")
+    return documents
 
 
 def _document(job: Node) -> Document:

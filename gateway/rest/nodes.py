@@ -125,8 +125,8 @@ class _Nodes:
             raise Invalid("a name is required: a DNS label", field="/metadata/name")
         path = f"{request.scope['path'][len(PREFIX) :]}/{check_name(name)}"
         self._locate(path)
-        await self._backend.carry_out(Command("create", path, spec, _labels(meta)), cause=_cause(request))
-        node = await self._backend.node(path)
+        verdict = await self._backend.carry_out(Command("create", path, spec, _labels(meta)), cause=_cause(request))
+        node = await self._backend.node_after(verdict)
         document = node_document(self._backend.model, node)
         return json_answer(document, HTTPStatus.CREATED, {"Location": f"{PREFIX}{path}"})
 
@@ -137,7 +137,7 @@ class _Nodes:
         if meta.get("name", last_name(path)) != last_name(path):
             raise Invalid("the name is not the one in the address", field="/metadata/name")
         verdict = await self._backend.carry_out(Command("apply", path, spec, _labels(meta)), cause=_cause(request))
-        node = await self._backend.node(path)
+        node = await self._backend.node_after(verdict)
         created = verdict.outcome == "changed" and verdict.version == node.created_version
         status = HTTPStatus.CREATED if created else HTTPStatus.OK
         return json_answer(node_document(self._backend.model, node), status)

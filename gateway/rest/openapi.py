@@ -14,6 +14,7 @@ from gateway.executions import Execution
 from gateway.exposure import is_written_by_users
 from gateway.jobs import GROUP_DEFAULT
 from gateway.problem import Problem
+from gateway.rest.jobs import BATCH_LIMIT
 
 _REFERENCE = "#/components/schemas/{model}"
 _NAME: Document = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": NAME_LIMIT}
@@ -64,6 +65,8 @@ def _schemas(model: Model) -> Document:
             items: Document = {"type": "array", "items": _ref(name)}
             schemas[f"{name}List"] = _object(items=items, cursor={"type": ["string", "null"]})
     schemas["JobDocument"] = _flat_job(schemas["JobSpec"])
+    schemas["JobBatch"] = _batch()
+    schemas["JobBatchAccepted"] = _object(items={"type": "array", "items": _ref("Job")})
     (_, named_schemas) = msgspec.json.schema_components(
         [Execution, Problem], ref_template="#/components/schemas/{name}"
     )
@@ -97,6 +100,11 @@ def _flat_job(spec: Document) -> Document:
         "description": "A job as it is submitted: its name, group and labels beside the fields of its spec.",
         "properties": {**own, **spec["properties"]},
     }
+
+
+def _batch() -> Document:
+    jobs: Document = {"type": "array", "items": _ref("JobDocument"), "minItems": 1, "maxItems": BATCH_LIMIT}
+    return {**_object(jobs=jobs), "required": ["jobs"], "additionalProperties": False}
 
 
 def _object(**properties: Any) -> Document:

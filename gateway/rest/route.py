@@ -38,7 +38,7 @@ QUERY_PAGE: tuple[Document, ...] = (
 )
 QUERY_PHASE: Document = {"name": "phase", "in": "query", "schema": {"type": "string"}}
 
-_IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", "{": None, "}": None})
+_IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", ":": "_", "{": None, "}": None})
 
 
 class DirectRoute(APIRoute):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -11,10 +11,13 @@ from datamodel.errors import Transient
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem, Message, Store, Synced
+from datamodel.scheduling.jobs import FINISHED
 from sim.bench.client import Client
 from sim.bench.report import latencies
 
 CONNECTIONS = 64
+BATCH = 100
+BATCH_CONNECTIONS = 4
 COUNTED_TIMEOUT_S = 300.0
 _POLL_S = 0.02
 
@@ -53,20 +56,28 @@ async def one_job(client: Client, store: Store, chunks: int) -> dict[str, float]
 
 
 async def many_jobs(client: Client, store: Store, jobs: int) -> dict[str, float]:
-    """Many jobs of one chunk, submitted over HTTP on 64 connections: chunks a second from the first submission until the
+    """Many jobs of one chunk, submitted 100 a request on 4 connections: chunks a second from the first submission until the
     last one is counted."""
-    before = await _succeeded(store)
-    run = time.time_ns()
-    began = time.perf_counter()
-    await _all(client.post("/v1/jobs", document(f"many-{run}-{number}")) for number in range(jobs))
-    accepted_s = time.perf_counter() - began
-    counted_s = await _counted(store, before + jobs, began)
-    return {
-        "jobs": jobs,
-        "chunksPerS": round(jobs / counted_s, 1),
-        "seconds": round(counted_s, 3),
-        "acceptedPerS": round(jobs / accepted_s, 1),
-    }
+    documents = _documents("many", jobs)
+    requests = (
+        client.post("/v1/jobs:batch", {"jobs": documents[first : first + BATCH]}) for first in range(0, jobs, BATCH)
+    )
+    return {"jobsPerRequest": BATCH, **await _submitted(store, jobs, requests, BATCH_CONNECTIONS)}
+
+
+async def one_by_one(client: Client, store: Store, jobs: int) -> dict[str, float]:
+    """Many jobs of one chunk, submitted with a request each on 64 connections: measured as `many_jobs` is."""
+    requests = (client.post("/v1/jobs", job) for job in _documents("single", jobs))
+    return {"jobsPerRequest": 1, **await _submitted(store, jobs, requests, CONNECTIONS)}
+
+
+async def quiet(store: Store) -> None:
+    """Returns when every job has finished. Raises `Transient` where that takes too long."""
+
+    async def reached() -> bool:
+        return (await store.count_by_phase("Job")).keys() <= FINISHED
+
+    await _until(reached, "every job to finish")
 
 
 async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, seconds: int) -> dict[str, float]:
@@ -99,6 +110,26 @@ async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, second
     return latencies([running[path] - sent for path, sent in submitted.items()])
 
 
+def _documents(prefix: str, jobs: int) -> list[dict[str, Any]]:
+    run = time.time_ns()
+    return [document(f"{prefix}-{run}-{number}") for number in range(jobs)]
+
+
+async def _submitted(store: Store, jobs: int, requests: Iterator[Awaitable[Any]], connections: int) -> dict[str, float]:
+    """The figures of so many jobs of one chunk, which these requests submit on so many connections."""
+    before = await _succeeded(store)
+    began = time.perf_counter()
+    await _all(requests, connections)
+    accepted_s = time.perf_counter() - began
+    counted_s = await _counted(store, before + jobs, began)
+    return {
+        "jobs": jobs,
+        "chunksPerS": round(jobs / counted_s, 1),
+        "seconds": round(counted_s, 3),
+        "acceptedPerS": round(jobs / accepted_s, 1),
+    }
+
+
 async def _counted(store: Store, chunks: int, began: float) -> float:
     """Seconds since `began` when the ledger has counted so many successes."""
 
@@ -117,15 +148,14 @@ async def _has_succeeded(client: Client, name: str) -> bool:
     return bool((await client.get(f"/v1/jobs/default/{name}"))["status"]["phase"] == "succeeded")
 
 
-async def _all(requests: Any) -> None:
-    """Sends requests from as many tasks as there are connections."""
-    waiting = iter(list(requests))
+async def _all(requests: Iterator[Awaitable[Any]], connections: int) -> None:
+    """Sends requests from as many tasks as connections are to be used."""
 
     async def send() -> None:
-        for request in waiting:
+        for request in requests:
             await request
 
-    await asyncio.gather(*(send() for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(send() for _ in range(connections)))
 
 
 def _done(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:

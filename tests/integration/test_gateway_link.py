@@ -1,0 +1,114 @@
+"""The gateway's link over a real NATS: the feed is followed while somebody watches, and only then."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from datamodel.command import Command
+from datamodel.feed.bus import Bus
+from datamodel.feed.stream import newest_stream
+from datamodel.memory import MemoryStore
+from gateway.changes import Changes
+from migrations.upgrade import seed
+from tests.conftest import StartNats
+from tests.feed import Publisher, connected
+from tests.gateway import linked
+from tests.graph import done, memory_store
+from tests.services import PrivateNats
+from tests.waiting import eventually, until
+
+GROUP = "/config/job-groups/g"
+LINGER_S = 0.3
+
+
+@pytest_asyncio.fixture
+async def server(nats_server: StartNats) -> PrivateNats:
+    return await nats_server()
+
+
+@pytest_asyncio.fixture
+async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
+    async with connected(server.url()) as bus:
+        yield bus
+
+
+@pytest_asyncio.fixture
+async def store() -> MemoryStore:
+    store = memory_store()
+    await seed(store)
+    return store
+
+
+@pytest_asyncio.fixture
+async def publisher(store: MemoryStore, bus: Bus) -> Publisher:
+    publisher = Publisher(store, bus)
+    await publisher.publish()
+    return publisher
+
+
+async def describe(publisher: Publisher, description: str) -> None:
+    await done(publisher.store, Command("apply", GROUP, {"description": description}))
+    await publisher.publish()
+
+
+async def followers(bus: Bus) -> int:
+    stream = await newest_stream(bus)
+    assert stream is not None
+    return len(await bus.client.jsm().consumers_info(stream.name))
+
+
+async def followed_by(bus: Bus, count: int) -> None:
+    async def reached() -> bool:
+        return await followers(bus) == count
+
+    await eventually(reached)
+
+
+async def woken(wake: asyncio.Event) -> None:
+    async with asyncio.timeout(5):
+        await wake.wait()
+    wake.clear()
+
+
+async def test_nobody_follows_until_somebody_watches(server: PrivateNats, bus: Bus, publisher: Publisher) -> None:
+    changes = Changes()
+    async with linked(server.url("gateway"), changes, linger_s=LINGER_S) as link:
+        await until(lambda: link.connected)
+        assert await followers(bus) == 0
+        with changes.watch(GROUP) as wake:
+            await woken(wake)  # the present was delivered: what happened before the consumer began is in it
+            assert await followers(bus) == 1
+            await describe(publisher, "a")
+            await woken(wake)
+        await followed_by(bus, 0)
+        assert link.connected
+        with changes.watch(GROUP) as wake:
+            await woken(wake)
+            await describe(publisher, "b")
+            await woken(wake)
+
+
+async def test_one_that_comes_back_soon_or_joins_finds_the_feed_followed(
+    server: PrivateNats, bus: Bus, publisher: Publisher
+) -> None:
+    changes = Changes()
+    async with linked(server.url("gateway"), changes, linger_s=60.0):
+        with changes.watch("/config/scheduler") as wake:
+            await woken(wake)
+        with changes.watch(GROUP) as first, changes.watch(GROUP) as second:
+            await describe(publisher, "a")
+            await woken(first)
+            await woken(second)
+            assert await followers(bus) == 1
+
+
+async def test_ending_while_somebody_watches_leaves_no_consumer(
+    server: PrivateNats, bus: Bus, publisher: Publisher
+) -> None:
+    changes = Changes()
+    async with linked(server.url("gateway"), changes):
+        with changes.watch(GROUP) as wake:
+            await woken(wake)
+            assert await followers(bus) == 1
+    assert await followers(bus) == 0
