@@ -31,6 +31,7 @@ from datamodel import wire
 from datamodel.errors import Invalid, TendrilError
 from datamodel.keyqueue import KeyQueue
 from datamodel.names import last_name
+from datamodel.parts import DEPTH_LIMIT, is_too_deep
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling.attempts import ENDED
 
@@ -294,6 +295,8 @@ def _outputs(body: bytes | None) -> dict[str, Any] | None:
         raise Invalid(f"/shared/result.json is no JSON: {error}") from error
     if not isinstance(found, dict):
         raise Invalid("/shared/result.json is no JSON object")
+    if is_too_deep(found):
+        raise Invalid(f"/shared/result.json is nested deeper than {DEPTH_LIMIT} levels")
     return found
 
 

@@ -1,6 +1,7 @@
 """The parts of a node as they are stored: of their kind's shape, with their defaults, and within their sizes."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +15,9 @@ STATUS_LIMIT_BYTES = 94 * 1024
 LABELS_LIMIT_BYTES = 10 * 1024
 """Each part has a limit of its own, so one is judged without the others. Together they are a node of at most 256 KiB, which
 the feed can carry."""
+
+DEPTH_LIMIT = 64
+"""Levels of nesting. What reads JSON here and at the user's can be much deeper nested than it can bear."""
 
 _ZERO_BYTE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """The escape of a zero byte, and not a backslash that is followed by its letters."""
@@ -53,6 +57,22 @@ def check_labels_size(labels: dict[str, str]) -> None:
 def has_zero_byte(encoded: bytes) -> bool:
     """Whether a string somewhere in this JSON text contains a zero byte."""
     return b"\\u0000" in encoded and _ZERO_BYTE.search(encoded) is not None
+
+
+def is_too_deep(document: Any) -> bool:
+    """Whether a document is nested deeper than the limit."""
+    level = [document]
+    for _ in range(DEPTH_LIMIT + 1):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _check_stored(encoded: bytes, part: Document, pointer: str, limit_bytes: int) -> None:

@@ -23,7 +23,8 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A node that changed at a position: `node` is its image then or a later one, None where it is gone since."""
+    """A node that changed at a position: `node` is its image then or a later one, None where it is gone since. `size_bytes`
+    is about what the image takes as JSON, for who keeps it."""
 
     position: int
     event_id: str
@@ -31,6 +32,7 @@ class Change(msgspec.Struct, frozen=True):
     uid: str
     kind: str
     node: Node | None
+    size_bytes: int = 0
 
 
 class Placement(msgspec.Struct, frozen=True):

@@ -97,7 +97,8 @@ class Placement:
         """Of a new job all is known from the start; of others it matters only what placement looks at."""
         job, known = change.node, self._backlog.get(change.path)
         new = job is not None and job.version == job.created_version
-        if job is not None and not new and job.deletion_requested_at is None:
+        created = job is not None and change.position == job.created_version
+        if job is not None and not created and job.deletion_requested_at is None:
             if known is None and job.generation == 1:
                 return ()  # it has all its chunks placed, and goes on
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:

@@ -18,6 +18,8 @@ from reconcilers.planning.rollup import Reduction, phase_of, rollup
 from reconcilers.runtime.controller import Wake, Watch
 
 EVERY_S = 0.5
+WAITING_S = 2.0
+"""How long a new job may go without a status: one that is placed soon has no use for one that says that it waits."""
 PAGE = 1_000
 ACTOR = Actor("progress", SYSTEM)
 
@@ -94,10 +96,9 @@ def _job_of_attempt(change: Change) -> Iterable[Wake]:
     if attempt is None:
         return ()
     just_placed = attempt.version == attempt.created_version  # moves no phase, so it need not be told at once
-    return (Wake(attempt.spec["job"], EVERY_S if just_placed else 0.0),)
+    return (Wake(attempt.spec["job"], WAITING_S if just_placed else 0.0),)
 
 
 def _new_job(change: Change) -> Iterable[Wake]:
-    """A job that is placed soon has no use for a status that says that it waits."""
     job = change.node
-    return (Wake(job.path, EVERY_S),) if job is not None and job.version == job.created_version else ()
+    return (Wake(job.path, WAITING_S),) if job is not None and change.position == job.created_version else ()

@@ -9,6 +9,7 @@ needs nothing but `position > mine`.
 """
 
 import os
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,10 +47,18 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     guards, now = claimed_guards(units), remembered.clock.now()
     position, event = remembered.position, remembered.event
     admission = admit(model, remembered.state, guards, units, position, now, _identifiers())
-    remembered.admitted(admission, position)
-    changes = changes_of(admission, remembered.state)
-    script = [guards_script(guards, position, event), rows_script(remembered.state, admission, now)]
+    if not wanted.created <= remembered.known.nodes and _refuses(admission):
+        remembered.clear()  # a node that was taken for new may be there, and the refusal wrong
+        return None
+    written = rows_script(remembered.state, admission, now)
+    remembered.admitted(admission, position, len(written))
+    changes = changes_of(admission, remembered.state, len(written))
+    script = [guards_script(guards, position, event, now), written]
     return Decision(remembered.era, admission, changes, ";\n".join(part for part in script if part))
+
+
+def _refuses(admission: Admission) -> bool:
+    return any(verdict.error is not None for outcome in admission.outcomes for verdict in outcome)
 
 
 async def transact(
@@ -63,6 +72,7 @@ async def transact(
     """
     wanted = needs(model, units)
     await connection.execute(_locks(wanted.leases))
+    asked_s = time.monotonic()
     if wanted.removes:
         present = await read_present(connection, model, wanted)
         state = present.rows
@@ -70,12 +80,12 @@ async def transact(
         present = await _catch_up(connection, model, wanted, remembered)
         state = remembered.state
     admission = admit(model, state, present.guards, units, present.position, present.now, _identifiers())
+    written = rows_script(state, admission, present.now)
     if state is remembered.state:
-        remembered.clock, remembered.event = Clock(present.now), present.event
-        remembered.admitted(admission, present.position)
-    script = [rows_script(state, admission, present.now), "COMMIT"]
-    await connection.execute(";\n".join(part for part in script if part))
-    return admission, changes_of(admission, state)
+        remembered.clock, remembered.event = Clock(present.now, asked_s), present.event
+        remembered.admitted(admission, present.position, len(written))
+    await connection.execute(";\n".join(part for part in (written, "COMMIT") if part))
+    return admission, changes_of(admission, state, len(written))
 
 
 async def _catch_up(connection: Connection, model: Model, wanted: Needs, remembered: Remembered) -> Present:
@@ -87,11 +97,11 @@ async def _catch_up(connection: Connection, model: Model, wanted: Needs, remembe
         remembered.clear()
     else:
         remembered.forget(present.changed)
-    remembered.learn(missing, present.rows)
+    remembered.learn(missing, present.rows, present.size_bytes)
     stale = remembered.missing(wanted)
     if stale.rows:
         again = await read_present(connection, model, stale)
-        remembered.learn(stale, again.rows)
+        remembered.learn(stale, again.rows, again.size_bytes)
     return present
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import asyncpg
 
@@ -35,6 +35,8 @@ type_failures = (
     asyncpg.InternalClientError,  # the driver loses its place where a connection is cut in the middle of a script
     asyncpg.OperatorInterventionError,
     asyncpg.InvalidTransactionStateError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # it takes no connections just now
+    asyncpg.InvalidCatalogNameError,  # it is being restored
     asyncpg.TransactionRollbackError,
     asyncpg.InsufficientResourcesError,
     OSError,
@@ -82,9 +84,15 @@ async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[as
         )
 
 
-async def open_pool(url: str, size: int, *, keyed: bool) -> "asyncpg.Pool[asyncpg.Record]":
-    """Connections for readers: `keyed` for rows by key, else for queries of any shape. They keep no session state, so nothing
-    is reset between uses (it would cost a round trip). Raises `Transient`."""
+async def open_pool(
+    url: str, size: int, *, keyed: bool, connected: Callable[[], None]
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """Connections for readers: `keyed` for rows by key, else for queries of any shape; `connected()` is told of each. They keep
+    no session state, so nothing is reset between uses (it would cost a round trip). Raises `Transient`."""
+
+    async def init(_: object) -> None:
+        connected()
+
     with transient("connect"):
         return await asyncpg.create_pool(
             url,
@@ -93,6 +101,7 @@ async def open_pool(url: str, size: int, *, keyed: bool) -> "asyncpg.Pool[asyncp
             server_settings=_KEYED_SETTINGS if keyed else _SETTINGS,
             command_timeout=STATEMENT_TIMEOUT_S,
             timeout=STATEMENT_TIMEOUT_S,
+            init=init,
             reset=_nothing,
         )
 

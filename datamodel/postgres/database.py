@@ -13,8 +13,8 @@ CONNECTIONS = 4
 
 
 class Database:
-    """Open it with `async with`. Reading raises `Transient` where the database does not answer; `broken()` is called then,
-    before: the next answer may come from another server."""
+    """Open it with `async with`. Reading raises `Transient` where the database does not answer. `broken()` is called then, and
+    for every new connection: what it leads to may be another database."""
 
     def __init__(self, url: str, broken: Callable[[], None]) -> None:
         self.url = url
@@ -23,8 +23,8 @@ class Database:
         self._keyed: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def __aenter__(self) -> Self:
-        self._any = await open_pool(self.url, CONNECTIONS, keyed=False)
-        self._keyed = await open_pool(self.url, CONNECTIONS, keyed=True)
+        self._any = await open_pool(self.url, CONNECTIONS, keyed=False, connected=self._broken)
+        self._keyed = await open_pool(self.url, CONNECTIONS, keyed=True, connected=self._broken)
         return self
 
     async def __aexit__(self, *_: object) -> None:

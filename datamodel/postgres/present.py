@@ -105,7 +105,8 @@ _DECODERS: dict[str, Callable[[str], Any]] = {
 
 class Present(msgspec.Struct):
     """The rows and guards that some units name, the log's last position and event, the time that its next events will have,
-    and which nodes (path, uid, whether it went) have changed since the position that was asked for."""
+    and which nodes (path, uid, whether it went) have changed since the position that was asked for. `size_bytes` is what the
+    rows take as JSON."""
 
     rows: State
     guards: Guards
@@ -113,6 +114,7 @@ class Present(msgspec.Struct):
     event: str
     now: datetime
     changed: list[tuple[str, str, bool]]
+    size_bytes: int
 
 
 async def read_present(
@@ -133,8 +135,10 @@ async def read_present(
         list(wanted.uids),
     )
     found: dict[str, list[Any]] = {source: [] for source in _DECODERS}
+    size_bytes = 0
     for source, row in await connection.fetch(_READ, *names, since, changes):
         found[source].append(_DECODERS[source](row))
+        size_bytes += len(row)
     if not found["head"]:
         raise NotMigrated("the log has no head: the database is not migrated")
     state = State()
@@ -151,7 +155,7 @@ async def read_present(
         uids={row.name for row in found["uids"]},
     )
     (head,) = found["head"]
-    return Present(state, guards, head.position, head.event, head.now, found["changed"])
+    return Present(state, guards, head.position, head.event, head.now, found["changed"], size_bytes)
 
 
 async def _read_doomed(connection: Connection, model: Model, wanted: Needs, state: State) -> None:

@@ -1,13 +1,14 @@
 """What this process wrote or read last of the log, so that those in it who follow the log read nothing twice."""
 
-import itertools
 from collections.abc import Sequence
 
 from datamodel.admission import Admission
 from datamodel.ports import Change
 from datamodel.state import State
 
-LIMIT_CHANGES = 2_000
+LIMIT_CHANGES = 20_000
+LIMIT_BYTES = 32 * 1024 * 1024
+"""As JSON; in memory it is a few times as much."""
 
 
 class Recent:
@@ -16,17 +17,21 @@ class Recent:
 
     def __init__(self) -> None:
         self._changes: dict[int, Change] = {}
+        self._bytes = 0
         self.last = 0
         """The highest position that is known of."""
 
     def put(self, changes: Sequence[Change]) -> None:
         """Adds committed changes; the oldest give way."""
+        for change in changes:
+            known = self._changes.pop(change.position, None)
+            self._bytes += change.size_bytes - (known.size_bytes if known is not None else 0)
+            self._changes[change.position] = change
         if changes:
             self.last = max(self.last, changes[-1].position)
-        self._changes.update((change.position, change) for change in changes[-LIMIT_CHANGES:])
-        if (surplus := len(self._changes) - LIMIT_CHANGES) > 0:
-            for position in [*itertools.islice(self._changes, surplus)]:  # they came in order, or nearly so
-                del self._changes[position]
+        while len(self._changes) > LIMIT_CHANGES or self._bytes > LIMIT_BYTES:
+            oldest = next(iter(self._changes))  # they came in order, or nearly so
+            self._bytes -= self._changes.pop(oldest).size_bytes
 
     def after(self, position: int, limit: int) -> list[Change]:
         """The run of known changes that begins right after a position; none where that one is not known."""
@@ -39,15 +44,17 @@ class Recent:
 
     def clear(self) -> None:
         self._changes.clear()
+        self._bytes = 0
         self.last = 0
 
 
-def changes_of(admission: Admission, state: State) -> list[Change]:
-    """What an admission changed, with the nodes as it left them."""
+def changes_of(admission: Admission, state: State, size_bytes: int) -> list[Change]:
+    """What an admission changed, with the nodes as it left them; `size_bytes` is what all of it takes as JSON."""
     changes = []
+    share = size_bytes // max(1, len(admission.events))
     for event in admission.events:
         node = state.nodes.get(event.path)
         if node is not None and node.uid != event.uid:
             node = None
-        changes.append(Change(event.position, event.id, event.path, event.uid, event.kind, node))
+        changes.append(Change(event.position, event.id, event.path, event.uid, event.kind, node, share))
     return changes

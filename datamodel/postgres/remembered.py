@@ -19,7 +19,9 @@ from datamodel.ports import Change
 from datamodel.state import State, Touched
 
 LIMIT_ROWS = 50_000
-LIMIT_CHANGES = 1_000
+LIMIT_BYTES = 32 * 1024 * 1024
+"""As JSON; in memory it is a few times as much."""
+LIMIT_CHANGES = 5_000
 """Events of others after which everything is read anew rather than sorted out."""
 SHY_COMMANDS = 64
 SHY_TIMES = 8
@@ -30,9 +32,11 @@ CLOCK_TRUSTED_S = 10.0
 class Clock:
     """The database's clock, carried forward by this machine's steady one. It never runs backwards."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, asked_s: float) -> None:
+        """`now` is what the database said when it was asked at `asked_s` (monotonic): it is carried forward from before, so it
+        is never behind."""
         self._then = self._last = now
-        self._read_s = time.monotonic()
+        self._read_s = asked_s
 
     @property
     def trusted(self) -> bool:
@@ -59,10 +63,13 @@ class Remembered:
         self.state = State()
         self.known = Needs()
         self._entries = Counter[str]()
+        self._bytes = 0
         self.position = 0
         self.event = ""
         """The id of the event at `position`."""
         self.newest = 0
+        self._certain = 0
+        """The position through which it is committed."""
         self.clock: Clock | None = None
         self.era += 1
         self._unsure: list[Touched] = []
@@ -74,14 +81,14 @@ class Remembered:
 
     def node(self, path: str) -> Node | None:
         """A node that is in the database for sure, and has not changed since as far as is known; None where it is not known."""
-        if not self.latest or any(path in touched.nodes for touched in self._unsure):
+        if not self._is_certain or any(path in touched.nodes for touched in self._unsure):
             return None
         return self.state.nodes.get(path)
 
     def totals(self, owner: str) -> Totals | None:
         """Totals that are in the database for sure, and have not changed since as far as is known; None where they are not
         known."""
-        if not self.latest or any(owner in touched.totals for touched in self._unsure):
+        if not self._is_certain or any(owner in touched.totals for touched in self._unsure):
             return None
         return self.state.totals.get(owner)
 
@@ -89,6 +96,11 @@ class Remembered:
     def latest(self) -> bool:
         """Whether nobody else is known to have written since."""
         return 0 < self.newest <= self.position
+
+    @property
+    def _is_certain(self) -> bool:
+        """Whether nobody else is known to have written after what is committed here."""
+        return 0 < self.newest <= self._certain
 
     def heard(self, position: int) -> None:
         """The log has reached a position, whoever wrote there."""
@@ -100,6 +112,7 @@ class Remembered:
         marks = [unit.advance for unit in units if unit.advance is not None]
         return (
             self.latest
+            and not self._full
             and self.clock is not None
             and self.clock.trusted
             and not (wanted.removes or wanted.keys or wanted.uids)
@@ -112,9 +125,13 @@ class Remembered:
 
     def missing(self, wanted: Needs) -> Needs:
         """What of the wanted rows has to be read; guards are always read."""
-        if self.known.rows > LIMIT_ROWS:
+        if self._full:
             self.clear()
         return self._unknown(wanted)
+
+    @property
+    def _full(self) -> bool:
+        return self.known.rows > LIMIT_ROWS or self._bytes > LIMIT_BYTES
 
     def _in_the_way(self, wanted: Needs) -> bool:
         """Whether a row must be read first. That a new node is none that exists is judged by its table's key in the end."""
@@ -145,27 +162,35 @@ class Remembered:
             self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
             self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
 
-    def learn(self, read: Needs, rows: State) -> None:
+    def learn(self, read: Needs, rows: State, size_bytes: int) -> None:
         """Adds rows that were read just now: those that exist of `read`."""
+        self._bytes += size_bytes
         self.known.add(read)
         self._entries.update(owner for owner, _ in rows.entries.keys() - self.state.entries.keys())
         self.state.learn(rows)
 
-    def follow(self, changes: Sequence[Change]) -> None:
-        """Takes in what others wrote right after `position`, as far as it was heard: their nodes as they left them, and that
-        a new one has no ledger yet. A node that changed again since is told by a later change."""
+    def follow(self, changes: Sequence[Change], newest: int) -> None:
+        """Takes in what others wrote right after `position`: their nodes as they left them, and that a new one has no ledger
+        yet. A node that changed again since is told by a later change. `newest` is what had been heard of before they were
+        read: a word of more than there is was wrong."""
         for change in changes:
             node = change.node
             self.forget([(change.path, change.uid, node is None)])
             self.known.nodes.add(change.path)
+            self._bytes += change.size_bytes
             if node is not None:
                 self.state.nodes[change.path] = node
                 if node.version == node.created_version:
                     self.known.owners.add(change.uid)
             self.position, self.event = change.position, change.event_id
+        self._certain = self.position
+        if self.newest == newest and not changes:
+            self.newest = self.position
 
-    def admitted(self, admission: Admission, after: int) -> None:
-        """Takes what was decided at the position `after` by what is remembered for the present; it is about to be written."""
+    def admitted(self, admission: Admission, after: int, size_bytes: int) -> None:
+        """Takes what was decided at the position `after` by what is remembered for the present; it is about to be written, and
+        takes so much as JSON."""
+        self._bytes += size_bytes
         touched = admission.touched
         self.known.add(Needs({*touched.nodes}, touched.pools, {*touched.entries}, touched.totals))
         self._entries.update(owner for (owner, _), before in touched.entries.items() if before is None)
@@ -178,7 +203,10 @@ class Remembered:
         """What was admitted is in the database."""
         self._unsure = [touched for touched in self._unsure if touched is not admission.touched]
         self._shy = max(0, self._shy - 1)
-        self.heard(admission.events[-1].position if admission.events else 0)
+        if admission.events:
+            last = admission.events[-1].position
+            self._certain = min(last, self.position)  # behind it where what was removed is not remembered
+            self.heard(last)
 
 
 def claimed_guards(units: Sequence[Unit]) -> Guards:

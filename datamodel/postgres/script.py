@@ -58,8 +58,9 @@ _STATEMENTS = {
     "put_marks": _upserted("marks", "name", "through"),
     "insert_idempotency": _inserted("idempotency"),
     # Guards. Each takes the rows that it judges, so that they are so until the commit.
-    "require_head": "SELECT require(count(*) = 1) FROM (SELECT FROM json_to_record($1) AS wanted(position bigint, id text)"
-    " JOIN head USING (position) JOIN events USING (position, id) FOR UPDATE OF head) AS found",
+    "require_head": "SELECT require(count(*) = 1) FROM (SELECT FROM"
+    " json_to_record($1) AS wanted(position bigint, id text, now timestamptz)"
+    " JOIN head USING (position) JOIN events USING (position, id) WHERE head.at <= now FOR UPDATE OF head) AS found",
     "require_leases": "SELECT require(count(*) = json_array_length($1)) FROM (SELECT FROM"
     " json_to_recordset($1) AS wanted(name text, token bigint) JOIN leases USING (name, token)"
     " WHERE expires_at > clock_timestamp() FOR SHARE OF leases) AS found",
@@ -82,10 +83,10 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def guards_script(guards: Guards, position: int, event: str) -> str:
-    """What fails the transaction unless the log stands at a position with this event, the leases are held and the marks stand
-    as told."""
-    statements = [_execute("require_head", {"position": position, "id": event})]
+def guards_script(guards: Guards, position: int, event: str, now: datetime) -> str:
+    """What fails the transaction unless the log stands at a position with this event, not later than now, the leases are held
+    and the marks stand as told."""
+    statements = [_execute("require_head", {"position": position, "id": event, "now": now})]
     if guards.leases:
         held = [{"name": name, "token": token} for name, token in sorted(guards.leases.items())]
         statements.append(_execute("require_leases", held))

@@ -22,10 +22,6 @@ from datamodel.postgres.writer import Writer
 _CHANGE_COLUMNS = ", ".join(f"n.{column}" for column in rows.NODE_COLUMNS.split(", "))
 
 
-FOLLOWED = 1_000
-"""Changes of others that a writer takes in at a time."""
-
-
 class PostgresStore(PostgresGraph, PostgresBookkeeping):
     """One database. Open it with `async with`; all methods raise `Transient` where the database does not answer."""
 
@@ -33,7 +29,7 @@ class PostgresStore(PostgresGraph, PostgresBookkeeping):
         self._model = model
         self._recent = Recent()
         self._database = Database(url, broken=self._recent.clear)
-        self._writer = Writer(url, model, heard=self._heard, committed=self._recent.put, broken=self._recent.clear)
+        self._writer = Writer(url, model, changes=self.changes, committed=self._recent.put, broken=self._recent.clear)
         self._following = asyncio.Lock()
         self._others_wrote = False
 
@@ -93,12 +89,10 @@ class PostgresStore(PostgresGraph, PostgresBookkeeping):
                 row["was"],
                 row["was_kind"],
                 rows.node(row) if row["uid"] is not None else None,
+                len(row["spec"]) + len(row["status"]) if row["uid"] is not None else 0,
             )
             for row in found
         ]
-
-    def _heard(self, position: int) -> list[Change]:
-        return self._recent.after(position, FOLLOWED)
 
     def recall_node(self, path: str) -> Node | None:
         return self._writer.remembered.node(path)

@@ -1,7 +1,7 @@
 """The writer of a process: one connection, on which transactions follow each other in the order of their decisions."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
@@ -14,24 +14,27 @@ from datamodel.postgres.present import Connection
 from datamodel.postgres.remembered import Remembered
 from datamodel.postgres.script import GUARDS_FAILED, PREPARE
 
+FOLLOWED = 5_000
+"""Changes of others that are taken in at a time."""
+
 
 class Writer:
-    """Appends. `heard(position)` gives what is known to have happened right after a position; `committed(changes)` is told of
-    every commit in order, `broken()` of a lost connection."""
+    """Appends. `changes(after, limit)` reads what happened after a position; `committed(changes)` is told of every commit in
+    order, `broken()` of a lost connection."""
 
     def __init__(
         self,
         url: str,
         model: Model,
         *,
-        heard: Callable[[int], Sequence[Change]],
+        changes: Callable[[int, int], Awaitable[Sequence[Change]]],
         committed: Callable[[list[Change]], None],
         broken: Callable[[], None],
     ) -> None:
         self.remembered = Remembered(model)
         self._url = url
         self._model = model
-        self._heard = heard
+        self._changes = changes
         self._committed = committed
         self._broken = broken
         self._connection: Connection | None = None
@@ -47,42 +50,64 @@ class Writer:
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         """The outcomes of prepared units, durable. Raises `Transient` where it is unknown whether it happened. Others may be
-        decided while these are written; what rests on a decision that fails is decided anew."""
-        while True:
-            async with self._deciding:
-                if self.remembered.position:
-                    self.remembered.follow(self._heard(self.remembered.position))
-                decision = decide(self._model, units, self.remembered)
-                if decision is None:
-                    async with self._writing:
-                        return await self._transact(units)
-            if await self._write(decision):
-                return decision.admission.outcomes
+        decided while these are written; what rests on a decision that fails is decided anew, and itself under the lock."""
+        async with self._deciding:
+            decision = await self._decided(units)
+            if decision is None:
+                return await self._transact(units)
+        if await self._write(decision):
+            return decision.admission.outcomes
+        async with self._deciding:
+            return await self._transact(units)
+
+    async def _decided(self, units: Sequence[Unit]) -> Decision | None:
+        try:
+            await self._follow()
+            return decide(self._model, units, self.remembered)
+        except BaseException:
+            self.remembered.clear()  # it may have half of a decision in it
+            raise
+
+    async def _follow(self) -> None:
+        """Takes in what others are heard to have written, so that it need not be done under the log's lock. What is being
+        written is awaited: those others may have been faster."""
+        remembered = self.remembered
+        if remembered.position and not remembered.latest:
+            async with self._writing:
+                era, newest = remembered.era, remembered.newest
+                if remembered.position:
+                    changes = await self._changes(remembered.position, FOLLOWED)
+                    if remembered.era == era:  # else everything was forgotten meanwhile
+                        remembered.follow(changes, newest)
 
     async def _transact(self, units: Sequence[Unit]) -> list[Outcome]:
-        try:
-            with transient("append"):
-                admission, changes = await transact(await self._connected(), self._model, units, self.remembered)
-        except BaseException:
-            self._drop()
-            raise
-        self.remembered.committed(admission)
-        self._committed(changes)
-        return admission.outcomes
+        async with self._writing:
+            try:
+                with transient("append"):
+                    connection = await self._connected()
+                    admission, changes = await transact(connection, self._model, units, self.remembered)
+            except BaseException:
+                self._drop()
+                raise
+            self.remembered.committed(admission)
+            self._committed(changes)
+            return admission.outcomes
 
     async def _write(self, decision: Decision) -> bool:
         """Whether a decision stands."""
         try:
             async with self._writing:
+                connection = await self._connected()
                 if decision.era != self.remembered.era:
                     return False
                 with transient("append"):
-                    await (await self._connected()).execute(decision.script)  # a script is one transaction
+                    await connection.execute(decision.script)  # a script is one transaction
         except asyncpg.PostgresError as error:
             if error.sqlstate not in GUARDS_FAILED:
                 self._drop()
                 raise
             self.remembered.mistaken()
+            self._broken()
             return False
         except BaseException:
             self._drop()
@@ -92,7 +117,10 @@ class Writer:
         return True
 
     async def _connected(self) -> Connection:
+        """The connection. What was remembered through another one may be of another database."""
         if self._connection is None or self._connection.is_closed():
+            self.remembered.clear()
+            self._broken()
             self._connection = await connect_writer(self._url, PREPARE)
         return self._connection
 

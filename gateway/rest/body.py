@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -12,9 +11,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
+from datamodel.parts import DEPTH_LIMIT, is_too_deep
 
 LIMIT_BYTES = 1024 * 1024
-DEPTH_LIMIT = 64
 READ_TIMEOUT_S = 30.0
 
 _decode = msgspec.json.decode
@@ -89,18 +88,8 @@ def _decoded(body: bytes) -> Any:
 def _check_depth(body: bytes, document: Any) -> None:
     if body.count(b"{") + body.count(b"[") <= DEPTH_LIMIT:  # brackets in strings only make this look closer
         return
-    level = [document]
-    for _ in range(DEPTH_LIMIT + 1):
-        level = [inner for outer in level for inner in _members(outer)]
-        if not level:
-            return
-    raise RecursionError
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
+    if is_too_deep(document):
+        raise RecursionError
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

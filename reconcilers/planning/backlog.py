@@ -84,7 +84,10 @@ class Backlog:
         self.drop(job.path)
         if job.waits:
             self._jobs[job.path] = job
-            self._groups.setdefault(job.signature, SortedDict())[job.order] = job
+            group = self._groups.get(job.signature)
+            if group is None:
+                group = self._groups[job.signature] = SortedDict()
+            group[job.order] = job
 
     def drop(self, path: str) -> None:
         job = self._jobs.pop(path, None)

@@ -10,7 +10,7 @@ from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
 from datamodel.names import check_labels, check_name
-from datamodel.parts import has_zero_byte, normal_spec
+from datamodel.parts import DEPTH_LIMIT, has_zero_byte, is_too_deep, normal_spec
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
@@ -18,6 +18,7 @@ from datamodel.scheduling.planes import EDGE
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 """Of one chunk. With the largest spec and messages it stays a node that the store takes, so an end is never refused."""
+EXIT_CODE_LIMIT = 2**32
 _NO_DOCUMENT: Document = {}
 
 
@@ -109,9 +110,13 @@ def _status(report: wire.AttemptReport, raw: bytes) -> Document:
 
 def _check_details(report: wire.AttemptReport, raw: bytes) -> None:
     """What the wire's types leave open and the kind does not, so that the rule book refuses no status for its shape."""
+    if is_too_deep(report.outputs):
+        raise Invalid(f"the outputs are nested deeper than {DEPTH_LIMIT} levels", field="/outputs")
+    if any(abs(code) > EXIT_CODE_LIMIT for code in report.exit_codes):
+        raise Invalid("an exit code is out of range", field="/exitCodes")
     if not 0 <= report.percent <= 100:
         raise Invalid(f"{report.percent} is no percentage", field="/percent")
-    if report.step < 0:
+    if not 0 <= report.step <= STEPS_LIMIT:
         raise Invalid(f"{report.step} is no step", field="/step")
     if has_zero_byte(raw):
         raise Invalid("a text contains a zero byte, which cannot be stored", field="")

@@ -17,7 +17,7 @@ from datamodel.feed.bus import honour_cancellation
 from datamodel.keyqueue import KeyQueue
 from datamodel.ports import Change
 from reconcilers.runtime.metrics import Metrics
-from reconcilers.runtime.shards import Shards, shard_of
+from reconcilers.runtime.shards import Shards, lease_name, shard_of
 
 BACKOFF_S = (0.02, 10.0)
 
@@ -74,6 +74,7 @@ class Controller:
         self._failures: dict[str, int] = {}
         self._resync = asyncio.Event()
         self._log = structlog.get_logger(reconciler.name)
+        self._leases = [lease_name(reconciler.name, shard) for shard in range(reconciler.shards)]
         shards.want(reconciler.name, reconciler.shards, lambda _: self._resync.set())
 
     def wake(self, key: str, after_s: float = 0.0) -> bool:
@@ -131,7 +132,8 @@ class Controller:
                 self.queue.add_after(key, again)
 
     def _fence(self, key: str) -> Fence | None:
-        return self._shards.fence(self.reconciler.name, shard_of(key, self.reconciler.shards))
+        leases = self._leases
+        return self._shards.fence(leases[shard_of(key, len(leases))] if len(leases) > 1 else leases[0])
 
     def _backoff_s(self, key: str) -> float:
         failures = self._failures[key] = self._failures.get(key, 0) + 1

@@ -24,6 +24,10 @@ def shard_of(key: str, shards: int) -> int:
     return zlib.crc32(key.encode()) % shards
 
 
+def lease_name(group: str, shard: int) -> str:
+    return f"{group}/{shard}"
+
+
 class Shards:
     """The leases of one replica. Replicas share evenly: each keeps at most its part, and gives up what is above it."""
 
@@ -32,19 +36,18 @@ class Shards:
         self._ttl_s = ttl_s
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         self._groups: dict[str, tuple[int, Callable[[int], None]]] = {}
-        self._held: dict[str, tuple[int, float]] = {}
+        self._held: dict[str, tuple[Fence, float]] = {}
 
     def want(self, group: str, shards: int, acquired: Callable[[int], None]) -> None:
         """Competes for the shards 0 to `shards - 1` of a group; `acquired(shard)` runs whenever one has become ours."""
         self._groups[group] = (shards, acquired)
 
-    def fence(self, group: str, shard: int) -> Fence | None:
-        """The fence of a shard, None where it is not (or not surely) ours now."""
-        name = f"{group}/{shard}"
-        held = self._held.get(name)
+    def fence(self, lease: str) -> Fence | None:
+        """The fence of a shard by its lease's name, None where it is not (or not surely) ours now."""
+        held = self._held.get(lease)
         if held is None or asyncio.get_running_loop().time() >= held[1]:
             return None
-        return Fence(name, held[0])
+        return held[0]
 
     async def run(self) -> None:
         """Renews and acquires until it is cancelled; then lets go of everything."""
@@ -64,7 +67,7 @@ class Shards:
         members = max(1, await self._leases.count_leases(_MEMBERS))
         for group, (shards, acquired) in self._groups.items():
             quota = math.ceil(shards / members)
-            names = [f"{group}/{shard}" for shard in range(shards)]
+            names = [lease_name(group, shard) for shard in range(shards)]
             mine = [name for name in names if name in self._held]
             others = [name for name in names if name not in self._held]
             random.shuffle(others)
@@ -80,16 +83,16 @@ class Shards:
             before = {name: self._held.pop(name, None) for name in names}
             self._held |= held
             now_s = loop.time()
-            for name, (token, _) in held.items():
+            for name, (fence, _) in held.items():
                 was = before[name]
-                if was is None or was[0] != token or was[1] <= now_s:  # what was not surely ours missed its wakes
+                if was is None or was[0] != fence or was[1] <= now_s:  # what was not surely ours missed its wakes
                     acquired(int(name.rpartition("/")[2]))
 
-    async def _acquired(self, names: Collection[str]) -> dict[str, tuple[int, float]]:
-        """Tokens of those of the leases that are ours now, with the time until which they surely are."""
+    async def _acquired(self, names: Collection[str]) -> dict[str, tuple[Fence, float]]:
+        """Fences of those of the leases that are ours now, with the time until which they surely are."""
         asked_s = asyncio.get_running_loop().time()
         tokens = await self._leases.acquire(names, self._holder, self._ttl_s) if names else {}
-        return {name: (token, asked_s + self._ttl_s) for name, token in tokens.items()}
+        return {name: (Fence(name, token), asked_s + self._ttl_s) for name, token in tokens.items()}
 
     async def _let_go(self) -> None:
         names, self._held = [*self._held, _MEMBERS + self._holder], {}

@@ -16,7 +16,7 @@ from sim.bench.client import Client
 from sim.bench.report import latencies
 
 CONNECTIONS = 64
-BATCH = 100
+BATCH = 500
 BATCH_CONNECTIONS = 4
 COUNTED_TIMEOUT_S = 300.0
 _POLL_S = 0.02
@@ -56,7 +56,7 @@ async def one_job(client: Client, store: Store, chunks: int) -> dict[str, float]
 
 
 async def many_jobs(client: Client, store: Store, jobs: int) -> dict[str, float]:
-    """Many jobs of one chunk, submitted 100 a request on 4 connections: chunks a second from the first submission until the
+    """Many jobs of one chunk, submitted 500 a request on 4 connections: chunks a second from the first submission until the
     last one is counted."""
     documents = _documents("many", jobs)
     requests = (

@@ -22,7 +22,7 @@ from datamodel.scheduling.model import MODEL
 from reconcilers.ingest import INBOX_WINDOWS, Ingest
 from reconcilers.runtime.controller import Controller
 from reconcilers.runtime.metrics import Metrics
-from reconcilers.runtime.shards import Shards
+from reconcilers.runtime.shards import Shards, lease_name
 from tests.conftest import StartNats
 from tests.feed import connected
 from tests.graph import SYSTEM, done, new_edge, new_job, place, present
@@ -81,7 +81,7 @@ async def running(store: PostgresStore, bus: Bus) -> AsyncIterator[Hub]:
         await ingest.listen(controller.wake)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(shards.run()), group.create_task(controller.run())]
-            await until(lambda: all(shards.fence("ingest", shard) for shard in range(ingest.shards)))
+            await until(lambda: all(shards.fence(lease_name("ingest", shard)) for shard in range(ingest.shards)))
             yield Hub(ingest, shards, metrics)
             for task in tasks:
                 task.cancel()

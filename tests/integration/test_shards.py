@@ -10,7 +10,7 @@ from datamodel.command import Fence
 from datamodel.errors import Fenced
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from reconcilers.runtime.shards import Shards, shard_of
+from reconcilers.runtime.shards import Shards, lease_name, shard_of
 from tests.graph import job, refusal, send
 from tests.waiting import until
 
@@ -29,7 +29,7 @@ class Replica:
 
     @property
     def fences(self) -> dict[int, Fence]:
-        found = {shard: self.shards.fence("group", shard) for shard in range(SHARDS)}
+        found = {shard: self.shards.fence(lease_name("group", shard)) for shard in range(SHARDS)}
         return {shard: fence for shard, fence in found.items() if fence is not None}
 
     @property

@@ -1,0 +1,271 @@
+"""A writer's memory: what it knows, what it forgets with whose changes, and when it suffices."""
+
+import time
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from datamodel.admission import Admission
+from datamodel.command import Advance, Command, Fence, Unit
+from datamodel.ledger import ALL, Entry, Totals
+from datamodel.needs import Needs, needs
+from datamodel.node import Node
+from datamodel.pool import Pool
+from datamodel.ports import Change
+from datamodel.postgres.remembered import (
+    LIMIT_BYTES,
+    LIMIT_ROWS,
+    SHY_COMMANDS,
+    SHY_TIMES,
+    Clock,
+    Remembered,
+    claimed_guards,
+)
+from datamodel.rulebook import admit
+from datamodel.scheduling.attempts import PLACED, attempt_name
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.model import MODEL
+from datamodel.state import EntryKey, State
+from tests.graph import JOBS, SYSTEM, counted_ids, job, unit
+
+AT = datetime(2030, 1, 1, tzinfo=UTC)
+GROUP = "/config/job-groups/default"
+OWNER = "a" * 32
+POOL = inventory_path("s", "e")
+FIRST, SECOND = (f"{desired_path('s', 'e')}/attempts/{attempt_name(OWNER, index, 1)}" for index in (0, 1))
+
+
+def node(path: str, kind: str, *, uid: str = OWNER, version: int = 5, created: int = 5) -> Node:
+    return Node(path, uid, kind, {}, {}, {}, {}, (), 1, version, created, AT)
+
+
+def entry(index: int, holder: str) -> Entry:
+    return Entry(OWNER, index, 1, PLACED, holder)
+
+
+@pytest.fixture
+def remembered() -> Remembered:
+    """It stands at position 10 and knows a job with two attempts, all of them."""
+    remembered = Remembered(MODEL)
+    rows = State()
+    rows.nodes = {GROUP: node(GROUP, "JobGroup", uid="b" * 32), FIRST: node(FIRST, "Attempt", uid="c" * 32)}
+    rows.nodes[f"{JOBS}/j"] = node(f"{JOBS}/j", "Job")
+    rows.pools = {POOL: Pool({"cpu": 1000}, {"cpu": 500})}
+    rows.entries = {(OWNER, 0): entry(0, FIRST), (OWNER, 1): entry(1, SECOND)}
+    rows.totals = {owner: Totals({PLACED: 2}) for owner in (OWNER, ALL)}
+    read = Needs({*rows.nodes, f"{JOBS}/none"}, {POOL}, {*rows.entries}, {OWNER, ALL})
+    remembered.learn(read, rows, 0)
+    remembered.position, remembered.event, remembered.clock = 10, "e", Clock(AT, time.monotonic())
+    remembered.heard(10)
+    remembered.follow([], 10)
+    return remembered
+
+
+def missing(
+    remembered: Remembered,
+    nodes: Collection[str] = (),
+    pools: Collection[str] = (),
+    owners: Collection[str] = (),
+    entries: Collection[EntryKey] = (),
+) -> Needs:
+    return remembered.missing(Needs({*nodes}, {*pools}, {*entries}, {*owners}))
+
+
+def test_what_was_read_is_known_and_so_is_what_does_not_exist(remembered: Remembered) -> None:
+    assert missing(remembered, nodes=[GROUP, f"{JOBS}/none"], pools=[POOL], owners=[OWNER, ALL]).rows == 0
+    assert missing(remembered, nodes=[GROUP, SECOND]).nodes == {SECOND}
+    assert remembered.node(GROUP) is not None
+    assert remembered.node(f"{JOBS}/none") is None
+
+
+def test_a_change_forgets_its_node_and_what_it_derives(remembered: Remembered) -> None:
+    remembered.forget([(FIRST, "c" * 32, False)])
+    found = missing(remembered, [GROUP, FIRST], [POOL], [OWNER, ALL], [(OWNER, 0), (OWNER, 1)])
+    assert (found.nodes, found.pools, found.owners) == ({FIRST}, {POOL}, {OWNER, ALL})
+    assert found.entries == {(OWNER, 0)}
+    assert remembered.node(FIRST) is None
+    assert remembered.totals(OWNER) is None
+    assert remembered.node(GROUP) is not None
+
+
+def test_an_owner_that_went_takes_its_totals_with_it(remembered: Remembered) -> None:
+    remembered.forget([(f"{JOBS}/j", OWNER, False)])
+    assert missing(remembered, owners=[OWNER, ALL]).rows == 0, "a change of the job counts nothing"
+    remembered.forget([(f"{JOBS}/j", OWNER, True)])
+    assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
+
+
+def test_who_knows_all_entries_knows_that_there_are_no_others(remembered: Remembered) -> None:
+    assert missing(remembered, entries=[(OWNER, 7)]).rows == 0
+    assert missing(remembered, entries=[("b" * 32, 0)]).entries == {("b" * 32, 0)}
+
+
+def test_who_has_forgotten_an_entry_does_not_know_them_all(remembered: Remembered) -> None:
+    remembered.forget([(FIRST, "c" * 32, False)])
+    totals = State()
+    totals.totals = {OWNER: Totals({PLACED: 2})}
+    remembered.learn(Needs(owners={OWNER}), totals, 0)
+    assert missing(remembered, entries=[(OWNER, 7), (OWNER, 1)]).entries == {(OWNER, 7)}
+    again = State()
+    again.entries = {(OWNER, 0): entry(0, FIRST)}
+    remembered.learn(Needs(entries={(OWNER, 0)}), again, 0)
+    remembered.learn(Needs(entries={(OWNER, 0)}), again, 0)
+    assert missing(remembered, entries=[(OWNER, 7)]).rows == 0
+
+
+def test_who_does_not_know_how_many_there_are_does_not_know_them_all(remembered: Remembered) -> None:
+    grown = State()
+    grown.totals = {OWNER: Totals({PLACED: 3})}
+    remembered.learn(Needs(owners={OWNER}), grown, 0)
+    assert missing(remembered, entries=[(OWNER, 2)]).entries == {(OWNER, 2)}
+
+
+def test_too_many_rows_are_all_forgotten(remembered: Remembered) -> None:
+    era = remembered.era
+    remembered.learn(Needs({f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)}), State(), 0)
+    assert missing(remembered, nodes=[GROUP]).nodes == {GROUP}
+    assert (remembered.era, remembered.position, remembered.known.rows) == (era + 1, 0, 0)
+    assert not remembered.latest
+
+
+def test_too_many_bytes_are_all_forgotten(remembered: Remembered) -> None:
+    assert suffices(remembered, unit(job("new")))
+    remembered.learn(Needs({SECOND}), State(), LIMIT_BYTES + 1)
+    assert not suffices(remembered, unit(job("new"))), "what is full is emptied before it takes more"
+    assert missing(remembered, nodes=[GROUP]).nodes == {GROUP}
+    assert remembered.known.rows == 0
+    remembered.learn(Needs({GROUP}), State(), 1)
+    assert missing(remembered, nodes=[GROUP]).rows == 0
+
+
+def test_an_era_ends_with_everything_that_was_known(remembered: Remembered) -> None:
+    era = remembered.era
+    remembered.clear()
+    assert remembered.era == era + 1
+    assert (remembered.node(GROUP), remembered.totals(OWNER), remembered.clock) == (None, None, None)
+    assert missing(remembered, nodes=[GROUP], entries=[(OWNER, 7)]).rows == 2
+    remembered.mistaken()
+    assert remembered.era == era + 2
+
+
+def test_nothing_is_recalled_after_others_were_heard_of(remembered: Remembered) -> None:
+    remembered.heard(9)
+    assert remembered.node(GROUP) is not None
+    remembered.heard(11)
+    assert (remembered.latest, remembered.node(GROUP), remembered.totals(OWNER)) == (False, None, None)
+
+
+def test_what_others_did_is_followed(remembered: Remembered) -> None:
+    theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
+    group = node(GROUP, "JobGroup", uid="b" * 32, version=12)
+    remembered.heard(13)
+    remembered.follow(
+        [
+            Change(11, "e11", theirs.path, theirs.uid, "Job", theirs),
+            Change(12, "e12", GROUP, group.uid, "JobGroup", group),
+            Change(13, "e13", f"{JOBS}/j", OWNER, "Job", None),
+        ],
+        13,
+    )
+    assert (remembered.position, remembered.event, remembered.latest) == (13, "e13", True)
+    assert (remembered.node(theirs.path), remembered.node(GROUP)) == (theirs, group)
+    assert (remembered.node(f"{JOBS}/j"), remembered.totals(OWNER)) == (None, None)
+    assert missing(remembered, nodes=[theirs.path, GROUP, f"{JOBS}/j"]).rows == 0
+    assert missing(remembered, owners=[theirs.uid], entries=[(theirs.uid, 0)]).rows == 0, "it is new and has no ledger"
+    assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
+
+
+def admitted(remembered: Remembered, *units: Unit) -> Admission:
+    guards, ids = claimed_guards(units), counted_ids()
+    admission = admit(MODEL, remembered.state, guards, units, remembered.position, AT, ids)
+    remembered.admitted(admission, remembered.position, 0)
+    return admission
+
+
+def test_what_is_being_written_is_known_and_not_recalled(remembered: Remembered) -> None:
+    patch = unit(Command("patchStatus", f"{JOBS}/j", {"phase": "running"}), actor=SYSTEM)
+    first, second = admitted(remembered, unit(job("x"))), admitted(remembered, patch)
+    assert (remembered.position, remembered.event) == (12, second.events[0].id)
+    assert missing(remembered, nodes=[f"{JOBS}/x"]).rows == 0
+    assert (remembered.node(f"{JOBS}/x"), remembered.node(f"{JOBS}/j")) == (None, None)
+    remembered.committed(first)
+    recalled = remembered.node(f"{JOBS}/x")
+    assert recalled is not None
+    assert recalled.version == 11
+    assert remembered.node(f"{JOBS}/j") is None
+    remembered.committed(second)
+    assert remembered.node(f"{JOBS}/j") is remembered.state.nodes[f"{JOBS}/j"]
+
+
+def suffices(remembered: Remembered, *units: Unit) -> bool:
+    return remembered.suffices(needs(MODEL, units), units)
+
+
+def test_it_suffices_for_what_is_known_or_must_not_exist(remembered: Remembered) -> None:
+    fence, mark = Fence("lease", 1), Advance("mark", 5, 6)
+    assert suffices(remembered, unit(job("new")))
+    assert suffices(remembered, unit(job("new"), fence=fence, advance=mark), unit(job("newer"), fence=fence))
+    assert suffices(remembered, unit(Command("patchSpec", f"{JOBS}/none", {})))
+    guards = claimed_guards([unit(job("new"), fence=fence, advance=mark)])
+    assert (guards.leases, guards.marks) == ({"lease": 1}, {"mark": 5})
+
+
+@pytest.mark.parametrize(
+    "units",
+    [
+        [unit(Command("patchSpec", f"{JOBS}/unknown", {}))],
+        [unit(Command("apply", f"{JOBS}/unknown", {"steps": job().body["steps"]}))],
+        [unit(Command("create", "/config/job-groups/unknown/jobs/j", job().body))],
+        [unit(Command("delete", f"{JOBS}/j"))],
+        [unit(Command("finalize", f"{JOBS}/j", {"finalizer": "attempts"}), actor=SYSTEM)],
+        [unit(job("new"), key="k", digest="d")],
+        [unit(Command("create", f"{JOBS}/new", job().body, uid="f" * 32))],
+        [unit(advance=Advance("mark", 0, 6))],
+        [unit(advance=Advance("mark", 5, 6)), unit(advance=Advance("mark", 6, 7))],
+        [unit(fence=Fence("lease", 1)), unit(fence=Fence("lease", 2))],
+    ],
+)
+def test_it_does_not_suffice_for_what_must_be_read(remembered: Remembered, units: Sequence[Unit]) -> None:
+    assert not suffices(remembered, *units)
+
+
+def test_it_does_not_suffice_once_it_may_be_old(remembered: Remembered) -> None:
+    remembered.heard(11)
+    assert not suffices(remembered, unit(job("new")))
+
+
+def test_it_does_not_suffice_without_a_clock(remembered: Remembered) -> None:
+    clock = remembered.clock
+    assert clock is not None
+    clock._read_s -= 60.0
+    assert not suffices(remembered, unit(job("new")))
+    remembered.clock = None
+    assert not suffices(remembered, unit(job("new")))
+
+
+def test_who_was_mistaken_is_shy_of_large_decisions_for_a_while() -> None:
+    known = Remembered(MODEL)
+    known.mistaken()
+    known.learn(Needs({GROUP}), State(), 0)
+    known.position, known.event, known.clock = 10, "e", Clock(AT, time.monotonic())
+    known.heard(10)
+    small, large = (unit(*(job(f"j{number}") for number in range(count))) for count in (SHY_COMMANDS, SHY_COMMANDS + 1))
+    assert suffices(known, small)
+    for _ in range(SHY_TIMES):
+        assert not suffices(known, large)
+        known.committed(admitted(known, unit()))
+    assert suffices(known, large)
+
+
+def test_a_clock_never_runs_backwards() -> None:
+    clock = Clock(AT, time.monotonic())
+    read = [clock.now() for _ in range(1_000)]
+    assert read == sorted(read)
+    assert read[0] >= AT
+    assert read[-1] - AT < timedelta(minutes=1)
+    clock._read_s += 3600.0
+    assert clock.now() >= read[-1], "even if the machine's did"
+    assert clock.trusted
+    clock._read_s -= 2 * 3600.0
+    assert not clock.trusted
