@@ -107,7 +107,6 @@ class Writer:
                 self._drop()
                 raise
             self.remembered.mistaken()
-            self._broken()
             return False
         except BaseException:
             self._drop()
