@@ -4,10 +4,8 @@ What is remembered was so at `position`, under the log's lock. What others have 
 writer that has the lock again forgets those rows, and what is left is the present.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
 
 from datamodel.admission import Admission, Guards
 from datamodel.command import Unit
@@ -16,6 +14,7 @@ from datamodel.model import Model
 from datamodel.needs import Needs
 from datamodel.node import Node
 from datamodel.ports import Change
+from datamodel.postgres.clock import Clock
 from datamodel.state import State, Touched
 
 LIMIT_ROWS = 50_000
@@ -26,26 +25,6 @@ LIMIT_CHANGES = 5_000
 SHY_COMMANDS = 64
 SHY_TIMES = 8
 """After a mistake, more commands than that are decided under the lock for so many times: others are writing too."""
-CLOCK_TRUSTED_S = 10.0
-
-
-class Clock:
-    """The database's clock, carried forward by this machine's steady one. It never runs backwards."""
-
-    def __init__(self, now: datetime, asked_s: float) -> None:
-        """`now` is what the database said when it was asked at `asked_s` (monotonic): it is carried forward from before, so it
-        is never behind."""
-        self._then = self._last = now
-        self._read_s = asked_s
-
-    @property
-    def trusted(self) -> bool:
-        """Whether it was read lately."""
-        return time.monotonic() - self._read_s < CLOCK_TRUSTED_S
-
-    def now(self) -> datetime:
-        self._last = max(self._last, self._then + timedelta(seconds=time.monotonic() - self._read_s))
-        return self._last
 
 
 class Remembered:

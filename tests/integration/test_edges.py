@@ -10,8 +10,6 @@ from datamodel.feed.bus import Bus
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
-from tests.conftest import StartNats
-from tests.feed import connected
 from tests.graph import EDGE, done, edge_spec, new_edge, new_job, present, report
 from tests.hub import attempts_when, heard, node_when, running_hub
 from tests.services import PrivateNats
@@ -24,17 +22,6 @@ SHORT: dict[str, Any] = {"suspect_after_s": 0.5, "disconnected_after_s": 1.0, "l
 async def store(database_url: str) -> AsyncIterator[PostgresStore]:
     async with PostgresStore(database_url, MODEL) as store:
         yield store
-
-
-@pytest_asyncio.fixture
-async def server(nats_server: StartNats) -> PrivateNats:
-    return await nats_server()
-
-
-@pytest_asyncio.fixture
-async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
-    async with connected(server.url()) as bus:
-        yield bus
 
 
 async def phase(store: PostgresStore, path: str, wanted: str) -> None:

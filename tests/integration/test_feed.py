@@ -1,7 +1,6 @@
 """The feed on a real server: the present, then the changes, through restarts, losses and new epochs."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
@@ -11,24 +10,12 @@ from datamodel.feed.stream import newest_stream
 from datamodel.memory import MemoryStore
 from datamodel.ports import Message, Restarted, Synced
 from migrations.upgrade import seed
-from tests.conftest import StartNats
-from tests.feed import Publisher, connected, following
+from tests.feed import Publisher, following
 from tests.graph import done, memory_store
 from tests.services import PrivateNats
 from tests.waiting import until
 
 GROUPS = "/config/job-groups"
-
-
-@pytest_asyncio.fixture
-async def server(nats_server: StartNats) -> PrivateNats:
-    return await nats_server()
-
-
-@pytest_asyncio.fixture
-async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
-    async with connected(server.url()) as bus:
-        yield bus
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,6 @@
 """The gateway's link over a real NATS: the feed is followed while somebody watches, and only then."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest_asyncio
 
@@ -11,8 +10,7 @@ from datamodel.feed.stream import newest_stream
 from datamodel.memory import MemoryStore
 from gateway.changes import Changes
 from migrations.upgrade import seed
-from tests.conftest import StartNats
-from tests.feed import Publisher, connected
+from tests.feed import Publisher
 from tests.gateway import linked
 from tests.graph import done, memory_store
 from tests.services import PrivateNats
@@ -20,17 +18,6 @@ from tests.waiting import eventually, until
 
 GROUP = "/config/job-groups/g"
 LINGER_S = 0.3
-
-
-@pytest_asyncio.fixture
-async def server(nats_server: StartNats) -> PrivateNats:
-    return await nats_server()
-
-
-@pytest_asyncio.fixture
-async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
-    async with connected(server.url()) as bus:
-        yield bus
 
 
 @pytest_asyncio.fixture

@@ -20,7 +20,7 @@ from datamodel.postgres.tables import METADATA
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import migrate
-from tests.graph import new_job
+from tests.graph import new_edge, new_job, place, report
 
 _CONSTRAINTS = (
     "SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint"
@@ -45,6 +45,22 @@ async def test_constraints_storage_and_collations_are_the_metadatas_too(database
     migrated = await on(database_url, _catalog)
     await on(database_url, _recreate)
     assert await on(database_url, _catalog) == migrated
+
+
+async def test_the_sum_over_all_owners_is_made_of_what_is_there(database_url: str) -> None:
+    """Of a log that was written before the sum was kept."""
+    async with PostgresStore(database_url, MODEL) as store:
+        await new_edge(store)
+        for name in ("a", "b"):
+            await report(store, await place(store, await new_job(store, name)), phase="succeeded")
+        written = await store.sum_totals()
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "0002"))
+    async with PostgresStore(database_url, MODEL) as store:
+        assert (await store.sum_totals()).phases == {}
+        await migrate(database_url)
+        assert await store.sum_totals() == written
+        assert (written.phases, written.progress) == ({"succeeded": 2}, 2000)
+        assert (await verify(store)).clean
 
 
 async def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database_url: str) -> None:

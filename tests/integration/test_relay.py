@@ -16,24 +16,12 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
 from reconcilers.relay import BATCH, KEY
-from tests.conftest import StartNats
 from tests.feed import Publisher, connected, following
 from tests.graph import SYSTEM, done, memory_store, new_job
 from tests.services import PrivateNats
 from tests.waiting import until
 
 GROUPS = "/config/job-groups"
-
-
-@pytest_asyncio.fixture
-async def server(nats_server: StartNats) -> PrivateNats:
-    return await nats_server()
-
-
-@pytest_asyncio.fixture
-async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
-    async with connected(server.url()) as bus:
-        yield bus
 
 
 @pytest_asyncio.fixture

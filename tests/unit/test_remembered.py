@@ -13,12 +13,12 @@ from datamodel.needs import Needs, needs
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Change
+from datamodel.postgres.clock import Clock
 from datamodel.postgres.remembered import (
     LIMIT_BYTES,
     LIMIT_ROWS,
     SHY_COMMANDS,
     SHY_TIMES,
-    Clock,
     Remembered,
     claimed_guards,
 )
