@@ -53,6 +53,7 @@ class Reads:
     """The batched reads that the tasks of one process share."""
 
     def __init__(self, store: Store) -> None:
+        self._store = store
         self._nodes = Batched[Node](store.nodes)
         self._totals = Batched[Totals](store.totals)
 
@@ -61,3 +62,12 @@ class Reads:
 
     async def totals(self, owner: str) -> Totals:
         return await self._totals.get(owner) or Totals()
+
+    async def recent_node(self, path: str) -> Node | None:
+        """The node as this process knows it, read only where it does not: for who is woken by what the process hears of, and
+        writes with an expected version."""
+        return self._store.recall_node(path) or await self.node(path)
+
+    async def recent_totals(self, owner: str) -> Totals:
+        """An owner's totals in the same way."""
+        return self._store.recall_totals(owner) or await self.totals(owner)

@@ -53,11 +53,11 @@ class Progress:
         return keys
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
-        job = self._store.recall_node(key) or await self._reads.node(key)
+        job = await self._reads.recent_node(key)
         if job is None or job.phase in FINISHED:
             self._written_s.pop(key, None)
             return None
-        totals = self._store.recall_totals(job.uid) or await self._reads.totals(job.uid)
+        totals = await self._reads.recent_totals(job.uid)
         before = job.phase or PENDING
         phase = phase_of(before, job.spec["chunks"], totals)
         now_s = asyncio.get_running_loop().time()
