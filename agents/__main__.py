@@ -16,6 +16,7 @@ from agents.runtimes.choose import choose
 from agents.settings import Settings
 from datamodel import wire
 from datamodel.feed.bus import connect
+from datamodel.feed.follow import NatsFeed
 from datamodel.program import read_settings, run_program
 
 FLUSH_S = 5.0
@@ -36,7 +37,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 seed=zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode()),
             )
             agent = Agent(runtime, outbox, _registrations(settings, runtime.name))
-            link = Link(bus, outbox, settings.edge_site, settings.edge_name, settings.edges)
+            link = Link(bus, NatsFeed(bus), outbox, settings.edge_site, settings.edge_name, settings.edges)
             try:
                 await _live(agent, link, stop)
             finally:

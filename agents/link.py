@@ -8,13 +8,13 @@ from itertools import islice
 
 import msgspec
 import structlog
-from nats.aio.msg import Msg
 
 from agents.outbox import Outbox
 from datamodel import wire
-from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
-from datamodel.feed.follow import NatsFeed
-from datamodel.ports import FeedItem
+from datamodel.errors import Transient
+from datamodel.feed.bus import honour_cancellation
+from datamodel.feed.ports import Messages
+from datamodel.ports import Feed, FeedItem
 from datamodel.scheduling.edges import desired_path
 
 RESEND_S = 2.0
@@ -26,8 +26,11 @@ _log = structlog.get_logger("link")
 class Link:
     """One agent's connection. It may be cut at any moment: the outbox keeps what was not committed."""
 
-    def __init__(self, bus: Bus, outbox: Outbox, site: str, agent: str, edges: Sequence[str]) -> None:
-        self._bus = bus
+    def __init__(
+        self, messages: Messages, feed: Feed, outbox: Outbox, site: str, agent: str, edges: Sequence[str]
+    ) -> None:
+        self._messages = messages
+        self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
         self._sent = 0
@@ -36,17 +39,17 @@ class Link:
         self._heard_s = 0.0
         self._answered = asyncio.Event()
         self._woken = outbox.grown  # one event for all that there may be to send
-        bus.on_reconnect(self._resume)
+        messages.on_reconnect(self._resume)
 
     async def run(self, deliver: Callable[[FeedItem], None]) -> None:
         """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph."""
         subject = wire.committed_subject(self._site, self._agent)
-        await self._bus.client.subscribe(subject, cb=self._on_committed)
+        await self._messages.subscribe(subject, self._on_committed)
         prefixes = [f"{desired_path(self._site, edge)}/attempts" for edge in self._edges]
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send(), name="reports")
             group.create_task(self._beat(), name="heartbeats")
-            group.create_task(NatsFeed(self._bus).follow(prefixes, deliver), name="feed")
+            group.create_task(self._feed.follow(prefixes, deliver), name="feed")
 
     async def flushed(self) -> None:
         """Returns when the hub has committed everything."""
@@ -57,9 +60,9 @@ class Link:
     async def _beat(self) -> None:
         beat = wire.encode(wire.Beat(site=self._site, agent=self._agent, edges=self._edges))
         while True:
-            if self._bus.client.is_connected:
-                with contextlib.suppress(*NATS_FAILURES):  # the next one follows soon
-                    await self._bus.client.publish(wire.beat_subject(self._site), beat)
+            if self._messages.connected:
+                with contextlib.suppress(Transient):  # the next one follows soon
+                    await self._messages.publish(wire.beat_subject(self._site), beat)
             honour_cancellation()
             await asyncio.sleep(wire.BEAT_S)
 
@@ -69,7 +72,7 @@ class Link:
         loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
-            if self._bus.client.is_connected:
+            if self._messages.connected:
                 await self._send_windows()
             honour_cancellation()
             try:
@@ -84,9 +87,9 @@ class Link:
             self._heard_s = asyncio.get_running_loop().time()  # until now, no answer was due
         while window := self._next_window():
             try:
-                await self._bus.client.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
-            except NATS_FAILURES as error:
-                _log.info("reports could not be sent", error=str(error))
+                await self._messages.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
+            except Transient as error:
+                _log.info("reports could not be sent", error=error.message)
                 self._rewind()
                 return
             self._sent = window.first + len(window.reports) - 1
@@ -111,9 +114,9 @@ class Link:
             return None
         return wire.Window(wire.WIRE_VERSION, self._site, self._agent, self._outbox.incarnation, start, reports)
 
-    async def _on_committed(self, message: Msg) -> None:
+    def _on_committed(self, _: str, body: bytes) -> None:
         try:
-            committed = wire.decode_committed(message.data)
+            committed = wire.decode_committed(body)
         except wire.UNREADABLE as error:
             _log.warning("a commit cannot be read", error=str(error))
             return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from datamodel.errors import Transient
-from datamodel.feed.bus import NATS_FAILURES, Bus, connect, honour_cancellation
+from datamodel.feed.bus import Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
 from datamodel.wire import POKE
 from gateway.changes import Changes
@@ -29,7 +29,7 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        return self._bus is not None and self._bus.client.is_connected
+        return self._bus is not None and self._bus.connected
 
     async def run(self, prefixes: Sequence[str], changes: Changes, *, linger_s: float = LINGER_S) -> None:
         """Connects, and tells of what changes at and below these paths while somebody watches, until it is cancelled."""
@@ -59,5 +59,5 @@ class Link:
             task.add_done_callback(self._pokes.discard)
 
     async def _poke(self, bus: Bus) -> None:
-        with contextlib.suppress(*NATS_FAILURES):
-            await bus.client.publish(POKE, b"")
+        with contextlib.suppress(Transient):
+            await bus.publish(POKE, b"")

@@ -6,16 +6,15 @@ nothing yet, so it grants every edge the full time.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
-from nats.aio.msg import Msg
 
 from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict
-from datamodel.feed.bus import Bus
+from datamodel.feed.ports import Messages
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ABANDON, RUN
@@ -38,12 +37,21 @@ class Edges:
     shards = 4
     resync_s = 60.0
 
-    def __init__(self, store: Store, appender: Appender, reads: Reads, bus: Bus, thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        store: Store,
+        appender: Appender,
+        reads: Reads,
+        messages: Messages,
+        thresholds: Thresholds,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._store = store
         self._appender = appender
         self._reads = reads
-        self._bus = bus
+        self._messages = messages
         self._thresholds = thresholds
+        self._clock = clock
         self._heard_s: dict[str, float] = {}
         self._phases: dict[str, str] = {}
         self._grace: dict[str, tuple[int, float]] = {}
@@ -56,7 +64,7 @@ class Edges:
     async def listen(self, wake: Callable[[str], object]) -> None:
         """Subscribes to all heartbeats; `wake(key)` must lead to `reconcile(key)`."""
         self._wake = wake
-        await self._bus.client.subscribe("beat.*", cb=self._on_beat)
+        await self._messages.subscribe("beat.*", self._on_beat)
 
     async def keys(self) -> list[str]:
         keys: list[str] = []
@@ -87,14 +95,14 @@ class Edges:
     def _on_edge(self, change: Change) -> Iterable[Wake]:
         return (Wake("/".join(place_of(change.path))),)
 
-    async def _on_beat(self, message: Msg) -> None:
+    def _on_beat(self, subject: str, body: bytes) -> None:
         try:
-            beat = wire.decode_beat(message.data)
+            beat = wire.decode_beat(body)
         except wire.UNREADABLE as error:
-            _log.warning("a heartbeat cannot be read", subject=message.subject, error=str(error))
+            _log.warning("a heartbeat cannot be read", subject=subject, error=str(error))
             return
         now = asyncio.get_running_loop().time()
-        if message.subject != wire.beat_subject(beat.site):
+        if subject != wire.beat_subject(beat.site):
             return
         if len(self._heard_s) > EDGES_LIMIT:
             self._heard_s = {k: at for k, at in self._heard_s.items() if now - at < self._thresholds.lost_s}
@@ -121,7 +129,7 @@ class Edges:
 
     async def _judge(self, key: str, path: str, phase: str, silent_s: float, fence: Fence) -> None:
         reason = "heard" if phase == ONLINE else f"silent for {silent_s:.0f} s"
-        patch = {"phase": phase, "since": datetime.now(UTC).isoformat(), "reason": reason}
+        patch = {"phase": phase, "since": self._clock().isoformat(), "reason": reason}
         unit = Unit((Command("patchStatus", path, patch),), ACTOR, cause="heartbeats", fence=fence)
         raise_refused(await self._appender.append(unit))
         _log.info("an edge changed", edge=key, phase=phase, reason=reason)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import structlog
-from nats.aio.msg import Msg
 
 from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, raise_refused
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
-from datamodel.feed.bus import NATS_FAILURES, Bus
+from datamodel.feed.ports import Messages
 from datamodel.names import check_name
 from datamodel.ports import Store
 from datamodel.scheduling.planes import SYSTEM
@@ -43,10 +42,10 @@ class Ingest:
     resync_s = 3600.0
     watches: Mapping[str, Watch] = {}
 
-    def __init__(self, store: Store, appender: Appender, bus: Bus, metrics: Metrics) -> None:
+    def __init__(self, store: Store, appender: Appender, messages: Messages, metrics: Metrics) -> None:
         self._store = store
         self._appender = appender
-        self._bus = bus
+        self._messages = messages
         self._metrics = metrics
         self._inboxes: dict[str, list[bytes]] = {}
         self._waiting_bytes = 0
@@ -56,7 +55,7 @@ class Ingest:
     async def listen(self, wake: Callable[[str], bool]) -> None:
         """Subscribes to all agents' reports; `wake(key)` must lead to `reconcile(key)`, or say that it does not."""
         self._wake = wake
-        await self._bus.client.subscribe("report.*.*", cb=self._on_window)
+        await self._messages.subscribe("report.*.*", self._on_window)
 
     async def keys(self) -> list[str]:
         return list(self._inboxes)
@@ -76,11 +75,11 @@ class Ingest:
         for incarnation in dict.fromkeys(window.incarnation for window in windows):
             await self._take(key, incarnation, [w for w in windows if w.incarnation == incarnation], fence)
 
-    async def _on_window(self, message: Msg) -> None:
-        _, site, agent = message.subject.split(".")
+    def _on_window(self, subject: str, body: bytes) -> None:
+        _, site, agent = subject.split(".")
         key = f"{site}/{agent}"
         if self._wake(key):  # its worker starts after this; other replicas keep nothing of an agent that is not theirs
-            self._keep(key, message.data)
+            self._keep(key, body)
 
     def _keep(self, key: str, body: bytes) -> None:
         inbox = self._inboxes.setdefault(key, [])
@@ -134,9 +133,9 @@ class Ingest:
     async def _answer(self, key: str, committed: wire.Committed) -> None:
         site, _, agent = key.partition("/")
         try:
-            await self._bus.client.publish(wire.committed_subject(site, agent), wire.encode(committed))
-        except NATS_FAILURES as error:
-            _log.info("a commit could not be told; the agent will ask again", agent=key, error=str(error))
+            await self._messages.publish(wire.committed_subject(site, agent), wire.encode(committed))
+        except Transient as error:
+            _log.info("a commit could not be told; the agent will ask again", agent=key, error=error.message)
 
     def _remember(self, mark: str, through: int) -> None:
         if len(self._through) >= MARKS_LIMIT:

@@ -7,14 +7,11 @@ from msgspec import structs
 
 from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
-from datamodel.feed.bus import Bus
-from datamodel.feed.stream import Stream, StreamWriter, newest_stream
+from datamodel.feed.ports import Stream, Streams
 from datamodel.ports import Change, Store
 from reconcilers.runtime.controller import Watch
 
 KEY = "log"
-POLL_S = 0.1
-"""How soon a change is relayed whose poke was lost."""
 BATCH = 512
 _log = structlog.get_logger("relay")
 
@@ -27,15 +24,16 @@ class Relay:
     resync_s = 30.0
     watches: Mapping[str, Watch] = {}
 
-    def __init__(self, store: Store, bus: Bus) -> None:
+    def __init__(self, store: Store, streams: Streams, poll_s: float) -> None:
+        """`poll_s`: how soon a change is relayed of which no word came."""
         self._store = store
-        self._bus = bus
-        self._writer = StreamWriter(bus)
+        self._poll_s = poll_s
+        self._streams = streams
         self._stream: Stream | None = None
         self._token = 0
         self._position = 0
         self._event: str | None = None
-        bus.on_reconnect(self._forget)
+        streams.on_reconnect(self._forget)
 
     async def keys(self) -> list[str]:
         return [KEY]
@@ -63,17 +61,17 @@ class Relay:
                 )
             del changes[0]
         if not changes:
-            return POLL_S
-        await self._writer.publish(stream.epoch, self._position, changes)
+            return self._poll_s
+        await self._streams.publish(stream.epoch, self._position, changes)
         self._position, self._event = changes[-1].position, changes[-1].event_id
-        return 0.0 if len(changes) >= BATCH else POLL_S
+        return 0.0 if len(changes) >= BATCH else self._poll_s
 
     def _forget(self) -> None:
         self._stream = None
 
     async def _attach(self) -> Stream:
         """The stream to go on with: the newest where it is whole and a prefix of the log, else a new epoch's."""
-        found = await newest_stream(self._bus)
+        found = await self._streams.newest()
         if found is not None and found.complete and await self._is_prefix(found):
             _log.info("attached", epoch=found.epoch, position=found.last)
             return found
@@ -82,7 +80,7 @@ class Relay:
     async def _is_prefix(self, stream: Stream) -> bool:
         if stream.last > (await self._store.head()).position:
             return False
-        return await self._writer.last_event(stream) == await self._store.event_id(stream.last)
+        return await self._streams.last_event(stream) == await self._store.event_id(stream.last)
 
     async def _rebuild(self, epoch_seen: int) -> Stream:
         """A new epoch: the present as of P in the sequences that end at P, so that the log goes on at P + 1.
@@ -95,7 +93,7 @@ class Relay:
         head = await self._store.head()
         room = min(await self._store.count_nodes(), head.position)
         last_event = await self._store.event_id(head.position) or ""
-        await self._writer.create(epoch, head.position - room + 1, head.position)
+        await self._streams.create(epoch, head.position - room + 1, head.position)
         position, after = head.position - room, ""
         while True:
             living = await self._store.living(after, BATCH)
@@ -105,10 +103,10 @@ class Relay:
             present = [change for change in living if change.position <= head.position]
             if present and position + len(present) == head.position:
                 present[-1] = structs.replace(present[-1], event_id=last_event)
-            await self._writer.publish(epoch, position, present)
+            await self._streams.publish(epoch, position, present)
             position += len(present)
         position = await self._fill(epoch, position, head.position, last_event)
-        await self._writer.delete_older(epoch)
+        await self._streams.delete_older(epoch)
         _log.warning("the stream was rebuilt", epoch=epoch, position=position, nodes=room)
         return Stream(epoch, last=position, present=position)
 
@@ -118,6 +116,6 @@ class Relay:
                 Change(at, last_event if at == end else "", path="", uid="", kind="", node=None)
                 for at in range(position + 1, min(position + BATCH, end) + 1)
             ]
-            await self._writer.publish(epoch, position, fillers)
+            await self._streams.publish(epoch, position, fillers)
             position += len(fillers)
         return position

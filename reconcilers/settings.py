@@ -15,3 +15,4 @@ class Settings(BaseSettings):
     disconnected_after_s: float = Field(default=30.0, gt=0, description="silence after which an edge counts as cut off")
     lost_after_s: float = Field(default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere")
     lease_ttl_s: float = Field(default=5.0, ge=1, description="how long a dead replica's shards stay its own")
+    poll_s: float = Field(default=0.1, gt=0, description="how soon a change is seen of which no word came")

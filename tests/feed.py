@@ -8,8 +8,11 @@ from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
+from datamodel.feed.stream import JetStreams
 from datamodel.ports import FeedItem, Message, Restarted, Store, Synced
-from reconcilers.relay import KEY, POLL_S, Relay
+from reconcilers.relay import KEY, Relay
+
+POLL_S = 0.1
 
 
 class Publisher:
@@ -17,7 +20,7 @@ class Publisher:
 
     def __init__(self, store: Store, bus: Bus, token: int = 1) -> None:
         self.store = store
-        self.relay = Relay(store, bus)
+        self.relay = Relay(store, JetStreams(bus), POLL_S)
         self.fence = Fence("relay/0", token)
 
     async def publish(self, *, timeout_s: float = 15.0) -> None:

@@ -8,8 +8,10 @@ import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from datamodel.errors import Transient
+from datamodel.feed.ports import Received
 
 _log = structlog.get_logger("bus")
 
@@ -18,11 +20,31 @@ NATS_FAILURES = (nats.errors.Error, OSError, TimeoutError)
 
 
 class Bus:
-    """A client that reconnects for ever, and tells who asked when it did."""
+    """A client that reconnects for ever, and tells who asked when it did. It is the port `Messages`; `client` is for who
+    needs more of NATS."""
 
     def __init__(self, client: Client, reconnected: list[Callable[[], None]]) -> None:
         self.client = client
         self._reconnected = reconnected
+
+    @property
+    def connected(self) -> bool:
+        return self.client.is_connected
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        try:
+            await self.client.publish(subject, body)
+        except NATS_FAILURES as error:
+            raise Transient(f"NATS did not take a message: {error}") from error
+
+    async def subscribe(self, subject: str, received: Received) -> None:
+        async def on_message(message: Msg) -> None:
+            received(message.subject, message.data)
+
+        try:
+            await self.client.subscribe(subject, cb=on_message)
+        except NATS_FAILURES as error:
+            raise Transient(f"NATS did not take a subscription: {error}") from error
 
     def on_reconnect(self, call: Callable[[], None]) -> None:
         """`call()` runs after every reconnection: subscriptions are back then, consumers and answers may be lost."""

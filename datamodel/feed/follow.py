@@ -14,7 +14,8 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
 from datamodel.feed.message import decode
-from datamodel.feed.stream import TOMBSTONE_TTL_S, Stream, graph_subject, newest_stream
+from datamodel.feed.ports import Stream
+from datamodel.feed.stream import TOMBSTONE_TTL_S, graph_subject, newest_stream, stream_name
 from datamodel.ports import FeedItem, Restarted, Synced
 
 HEARTBEAT_S = 1.0
@@ -89,7 +90,7 @@ class _Follower:
             if not resumes:
                 self._deliver(Restarted())
             info = await self._bus.client.jsm().add_consumer(
-                stream.name, self._config(name, inbox, stream.epoch, resumes)
+                stream_name(stream.epoch), self._config(name, inbox, stream.epoch, resumes)
             )
             if not info.num_pending:
                 self._on_everything_delivered()
@@ -103,7 +104,7 @@ class _Follower:
                     continue
         finally:
             self._bus.off_reconnect(self._broken.set)
-            await self._leave(subscription, stream.name, name)
+            await self._leave(subscription, stream_name(stream.epoch), name)
 
     def _config(self, name: str, inbox: str, epoch: int, resumes: bool) -> ConsumerConfig:  # noqa: FBT001
         subjects = [subject for path in self._prefixes for subject in _subjects(epoch, path)]

@@ -5,7 +5,7 @@ message makes a second publisher harmless: the server refuses whoever is not at 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import nats.js.errors
@@ -15,6 +15,7 @@ from nats.js.api import Header, StorageType, StreamConfig
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
 from datamodel.feed.message import encode, event_id
+from datamodel.feed.ports import Stream
 from datamodel.names import subject_of
 from datamodel.ports import Change
 
@@ -32,20 +33,8 @@ _WRONG_LAST_SEQUENCE = 10071
 _EXPECTED = Header.EXPECTED_LAST_SEQUENCE.value
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """A stream as it is found. `last` is the position of its last message, `present` the one that completes it."""
-
-    epoch: int
-    last: int
-    present: int
-
-    @property
-    def name(self) -> str:
-        return f"{STREAM_PREFIX}{self.epoch}"
-
-    @property
-    def complete(self) -> bool:
-        return self.last >= self.present
+def stream_name(epoch: int) -> str:
+    return f"{STREAM_PREFIX}{epoch}"
 
 
 def graph_subject(epoch: int | str, path: str) -> str:
@@ -64,15 +53,15 @@ async def newest_stream(bus: Bus) -> Stream | None:
         epochs = [int(name[len(STREAM_PREFIX) :]) for name in names if name.startswith(STREAM_PREFIX)]
         if not epochs:
             return None
-        info = await manager.stream_info(f"{STREAM_PREFIX}{max(epochs)}")
+        info = await manager.stream_info(stream_name(max(epochs)))
     except NATS_FAILURES as error:
         raise Transient(f"JetStream did not answer: {error}") from error
     present = int((info.config.metadata or {}).get(PRESENT, 0))
     return Stream(epoch=max(epochs), last=info.state.last_seq, present=present)
 
 
-class StreamWriter:
-    """Creates streams and publishes to them with a window of acknowledgements of its own."""
+class JetStreams:
+    """The port `Streams` on JetStream. It publishes with a window of acknowledgements of its own."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -84,10 +73,15 @@ class StreamWriter:
         self._subscribed = False
         bus.on_reconnect(self._on_reconnect)
 
+    def on_reconnect(self, call: Callable[[], None]) -> None:
+        self._bus.on_reconnect(call)
+
+    async def newest(self) -> Stream | None:
+        return await newest_stream(self._bus)
+
     async def create(self, epoch: int, first: int, present: int) -> Stream:
-        """A new, empty stream whose first message will have the sequence `first`. Raises `Transient`."""
         config = StreamConfig(
-            name=f"{STREAM_PREFIX}{epoch}",
+            name=stream_name(epoch),
             subjects=[f"graph.{epoch}.>", f"fill.{epoch}"],
             max_msgs_per_subject=1,
             storage=StorageType.FILE,
@@ -104,7 +98,6 @@ class StreamWriter:
         return Stream(epoch=epoch, last=first - 1, present=present)
 
     async def delete_older(self, epoch: int) -> None:
-        """Removes the streams of earlier epochs: their followers then look for the newest."""
         manager = self._bus.client.jsm()
         try:
             for info in await manager.streams_info():
@@ -115,11 +108,10 @@ class StreamWriter:
             raise Transient(f"old streams could not be removed: {error}") from error
 
     async def last_event(self, stream: Stream) -> str | None:
-        """The event id that the last message carries; None where there is none, or it has gone."""
         if not stream.last:
             return None
         try:
-            message = await self._bus.client.jsm().get_msg(stream.name, seq=stream.last)
+            message = await self._bus.client.jsm().get_msg(stream_name(stream.epoch), seq=stream.last)
         except nats.js.errors.NotFoundError:
             return None
         except NATS_FAILURES as error:
@@ -130,10 +122,6 @@ class StreamWriter:
             return None
 
     async def publish(self, epoch: int, after: int, changes: Sequence[Change]) -> None:
-        """Publishes at the sequences `after + 1` and on; returns when all are acknowledged.
-
-        Raises `Conflict` where somebody else is at the end of the stream, `Transient` where it is unknown how far it got.
-        """
         await self._begin()
         client = self._bus.client
         try:

@@ -13,8 +13,6 @@ import structlog
 from datamodel.errors import Transient
 from datamodel.ports import Change, Log
 
-POLL_S = 0.1
-"""How soon a change is seen of which no word came."""
 BATCH = 512
 RETRY_S = (0.05, 1.0)
 _log = structlog.get_logger("tail")
@@ -23,8 +21,10 @@ _log = structlog.get_logger("tail")
 class Tail:
     """One process' place in the log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, poll_s: float) -> None:
+        """`poll_s`: how soon a change is seen of which no word came."""
         self._log = log
+        self._poll_s = poll_s
         self._grown = asyncio.Event()
         self._position = -1
         self._event: str | None = None
@@ -75,7 +75,7 @@ class Tail:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(POLL_S):
+            async with asyncio.timeout(self._poll_s):
                 await self._grown.wait()
         except TimeoutError:
             return

@@ -14,6 +14,7 @@ from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
 from datamodel import wire
 from datamodel.command import Command
+from datamodel.feed.follow import NatsFeed
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
@@ -57,7 +58,7 @@ async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Runnin
         agent_version="1",
     )
     async with connected(server.url("agent")) as bus, Outbox(home / "outbox.sqlite") as outbox:
-        agent, link = Agent(runtime, outbox, [edge]), Link(bus, outbox, "s", "e", ["e"])
+        agent, link = Agent(runtime, outbox, [edge]), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver))]
         running = Running(agent, outbox, runtime, tasks)
         try:

@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
-from datamodel.feed.stream import newest_stream
+from datamodel.feed.stream import newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from datamodel.ports import Message, Restarted, Synced
 from migrations.upgrade import seed
@@ -143,8 +143,8 @@ async def test_it_goes_on_where_it_was_after_its_consumer_was_lost(
         await until(lambda: seen.syncs == 1)
         stream = await newest_stream(bus)
         assert stream is not None
-        (consumer,) = await bus.client.jsm().consumers_info(stream.name)
-        assert await bus.client.jsm().delete_consumer(stream.name, consumer.name)
+        (consumer,) = await bus.client.jsm().consumers_info(stream_name(stream.epoch))
+        assert await bus.client.jsm().delete_consumer(stream_name(stream.epoch), consumer.name)
         await put(store, "a")
         await publisher.publish()
         await until(lambda: f"{GROUPS}/a" in seen.nodes)

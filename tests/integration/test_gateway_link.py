@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
-from datamodel.feed.stream import newest_stream
+from datamodel.feed.stream import newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from gateway.changes import Changes
 from migrations.upgrade import seed
@@ -42,7 +42,7 @@ async def describe(publisher: Publisher, description: str) -> None:
 async def followers(bus: Bus) -> int:
     stream = await newest_stream(bus)
     assert stream is not None
-    return len(await bus.client.jsm().consumers_info(stream.name))
+    return len(await bus.client.jsm().consumers_info(stream_name(stream.epoch)))
 
 
 async def followed_by(bus: Bus, count: int) -> None:

@@ -12,6 +12,7 @@ from agents.link import RESEND_S, Link
 from agents.outbox import Outbox
 from datamodel import wire
 from datamodel.feed.bus import Bus
+from datamodel.feed.follow import NatsFeed
 from tests.conftest import StartNats
 from tests.feed import Seen, connected
 from tests.services import PrivateNats
@@ -69,7 +70,7 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 async def linked(server: PrivateNats, outbox: Outbox) -> AsyncIterator[Link]:
     """The link in the agent's own role, with the permissions that come with it."""
     async with connected(server.url("agent")) as bus, asyncio.TaskGroup() as group:
-        link = Link(bus, outbox, "s", "e", ["e"])
+        link = Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
         task = group.create_task(link.run(Seen().deliver))
         yield link
         task.cancel()

@@ -10,7 +10,8 @@ from datamodel.command import Command
 from datamodel.errors import Conflict
 from datamodel.feed.bus import Bus
 from datamodel.feed.message import decode
-from datamodel.feed.stream import Stream, graph_subject, newest_stream
+from datamodel.feed.ports import Stream
+from datamodel.feed.stream import graph_subject, newest_stream, stream_name
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
@@ -53,7 +54,7 @@ async def assert_equal(store: Store, bus: Bus, *, rebuilt: bool = False) -> None
     assert stream.last == (await store.head()).position
     nodes = await store.nodes(await paths(store))
     for path, node in nodes.items():
-        message = await bus.client.jsm().get_last_msg(stream.name, graph_subject(stream.epoch, path))
+        message = await bus.client.jsm().get_last_msg(stream_name(stream.epoch), graph_subject(stream.epoch, path))
         assert decode(message.data or b"").version == node.version
         if not rebuilt:
             assert message.seq == node.version
@@ -69,9 +70,9 @@ async def test_a_sequence_is_a_position(store: PostgresStore, bus: Bus) -> None:
     stream = await stream_of(bus)
     assert stream.last == (await store.head()).position
     for path in (f"{GROUPS}/g0", f"{GROUPS}/g1", f"{GROUPS}/g700"):
-        message = await bus.client.jsm().get_last_msg(stream.name, graph_subject(stream.epoch, path))
+        message = await bus.client.jsm().get_last_msg(stream_name(stream.epoch), graph_subject(stream.epoch, path))
         assert message.seq == (await store.nodes([path]))[path].version
-    gone = await bus.client.jsm().get_last_msg(stream.name, graph_subject(stream.epoch, f"{GROUPS}/g3"))
+    gone = await bus.client.jsm().get_last_msg(stream_name(stream.epoch), graph_subject(stream.epoch, f"{GROUPS}/g3"))
     assert decode(gone.data or b"").deleted
     assert (gone.headers or {})["Nats-TTL"]
 
@@ -151,7 +152,7 @@ async def test_a_lost_stream_is_rebuilt_while_the_log_goes_on(
 async def test_an_unfinished_stream_is_not_gone_on_with(store: PostgresStore, bus: Bus) -> None:
     publisher = Publisher(store, bus)
     await publisher.publish()
-    await publisher.relay._writer.create(7, 1, 5)  # as a relay that died while it rebuilt
+    await publisher.relay._streams.create(7, 1, 5)  # as a relay that died while it rebuilt
     await Publisher(store, bus, token=2).publish()
     assert (await stream_of(bus)).epoch == 8
     await assert_equal(store, bus, rebuilt=True)

@@ -41,7 +41,7 @@ class Seen:
 @asynccontextmanager
 async def tailing(log: Log) -> AsyncIterator[tuple[Seen, Tail]]:
     """Follows the log from its present end on while the block runs."""
-    seen, tail = Seen(), Tail(log)
+    seen, tail = Seen(), Tail(log, 0.1)
     task = asyncio.create_task(tail.run(seen.changes.append, seen.restarted))
     try:
         await seen.begins_anew(1)
