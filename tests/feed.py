@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager
 from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import Bus, connect
-from datamodel.feed.follow import NatsFeed
-from datamodel.feed.stream import JetStreams
-from datamodel.ports import FeedItem, Message, Restarted, Store, Synced
+from datamodel.feed.ports import Streams
+from datamodel.ports import Feed, FeedItem, Message, Restarted, Store, Synced
 from reconcilers.relay import KEY, Relay
 
 POLL_S = 0.1
@@ -18,9 +17,9 @@ POLL_S = 0.1
 class Publisher:
     """A relay that runs until it has nothing to do."""
 
-    def __init__(self, store: Store, bus: Bus, token: int = 1) -> None:
+    def __init__(self, store: Store, streams: Streams, token: int = 1) -> None:
         self.store = store
-        self.relay = Relay(store, JetStreams(bus), POLL_S)
+        self.relay = Relay(store, streams, POLL_S)
         self.fence = Fence("relay/0", token)
 
     async def publish(self, *, timeout_s: float = 15.0) -> None:
@@ -74,10 +73,10 @@ async def connected(url: str, name: str = "test") -> AsyncIterator[Bus]:
 
 
 @asynccontextmanager
-async def following(bus: Bus, *prefixes: str) -> AsyncIterator[Seen]:
+async def following(feed: Feed, *prefixes: str) -> AsyncIterator[Seen]:
     """Follows these prefixes for as long as the block runs."""
     seen = Seen()
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(NatsFeed(bus).follow(prefixes, seen.deliver))
+        task = group.create_task(feed.follow(prefixes, seen.deliver))
         yield seen
         task.cancel()

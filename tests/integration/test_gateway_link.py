@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
-from datamodel.feed.stream import newest_stream, stream_name
+from datamodel.feed.stream import JetStreams, newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from gateway.changes import Changes
 from migrations.upgrade import seed
@@ -29,7 +29,7 @@ async def store() -> MemoryStore:
 
 @pytest_asyncio.fixture
 async def publisher(store: MemoryStore, bus: Bus) -> Publisher:
-    publisher = Publisher(store, bus)
+    publisher = Publisher(store, JetStreams(bus))
     await publisher.publish()
     return publisher
 
