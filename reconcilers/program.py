@@ -68,7 +68,7 @@ class Program:
             self._ingesting,
             self._judging,
             Controller(Placement(store, self._appender), shards, metrics, workers=1),
-            Controller(Progress(store, self._appender, reads), shards, metrics, workers=128),
+            Controller(Progress(store, self._appender, reads, clock), shards, metrics, workers=128),
             Controller(Retention(store, self._appender, reads), shards, metrics),
             Controller(Stats(store, self._appender), shards, metrics, workers=1),
         ]

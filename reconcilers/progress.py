@@ -1,8 +1,8 @@
 """progress: ledger → the job's status, at once when its phase changes, else at most every 500 ms a job."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -34,10 +34,11 @@ class Progress:
     shards = 4
     resync_s = 60.0
 
-    def __init__(self, store: Store, appender: Appender, reads: Reads) -> None:
+    def __init__(self, store: Store, appender: Appender, reads: Reads, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._appender = appender
         self._reads = reads
+        self._clock = clock
         self._written_s: dict[str, float] = {}
 
     @property
@@ -74,7 +75,7 @@ class Progress:
 
     async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:
         reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
-        status = rollup(job, totals, reduction, datetime.now(UTC))
+        status = rollup(job, totals, reduction, self._clock())
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
         patch["chunks"] = {**dict.fromkeys(job.status.get("chunks", ())), **status["chunks"]}
         command = Command("patchStatus", job.path, patch, expected_version=job.version)

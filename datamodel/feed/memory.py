@@ -66,7 +66,8 @@ class _Kept(msgspec.Struct):
 
 
 class Follower:
-    """One subscription to what is at and below some paths. `deliver` is called as soon as there is something to tell."""
+    """One subscription to what is at and below some paths. `deliver` is called as soon as there is something to tell, when
+    `place` has come to it."""
 
     def __init__(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None], place: Place = (0, 0)) -> None:
         self.place = place
@@ -88,9 +89,9 @@ class Follower:
             self._deliver(Synced())
 
     def tell(self, epoch: int, sequence: int, path: str, body: bytes) -> None:
+        self.place = (epoch, sequence)
         if path and any(is_within(path, prefix) for prefix in self._prefixes):
             self._deliver(decode(body))
-        self.place = (epoch, sequence)
 
 
 class MemoryStreams:
