@@ -5,7 +5,7 @@ the next action and does it. A report is in the outbox before anything that depe
 """
 
 import asyncio
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -55,12 +55,19 @@ class Told:
 
 
 class Agent:
-    """The loop. `registrations` are the reports that introduce its edges."""
+    """The loop. `registrations` are the reports that introduce its edges; `clock` stamps the others."""
 
-    def __init__(self, runtime: Runtime, outbox: Outbox, registrations: list[wire.EdgeReport]) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        outbox: Outbox,
+        registrations: list[wire.EdgeReport],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._runtime = runtime
         self._outbox = outbox
         self._registrations = registrations
+        self._clock = clock
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
         self._told: dict[str, Told] = {}
@@ -226,7 +233,7 @@ class Agent:
         """Tells that it runs, at once for the first time, then every 2 s or 10 %. It is to be looked at again either way: an
         engine may measure progress without saying so, or lose a word of an end."""
         told = self._told.setdefault(name, Told())
-        now = time.monotonic()
+        now = asyncio.get_running_loop().time()
         moved = action.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
             return
@@ -234,7 +241,7 @@ class Agent:
             edge=desired.work.edge,
             attempt=name,
             phase="running",
-            at=datetime.now(UTC),
+            at=self._clock(),
             percent=round(action.percent, 1),
             step=action.step,
             started_at=_moment(observed.steps[0].started_s),
@@ -254,7 +261,7 @@ class Agent:
             edge=desired.work.edge,
             attempt=name,
             phase=end.phase,
-            at=datetime.now(UTC),
+            at=self._clock(),
             percent=100.0 if end.phase == "succeeded" else 0.0,
             step=max(0, len(observed.steps) - 1) if observed is not None else 0,
             exit_codes=end.exit_codes,
