@@ -52,7 +52,7 @@ Report = AttemptReport | EdgeReport
 
 class Window(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Consecutive records of an outbox: `reports[k]` is number `first + k` of the incarnation. Each report is left as bytes,
-    so that one that cannot be read does not take the others with it."""
+    so that one that cannot be read does not take the others with it. A window without reports asks how far the hub is."""
 
     version: int
     site: str

@@ -118,7 +118,8 @@ class Ingest:
         site, _, agent = key.partition("/")
         mark = f"{key}/{incarnation}"
         through = self._through.get(mark)
-        if through is None:
+        asks = any(not window.reports for window in windows)
+        if through is None or asks:  # with nothing to settle, no write would refute what is remembered
             through = (await self._store.marks([mark])).get(mark, 0)
         reports = following(windows, through)
         for start in range(0, len(reports), RUN_REPORTS):

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 
 from datamodel import wire
 from datamodel.appender import Appender
-from datamodel.command import Command
+from datamodel.command import Advance, Command, Unit
 from datamodel.feed.bus import Bus
 from datamodel.node import Node
 from datamodel.ports import Store
@@ -255,6 +255,20 @@ async def test_a_new_incarnation_begins_at_one(store: PostgresStore, agent: Agen
     await agent.committed(1)
     assert await phases(store, job) == {"succeeded": 2}
     assert await store.marks(["s/e/1", "s/e/2"]) == {"s/e/1": 2, "s/e/2": 1}
+
+
+async def test_an_empty_window_asks_how_far_the_hub_is(store: PostgresStore, agent: Agent, job: Node) -> None:
+    await agent.send(1)
+    await agent.committed(0)
+    path = await place(store, job)
+    await agent.send(1, agent.report(path, "running"), agent.report(path, "succeeded"))
+    await agent.committed(2)
+    # Another replica had the lease for a while, and this one remembers an older mark.
+    await store.append([Unit((), SYSTEM, advance=Advance("s/e/1", 2, 7))])
+    agent.answers.clear()
+    await agent.send(1)
+    await agent.committed(7)
+    assert agent.answers == [wire.Committed("1", 7, gap=False)]
 
 
 async def test_a_replica_without_the_lease_keeps_and_writes_nothing(
