@@ -14,6 +14,7 @@ from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.choose import choose
 from agents.settings import Settings
+from agents.sqlite_journal import SqliteJournal
 from datamodel import wire
 from datamodel.feed.bus import connect
 from datamodel.feed.follow import NatsFeed
@@ -28,7 +29,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Runs until `stop` is set; then ends what runs, reports it, and leaves."""
     bus = await connect(settings.tendril_nats_url, f"agent {settings.edge_site}/{settings.edge_name}")
     try:
-        async with Outbox(settings.edge_home / "outbox.sqlite") as outbox:
+        async with Outbox(SqliteJournal(settings.edge_home / "outbox.sqlite")) as outbox:
             runtime = await choose(
                 settings.edge_runtime,
                 site=settings.edge_site,

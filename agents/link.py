@@ -33,6 +33,7 @@ class Link:
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
+        self._incarnation = outbox.incarnation
         self._sent = 0
         self._in_flight: deque[int] = deque()
         self._gap = -1
@@ -97,10 +98,15 @@ class Link:
 
     def _next_window(self) -> wire.Window | None:
         """What comes after what was sent. No more than a few windows are in flight, so while the hub is busy, reports gather
-        into larger ones."""
-        pending = self._outbox.pending
-        if not pending or len(self._in_flight) >= wire.WINDOWS_IN_FLIGHT:
+        into larger ones. While the outbox is not confirmed, an empty one asks how far the hub is."""
+        if self._incarnation != self._outbox.incarnation:  # what was sent of the former says nothing of this one
+            self._incarnation, self._gap = self._outbox.incarnation, -1
+            self._rewind()
+        pending, confirmed = self._outbox.pending, self._outbox.confirmed
+        if not pending or len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if confirmed else 1):
             return None
+        if not confirmed:
+            return self._window(1, [])
         oldest = pending[0][0]
         start = max(self._sent + 1, oldest)
         reports: list[msgspec.Raw] = []
@@ -112,7 +118,10 @@ class Link:
             reports.append(msgspec.Raw(body))
         if not reports:
             return None
-        return wire.Window(wire.WIRE_VERSION, self._site, self._agent, self._outbox.incarnation, start, reports)
+        return self._window(start, reports)
+
+    def _window(self, first: int, reports: list[msgspec.Raw]) -> wire.Window:
+        return wire.Window(wire.WIRE_VERSION, self._site, self._agent, self._incarnation, first, reports)
 
     def _on_committed(self, _: str, body: bytes) -> None:
         try:
@@ -124,6 +133,9 @@ class Link:
             return
         waiting = len(self._outbox.pending)
         self._outbox.committed(committed.through)
+        self._answered.set()
+        if not self._outbox.confirmed:  # it says so when it is; until then the question counts as not answered
+            return
         if len(self._outbox.pending) < waiting:
             self._heard_s = asyncio.get_running_loop().time()
         while self._in_flight and self._in_flight[0] <= committed.through:
@@ -131,7 +143,6 @@ class Link:
         if committed.gap and committed.through != self._gap:
             self._gap = committed.through  # once: what is in flight behind the gap is answered with the same gap
             self._rewind()
-        self._answered.set()
         if self._outbox.pending and self._outbox.pending[-1][0] > self._sent:
             self._woken.set()
 

@@ -1,161 +1,166 @@
 """The outbox: every report is on disk before anybody acts on it, and stays until the hub has committed it.
 
-One SQLite file a process, `synchronous=FULL`, written by one thread in group commits. Numbers are dense from 1 within an
-incarnation; a lost disk is a new incarnation, which starts at 1 again and is never confused with the old one.
+Reports go to a journal in group commits. Numbers are dense from 1 within an incarnation; a lost disk is a new incarnation,
+which starts at 1 again and is never confused with the old one. A disk that was put back from an older copy is found out when
+the hub has more of the incarnation than the copy: new reports under the numbers between would be taken for duplicates and
+lost. So an outbox that was opened is sent from only when the hub has said how far it is, and becomes a new incarnation, with
+all that is pending, where that is further than it can be.
 """
 
 import asyncio
-import sqlite3
 import uuid
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import structlog
 
+from agents.journal import GROUP_REPORTS, Journal
 from datamodel.errors import Transient
 
-GROUP_REPORTS = 400
-"""Two variables each, of the 999 that any SQLite takes in a statement."""
-FORGET_REPORTS = 1_000
-"""Committed reports that may stay on the disk: taking them away costs a write of its own, and the hub skips them if they are
-sent again after a crash."""
-LOCKED_S = 1.0
-"""How long to wait for a former process that still has the file."""
 LIMIT_REPORTS = 1_000_000
 """Reports that may wait; more and the agent takes no new work until the hub has committed some."""
 
 _log = structlog.get_logger("outbox")
 
-# The exclusive lock keeps a second agent with the same home from using the same numbers.
-_SCHEMA = """
-PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-CREATE TABLE IF NOT EXISTS identity (incarnation TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS reports (number INTEGER PRIMARY KEY AUTOINCREMENT, body BLOB NOT NULL);
-"""
+
+def random_incarnation() -> str:
+    return uuid.uuid4().hex
 
 
 class Outbox:
-    """Open it with `async with`, which raises `Transient` where the file is no outbox or another process has it.
+    """Open it with `async with`, which raises `Transient` where its journal cannot be opened.
 
-    `pending` mirrors what is on disk and not yet committed by the hub, in order.
+    `pending` mirrors what is on disk and not yet committed by the hub, in order. `new_incarnation` gives a name that no
+    incarnation of this agent ever had.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
-        self._connection: sqlite3.Connection | None = None
+    def __init__(self, journal: Journal, new_incarnation: Callable[[], str] = random_incarnation) -> None:
+        self._journal = journal
+        self._new_incarnation = new_incarnation
         self._arriving: list[tuple[bytes, asyncio.Future[int]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._last = 0
         self._forget_through = 0
-        self._forgotten = 0
+        self._unconfirmed_after: int | None = None
+        self._told: int | None = None
         self.incarnation = ""
         self.pending: deque[tuple[int, bytes]] = deque()
         self.grown = asyncio.Event()
-        """Set whenever `pending` has grown; who sends it clears it, and sets it where there is something to send again."""
+        """Set whenever there may be more to send; who sends it clears it, and sets it where something is to be sent again."""
 
     @property
     def full(self) -> bool:
         return len(self.pending) >= LIMIT_REPORTS
 
+    @property
+    def confirmed(self) -> bool:
+        """Whether reports may be sent. After an open it takes a word of the hub, by `committed`."""
+        return self._unconfirmed_after is None
+
     async def __aenter__(self) -> Self:
+        found = await self._journal.open()
+        if found is not None:
+            self.incarnation, self._last = found.incarnation, found.last
+            self.pending.extend(found.reports)
+            # What was added before anything was confirmed could not be sent, also not by a process before this one.
+            self._unconfirmed_after = found.last if found.unconfirmed_after is None else found.unconfirmed_after
+            return self
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
-        except (sqlite3.Error, OSError) as error:
-            self._thread.shutdown()
-            raise Transient(f"the outbox {self._path} cannot be opened: {error}") from error
+            await self._begin(())
+        except Transient:
+            await self._journal.close(0)
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._writing is not None:
             await asyncio.gather(self._writing, return_exceptions=True)
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        await self._journal.close(self._forget_through)
 
     async def add(self, body: bytes) -> int:
-        """The number of a report, once it is on disk. Raises `Transient` where the disk refuses it."""
+        """The number of a report, once it is on disk; it is given anew with the incarnation. Raises `Transient` where the
+        disk refuses it."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._arriving.append((body, future))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write_groups(), name="outbox")
+        self._wake_writer()
         return await future
 
     def committed(self, through: int) -> None:
-        """Forgets the reports up to and including `through`; they leave the disk with a later group. A commit of what was
-        never written here is not believed: then the file is an older copy of itself, and its reports would be lost."""
-        if through > self._last:
-            _log.error("the hub has more than this outbox ever held; remove the file", file=str(self._path))
-            return
+        """Takes the hub's word that it has everything of this incarnation up to and including `through`. That is forgotten,
+        and leaves the disk with a later group; but where it is more than can have been sent from here, nothing is."""
+        if self.confirmed and through > self._last:
+            self._unconfirmed_after = self._last
+        if self._unconfirmed_after is not None:
+            self._told = max(through, self._told or 0)
+            self._wake_writer()
+            if through > self._unconfirmed_after:
+                return
         while self.pending and self.pending[0][0] <= through:
             self.pending.popleft()
         self._forget_through = max(self._forget_through, through)
 
-    async def _write_groups(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._arriving:
-            group, self._arriving = self._arriving[:GROUP_REPORTS], self._arriving[GROUP_REPORTS:]
-            try:
-                numbered = [part for number, (body, _) in enumerate(group, self._last + 1) for part in (number, body)]
-                await loop.run_in_executor(self._thread, self._write, numbered, self._forget_through)
-            except sqlite3.Error as error:
-                for _, future in group:
-                    if not future.done():
-                        future.set_exception(Transient(f"the outbox cannot be written: {error}"))
-                continue
-            for number, (body, future) in enumerate(group, self._last + 1):
-                self.pending.append((number, body))
-                if not future.done():
-                    future.set_result(number)
-            self._last += len(group)
-            self.grown.set()
+    def _wake_writer(self) -> None:
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write(), name="outbox")
+
+    async def _write(self) -> None:
+        while self._told is not None or self._arriving:
+            if self._told is not None:
+                await self._judge(self._told)
+            if self._arriving:
+                await self._write_group()
         self._writing = None
 
-    def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        connection = sqlite3.connect(self._path, timeout=LOCKED_S, isolation_level=None, check_same_thread=False)
+    async def _write_group(self) -> None:
+        group, self._arriving = self._arriving[:GROUP_REPORTS], self._arriving[GROUP_REPORTS:]
         try:
-            self._load(connection)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        self._connection = connection
+            await self._keep([body for body, _ in group], self._unconfirmed_after)
+        except Transient as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(Transient(error.message))
+            return
+        for number, (body, future) in enumerate(group, self._last + 1):
+            self.pending.append((number, body))
+            if not future.done():
+                future.set_result(number)
+        self._last += len(group)
+        self.grown.set()
 
-    def _load(self, connection: sqlite3.Connection) -> None:
-        connection.executescript(_SCHEMA)
-        row = connection.execute("SELECT incarnation FROM identity").fetchone()
-        if row is None:
-            row = (uuid.uuid4().hex,)
-            connection.execute("INSERT INTO identity VALUES (?)", row)
-        self.incarnation = row[0]
-        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'reports'").fetchone()
-        self._last = last[0] if last is not None else 0
-        self.pending.extend(connection.execute("SELECT number, body FROM reports ORDER BY number"))
-
-    def _write(self, numbered: list[int | bytes], forget_through: int) -> None:
-        """Writes number and body of each report of a group. Each statement that runs lets go of the interpreter's lock and may
-        wait long to get it back where the event loop is busy, so there is one for the whole group, a transaction by itself.
-        """
-        connection = self._connection
-        assert connection is not None
+    async def _judge(self, told: int) -> None:
+        """Confirms this incarnation or begins another one. Where the disk refuses that, nothing is sent until the hub is asked
+        and tells again."""
+        assert self._unconfirmed_after is not None
         try:
-            if forget_through - self._forgotten >= FORGET_REPORTS:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute("DELETE FROM reports WHERE number <= ?", (forget_through,))
-            rows = ", ".join(["(?, ?)"] * (len(numbered) // 2))
-            connection.execute(f"INSERT INTO reports (number, body) VALUES {rows}", numbered)  # noqa: S608 - marks only
-            if connection.in_transaction:
-                connection.execute("COMMIT")
-                self._forgotten = forget_through
-        except sqlite3.Error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
+            if told > self._unconfirmed_after:
+                _log.warning(
+                    "the hub has more than this outbox ever held: its disk is an older copy; it becomes another one",
+                    incarnation=self.incarnation,
+                    held=self._unconfirmed_after,
+                    committed=told,
+                    pending=len(self.pending),
+                )
+                await self._begin([body for _, body in self.pending])
+            else:
+                await self._keep((), None)
+                if self._told != told:  # it has told of more meanwhile
+                    return
+                self._unconfirmed_after = None
+        except Transient as error:
+            _log.warning("the outbox stays unconfirmed", error=error.message)
+        else:
+            self.grown.set()
+        self._told = None
 
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.execute("DELETE FROM reports WHERE number <= ?", (self._forget_through,))
-            self._connection.close()
+    async def _begin(self, bodies: Sequence[bytes]) -> None:
+        incarnation = self._new_incarnation()
+        await self._journal.begin(incarnation, bodies)
+        self.incarnation, self._last, self._forget_through = incarnation, len(bodies), 0
+        self._unconfirmed_after = None
+        self.pending = deque(enumerate(bodies, 1))
+
+    async def _keep(self, bodies: Sequence[bytes], unconfirmed_after: int | None) -> None:
+        await self._journal.write(
+            self._last + 1, bodies, forget_through=self._forget_through, unconfirmed_after=unconfirmed_after
+        )

@@ -26,7 +26,7 @@ class EdgeSpec(Part):
     """The process that hosts the edge: one agent hosts one edge or a group."""
     agent_version: str
     incarnation: str
-    """Of the agent's outbox; a new one means that its disk was lost."""
+    """Of the agent's outbox; a new one means that its disk was lost, or is an older copy of itself."""
 
 
 class EdgeStatus(Part):

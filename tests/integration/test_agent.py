@@ -12,6 +12,7 @@ from agents.link import Link
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
+from agents.sqlite_journal import SqliteJournal
 from datamodel import wire
 from datamodel.command import Command
 from datamodel.feed.follow import NatsFeed
@@ -57,7 +58,7 @@ async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Runnin
         runtime="simulated",
         agent_version="1",
     )
-    async with connected(server.url("agent")) as bus, Outbox(home / "outbox.sqlite") as outbox:
+    async with connected(server.url("agent")) as bus, Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
         agent, link = Agent(runtime, outbox, [edge]), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver))]
         running = Running(agent, outbox, runtime, tasks)

@@ -11,6 +11,7 @@ import pytest
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
+from agents.sqlite_journal import SqliteJournal
 from datamodel import wire
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from tests.waiting import until
@@ -74,7 +75,7 @@ class Alone:
 @asynccontextmanager
 async def alone(home: Path) -> AsyncIterator[Alone]:
     runtime = SimulatedRuntime(power_w=100.0)
-    async with Outbox(home / "outbox.sqlite") as outbox:
+    async with Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
         agent = Agent(runtime, outbox, [])
         task = asyncio.create_task(agent.run())
         try:

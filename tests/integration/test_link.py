@@ -9,7 +9,9 @@ import pytest_asyncio
 from nats.aio.msg import Msg
 
 from agents.link import RESEND_S, Link
+from agents.memory_journal import Disk, MemoryJournal
 from agents.outbox import Outbox
+from agents.sqlite_journal import SqliteJournal
 from datamodel import wire
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
@@ -62,7 +64,7 @@ async def hub(server: PrivateNats) -> AsyncIterator[Hub]:
 
 @pytest_asyncio.fixture
 async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
-    async with Outbox(tmp_path / "outbox.sqlite") as outbox:
+    async with Outbox(SqliteJournal(tmp_path / "outbox.sqlite")) as outbox:
         yield outbox
 
 
@@ -81,6 +83,16 @@ async def link(server: PrivateNats, outbox: Outbox, hub: Hub) -> AsyncIterator[L
     async with linked(server, outbox) as link:
         await until(lambda: bool(hub.beats))
         yield link
+
+
+@pytest_asyncio.fixture
+async def copy(tmp_path: Path) -> AsyncIterator[Outbox]:
+    """An outbox that holds reports 1 and 2, and whose file is an older copy where the hub has more."""
+    path = tmp_path / "copy.sqlite"
+    async with Outbox(SqliteJournal(path)) as outbox:
+        await add(outbox, 2)
+    async with Outbox(SqliteJournal(path)) as outbox:
+        yield outbox
 
 
 async def add(outbox: Outbox, count: int, *, body: bytes = b"{}") -> None:
@@ -187,3 +199,69 @@ async def test_what_waited_before_the_start_is_sent(server: PrivateNats, outbox:
     await add(outbox, 300)
     async with linked(server, outbox):
         await until(lambda: hub.numbers == list(range(1, 301)))
+
+
+async def test_an_opened_outbox_sends_nothing_before_the_hub_has_said_how_far_it_is(
+    server: PrivateNats, copy: Outbox, hub: Hub
+) -> None:
+    async with linked(server, copy):
+        await until(lambda: len(hub.windows) == 1)
+        await add(copy, 1)
+        await until(lambda: len(hub.windows) == 2)  # unanswered, it asks again
+        assert hub.windows == [wire.Window(wire.WIRE_VERSION, "s", "e", copy.incarnation, 1, [])] * 2
+        await hub.commit(copy.incarnation, 1)
+        await until(lambda: hub.numbers == [2, 3])
+
+
+async def test_an_older_copy_sends_everything_as_another_incarnation(
+    server: PrivateNats, copy: Outbox, hub: Hub
+) -> None:
+    former = copy.incarnation
+    async with linked(server, copy) as link:
+        await add(copy, 5)
+        await until(lambda: bool(hub.windows))
+        hub.windows.clear()
+        await hub.commit(former, 4)
+        await until(lambda: hub.numbers == [1, 2, 3, 4, 5, 6, 7])
+        assert {window.incarnation for window in hub.windows} == {copy.incarnation}
+        assert copy.incarnation != former
+        await hub.commit(former, 7)
+        flushed = asyncio.create_task(link.flushed())
+        await hub.commit(copy.incarnation, 6)
+        await until(lambda: [number for number, _ in copy.pending] == [7])
+        await hub.commit(copy.incarnation, 7)
+        await flushed
+
+
+async def test_a_renewal_forgets_what_was_sent_and_which_gap_was_closed(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 3)
+    await until(lambda: hub.numbers == [1, 2, 3])
+    former = outbox.incarnation
+    await hub.commit(former, 1, gap=True)
+    await until(lambda: hub.numbers == [1, 2, 3, 2, 3])
+    hub.windows.clear()
+    began = asyncio.get_running_loop().time()
+    await hub.commit(former, 9)
+    await until(lambda: hub.numbers == [1, 2])
+    assert outbox.incarnation != former
+    await hub.commit(outbox.incarnation, 1, gap=True)
+    await until(lambda: hub.numbers == [1, 2, 2])
+    assert asyncio.get_running_loop().time() - began < RESEND_S / 2
+
+
+async def test_a_disk_that_fails_is_not_asked_about_more_often_than_what_is_unanswered(
+    server: PrivateNats, hub: Hub
+) -> None:
+    disk = Disk()
+    async with Outbox(MemoryJournal(disk)) as outbox:
+        await add(outbox, 1)
+    async with Outbox(MemoryJournal(disk)) as outbox, linked(server, outbox):
+        disk.failure = "full"
+        await until(lambda: len(hub.windows) == 1)
+        await hub.commit(outbox.incarnation, 5)
+        began = asyncio.get_running_loop().time()
+        await until(lambda: len(hub.windows) == 2)
+        assert asyncio.get_running_loop().time() - began > RESEND_S / 2
+        disk.failure = None
+        await hub.commit(outbox.incarnation, 5)
+        await until(lambda: hub.numbers == [1])
