@@ -12,6 +12,7 @@ import structlog
 from agents.link import Link
 from agents.loop import Agent
 from agents.outbox import Outbox
+from agents.program import live
 from agents.runtimes.choose import choose
 from agents.settings import Settings
 from agents.sqlite_journal import SqliteJournal
@@ -20,8 +21,6 @@ from datamodel.feed.bus import connect
 from datamodel.feed.follow import NatsFeed
 from datamodel.program import read_settings, run_program
 
-FLUSH_S = 5.0
-"""How long a stopping agent waits for the hub to commit its last reports; they are safe in the outbox either way."""
 _log = structlog.get_logger("agents")
 
 
@@ -40,29 +39,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             agent = Agent(runtime, outbox, _registrations(settings, runtime.name))
             link = Link(bus, NatsFeed(bus), outbox, settings.edge_site, settings.edge_name, settings.edges)
             try:
-                await _live(agent, link, stop)
+                await live(agent, link, stop)
             finally:
                 await runtime.close()
     finally:
         await bus.close()
-
-
-async def _live(agent: Agent, link: Link, stop: asyncio.Event) -> None:
-    async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(agent.run(), name="agent"),
-            group.create_task(link.run(agent.deliver), name="link"),
-        ]
-        _log.info("running")
-        await stop.wait()
-        await agent.interrupt()
-        try:
-            async with asyncio.timeout(FLUSH_S):
-                await link.flushed()
-        except TimeoutError:
-            _log.warning("the hub has not committed every report; they wait in the outbox")
-        for task in tasks:
-            task.cancel()
 
 
 def _registrations(settings: Settings, runtime: str) -> list[wire.EdgeReport]:

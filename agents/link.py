@@ -27,12 +27,22 @@ class Link:
     """One agent's connection. It may be cut at any moment: the outbox keeps what was not committed."""
 
     def __init__(
-        self, messages: Messages, feed: Feed, outbox: Outbox, site: str, agent: str, edges: Sequence[str]
+        self,
+        messages: Messages,
+        feed: Feed,
+        outbox: Outbox,
+        site: str,
+        agent: str,
+        edges: Sequence[str],
+        *,
+        beat_s: float = wire.BEAT_S,
     ) -> None:
+        """`beat_s`: how often the hub is told that the agent lives."""
         self._messages = messages
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
+        self._beat_s = beat_s
         self._incarnation = outbox.incarnation
         self._sent = 0
         self._in_flight: deque[int] = deque()
@@ -65,7 +75,7 @@ class Link:
                 with contextlib.suppress(Transient):  # the next one follows soon
                     await self._messages.publish(wire.beat_subject(self._site), beat)
             honour_cancellation()
-            await asyncio.sleep(wire.BEAT_S)
+            await asyncio.sleep(self._beat_s)
 
     async def _send(self) -> None:
         """Sends what is in the outbox, a few windows ahead of what is committed, and all of it again when the hub has

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import structlog
@@ -58,7 +58,7 @@ class Program:
         thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
         self._ingest = Ingest(store, self._appender, messages, metrics)
         self._edges = Edges(store, self._appender, reads, messages, thresholds, clock)
-        self._relaying = Controller(Relay(store, streams, settings.poll_s), shards, metrics, workers=1)
+        self._relaying = Controller(Relay(store, streams), shards, metrics, workers=1)
         self._ingesting, self._judging = (
             Controller(self._ingest, shards, metrics),
             Controller(self._edges, shards, metrics),
@@ -72,6 +72,7 @@ class Program:
             Controller(Retention(store, self._appender, reads), shards, metrics),
             Controller(Stats(store, self._appender), shards, metrics, workers=1),
         ]
+        streams.on_reconnect(self._relay)
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises `Transient` where it cannot begin to listen."""
@@ -83,7 +84,7 @@ class Program:
                 for controller in self._controllers:
                     group.create_task(controller.run(), name=controller.reconciler.name)
                 group.create_task(self._shards.run(), name="shards")
-                group.create_task(self._tail.run(_dispatch(self._controllers), self._resync), name="tail")
+                group.create_task(self._tail.run(self._dispatch(), self._resync), name="tail")
                 group.create_task(self._tell(), name="pokes")
                 _log.info("running")
 
@@ -110,24 +111,27 @@ class Program:
 
     def _grown(self) -> None:
         """The log has."""
-        self._relaying.wake(RELAY_KEY)
+        self._relay()
         self._tail.wake()
+
+    def _relay(self) -> None:
+        self._relaying.wake(RELAY_KEY)
+
+    def _dispatch(self) -> Callable[[Change], None]:
+        """A change wakes whoever watches its kind, and the relay."""
+        watching: dict[str, list[tuple[Controller, Watch]]] = {}
+        for controller in self._controllers:
+            for kind, watch in controller.reconciler.watches.items():
+                watching.setdefault(kind, []).append((controller, watch))
+
+        def deliver(change: Change) -> None:
+            self._relay()
+            for controller, watch in watching.get(change.kind, ()):
+                for wake in watch(change):
+                    controller.wake(wake.key, wake.after_s)
+
+        return deliver
 
     def _resync(self) -> None:
         for controller in self._controllers:
             controller.resync()
-
-
-def _dispatch(controllers: Sequence[Controller]) -> Callable[[Change], None]:
-    """A change wakes whoever watches its kind."""
-    watching: dict[str, list[tuple[Controller, Watch]]] = {}
-    for controller in controllers:
-        for kind, watch in controller.reconciler.watches.items():
-            watching.setdefault(kind, []).append((controller, watch))
-
-    def deliver(change: Change) -> None:
-        for controller, watch in watching.get(change.kind, ()):
-            for wake in watch(change):
-                controller.wake(wake.key, wake.after_s)
-
-    return deliver

@@ -24,10 +24,8 @@ class Relay:
     resync_s = 30.0
     watches: Mapping[str, Watch] = {}
 
-    def __init__(self, store: Store, streams: Streams, poll_s: float) -> None:
-        """`poll_s`: how soon a change is relayed of which no word came."""
+    def __init__(self, store: Store, streams: Streams) -> None:
         self._store = store
-        self._poll_s = poll_s
         self._streams = streams
         self._stream: Stream | None = None
         self._token = 0
@@ -50,7 +48,7 @@ class Relay:
             self._forget()
             raise
 
-    async def _publish(self, stream: Stream) -> float:
+    async def _publish(self, stream: Stream) -> float | None:
         """Each batch is read with the last published position before it, so that a database which was replaced unnoticed
         (restored, failed over) never goes on in another one's stream."""
         changes = await self._store.changes(max(0, self._position - 1), BATCH + 1)
@@ -61,10 +59,10 @@ class Relay:
                 )
             del changes[0]
         if not changes:
-            return self._poll_s
+            return None
         await self._streams.publish(stream.epoch, self._position, changes)
         self._position, self._event = changes[-1].position, changes[-1].event_id
-        return 0.0 if len(changes) >= BATCH else self._poll_s
+        return 0.0 if len(changes) >= BATCH else None
 
     def _forget(self) -> None:
         self._stream = None

@@ -11,15 +11,13 @@ from datamodel.feed.ports import Streams
 from datamodel.ports import Feed, FeedItem, Message, Restarted, Store, Synced
 from reconcilers.relay import KEY, Relay
 
-POLL_S = 0.1
-
 
 class Publisher:
     """A relay that runs until it has nothing to do."""
 
     def __init__(self, store: Store, streams: Streams, token: int = 1) -> None:
         self.store = store
-        self.relay = Relay(store, streams, POLL_S)
+        self.relay = Relay(store, streams)
         self.fence = Fence("relay/0", token)
 
     async def publish(self, *, timeout_s: float = 15.0) -> None:
@@ -27,7 +25,7 @@ class Publisher:
         async with asyncio.timeout(timeout_s):
             while True:
                 try:
-                    if await self.relay.reconcile(KEY, self.fence) == POLL_S:
+                    if await self.relay.reconcile(KEY, self.fence) is None:
                         return
                 except (Conflict, Transient):
                     await asyncio.sleep(0.02)  # a server that is away sets no event of ours

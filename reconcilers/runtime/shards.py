@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import zlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
@@ -35,12 +35,13 @@ class Shards:
         self._leases = leases
         self._ttl_s = ttl_s
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-        self._groups: dict[str, tuple[int, Callable[[int], None]]] = {}
+        self._member = _MEMBERS + self._holder
+        self._groups: dict[str, tuple[list[str], Callable[[int], None]]] = {}
         self._held: dict[str, tuple[Fence, float]] = {}
 
     def want(self, group: str, shards: int, acquired: Callable[[int], None]) -> None:
         """Competes for the shards 0 to `shards - 1` of a group; `acquired(shard)` runs whenever one has become ours."""
-        self._groups[group] = (shards, acquired)
+        self._groups[group] = ([lease_name(group, shard) for shard in range(shards)], acquired)
 
     def fence(self, lease: str) -> Fence | None:
         """The fence of a shard by its lease's name, None where it is not (or not surely) ours now."""
@@ -62,31 +63,39 @@ class Shards:
             await self._let_go()
 
     async def _round(self) -> None:
-        loop = asyncio.get_running_loop()
-        await self._leases.acquire([_MEMBERS + self._holder], self._holder, self._ttl_s)
+        held = await self._acquired([self._member, *self._held])
         members = max(1, await self._leases.count_leases(_MEMBERS))
-        for group, (shards, acquired) in self._groups.items():
-            quota = math.ceil(shards / members)
-            names = [lease_name(group, shard) for shard in range(shards)]
-            mine = [name for name in names if name in self._held]
-            others = [name for name in names if name not in self._held]
-            random.shuffle(others)
-            alone = quota == shards
-            held = await self._acquired(names if alone else mine[:quota])
-            for name in (
-                () if alone else others
-            ):  # one by one: which of them are free is not known, and more than the quota would be too many
-                if len(held) < quota:
-                    held |= await self._acquired([name])
-            if surplus := mine[quota:]:
-                await self._leases.release(surplus, self._holder)
-            before = {name: self._held.pop(name, None) for name in names}
-            self._held |= held
-            now_s = loop.time()
-            for name, (fence, _) in held.items():
-                was = before[name]
-                if was is None or was[0] != fence or was[1] <= now_s:  # what was not surely ours missed its wakes
-                    acquired(int(name.rpartition("/")[2]))
+        if members == 1:
+            held |= await self._acquired(
+                [name for names, _ in self._groups.values() for name in names if name not in held]
+            )
+        for names, _ in self._groups.values():
+            await self._share(names, math.ceil(len(names) / members), held)
+        now_s = asyncio.get_running_loop().time()
+        before, self._held = self._held, {name: held[name] for name in held if name != self._member}
+        for names, acquired in self._groups.values():
+            for shard, name in enumerate(names):
+                was, now = before.get(name), self._held.get(name)
+                if now is not None and (was is None or was[0] != now[0] or was[1] <= now_s):
+                    acquired(shard)  # what was not surely ours missed its wakes
+
+    async def _share(self, names: Sequence[str], quota: int, held: dict[str, tuple[Fence, float]]) -> None:
+        """Brings what is held of a group near its quota. Others' shards are tried one by one: which of them are free is not
+        known, and more than the quota would be too many."""
+        mine = [name for name in names if name in held]
+        others = [name for name in names if name not in held]
+        random.shuffle(others)
+        for name in others if len(mine) < quota else ():
+            found = await self._acquired([name])
+            held |= found
+            mine.extend(found)
+            if len(mine) >= quota:
+                return
+        if surplus := mine[quota:]:
+            for name in surplus:
+                del held[name]
+                self._held.pop(name, None)
+            await self._leases.release(surplus, self._holder)
 
     async def _acquired(self, names: Collection[str]) -> dict[str, tuple[Fence, float]]:
         """Fences of those of the leases that are ours now, with the time until which they surely are."""
@@ -95,7 +104,7 @@ class Shards:
         return {name: (Fence(name, token), asked_s + self._ttl_s) for name, token in tokens.items()}
 
     async def _let_go(self) -> None:
-        names, self._held = [*self._held, _MEMBERS + self._holder], {}
+        names, self._held = [*self._held, self._member], {}
         try:
             await self._leases.release(names, self._holder)
         except Transient as error:
