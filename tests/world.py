@@ -11,14 +11,15 @@ _T = TypeVar("_T")
 
 def outcome(main: Callable[[], Coroutine[Any, Any, _T]], *, limit_s: float = 3600) -> _T:
     """What `main()` returns or raises as the only process of a universe, in which asyncio found nothing to complain of."""
-    universe, returned = Universe(), list[_T]()
-    process = Process(universe, "only")
+    returned = list[_T]()
 
     async def body() -> None:
         returned.append(await main())
 
-    process.start(body)
-    assert universe.run_until(lambda: process.ended, limit_s), "it did not end"
+    with Universe() as universe:
+        process = Process(universe, "only")
+        process.start(body)
+        assert universe.run_until(lambda: process.ended, limit_s), "it did not end"
     if process.exception is not None:
         raise process.exception
     assert process.complaints == []

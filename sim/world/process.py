@@ -48,6 +48,7 @@ class Process:
         self._loop: VirtualLoop | None = None
         self._main: asyncio.Task[Any] | None = None
         self._context = contextvars.Context()
+        universe.closing.callback(self.kill)
 
     @property
     def alive(self) -> bool:

@@ -4,7 +4,8 @@ import heapq
 import math
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from contextlib import ExitStack
+from typing import Any, Protocol, Self
 
 TICKS_PER_S = 2**20
 """Moments are whole ticks, a little below a microsecond, so that seconds as floats add and subtract without error and a
@@ -66,6 +67,8 @@ class Universe:
         """Seconds since the beginning."""
         self.steps = 0
         """How many things have happened."""
+        self.closing = ExitStack()
+        """What is to be done once nothing is to happen any more."""
         self._steps_at_one_instant = steps_at_one_instant
         self._instant_limit = steps_at_one_instant
         self._watched: Counter[str] = Counter()
@@ -74,6 +77,13 @@ class Universe:
         self._number = 0
         self._cancelled = 0
         self._running = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends what lives in it. Else the collector of garbage would, sometime, and with complaints."""
+        self.closing.close()
 
     def soon(self, call: Callable[[], object]) -> None:
         """Calls at this instant, after everything that is due already. It cannot be cancelled."""

@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,12 @@ from sim.world.universe import Livelock, Universe
 from tests.world import outcome
 
 FACTS = contextvars.ContextVar("FACTS", default="none")
+
+
+@pytest.fixture
+def universe() -> Iterator[Universe]:
+    with Universe() as universe:
+        yield universe
 
 
 def now_s() -> float:
@@ -237,8 +243,7 @@ def test_a_generator_that_is_left_ends_as_on_asyncios_loops() -> None:
     assert outcome(main) == ["closed"]
 
 
-def test_what_nobody_catches_is_kept_and_not_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    universe = Universe()
+def test_what_nobody_catches_is_kept_and_not_printed(universe: Universe, capsys: pytest.CaptureFixture[str]) -> None:
     process = Process(universe, "only")
     handled = list[dict[str, Any]]()
 
@@ -264,8 +269,8 @@ def test_what_nobody_catches_is_kept_and_not_printed(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", "")
 
 
-def test_loops_take_turns_and_none_runs_between_them() -> None:
-    universe, seen = Universe(), list[str]()
+def test_loops_take_turns_and_none_runs_between_them(universe: Universe) -> None:
+    seen = list[str]()
     processes = [Process(universe, name) for name in "abc"]
 
     async def main(name: str) -> None:
@@ -296,8 +301,6 @@ def test_loops_take_turns_and_none_runs_between_them() -> None:
 
 
 def test_programs_that_never_let_time_pass_are_named() -> None:
-    universe = Universe(steps_at_one_instant=2000)
-
     async def spin() -> None:
         await asyncio.sleep(5)
         while True:  # noqa: ASYNC110 - as it should not be
@@ -308,10 +311,11 @@ def test_programs_that_never_let_time_pass_are_named() -> None:
             group.create_task(spin(), name="spinner")
             group.create_task(asyncio.sleep(1000))
 
-    Process(universe, "guilty").start(main)
-    Process(universe, "innocent").start(lambda: asyncio.sleep(1000))
-    with pytest.raises(Livelock, match=r"at 5\.0000.*: guilty: task spinner \(.*spin\) \(1000 times\)$"):
-        universe.run(10)
+    with Universe(steps_at_one_instant=2000) as universe:
+        Process(universe, "guilty").start(main)
+        Process(universe, "innocent").start(lambda: asyncio.sleep(1000))
+        with pytest.raises(Livelock, match=r"at 5\.0000.*: guilty: task spinner \(.*spin\) \(1000 times\)$"):
+            universe.run(10)
 
 
 def test_what_it_is_not_made_for_says_so() -> None:
@@ -395,11 +399,11 @@ async def _random_program(seed: int) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_random_programs_run_in_the_order_of_asyncios_own_loop(seed: int) -> None:
+def test_random_programs_run_in_the_order_of_asyncios_own_loop(universe: Universe, seed: int) -> None:
     with asyncio.Runner() as runner:
         expected = runner.run(_random_program(seed))
     assert len(expected) > 20
-    universe, found = Universe(), list[str]()
+    found = list[str]()
     process = Process(universe, "only")
 
     async def main() -> None:

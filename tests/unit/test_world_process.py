@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -16,8 +16,8 @@ from tests.world import outcome
 class World:
     """A universe, a process in it, and what is seen there: (universe's time, what)."""
 
-    def __init__(self) -> None:
-        self.universe = Universe()
+    def __init__(self, universe: Universe) -> None:
+        self.universe = universe
         self.process = Process(self.universe, "p")
         self.seen: list[tuple[float, object]] = []
 
@@ -29,8 +29,9 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> Iterator[World]:
+    with Universe() as universe:
+        yield World(universe)
 
 
 async def forever() -> None:

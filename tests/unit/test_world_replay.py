@@ -10,13 +10,15 @@ import subprocess
 import sys
 import uuid
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from sim.world.dice import Dice
 from sim.world.process import Process
 from sim.world.universe import Universe
-from tests.acceptance.machine import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 
 class Program:
@@ -29,12 +31,11 @@ class Program:
 
     def run(self) -> str:
         with self.dice.in_charge():
-            for peer in self.peers:
-                peer.start(partial(self.live, peer))
-            self.universe.after(1, self.disturb)
-            self.universe.run(60)
-            for peer in self.peers:
-                peer.kill()
+            with self.universe:
+                for peer in self.peers:
+                    peer.start(partial(self.live, peer))
+                self.universe.after(1, self.disturb)
+                self.universe.run(60)
             self.log.extend(f"{complaint}" for peer in self.peers for complaint in peer.complaints)
             self.log.append(f"{self.universe.steps} steps, {self.stored} stored")
         return "\n".join(self.log) + "\n"
