@@ -32,7 +32,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     """The loop of one boot of a process. Its turns are steps of the universe; between them, no loop is the running one.
 
     A turn runs the handles that were ready when it began, first in, first out, as asyncio's own loops do. Once it is shut,
-    it never runs again, and takes what it is still given without a word. Its clock is the universe's and an offset, which
+    it never runs again, and takes what it is still given without doing it. Its clock is the universe's and an offset, which
     is whole seconds. It tells `complain` what asyncio's loops would log.
     """
 
@@ -48,7 +48,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready: list[VirtualHandle] = []
         self._turning: list[VirtualHandle] = []
         self._doomed: list[asyncio.Task[Any]] = []
-        self._running = self._scheduled = self._paused = False
+        self._running = self._scheduled = self._paused = self._silent = False
         self._handler: _Handler | None = None
 
     # asyncio's side: calls and time
@@ -147,7 +147,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._handler
 
     def call_exception_handler(self, context: _Report) -> None:
-        if self.is_shut:
+        if self._silent:
             return
         if self._handler is None:
             self.default_exception_handler(context)
@@ -175,10 +175,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         if self._ready and not self._scheduled:
             self._schedule()
 
-    def shut(self) -> None:
-        """Runs nothing more. Tasks that are left are closed, in order of their creation: now, or, where this is called by a
-        handle of this loop, after it."""
+    def shut(self, *, silent: bool) -> None:
+        """Runs nothing more. Tasks that are left are ended, in order of their creation: now, or, where this is called by a
+        handle of this loop, after it. Where it is not silent, what failed before and is found by the collector of garbage
+        alone is complained of even then."""
         if not self.is_shut:
+            self._silent = silent
             self._doomed = sorted(asyncio.all_tasks(self), key=hash)
             self.is_shut = True
             self._ready.clear()

@@ -38,7 +38,8 @@ class Process:
         self.boot = 0
         """How often it was started."""
         self.complaints: list[Complaint] = []
-        """The first of what asyncio would have logged: exceptions that nobody took, misuse. Of all boots."""
+        """The first of what asyncio would have logged in any boot: exceptions that nobody took, misuse. Exceptions of tasks
+        in cycles of garbage are found at the end of `Dice.in_charge`, and not at all if their process was killed."""
         self.ended = False
         """The main task of this boot is done, and after it all others."""
         self.exception: BaseException | None = None
@@ -83,7 +84,7 @@ class Process:
             raise RuntimeError(
                 f"another process kills {self.name} in the midst of its own step: let the universe do it"
             )
-        self._loop.shut()
+        self._loop.shut(silent=True)
         if runs_itself:
             raise Killed
 
@@ -184,7 +185,7 @@ class Process:
     def _on_end(self, _: object) -> None:
         self.ended = True
         if self._loop is not None:
-            self._loop.shut()
+            self._loop.shut(silent=False)
 
     def _complain(self, complaint: Complaint) -> None:
         if len(self.complaints) < COMPLAINTS_KEPT:
