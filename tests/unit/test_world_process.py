@@ -235,6 +235,18 @@ def test_a_paused_process_stands_still_while_its_clock_goes_on(world: World) -> 
     assert world.process.alive
 
 
+def test_a_pause_holds_what_is_to_run_at_that_instant(world: World) -> None:
+    def deliver_and_pause() -> None:
+        world.process.deliver(world.see, "message")
+        world.process.pause()
+
+    world.process.start(forever)
+    world.at(1, deliver_and_pause)
+    world.at(3, world.process.resume)
+    world.universe.run(5)
+    assert world.seen == [(3, "message")]
+
+
 def test_a_process_that_pauses_and_resumes_within_an_instant_misses_nothing(world: World) -> None:
     async def main() -> None:
         for number in range(6):
