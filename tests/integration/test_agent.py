@@ -1,6 +1,7 @@
 """An agent with the simulated runtime and all reconcilers: it runs what it is given, through its own restarts."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from tests.conftest import StartNats
 from tests.feed import connected
-from tests.graph import done, new_job
+from tests.graph import done, new_job, present
 from tests.hub import attempts_of, attempts_when, gone, node_when, running_hub
 from tests.services import PrivateNats
 from tests.waiting import until
@@ -130,6 +131,26 @@ async def test_what_it_lost_by_a_crash_is_interrupted_and_tried_again(
         interrupted = [attempt for attempt in await attempts_of(store, job) if attempt.phase == "interrupted"]
         assert interrupted
         assert {attempt.status["reason"] for attempt in interrupted} == {"Vanished"}
+
+
+async def test_an_agent_whose_disk_was_put_back_goes_on_as_another_incarnation(
+    store: PostgresStore, server: PrivateNats, tmp_path: Path
+) -> None:
+    async def run_one(chunks: int) -> str:
+        async with running_agent(server, tmp_path) as running:
+            await online(store)
+            job = await new_job(store, f"of-{chunks}", chunks=chunks)
+            await node_when(store, job.path, lambda node: node.phase == "succeeded")
+            await until(lambda: not running.outbox.pending)
+            assert (await present(store, EDGE)).spec["incarnation"] == running.outbox.incarnation
+            return running.outbox.incarnation
+
+    file, copy = tmp_path / "outbox.sqlite", tmp_path / "copy"
+    first = await run_one(2)
+    shutil.copy(file, copy)
+    assert await run_one(10) == first
+    shutil.copy(copy, file)
+    assert await run_one(3) != first
 
 
 async def test_an_agent_that_is_told_to_stop_reports_what_it_interrupts(
