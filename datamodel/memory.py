@@ -231,7 +231,7 @@ class MemoryStore:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        yield MemorySnapshot(self._head, [_event(event) for event in self._events], self.state)
+        yield MemorySnapshot(self._head, self._events, self.state)
 
     def _held(self, name: str) -> _Lease | None:
         lease = self._leases.get(name)

@@ -13,6 +13,7 @@ from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
+from datamodel.rows import Keys, Rows
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -191,8 +192,12 @@ class Snapshot(Protocol):
     @property
     def head(self) -> Head: ...
 
-    def events(self) -> AsyncIterator[Event]:
-        """The whole log in order of position."""
+    def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """The log in order of position, from `after + 1` on."""
+        ...
+
+    async def rows(self, keys: Keys) -> Rows:
+        """The rows that exist among these keys."""
         ...
 
     def nodes(self) -> AsyncIterator[tuple[str, Node]]: ...

@@ -1,7 +1,8 @@
 """A snapshot on Postgres: one read-only transaction that sees the database as it was at one position."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 
@@ -13,6 +14,7 @@ from datamodel.ports import Head
 from datamodel.postgres import rows
 from datamodel.postgres.connect import connect, transient
 from datamodel.postgres.present import Connection
+from datamodel.rows import Keys, Rows
 from datamodel.state import EntryKey
 
 _BATCH_ROWS = 1_000
@@ -23,15 +25,17 @@ async def snapshot(url: str) -> AsyncIterator["PostgresSnapshot"]:
     """Opens a connection of its own. While it is open, Postgres cannot clean up what changes: for verification and export,
     not for requests."""
     connection = await connect(url)
+    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
+        with transient("open a snapshot"):
+            await transaction.start()
             # The reader may think for as long as it likes: it holds no lock.
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             row = await connection.fetchrow("SELECT position, at FROM head")
-            assert row is not None, "the database is migrated"
-            yield PostgresSnapshot(connection, Head(position=row["position"], at=row["at"]))
+        assert row is not None, "the database is migrated"
+        yield PostgresSnapshot(connection, Head(position=row["position"], at=row["at"]))
     finally:
-        connection.terminate()
+        connection.terminate()  # which ends the transaction too, and cannot fail where the connection is lost
 
 
 class PostgresSnapshot:
@@ -41,9 +45,28 @@ class PostgresSnapshot:
         self._connection = connection
         self.head = head
 
-    async def events(self) -> AsyncIterator[Event]:
-        async for row in self._rows("SELECT * FROM events ORDER BY position"):
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        async for row in self._rows("SELECT * FROM events WHERE position > $1 ORDER BY position", after):
             yield rows.event(row)
+
+    async def rows(self, keys: Keys) -> Rows:
+        nodes = await self._among(f"SELECT {rows.NODE_COLUMNS}, phase FROM nodes WHERE path = ANY($1)", keys.nodes)
+        links = await self._among("SELECT * FROM links WHERE source = ANY($1)", keys.nodes)
+        pools = await self._among("SELECT * FROM pools WHERE path = ANY($1)", keys.pools)
+        entries = await self._among(
+            'SELECT * FROM ledger WHERE (owner, "index") IN (SELECT * FROM unnest($1::text[], $2::integer[]))',
+            [owner for owner, _ in keys.entries],
+            [index for _, index in keys.entries],
+        )
+        totals = await self._among("SELECT * FROM totals WHERE owner = ANY($1)", keys.owners)
+        return Rows(
+            nodes={row["path"]: rows.node(row) for row in nodes},
+            phases={row["path"]: row["phase"] for row in nodes},
+            links={(row["source"], row["name"]): row["target"] for row in links},
+            pools={row["path"]: rows.pool(row) for row in pools},
+            entries={(row["owner"], row["index"]): rows.entry(row) for row in entries},
+            totals={row["owner"]: rows.totals(row) for row in totals},
+        )
 
     async def nodes(self) -> AsyncIterator[tuple[str, Node]]:
         async for row in self._rows(f"SELECT {rows.NODE_COLUMNS} FROM nodes ORDER BY path"):
@@ -69,7 +92,14 @@ class PostgresSnapshot:
         async for row in self._rows("SELECT * FROM totals ORDER BY owner"):
             yield row["owner"], rows.totals(row)
 
-    async def _rows(self, query: str) -> AsyncIterator[asyncpg.Record]:
+    async def _rows(self, query: str, *arguments: Any) -> AsyncIterator[asyncpg.Record]:
         with transient("read a snapshot"):
-            async for row in self._connection.cursor(query, prefetch=_BATCH_ROWS):
+            async for row in self._connection.cursor(query, *arguments, prefetch=_BATCH_ROWS):
                 yield row
+
+    async def _among(self, query: str, *keys: Collection[Any]) -> list[asyncpg.Record]:
+        """The rows of a query that names keys; without any, nothing is asked."""
+        if not keys[0]:
+            return []
+        with transient("read a snapshot"):
+            return await self._connection.fetch(query, *keys)
