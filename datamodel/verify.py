@@ -7,10 +7,12 @@ from typing import TypeVar
 import msgspec
 from msgspec import structs
 
+from datamodel.audit import Audit
 from datamodel.event import Event
 from datamodel.invariants import violations
 from datamodel.model import Model
 from datamodel.ports import Head, Snapshot, Snapshots
+from datamodel.rows import Rows
 from datamodel.state import State, fold
 
 DIFFERENCES_LIMIT = 100
@@ -48,19 +50,22 @@ class Report:
         return "\n".join(lines)
 
 
-async def verify(store: Snapshots) -> Report:
-    """Compares everything at one position, while the store moves on. It folds the whole log into memory."""
+async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
+    """Compares everything at one position, while the store moves on. It folds the whole log into memory. An `audit` that has
+    taken nothing yet takes every event too, and its books are compared as well."""
     async with store.snapshot() as snapshot:
         report = Report(snapshot.head)
-        state = await _folded(store.model, snapshot, report)
+        state = await _folded(store.model, snapshot, audit, report)
         report.nodes = len(state.nodes)
         for violation in violations(store.model, state):
             report.add(violation)
+        for difference in audit.compare(Rows.of(state)) if audit is not None else ():
+            report.add(f"the fold is not what the audit has: {difference}")
         await _compare_tables(snapshot, state, report)
     return report
 
 
-async def _folded(model: Model, snapshot: Snapshot, report: Report) -> State:
+async def _folded(model: Model, snapshot: Snapshot, audit: Audit | None, report: Report) -> State:
     state = State()
     last = Head(position=0, at=report.head.at)
     async for event in snapshot.events():
@@ -70,6 +75,8 @@ async def _folded(model: Model, snapshot: Snapshot, report: Report) -> State:
             report.add(f"event {event.position}: is older than the one before it")
         last = Head(position=event.position, at=event.at)
         _fold(model, state, event, report)
+        for violation in audit.step(event) if audit is not None else ():
+            report.add(violation)
     if last != report.head:
         report.add(f"head: stands at {report.head}, the log ends at {last}")
     return state
