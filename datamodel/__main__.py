@@ -2,21 +2,52 @@
 
 import asyncio
 import os
+import signal
 import sys
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import cyclopts
+import uvloop
 
 from datamodel.errors import TendrilError
+from datamodel.feed.bus import connect
+from datamodel.feed.relayed import Relayed
 from datamodel.postgres.store import PostgresStore
+from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import Report, verify
+from datamodel.watch import Watch
+
+app = cyclopts.App(name="verify", help="Check that what is stored is the fold of the log.")
 
 
-def main() -> int:
+@app.default
+def run(
+    *,
+    watch: Annotated[
+        bool,
+        cyclopts.Parameter(
+            negative="",
+            help="Go on with what is appended, event by event, until SIGINT or SIGTERM. It keeps the books of the whole graph"
+            " in memory. With TENDRIL_NATS_URL (of the reconcilers) the feed is compared too.",
+        ),
+    ] = False,
+    every: Annotated[
+        float, cyclopts.Parameter(help="Seconds from line to line.", validator=cyclopts.validators.Number(gt=0))
+    ] = 5.0,
+) -> int:
+    """The database is that of TENDRIL_DATABASE_URL. Exits with 1 where anything was found."""
+    calm_collector()
+    database_url, nats_url = os.environ.get("TENDRIL_DATABASE_URL", ""), os.environ.get("TENDRIL_NATS_URL", "")
     try:
-        report = asyncio.run(_verify(os.environ.get("TENDRIL_DATABASE_URL", "")))
+        if watch:
+            return uvloop.run(_watch(database_url, nats_url, every))
+        report = uvloop.run(_verify(database_url))
     except TendrilError as error:
         sys.stderr.write(f"verify: {error.message}\n")
         return 2
-    sys.stdout.write(f"{report}\n")
+    _say(str(report))
     return 0 if report.clean else 1
 
 
@@ -25,5 +56,34 @@ async def _verify(database_url: str) -> Report:
         return await verify(store)
 
 
+async def _watch(database_url: str, nats_url: str, every_s: float) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    found = 0
+    async with AsyncExitStack() as opened:
+        try:
+            store = await opened.enter_async_context(PostgresStore(database_url, MODEL))
+            feed = None
+            if nats_url:
+                bus = await connect(nats_url, "verify")
+                opened.push_async_callback(bus.close)
+                feed = Relayed(bus)
+            watch = Watch(store, _say, feed)
+            try:
+                await watch.run(every_s)
+            finally:
+                found = watch.found
+        except asyncio.CancelledError:
+            _say(f"stopped: {found} violations")
+    return 1 if found else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(app())

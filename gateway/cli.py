@@ -13,7 +13,7 @@ _PROGRAMS = {
     "agent": ("agents", "Run an agent that hosts one edge or a group."),
     "sim": ("sim", "Request random jobs from a running system."),
     "migrate": ("migrations", "Bring the database to this version's schema."),
-    "verify": ("datamodel", "Check that what is stored is the fold of the log."),
+    "verify": ("datamodel", "Check that what is stored is the fold of the log; with --watch, go on checking."),
 }
 """By command: the module that is run, and what the help says of it. By name, since the programs do not know each other."""
 

@@ -16,6 +16,8 @@ FORBIDDEN_NAMES = {"utils", "common", "helpers", "base", "misc", "manager"}
 PURE = (
     "datamodel/rulebook.py",
     "datamodel/state.py",
+    "datamodel/audit.py",
+    "datamodel/books",
     "datamodel/scheduling",
     "reconcilers/planning",
     "agents/convergence.py",

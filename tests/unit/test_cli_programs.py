@@ -35,6 +35,13 @@ def test_a_command_runs_its_program(command: str, program: str) -> None:
     assert "TENDRIL_DATABASE_URL" in done.stderr or "database URL" in done.stderr
 
 
+def test_options_go_to_the_program() -> None:
+    assert "--watch" in tendril("verify", "--help").stdout
+    done = tendril("verify", "--watch", "--every", "0")
+    assert done.returncode != 0
+    assert "--every" in done.stdout + done.stderr
+
+
 def test_a_command_that_is_none_is_refused() -> None:
     done = tendril("dance")
     assert done.returncode != 0
