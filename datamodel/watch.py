@@ -1,7 +1,7 @@
 """Watching a running system: what it appends is audited as it comes, and what it stores is compared with the audit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from datamodel.audit import Audit
 from datamodel.errors import Transient
@@ -33,7 +33,7 @@ class Watch:
         """Nodes that changed since the feed was looked at."""
         self._away = False
         self._feed_answers = True
-        self._events = self._rows = self._behind = self._found_before = 0
+        self._events = self._rows = self._behind = self._found_before = self._told = 0
         self.found = 0
         """How many violations there were so far."""
 
@@ -52,6 +52,12 @@ class Watch:
     async def look(self) -> None:
         """Takes in what was appended since the last time, and tells what should not be so. A database that does not answer is
         waited for, and one that is another than before is verified from its beginning."""
+        self._told = 0
+        await self._look()
+        if self._told > SHOWN:
+            self._say(f"VIOLATION … and {self._told - SHOWN} more")
+
+    async def _look(self) -> None:
         try:
             if self._audit is None:
                 await self._begin()
@@ -81,21 +87,19 @@ class Watch:
     async def _follow(self, audit: Audit) -> None:
         async with self._store.snapshot() as snapshot:
             self._behind = max(self._behind, snapshot.head.position - audit.head.position)
-            violations, replaced = await self._take(audit, snapshot)
+            replaced = await self._take(audit, snapshot)
             if not replaced:
-                violations += await self._compare(audit, snapshot)
-        self._tell(violations)
+                await self._compare(audit, snapshot)
         if replaced:
             self._say(f"this is another database than before, beginning anew: {replaced}")
             self._audit = None
 
-    async def _take(self, audit: Audit, snapshot: Snapshot) -> tuple[list[str], str]:
-        """Steps through the new events: the violations, and why the log is not the one that was followed so far, if it is not.
-        The last known event is read again each time, since a restored database may have grown past its position."""
+    async def _take(self, audit: Audit, snapshot: Snapshot) -> str:
+        """Steps through the new events; why the log is not the one that was followed so far, if it is not. The last known event
+        is read again each time, since a restored database may have grown past its position."""
         known, event_id = audit.head.position, audit.event_id
         if snapshot.head.position < known:
-            return [], f"its log ends at {snapshot.head.position}, and went to {known}"
-        violations: list[str] = []
+            return f"its log ends at {snapshot.head.position}, and went to {known}"
         recognized = not known
         async for event in snapshot.events(after=max(0, known - 1)):
             if not recognized:
@@ -103,24 +107,22 @@ class Watch:
                     break
                 recognized = True
                 continue
-            violations += audit.step(event)
+            self._tell(audit.step(event))
             self._touched.touch(self._store.model, event)
             self._events += 1
         if not recognized:
-            return [], f"its event {known} is not {event_id}"
+            return f"its event {known} is not {event_id}"
         if audit.head != snapshot.head:
-            violations.append(f"head: stands at {snapshot.head}, the log ends at {audit.head}")
-        return violations, ""
+            self._tell([f"head: stands at {snapshot.head}, the log ends at {audit.head}"])
+        return ""
 
-    async def _compare(self, audit: Audit, snapshot: Snapshot) -> list[str]:
-        violations: list[str] = []
+    async def _compare(self, audit: Audit, snapshot: Snapshot) -> None:
         for keys in self._touched.parts(ROWS):
-            violations += audit.compare(await snapshot.rows(keys), keys)
+            self._tell(audit.compare(await snapshot.rows(keys), keys))
             self._rows += len(keys)
         if self._feed is not None:
             self._changed |= self._touched.nodes
         self._touched = Keys()
-        return violations
 
     async def _compare_feed(self, audit: Audit, feed: Relayed) -> None:
         try:
@@ -130,12 +132,13 @@ class Watch:
             self._feed_answers = False
         self._changed = set()
 
-    def _tell(self, violations: list[str]) -> None:
-        self.found += len(violations)
-        for violation in violations[:SHOWN]:
-            self._say(f"VIOLATION {violation}")
-        if len(violations) > SHOWN:
-            self._say(f"VIOLATION … and {len(violations) - SHOWN} more")
+    def _tell(self, violations: Iterable[str]) -> None:
+        """Says them at once: what comes after may fail, and they would not be found again."""
+        for violation in violations:
+            self.found += 1
+            self._told += 1
+            if self._told <= SHOWN:
+                self._say(f"VIOLATION {violation}")
 
     def _line(self) -> str:
         """What happened since the last line."""
