@@ -14,7 +14,7 @@ from datamodel.memory import MemoryStore
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED, RETRY, claim_of
 from datamodel.scheduling.edges import desired_path, inventory_path
-from datamodel.scheduling.jobs import FAILED, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import FAILED, PENDING, RUNNING, SUCCEEDED
 from migrations.upgrade import seed
 from tests.graph import EDGE, SYSTEM, USER, attempt, edge_spec, job, memory_store, send
 from tests.unit.test_properties import result
@@ -38,7 +38,11 @@ _WEIGHTS = {
     "resume": 1,
     "remove": 3,
     "job": 2,
+    "delete job": 1,
     "end job": 1,
+    "drop edge": 1,
+    "reset": 1,
+    "repeat": 1,
     "progress": 1,
     "relabel": 1,
     "resize": 2,
@@ -73,7 +77,7 @@ class History:
         running = [node for node in attempts if node.phase not in ENDED or number % 5 == 0]
         match name:
             case "place" if jobs:
-                self.place(jobs[number % len(jobs)], EDGES[number % 2])
+                self.place(jobs[number % len(jobs)], EDGES[number % 2], number)
             case "retry" if jobs:
                 self.retry(jobs[number % len(jobs)], EDGES[number % 2], number)
             case "run" | "succeed" | "fail" | "interrupt" | "stopped" if running:
@@ -85,16 +89,22 @@ class History:
                 self.send(SYSTEM, Command("delete", attempts[number % len(attempts)].path))
             case "job":
                 self.send(USER, job("xy"[number % 2], chunks=CHUNKS, retries=number % 3))
-            case "end job" if jobs:
+            case "delete job" | "end job" if jobs:
                 path = jobs[number % len(jobs)].path
                 self.send(USER, Command("delete", path))
-                self.send(SYSTEM, Command("finalize", path, {"finalizer": "attempts"}))
+                if name == "end job":
+                    self.send(SYSTEM, Command("finalize", path, {"finalizer": "attempts"}))
             case "progress" if jobs:
                 status = {"phase": RUNNING, "percentCompleted": float(number % 100)}
                 self.send(SYSTEM, Command("patchStatus", jobs[number % len(jobs)].path, status))
             case "relabel" if jobs:
                 path = jobs[number % len(jobs)].path
                 self.send(USER, Command("patchSpec", path, {}, labels={"n": str(number % 3)}))
+            case "drop edge":
+                self.send(EDGE, Command("delete", inventory_path("s", EDGES[number % 2])))
+            case "reset" | "repeat" if attempts:
+                again = {"phase": PENDING} if name == "reset" else {}
+                self.send(EDGE, Command("patchStatus", attempts[number % len(attempts)].path, again))
             case "resize":
                 path = inventory_path("s", EDGES[number % 2])
                 self.send(EDGE, Command("apply", path, edge_spec(cpu=(0.25, 0.5, 0.75, 1.0)[number % 4])))
@@ -102,10 +112,11 @@ class History:
                 path = f"/config/job-groups/g{number % 2}"
                 self.send(USER, Command("apply" if name == "group" else "delete", path))
 
-    def place(self, owner: Node, edge: str) -> None:
-        begun = sum(key[0] == owner.uid for key in self.store.state.entries)
-        if begun < CHUNKS:
-            self.send(SYSTEM, attempt(owner, begun, edge=edge))
+    def place(self, owner: Node, edge: str, number: int) -> None:
+        """The next chunk; sometimes the one after it, which may not be."""
+        index = sum(key[0] == owner.uid for key in self.store.state.entries) + (number % 5 == 4)
+        if index < CHUNKS:
+            self.send(SYSTEM, attempt(owner, index, edge=edge))
 
     def retry(self, owner: Node, edge: str, number: int) -> None:
         """A chunk that waits for it, or else one that may not; sometimes in an epoch that is too high."""
