@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: up test check bench lock clean
+.PHONY: up test check bench load lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
@@ -22,6 +22,9 @@ check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, 
 
 bench: $(STAMP) ## Measure throughput and latency on this machine.
 	@$(BIN)/python -m sim.bench
+
+load: $(STAMP) ## Put an open-loop load on the system that runs.
+	@$(BIN)/python -m sim.load
 
 # Every Python and platform in one file, each package with the hashes of all its files.
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml anew.
