@@ -32,7 +32,8 @@ _log = structlog.get_logger("placement")
 
 
 class Placement:
-    """Decides in rounds. What changed since the last one is noted by the watches."""
+    """Decides in rounds. What changed since the last one is noted by the watches, unless everything is to be read anyway: a
+    replica without the lease would note for ever."""
 
     name = "placement"
     shards = 1
@@ -58,7 +59,8 @@ class Placement:
         }
 
     async def keys(self) -> list[str]:
-        self._token = 0  # the resync reads everything again
+        self._token = 0  # the resync reads everything again, so there is nothing to note until then
+        self._changed_jobs, self._changed_edges, self._changed_pools = {}, set(), set()
         return [KEY]
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
@@ -103,13 +105,16 @@ class Placement:
                 return ()  # it has all its chunks placed, and goes on
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
                 return ()
-        self._changed_jobs[change.path] = job if new else None
+        if self._token:
+            self._changed_jobs[change.path] = job if new else None
         return (Wake(KEY),)
 
     def _on_attempt(self, change: Change) -> Iterable[Wake]:
         attempt = change.node
         if attempt is not None and attempt.version == attempt.created_version:
             return ()  # just placed, by this reconciler
+        if not self._token:
+            return (Wake(KEY),)
         ended = attempt is None or attempt.phase in ENDED
         if attempt is not None and (ended or attempt.spec["intent"] != RUN) and attempt.phase != SUCCEEDED:
             self._changed_jobs[attempt.spec["job"]] = None
@@ -119,7 +124,8 @@ class Placement:
         return (Wake(KEY),)
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
-        self._changed_edges.add(desired_path(*place_of(change.path)))
+        if self._token:
+            self._changed_edges.add(desired_path(*place_of(change.path)))
         return (Wake(KEY),)
 
     async def _read_all(self) -> None:

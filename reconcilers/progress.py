@@ -51,6 +51,8 @@ class Progress:
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
             keys.extend(job.path for job in jobs)
             after = jobs[-1].path
+        # Of jobs that were deleted before they began, or are another replica's now, nobody comes to say so.
+        self._written_s = {key: self._written_s[key] for key in keys if key in self._written_s}
         return keys
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:

@@ -109,6 +109,7 @@ class Controller:
     async def _reconcile(self, key: str) -> None:
         fence = self._fence(key)
         if fence is None:
+            self._failures.pop(key, None)
             return
         name = self.reconciler.name
         try:
