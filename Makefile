@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: up test check bench load lock clean
+.PHONY: up test check bench load soak lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
@@ -25,6 +25,9 @@ bench: $(STAMP) ## Measure throughput and latency on this machine.
 
 load: $(STAMP) ## Put an open-loop load on the system that runs.
 	@$(BIN)/python -m sim.load
+
+soak: $(STAMP) ## Load a system of its own for an hour, and see whether anything grows.
+	@$(BIN)/python -m sim.soak
 
 # Every Python and platform in one file, each package with the hashes of all its files.
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml anew.

@@ -18,7 +18,7 @@ RETRY_S = 0.2
 """Before the second try; twice as long before each further one."""
 KEPT_LIMIT = 20_000
 """Finished jobs that may wait for their deletion; arrivals beyond are dropped too."""
-DELETERS = 8
+DELETERS = 32
 _GONE = "deleted"
 
 
