@@ -47,6 +47,7 @@ class Database:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self.position = 0
         self.live_nodes = 0
+        self._most_live_nodes = 1
         self.deleted = 0
         """Nodes that were deleted since the log began."""
         self.attempts = 0
@@ -73,6 +74,7 @@ class Database:
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise Transient(f"the database cannot be sampled: {error}") from error
         self.position, self.live_nodes = log["position"], queues["live"]
+        self._most_live_nodes = max(self._most_live_nodes, self.live_nodes)
         self.deleted += grew["deleted"]
         self.attempts += grew["attempts"]
         return {
@@ -81,7 +83,8 @@ class Database:
             "rows: live nodes": queues["live"],
             **{f"rows: {name}": count for name, count in rows.items()},
             **{f"size: {name}": sizes[name] for name in (*PROJECTION, "events", "idempotency")},
-            "projection per live node": sum(sizes[name] for name in PROJECTION) / max(1, queues["live"]),
+            # Tables keep the size that they had when there was most to hold: fewer nodes later are no growth.
+            "projection per live node": sum(sizes[name] for name in PROJECTION) / self._most_live_nodes,
         }
 
     def _log(self, log: Any, events_bytes: int) -> dict[str, float]:
