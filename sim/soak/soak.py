@@ -16,6 +16,8 @@ from sim.soak.watch import Watcher, add_latencies, watching
 
 WINDOW_S = 10.0
 """Of the latencies."""
+SETTLED_MINUTES = 10.0
+"""Judging less is said to be weak."""
 MISSED_SHARE = 0.1
 """Of the samples; more, and nothing has been shown."""
 
@@ -92,11 +94,17 @@ def problems(samples: Samples, generator: Generator, watcher: Watcher) -> list[s
 
 
 def _notes(terms: Terms, watcher: Watcher) -> list[str]:
+    """What weakens the verdicts."""
+    notes = []
+    if terms.minutes / 2 < SETTLED_MINUTES:
+        notes.append(
+            f"Only {terms.minutes / 2:g} minutes are judged: what settles within some minutes (tables, servers' own caches, "
+            "the chance of a few large jobs) looks like growth. Take growth for a reason to soak for an hour."
+        )
     middle_s = (terms.warmup_minutes + terms.minutes / 2) * 60
-    if watcher.filled_s is not None and watcher.filled_s <= middle_s:
-        return []
-    note = (
-        f"Fewer than {CACHED_PATHS} attempts had been made when the judged half began: caches of so many paths were still "
-        "filling, and programs may have grown for that alone. Soak longer, or warm up at a higher rate."
-    )
-    return [note]
+    if watcher.filled_s is None or watcher.filled_s > middle_s:
+        notes.append(
+            f"Fewer than {CACHED_PATHS} attempts had been made when the judged half began: caches of so many paths were still "
+            "filling, and programs may have grown for that alone. Soak longer, or warm up at a higher rate."
+        )
+    return notes
