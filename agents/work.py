@@ -47,13 +47,14 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         return replace(known, phase=phase)
     spec = _spec(message.spec)
     site, edge = place_of(message.path)
+    attempt = last_name(message.path)
     requests = spec.requests
     work = Work(
         site=site,
         edge=edge,
-        attempt=last_name(message.path),
+        attempt=attempt,
         steps=spec.steps,
-        env=_chunk_environment(spec),
+        env=_chunk_environment(spec, attempt),
         cpu=requests.cpu,
         memory_bytes=requests.memory_bytes,
         power_w=requests.power_w,
@@ -62,10 +63,11 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
     return Desired(work, spec.intent, phase, message.generation)
 
 
-def _chunk_environment(spec: _Spec) -> dict[str, str]:
-    """What every step sees of its chunk: which one it is, of how many, and its share of the whole."""
+def _chunk_environment(spec: _Spec, attempt: str) -> dict[str, str]:
+    """What every step sees of its chunk: which one it is, of how many, its share of the whole, and which try at it this is."""
     return {
         "CHUNK_INDEX": str(spec.index),
         "CHUNK_COUNT": str(spec.count),
         "CHUNK_SHARE": repr(1 / spec.count),
+        "ATTEMPT": attempt,
     }

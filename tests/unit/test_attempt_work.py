@@ -25,7 +25,7 @@ def test_the_spec_is_the_work() -> None:
     assert (work.site, work.edge, work.attempt) == ("s", "e", "a-3-1")
     assert work.steps == (Step("a", "i", "true"), Step("b", "i", command=("x",), env={"K": "v"}))
     assert (work.cpu, work.memory_bytes, work.power_w, work.work_ws) == (0.5, 7, 2.0, 9.0)
-    assert work.env == {"CHUNK_INDEX": "3", "CHUNK_COUNT": "4", "CHUNK_SHARE": "0.25"}
+    assert work.env == {"CHUNK_INDEX": "3", "CHUNK_COUNT": "4", "CHUNK_SHARE": "0.25", "ATTEMPT": "a-3-1"}
 
 
 def test_a_new_status_leaves_the_work_and_a_new_generation_does_not() -> None:
