@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: up test check bench load soak lock clean
+.PHONY: up test check bench load soak chaos lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
@@ -28,6 +28,9 @@ load: $(STAMP) ## Put an open-loop load on the system that runs.
 
 soak: $(STAMP) ## Load a system of its own for an hour, and see whether anything grows.
 	@$(BIN)/python -m sim.soak
+
+chaos: $(STAMP) ## Harm a running system for five minutes, and check that nothing is lost or counted twice.
+	@$(BIN)/python -m sim.chaos
 
 # Every Python and platform in one file, each package with the hashes of all its files.
 lock: $(STAMP) ## Resolve the dependencies of pyproject.toml anew.

@@ -8,7 +8,7 @@ import docker
 import psutil
 import pytest
 
-from tests.acceptance.machine import ROOT, Machine, machine, until
+from sim.chaos.machine import ROOT, Machine, machine, until
 from tests.services import IMAGE
 
 

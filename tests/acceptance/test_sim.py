@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.acceptance.machine import ROOT, machine
+from sim.chaos.machine import ROOT, machine
 
 
 async def test_the_requester_asks_for_as_many_jobs_as_told_and_cleans_up(tmp_path: Path) -> None:

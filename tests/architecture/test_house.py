@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.machine import ROOT
+from sim.chaos.machine import ROOT
 
 PACKAGES = ("datamodel", "reconcilers", "agents", "gateway", "sim", "migrations", "deploy")
 LISTS = ("migrations/versions",)  # one statement after the other, as long as the schema is

@@ -1,0 +1,64 @@
+"""`make chaos` and `python -m sim.chaos`: harms a system of its own for a while and judges what it did."""
+
+import random
+import shutil
+import sys
+from typing import Annotated
+
+import cyclopts
+import uvloop
+
+from datamodel.errors import Invalid, TendrilError
+from datamodel.program import configure_logging
+from sim.chaos.faults.catalogue import catalogue
+from sim.chaos.faults.fault import Fault
+from sim.chaos.report import show, summed_up
+from sim.chaos.run import chaos
+
+app = cyclopts.App(
+    name="chaos", help="Harm a running system while it works, and check that nothing is lost or counted twice."
+)
+
+
+@app.default
+def run_chaos(
+    *,
+    minutes: Annotated[float, cyclopts.Parameter(help="How long; a round of faults that has begun is finished.")] = 5.0,
+    seed: Annotated[int | None, cyclopts.Parameter(help="Of jobs, faults and their order; else a new one.")] = None,
+    faults: Annotated[str, cyclopts.Parameter(help="Their names with commas between; else all.")] = "",
+    edges: Annotated[int, cyclopts.Parameter(help="Edge agents.")] = 4,
+) -> int:
+    """Exits with 1 where anything was violated, and with 2 where the command is wrong."""
+    configure_logging()
+    seed = random.randrange(2**32) if seed is None else seed  # noqa: S311 - it is told, so that it can be repeated
+    try:
+        wanted = _named(faults)
+    except Invalid as error:
+        sys.stderr.write(f"chaos: {error.message}\n")
+        return 2
+    lacking = {fault.name: reason for fault in wanted if (reason := fault.lacking())}
+    possible = [fault for fault in wanted if fault.name not in lacking]
+    try:
+        run = uvloop.run(chaos(possible, minutes=minutes, seed=seed, edges=edges))
+    except TendrilError as error:
+        sys.stderr.write(f"chaos: {error.message}\n")
+        return 1
+    show(summed_up(run, lacking, seed))
+    if run.violations:
+        sys.stderr.write(f"chaos: violated; logs, history and ledger are in {run.directory}\n")
+        return 1
+    shutil.rmtree(run.directory)
+    return 0
+
+
+def _named(names: str) -> list[Fault]:
+    """The faults of these names. Raises `Invalid` for one that there is not."""
+    known = catalogue()
+    wanted = [name.strip() for name in names.split(",")] if names else list(known)
+    if unknown := [name for name in wanted if name not in known]:
+        raise Invalid(f"--faults: no {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in dict.fromkeys(wanted)]
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,70 @@
+"""What the public API says when all work should have ended."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import httpx
+
+from datamodel.scheduling.attempts import claim_of
+from datamodel.scheduling.jobs import FINISHED
+from sim.chaos.checker import AttemptSeen
+from sim.chaos.history import Seen, seen
+from sim.chaos.load import GROUP
+from sim.chaos.machine import SITE, Machine, until
+
+PAGE = 1000
+
+
+async def quiet(up: Machine, *, timeout_s: float) -> None:
+    """Returns when all jobs have ended, or the time is over: what is unfinished then is the checker's to name."""
+
+    async def ended() -> bool:
+        jobs = await _listed(up, "/v1/jobs", {"group": GROUP})
+        return all(job["status"]["phase"] in FINISHED for job in jobs)
+
+    with suppress(TimeoutError):
+        await until(ended, timeout_s=timeout_s)
+
+
+async def last_words(up: Machine, names: Iterable[str]) -> dict[str, Seen | None]:
+    """Each job as it is now; None where there is none of that name."""
+    return {name: await _last_word(up, name) for name in names}
+
+
+async def attempts(up: Machine) -> tuple[AttemptSeen, ...]:
+    """All attempts on all edges."""
+    return tuple([attempt for edge in up.edges for attempt in await _attempts(up, edge)])
+
+
+async def _last_word(up: Machine, name: str) -> Seen | None:
+    answer = await up.ask("GET", f"/v1/jobs/{GROUP}/{name}")
+    return seen(answer.json()) if answer.status_code == httpx.codes.OK else None
+
+
+async def _attempts(up: Machine, edge: str) -> list[AttemptSeen]:
+    found = []
+    for node in await _listed(up, f"/v1/desired-config/sites/{SITE}/edges/{edge}/attempts", {}):
+        claim = claim_of(node["metadata"]["path"])
+        assert claim is not None, "the system names attempts so"
+        status = node["status"]
+        found.append(
+            AttemptSeen(edge, node["metadata"]["name"], claim.owner, claim.index, status["phase"], status["settlement"])
+        )
+    return found
+
+
+async def _listed(up: Machine, path: str, query: Mapping[str, str]) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        answer = await up.ask(
+            "GET", path, params={**query, "limit": str(PAGE)} | ({"cursor": cursor} if cursor else {})
+        )
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return items
+        page = answer.json()
+        items += page["items"]
+        cursor = page.get("cursor")
+        if not cursor:
+            return items
