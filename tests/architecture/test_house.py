@@ -21,6 +21,7 @@ PURE = (
     "datamodel/scheduling",
     "reconcilers/planning",
     "agents/convergence.py",
+    "sim/chaos/checker.py",
 )
 EFFECTS = {"asyncio", "time", "random", "uuid", "os", "logging", "structlog", "secrets", "socket", "threading"}
 
