@@ -25,6 +25,7 @@ class AttemptSeen:
     name: str
     owner: str
     chunk: int
+    epoch: int
     phase: str
     settlement: str
 
@@ -170,17 +171,30 @@ def _what_ran_is_settled(evidence: Evidence) -> Iterator[str]:
 
 
 def _one_attempt_is_current(evidence: Evidence) -> Iterator[str]:
-    """At the end, at most one attempt of a chunk has not ended, and at most one succeeded and was counted."""
-    for word, attempts in (
-        ("current", [a for a in evidence.attempts if a.phase not in ENDED]),
-        ("counted", [a for a in evidence.attempts if a.phase == SUCCEEDED and a.settlement == "counted"]),
-    ):
-        for (owner, chunk), number in Counter((a.owner, a.chunk) for a in attempts).items():
-            if number > 1:
-                yield f"chunk {chunk} of job {owner} has {number} {word} attempts"
+    """At the end, at most one attempt of a chunk has not ended, and each is on one edge."""
+    current = Counter((a.owner, a.chunk) for a in evidence.attempts if a.phase not in ENDED)
+    for (owner, chunk), number in current.items():
+        if number > 1:
+            yield f"chunk {chunk} of job {owner} has {number} current attempts"
     for name, number in Counter(a.name for a in evidence.attempts).items():
         if number > 1:
             yield f"attempt {name} is on {number} edges"
+
+
+def _the_newest_attempt_counts(evidence: Evidence) -> Iterator[str]:
+    """Of every chunk of a succeeded job, one attempt is said to be counted as a success: that of the last epoch."""
+    attempts: dict[tuple[str, int], list[AttemptSeen]] = {}
+    for attempt in evidence.attempts:
+        attempts.setdefault((attempt.owner, attempt.chunk), []).append(attempt)
+    for name, job in evidence.jobs.items():
+        if job is None or job.phase != SUCCEEDED or job.deleting:
+            continue
+        for chunk in range(evidence.history.orders[name].chunks):
+            found = attempts.get((job.uid, chunk), [])
+            counted = [a.epoch for a in found if a.phase == SUCCEEDED and a.settlement == "counted"]
+            if counted != [max((a.epoch for a in found), default=0)]:
+                epochs = sorted(a.epoch for a in found)
+                yield f"{name}: of chunk {chunk} the epochs {counted} are counted, of {epochs}"
 
 
 def _reads_go_forward(evidence: Evidence) -> Iterator[str]:
@@ -216,6 +230,7 @@ RULES: Mapping[str, Callable[[Evidence], Iterable[str]]] = {
     "what is counted ran": _what_is_counted_ran,
     "what ran is settled": _what_ran_is_settled,
     "one attempt is current": _one_attempt_is_current,
+    "the newest attempt counts": _the_newest_attempt_counts,
     "reads go forward": _reads_go_forward,
     "deleted stays deleted": _deleted_stays_deleted,
 }

@@ -48,9 +48,8 @@ async def _attempts(up: Machine, edge: str) -> list[AttemptSeen]:
         claim = claim_of(node["metadata"]["path"])
         assert claim is not None, "the system names attempts so"
         status = node["status"]
-        found.append(
-            AttemptSeen(edge, node["metadata"]["name"], claim.owner, claim.index, status["phase"], status["settlement"])
-        )
+        name, phase, settlement = node["metadata"]["name"], status["phase"], status["settlement"]
+        found.append(AttemptSeen(edge, name, claim.owner, claim.index, claim.epoch, phase, settlement))
     return found
 
 

@@ -24,8 +24,15 @@ from sim.chaos.load import GROUP, Load
 from sim.chaos.machine import Machine, machine
 
 LEASE_TTL_S = 1.0
-EDGE_CPU = 0.5
-"""Of each edge: two chunks of the load at a time."""
+ENVIRONMENT = {
+    "TENDRIL_LEASE_TTL_S": str(LEASE_TTL_S),
+    "TENDRIL_SUSPECT_AFTER_S": "1.5",
+    "TENDRIL_DISCONNECTED_AFTER_S": "2",
+    "TENDRIL_LOST_AFTER_S": "2.5",
+    "EDGE_CPU": "0.5",
+}
+"""Impatient: an edge that stands still for three leases is given up, and its attempts come back as older epochs. Each edge has
+room for two chunks of the load at a time."""
 RECOVERY_LIMIT_S = 45.0
 """From the end of an injection to the first chunk that is newly counted. A supervisor alone may wait 5 s before a start."""
 QUIET_LIMIT_S = 60.0
@@ -67,11 +74,7 @@ async def chaos(faults: Sequence[Fault], *, minutes: float, seed: int, edges: in
     noted = run.directory / "ledger"
     noted.mkdir()
     noted.chmod(0o733)
-    environment = {
-        "TENDRIL_LEASE_TTL_S": str(LEASE_TTL_S),
-        "TENDRIL_SUSPECT_AFTER_S": "3",
-        "EDGE_CPU": str(EDGE_CPU),
-    }
+    environment = dict(ENVIRONMENT)
     for fault in faults:
         environment |= fault.environment(run.directory)
     async with machine(run.directory / "home", edges=edges, runtime="process", **environment) as up:

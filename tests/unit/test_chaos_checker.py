@@ -26,7 +26,7 @@ def lines(chunk: int, *, epoch: int = 1, uid: str = ONE, result: int = 0) -> tup
 
 
 def attempt(chunk: int, *, epoch: int = 1, edge: str = "edge-1") -> AttemptSeen:
-    return AttemptSeen(edge, attempt_name(ONE, chunk, epoch), ONE, chunk, "succeeded", "counted")
+    return AttemptSeen(edge, attempt_name(ONE, chunk, epoch), ONE, chunk, epoch, "succeeded", "counted")
 
 
 @dataclass
@@ -146,6 +146,15 @@ def two_counted(story: Story) -> None:
     story.attempts = (*story.attempts, attempt(0, epoch=2))
 
 
+def older_counted(story: Story) -> None:
+    story.lines = (*story.lines, *lines(0, epoch=2))
+    story.attempts = (*story.attempts, replace(attempt(0, epoch=2), settlement="superseded"))
+
+
+def none_counted(story: Story) -> None:
+    story.attempts = tuple(replace(a, settlement="superseded") for a in story.attempts)
+
+
 def on_two_edges(story: Story) -> None:
     story.attempts = (*story.attempts, replace(attempt(0, edge="edge-2"), settlement="superseded"))
 
@@ -193,7 +202,9 @@ def undeleted(story: Story) -> None:
         (end_not_counted, "what ran is settled"),
         (ran_for_nobody, "what ran is settled"),
         (two_current, "one attempt is current"),
-        (two_counted, "one attempt is current"),
+        (two_counted, "the newest attempt counts"),
+        (older_counted, "the newest attempt counts"),
+        (none_counted, "the newest attempt counts"),
         (on_two_edges, "one attempt is current"),
         (unfinished_again, "reads go forward"),
         (fewer_counted, "reads go forward"),
