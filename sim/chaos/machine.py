@@ -18,6 +18,7 @@ import psutil
 
 from datamodel.errors import NotFound, Transient
 from datamodel.scheduling.jobs import FINISHED
+from deploy.local import tether
 
 ROOT = Path(__file__).parents[2]
 SITE = "local"
@@ -158,8 +159,10 @@ async def machine(home: Path, *, edges: int, runtime: str, **environment: str) -
     }
     output = home.parent / "up.log"
     with output.open("ab") as log:
-        process = subprocess.Popen(  # noqa: ASYNC220 - starts at once, and is waited for in a thread
-            [sys.executable, "-m", "deploy.local"], cwd=ROOT, env=variables, stdout=log, stderr=log
+        # Tethered: it ends with us, however we end.
+        tethered = (sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), str(int(SIGTERM)))
+        process = subprocess.Popen(  # noqa: ASYNC220, S603 - starts at once, and is waited for in a thread
+            (*tethered, sys.executable, "-m", "deploy.local"), cwd=ROOT, env=variables, stdout=log, stderr=log
         )
     names = tuple(f"edge-{number}" for number in range(1, edges + 1))
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as client:
