@@ -24,8 +24,8 @@ DELETED_SHARE = 0.25
 EVERY_S = 0.25
 """How often the unfinished jobs are read."""
 AGAIN_S = 0.2
-TIMEOUT_S = 5.0
-"""How long an answer is waited for."""
+TIMEOUT_S = 2.0
+"""How long an answer is waited for: less than a freeze lasts, so that requests are done whose answers nobody hears."""
 SUBMIT_TIMEOUT_S = 120.0
 """How long a submission is sent again while its outcome is unknown."""
 _URL = "/v1/jobs"

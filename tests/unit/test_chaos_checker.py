@@ -103,6 +103,13 @@ def failed(story: Story) -> None:
     del story.requests[-1]
 
 
+def failed_and_deleted(story: Story) -> None:
+    story.requests[-1:] = []
+    story.read(5, structs.replace(SUCCEEDED, phase="failed"))
+    story.delete(6)
+    gone(story)
+
+
 def counted_twice(story: Story) -> None:
     story.end = structs.replace(SUCCEEDED, outputs={"indexes": [0, 1, 1], "ran": 3})
 
@@ -193,6 +200,7 @@ def undeleted(story: Story) -> None:
         (refused, "answers are right"),
         (never_ended, "everything ends"),
         (failed, "everything ends"),
+        (failed_and_deleted, "everything ends"),
         (counted_twice, "chunks count once"),
         (sum_differs, "chunks count once"),
         (executions_differ, "chunks count once"),
