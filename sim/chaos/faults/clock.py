@@ -1,6 +1,9 @@
 """Clocks that jump, for all Python programs at once; Postgres and NATS keep the right time, and all steady clocks go on."""
 
 import asyncio
+import subprocess
+import sys
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -31,7 +34,11 @@ class JumpedClock(Fault):
         self._shown = ""
 
     def lacking(self) -> str:
-        return "" if _library() else f"{LIBRARY} (on Debian: apt-get install libfaketime)"
+        library = _library()
+        if library is None:
+            return f"{LIBRARY} (on Debian: apt-get install libfaketime)"
+        # Version 0.9.10 refuses sleeps by the steady clock, whatever it is told: that would be a fault of another kind.
+        return "" if _sleeps_under(library) else f"a {LIBRARY} under which Python can sleep (not {library})"
 
     def environment(self, directory: Path) -> Mapping[str, str]:
         library = _library()
@@ -39,13 +46,7 @@ class JumpedClock(Fault):
             return {}
         self._file = directory / "clock"
         self._set(0)
-        return {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_CACHE_DURATION": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        return _preloading(library, self._file)
 
     async def inject(self, system: System) -> None:
         self._shown = ""
@@ -85,6 +86,25 @@ class JumpedClock(Fault):
 
 def _library() -> Path | None:
     return next((found for folder in FOLDERS for found in sorted(Path(folder).rglob(f"faketime/{LIBRARY}"))), None)
+
+
+def _sleeps_under(library: Path) -> bool:
+    with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
+        file.write("+0\n")
+        file.flush()
+        environment = _preloading(library, Path(file.name))
+        sleeping = (sys.executable, "-c", "import time; time.sleep(0.001)")
+        return not subprocess.run(sleeping, env=environment, check=False, capture_output=True).returncode  # noqa: S603
+
+
+def _preloading(library: Path, file: Path) -> dict[str, str]:
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(file),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
 
 
 def _preloaded(process: psutil.Process) -> bool:
