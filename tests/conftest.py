@@ -6,12 +6,18 @@ from contextlib import AsyncExitStack
 import docker
 import pytest
 import pytest_asyncio
+from hypothesis import settings
 
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
 from migrations.upgrade import migrate
+from tests.fuzz.budget import LONG
 from tests.services import IMAGE, Databases, PrivateNats, docker_client, import_busybox
+
+settings.register_profile("short", deadline=None, derandomize=True)
+settings.register_profile("long", deadline=None, print_blob=True)
+settings.load_profile("long" if LONG else "short")
 
 StartNats = Callable[[], Awaitable[PrivateNats]]
 

@@ -1,0 +1,145 @@
+"""What agents, the hub and the feed say to each other: whatever arrives is a message or is told to be none."""
+
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datamodel import wire
+from datamodel.feed.message import decode, encode, event_id
+from datamodel.node import Node
+from datamodel.ports import Change, Message
+from tests.fuzz.budget import budget
+from tests.fuzz.documents import anything, finite
+from tests.fuzz.reports import attempt_reports, edge_reports, windows
+
+Decode = Callable[[bytes], Any]
+
+_names = st.sampled_from(["e", "e-0", "e-1"])
+_reports = attempt_reports(_names) | edge_reports
+_committed = st.fixed_dictionaries(
+    {"incarnation": _names, "through": st.integers(0, 9)}, optional={"gap": st.booleans()}
+)
+_beats = st.fixed_dictionaries({"site": st.just("s"), "agent": _names, "edges": st.lists(_names, max_size=3)})
+_messages = st.fixed_dictionaries(
+    {
+        "event": st.just("i"),
+        "path": st.just("/config"),
+        "uid": st.just("u"),
+        "kind": st.just("Config"),
+        "version": st.just(7),
+    },
+    optional={
+        "generation": st.integers(0, 9),
+        "deleted": st.booleans(),
+        "labels": st.dictionaries(_names, _names),
+        "spec": st.dictionaries(_names, st.integers()),
+        "status": st.dictionaries(_names, st.lists(st.text(max_size=3), max_size=2)),
+    },
+)
+
+DECODERS: list[tuple[str, Decode, st.SearchStrategy[Any]]] = [
+    ("report", wire.decode_report, _reports),
+    ("window", wire.decode_window, windows(_reports)),
+    ("committed", wire.decode_committed, _committed),
+    ("beat", wire.decode_beat, _beats),
+    ("message", decode, _messages),
+    ("event", event_id, _messages),
+]
+
+
+@pytest.mark.parametrize(("decoder", "valid"), [d[1:] for d in DECODERS], ids=[d[0] for d in DECODERS])
+@budget(120)
+@given(data=st.data())
+def test_bytes_are_a_message_or_unreadable(decoder: Decode, valid: st.SearchStrategy[Any], data: st.DataObject) -> None:
+    body = data.draw(anything(valid))
+    try:
+        found = decoder(body)
+    except wire.UNREADABLE:
+        return
+    if isinstance(found, msgspec.Struct):
+        assert finite(msgspec.to_builtins(found, builtin_types=(msgspec.Raw,)))
+        again = decoder(wire.encode(found))
+        assert wire.encode(again) == wire.encode(found)
+
+
+@budget(120)
+@given(
+    st.builds(
+        wire.AttemptReport,
+        edge=st.text(),
+        attempt=st.text(),
+        phase=st.sampled_from(["running", "succeeded", "failed", "interrupted", "stopped"]),
+        at=st.datetimes(timezones=st.just(UTC)),
+        percent=st.floats(allow_nan=False, allow_infinity=False),
+        step=st.integers(),
+        exit_codes=st.lists(st.integers()).map(tuple),
+        reason=st.text(),
+        message=st.text(),
+        outputs=st.none() | st.dictionaries(st.text(), st.text() | st.lists(st.booleans())),
+        started_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+    )
+    | st.builds(
+        wire.EdgeReport,
+        edge=st.text(),
+        at=st.datetimes(timezones=st.just(UTC)),
+        cpu=st.floats(allow_nan=False, allow_infinity=False),
+        memory_bytes=st.integers(),
+        power_w=st.floats(allow_nan=False, allow_infinity=False),
+        runtime=st.text(),
+        agent_version=st.text(),
+        labels=st.dictionaries(st.text(), st.text()),
+    )
+)
+def test_a_report_survives_the_way(report: wire.Report) -> None:
+    body = wire.encode(report)
+    assert wire.decode_report(body) == report
+    (raw,) = wire.decode_window(wire.encode(wire.Window(1, "s", "e", "1", 1, [msgspec.Raw(body)]))).reports
+    assert bytes(raw) == body
+
+
+@budget(60)
+@given(
+    committed=st.builds(wire.Committed, st.text(), st.integers(), st.booleans()),
+    beat=st.builds(wire.Beat, st.text(), st.text(), st.lists(st.text())),
+)
+def test_commits_and_beats_survive_the_way(committed: wire.Committed, beat: wire.Beat) -> None:
+    assert wire.decode_committed(wire.encode(committed)) == committed
+    assert wire.decode_beat(wire.encode(beat)) == beat
+
+
+_documents = st.dictionaries(st.text(), st.none() | st.text() | st.floats(allow_nan=False, allow_infinity=False))
+_nodes = st.builds(
+    Node,
+    path=st.just("/config"),
+    uid=st.text(),
+    kind=st.just("Config"),
+    labels=st.dictionaries(st.text(), st.text()),
+    spec=_documents,
+    status=_documents,
+    links=st.dictionaries(st.text(), st.text()),
+    finalizers=st.lists(st.text()).map(tuple),
+    generation=st.integers(1),
+    version=st.integers(1),
+    created_version=st.integers(1),
+    created_at=st.datetimes(timezones=st.just(UTC)),
+    deletion_requested_at=st.none() | st.datetimes(timezones=st.just(UTC)),
+)
+
+
+@budget(60)
+@given(node=_nodes, event=st.text("0123456789abcdef", min_size=1))
+def test_a_node_survives_the_feed(node: Node, event: str) -> None:
+    body = encode(Change(node.version, event, node.path, node.uid, node.kind, node))
+    assert event_id(body) == event
+    found = decode(body)
+    assert isinstance(found, Message)
+    assert (found.path, found.uid, found.version, found.labels) == (node.path, node.uid, node.version, node.labels)
+    assert msgspec.json.decode(found.spec) == node.spec
+    assert msgspec.json.decode(found.status) == node.status
+    gone = decode(encode(Change(9, event, node.path, node.uid, node.kind, None)))
+    assert (gone.deleted, gone.version) == (True, 9)
