@@ -10,7 +10,7 @@ from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
 from datamodel.names import check_labels, check_name
-from datamodel.parts import DEPTH_LIMIT, has_zero_byte, is_too_deep, normal_spec
+from datamodel.parts import DEPTH_LIMIT, check_labels_size, has_zero_byte, is_too_deep, normal_spec
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
@@ -78,6 +78,7 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "incarnation": incarnation,
     }
     check_labels(report.labels, "/labels")
+    check_labels_size(report.labels)
     return Command("apply", path, normal_spec(Edge, spec), labels=report.labels)
 
 
