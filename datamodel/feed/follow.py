@@ -5,7 +5,6 @@ import random
 import uuid
 from collections.abc import Callable, Sequence
 
-import msgspec
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
@@ -17,6 +16,7 @@ from datamodel.feed.message import decode
 from datamodel.feed.ports import Stream
 from datamodel.feed.stream import TOMBSTONE_TTL_S, graph_subject, newest_stream, stream_name
 from datamodel.ports import FeedItem, Restarted, Synced
+from datamodel.wire import UNREADABLE
 
 HEARTBEAT_S = 1.0
 SILENCE_S = 3.5
@@ -139,7 +139,7 @@ class _Follower:
         self._sequence = int(tokens[at])
         try:
             item = decode(message.data)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             _log.error("a message of the feed cannot be read", subject=message.subject, error=str(error))
         else:
             self._deliver(item)

@@ -9,7 +9,7 @@ from datamodel.ports import Change, Message
 
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
-"""A `Message` from a body; raises `msgspec.DecodeError`."""
+"""A `Message` from a body; raises `wire.UNREADABLE`."""
 
 
 class _Event(msgspec.Struct):
@@ -31,7 +31,7 @@ def encode(change: Change) -> bytes:
 
 
 def event_id(body: bytes) -> str:
-    """The id of the event that a message follows; raises `msgspec.DecodeError`."""
+    """The id of the event that a message follows; raises `wire.UNREADABLE`."""
     return _event(body).event
 
 

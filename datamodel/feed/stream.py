@@ -18,6 +18,7 @@ from datamodel.feed.message import encode, event_id
 from datamodel.feed.ports import Stream
 from datamodel.names import subject_of
 from datamodel.ports import Change
+from datamodel.wire import UNREADABLE
 
 STREAM_PREFIX = "GRAPH-"
 PRESENT = "present"
@@ -118,7 +119,7 @@ class JetStreams:
             raise Transient(f"JetStream did not answer: {error}") from error
         try:
             return event_id(message.data or b"")
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
 
     async def publish(self, epoch: int, after: int, changes: Sequence[Change]) -> None:

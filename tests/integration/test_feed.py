@@ -1,5 +1,6 @@
 """The feed on a real server: the present, then the changes, through restarts, losses and new epochs."""
 
+import pytest
 import pytest_asyncio
 
 from datamodel.command import Command
@@ -95,12 +96,17 @@ async def test_a_lost_store_is_a_new_epoch_whose_present_shows_what_was_deleted(
         assert after.epoch > before.epoch
 
 
-async def test_a_message_that_cannot_be_read_stops_nobody(store: MemoryStore, bus: Bus, publisher: Publisher) -> None:
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"event":"\xff"}', b'{"a":' + b"[" * 200_000], ids=["broken", "no UTF-8", "deep"]
+)
+async def test_a_message_that_cannot_be_read_stops_nobody(
+    store: MemoryStore, bus: Bus, publisher: Publisher, body: bytes
+) -> None:
     stream = await newest_stream(bus)
     assert stream is not None
     async with following(NatsFeed(bus), "/config") as seen:
         await until(lambda: seen.syncs == 1)
-        await bus.client.jetstream().publish(f"graph.{stream.epoch}.config.job-groups.odd", b"{")
+        await bus.client.jetstream().publish(f"graph.{stream.epoch}.config.job-groups.odd", body)
         await put(store, "a")
         await publisher.publish()  # somebody else wrote to the stream: a new epoch
         await until(lambda: f"{GROUPS}/a" in seen.nodes)
