@@ -1,5 +1,7 @@
 """From the graph's attempt to the runtime's work."""
 
+from typing import Annotated
+
 import msgspec
 from msgspec.structs import replace
 
@@ -18,9 +20,9 @@ class _Requests(msgspec.Struct, rename="camel"):
 
 
 class _Spec(msgspec.Struct, rename="camel"):
-    index: int
-    count: int
-    steps: tuple[Step, ...]
+    index: Annotated[int, msgspec.Meta(ge=0)]
+    count: Annotated[int, msgspec.Meta(ge=1)]
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
     requests: _Requests
     work_ws: float = 0.0
     intent: str = "run"
@@ -35,14 +37,14 @@ _status = msgspec.json.Decoder(_Status).decode
 
 
 def phase_of(message: Message) -> str:
-    """How far the hub has an attempt. Raises `msgspec.ValidationError` for what is no attempt."""
+    """How far the hub has an attempt. Raises `wire.UNREADABLE` for what is no attempt."""
     return _status(message.status).phase
 
 
 def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
     """What an attempt's message asks of this agent. `phase` is the message's, `known` what an earlier one asked: most
     messages only bring this agent's own reports back, and their spec need not be read again. Raises
-    `msgspec.ValidationError` for what is no attempt."""
+    `wire.UNREADABLE` for what is no attempt."""
     if known is not None and known.generation == message.generation:
         return replace(known, phase=phase)
     spec = _spec(message.spec)
