@@ -6,7 +6,6 @@ import shutil
 import stat
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from agents.runtimes.process.identity import alive
 from agents.runtimes.process.owner import Owner
@@ -73,12 +72,12 @@ class AttemptDirectory:
         return records
 
     def observe(self) -> Observed | None:
-        try:
-            whose: dict[str, Any] = json.loads((self._path / "attempt.json").read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        """The attempt, without site and edge where a crash or a step has damaged the file that tells them."""
+        whose = self._whose()
+        if whose is None:
             return None
         states = tuple(self._state(index, record) for index, record in enumerate(self.records()))
-        return Observed(whose["site"], whose["edge"], self._path.name, states)
+        return Observed(*whose, self._path.name, states)
 
     def result(self) -> bytes | None:
         """What the steps left as their result. Raises `Invalid` above `RESULT_LIMIT_BYTES`."""
@@ -102,6 +101,18 @@ class AttemptDirectory:
         if self._shared.is_symlink():
             _remove_tree(self._shared.readlink().parent)
         _remove_tree(self._path)
+
+    def _whose(self) -> tuple[str, str] | None:
+        try:
+            text = (self._path / "attempt.json").read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            whose = json.loads(text)
+            site, edge = whose["site"], whose["edge"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return "", ""
+        return (site, edge) if isinstance(site, str) and isinstance(edge, str) else ("", "")
 
     @property
     def _shared(self) -> Path:

@@ -24,6 +24,14 @@ class Record(NamedTuple):
     message: str = ""
 
 
+LOST = Record(shim=Identity(0, 0, ""), started_s=0.0)
+"""Stands for a record that cannot be read: nobody can say how its step ended, and no process has its shim's number."""
+
+_LIMIT_BYTES = 1024 * 1024
+_LAST_S = 2.0**37
+"""A time that every reader can still show as a date."""
+
+
 def claim(path: str, record: Record) -> bool:
     """Writes the first record; False where another shim did so before, and the step is its own."""
     draft = _draft(path, record)
@@ -42,14 +50,56 @@ def replace(path: str, record: Record) -> None:
 
 
 def read(path: str) -> Record | None:
-    """The record as it is now; None where no shim has claimed the step."""
+    """The record as it is now; None where no shim has claimed the step, `LOST` where a crash or a step has damaged it."""
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            fields: dict[str, Any] = json.load(file)
+        with open(path, "rb") as file:  # noqa: PTH123
+            text = file.read(_LIMIT_BYTES + 1)
     except FileNotFoundError:
         return None
-    step = fields.pop("step")
-    return Record(shim=Identity(*fields.pop("shim")), step=Identity(*step) if step else None, **fields)
+    try:
+        return _record(json.loads(text)) if len(text) <= _LIMIT_BYTES else LOST
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return LOST
+
+
+def _record(fields: Any) -> Record:
+    """Raises `ValueError`, `TypeError` or `KeyError` for what no shim has written."""
+    step, code, finished_s = fields["step"], fields["exit_code"], fields["finished_s"]
+    return Record(
+        shim=_identity(*fields["shim"]),
+        started_s=_moment(fields["started_s"]),
+        step=_identity(*step) if step is not None else None,
+        mounted=bool(fields["mounted"]),
+        finished_s=_moment(finished_s) if finished_s is not None else None,
+        exit_code=_whole(code, 2**16) if code is not None else None,
+        reason=_words(fields["reason"]),
+        message=_words(fields["message"]),
+    )
+
+
+def _identity(pid: Any, start_ticks: Any, boot: Any) -> Identity:
+    if not isinstance(boot, str) or not pid:
+        raise ValueError("no process")
+    return Identity(_whole(pid, 2**31), _whole(start_ticks, 2**63), boot)
+
+
+def _whole(number: Any, limit: int) -> int:
+    if not isinstance(number, int) or not 0 <= number < limit:
+        raise ValueError(f"{number!r:.40} is no number below {limit}")
+    return number
+
+
+def _words(text: Any) -> str:
+    if not isinstance(text, str):
+        raise TypeError("no text")
+    text.encode()  # half a character is one that could not be reported
+    return text
+
+
+def _moment(seconds: Any) -> float:
+    if not isinstance(seconds, int | float) or not 0 <= seconds < _LAST_S:
+        raise ValueError("no time since the epoch")
+    return float(seconds)
 
 
 def _draft(path: str, record: Record) -> str:

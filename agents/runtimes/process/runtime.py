@@ -10,7 +10,7 @@ import structlog
 from agents.runtimes.process.directory import AttemptDirectory
 from agents.runtimes.process.identity import Identity, alive, kill_session, send, session_members
 from agents.runtimes.process.owner import Owner, step_owner
-from agents.runtimes.process.record import Record
+from agents.runtimes.process.record import LOST, Record
 from agents.runtimes.process.shim import KILL, STOP
 from agents.runtimes.process.spawn import can_mount, spawn_shim
 from agents.runtimes.process.watch import ExitWatch
@@ -100,8 +100,20 @@ class ProcessRuntime:
         return AttemptDirectory(self._state_dir / attempt)
 
     def _discover(self) -> list[Observed]:
-        found = [self._directory(entry.name).observe() for entry in sorted(self._state_dir.iterdir())]
-        return [one for one in found if one is not None and one.site == self._site and one.edge in self._edges]
+        found = [self._found(entry.name) for entry in sorted(self._state_dir.iterdir())]
+        return [one for one in found if one is not None and self._is_ours(one)]
+
+    def _found(self, attempt: str) -> Observed | None:
+        """One attempt of many: what is wrong with it hides no other."""
+        try:
+            return self._directory(attempt).observe()
+        except OSError as error:
+            _log.error("an attempt's files cannot be read", attempt=attempt, error=str(error))
+            return None
+
+    def _is_ours(self, found: Observed) -> bool:
+        """An attempt of nobody, since its files are damaged, is ours too: the directory is one agent's."""
+        return (found.site == self._site and found.edge in self._edges) or not found.site
 
     def _start(self, work: Work, index: int) -> Record:
         directory = self._directory(work.attempt)
@@ -119,7 +131,7 @@ class ProcessRuntime:
         return record
 
     def _attend(self, attempt: str, record: Record) -> None:
-        if record.exit_code is None:
+        if record.exit_code is None and record != LOST:
             self._watch.watch(attempt, record.shim)
 
     def _ended(self, attempt: str) -> None:
