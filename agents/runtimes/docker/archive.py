@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable
 
 from agents.runtimes.shared import RESULT_FILE, RESULT_LIMIT_BYTES, SHARED
-from datamodel.errors import Invalid
+from datamodel.errors import Invalid, Transient
 
 _OVERHEAD_BYTES = 64 * 1024  # headers and padding, generously
 
@@ -22,14 +22,21 @@ def open_to_all() -> bytes:
 
 
 def result_in(chunks: Iterable[bytes]) -> bytes | None:
-    """The result's content; None where it is no regular file. Raises `Invalid` above `RESULT_LIMIT_BYTES`."""
+    """The result's content; None where it is no regular file. Raises `Invalid` above `RESULT_LIMIT_BYTES`, `Transient` where
+    the archive is broken or cut short."""
     buffer = io.BytesIO()
     for chunk in chunks:
         buffer.write(chunk)
         if buffer.tell() > RESULT_LIMIT_BYTES + _OVERHEAD_BYTES:
             raise _too_large()
-    buffer.seek(0)
-    with tarfile.open(fileobj=buffer, mode="r") as archive:
+    try:
+        return _content(buffer.getvalue())
+    except (tarfile.TarError, ValueError) as error:
+        raise Transient(f"the engine's archive of the result: {error}") from error
+
+
+def _content(archived: bytes) -> bytes | None:
+    with tarfile.open(fileobj=io.BytesIO(archived), mode="r:") as archive:
         member = archive.next()
         if member is None or not member.isreg():
             return None

@@ -14,6 +14,7 @@ from agents.runtimes.docker.container import (
     EDGE_LABEL,
     INDEX_LABEL,
     SITE_LABEL,
+    attempt_in,
     init_error_in,
     may_not_have_run,
     observed,
@@ -28,7 +29,7 @@ def attempts_of(client: docker.APIClient, site: str, edges: Collection[str]) -> 
     filters = {"label": f"{SITE_LABEL}={site}"}
     labelled = [one["Labels"] for one in client.containers(all=True, filters=filters)]
     labelled += [one["Labels"] for one in client.volumes(filters=filters)["Volumes"] or ()]
-    return {labels[ATTEMPT_LABEL] for labels in labelled if labels[EDGE_LABEL] in edges}
+    return {attempt for labels in labelled if (attempt := attempt_in(labels, edges)) is not None}
 
 
 def find_attempt(client: docker.APIClient, attempt: str) -> Observed | None:
@@ -37,10 +38,10 @@ def find_attempt(client: docker.APIClient, attempt: str) -> Observed | None:
     if found is not None:
         return found
     try:
-        labels: Mapping[str, str] = client.inspect_volume(volume_name(attempt))["Labels"]
+        labels: Mapping[str, str] = client.inspect_volume(volume_name(attempt))["Labels"] or {}
     except NotFound:
         return None
-    return Observed(labels[SITE_LABEL], labels[EDGE_LABEL], attempt, ())
+    return Observed(labels.get(SITE_LABEL, ""), labels.get(EDGE_LABEL, ""), attempt, ())
 
 
 def signal_attempt(client: docker.APIClient, attempt: str, signal: str) -> None:

@@ -1,6 +1,6 @@
 """A step as a container: what it is made of, and what the engine's account of it means. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from docker.types import LogConfig
 from agents.runtimes.protocol import Observed, Step, StepState, Work
 from agents.runtimes.reasons import CANNOT_START, OOM_KILLED
 from agents.runtimes.shared import SHARED, SHARED_VARIABLE
+from datamodel.scheduling.jobs import STEPS_LIMIT
 
 SITE_LABEL = "tendril.site"
 EDGE_LABEL = "tendril.edge"
@@ -18,6 +19,8 @@ INDEX_LABEL = "tendril.index"
 
 PIDS_LIMIT = 512
 """Processes and threads of one step: enough for any honest one, and the end of a fork bomb."""
+
+_INDICES = frozenset(map(str, range(STEPS_LIMIT)))
 
 LOG_FILE_SIZE = "1m"
 LOG_FILES = 2
@@ -33,6 +36,13 @@ def container_name(attempt: str, step: str) -> str:
 
 def labels(work: Work) -> dict[str, str]:
     return {SITE_LABEL: work.site, EDGE_LABEL: work.edge, ATTEMPT_LABEL: work.attempt}
+
+
+def attempt_in(labels: Mapping[str, str] | None, edges: Collection[str]) -> str | None:
+    """The attempt of one of these edges that something belongs to by its labels, None where there is none: at an engine,
+    anybody may make things and label them."""
+    found = labels or {}
+    return found.get(ATTEMPT_LABEL) if found.get(EDGE_LABEL) in edges else None
 
 
 def container_options(work: Work, index: int) -> dict[str, Any]:
@@ -68,21 +78,28 @@ def host_options(work: Work) -> dict[str, Any]:
 
 
 def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Observed | None:
-    """An attempt from its containers, in any order; None where there is none.
+    """An attempt from its containers, in any order; None where there is none. One without a step's labels is none of them.
 
     Of each: what `inspect` says, and the error of its init as in `step_state`.
     """
-    if not found:
+    mine = [
+        (labels, index, *of) for of in found if (index := _index_in(labels := of[0]["Config"]["Labels"])) is not None
+    ]
+    if not mine:
         return None
-    mine: dict[str, str] = found[0][0]["Config"]["Labels"]
-    states = {
-        int(one["Config"]["Labels"][INDEX_LABEL]): state
-        for one, init_error in found
-        if (state := step_state(one, init_error)) is not None
-    }
+    site, edge = mine[0][0][SITE_LABEL], mine[0][0][EDGE_LABEL]
+    states = {index: state for _, index, one, error in mine if (state := step_state(one, error)) is not None}
     removed = StepState("vanished", 0.0, message="its container was removed")
     steps = tuple(states.get(index, removed) for index in range(max(states, default=-1) + 1))
-    return Observed(mine[SITE_LABEL], mine[EDGE_LABEL], attempt, steps)
+    return Observed(site, edge, attempt, steps)
+
+
+def _index_in(labels: Mapping[str, str] | None) -> int | None:
+    """Which step a container is by its labels; None for one that is not ours."""
+    if labels is None or SITE_LABEL not in labels or EDGE_LABEL not in labels:
+        return None
+    index = labels.get(INDEX_LABEL, "")
+    return int(index) if index in _INDICES else None
 
 
 def step_state(container: Mapping[str, Any], init_error: str = "") -> StepState | None:

@@ -10,7 +10,7 @@ import docker
 import structlog
 from docker.errors import DockerException
 
-from agents.runtimes.docker.container import ATTEMPT_LABEL, EDGE_LABEL, SITE_LABEL
+from agents.runtimes.docker.container import SITE_LABEL, attempt_in
 from agents.runtimes.docker.engine import connect
 
 _BACKOFF_FIRST_S = 0.1
@@ -75,11 +75,12 @@ class EventStream:
             _hang_up(stream)
 
     def _tell(self, labels: dict[str, str]) -> None:
-        if labels[EDGE_LABEL] not in self._edges:
+        attempt = attempt_in(labels, self._edges)
+        if attempt is None:
             return  # another agent's: several may share an engine
         # The loop may have ended without us; then nobody is left to tell.
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._changed, labels[ATTEMPT_LABEL])
+            self._loop.call_soon_threadsafe(self._changed, attempt)
 
 
 def _hang_up(stream: Any) -> None:
