@@ -1,6 +1,6 @@
 """What the reconcilers' program can be told, by environment variables."""
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -11,8 +11,12 @@ class Settings(BaseSettings):
 
     database_url: str = Field(description="postgresql://… of the store")
     nats_url: str = Field(description="nats://… with the reconcilers' credential")
-    suspect_after_s: float = Field(default=5.0, gt=0, description="silence after which an edge gets nothing new")
-    disconnected_after_s: float = Field(default=30.0, gt=0, description="silence after which an edge counts as cut off")
-    lost_after_s: float = Field(default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere")
-    lease_ttl_s: float = Field(default=5.0, ge=1, description="how long a dead replica's shards stay its own")
-    poll_s: float = Field(default=0.1, gt=0, description="how soon a change is seen of which no word came")
+    suspect_after_s: FiniteFloat = Field(default=5.0, gt=0, description="silence after which an edge gets nothing new")
+    disconnected_after_s: FiniteFloat = Field(
+        default=30.0, gt=0, description="silence after which an edge counts as cut off"
+    )
+    lost_after_s: FiniteFloat = Field(
+        default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere"
+    )
+    lease_ttl_s: FiniteFloat = Field(default=5.0, ge=1, description="how long a dead replica's shards stay its own")
+    poll_s: FiniteFloat = Field(default=0.1, gt=0, description="how soon a change is seen of which no word came")

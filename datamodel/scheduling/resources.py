@@ -10,9 +10,14 @@ from datamodel.kinds import Document, Part
 CPU, MEMORY, POWER = "cpu", "memory", "power"
 """Pool resources: milli-cores, bytes, milliwatts."""
 
-_Cores = Annotated[float, Field(gt=0, le=4096, allow_inf_nan=False, description="CPU cores")]
-_Bytes = Annotated[int, Field(gt=0, le=2**50, strict=True, description="memory in bytes")]
-_Watts = Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False, description="power in watts")]
+CPU_LIMIT = 4096
+MEMORY_LIMIT_BYTES = 2**50
+POWER_LIMIT_W = 1e9
+"""The most that a chunk asks for or an edge has."""
+
+_Cores = Annotated[float, Field(gt=0, le=CPU_LIMIT, allow_inf_nan=False, description="CPU cores")]
+_Bytes = Annotated[int, Field(gt=0, le=MEMORY_LIMIT_BYTES, strict=True, description="memory in bytes")]
+_Watts = Annotated[float, Field(gt=0, le=POWER_LIMIT_W, allow_inf_nan=False, description="power in watts")]
 
 
 class Requests(Part):
