@@ -1,6 +1,7 @@
 """Server-sent events of a job's status: the present first, then every change that the client is quick enough to see."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -16,13 +17,14 @@ from gateway.rest.answer import metadata
 
 HEARTBEAT_S = 10.0
 _COMMENT = b": the job lives\n\n"
+_POSITION = re.compile(r"[0-9]{1,19}")
 _encode = msgspec.json.Encoder().encode
 
 
 def job_events(backend: Backend, job: Node, last_event_id: str) -> Response:
     """The stream of a job. The id of an event is the job's version, so a client that comes back is sent what is newer; one
     that has seen the end is told to stop (204, as `EventSource` understands it)."""
-    seen = int(last_event_id) if last_event_id.isascii() and last_event_id.isdigit() else 0
+    seen = int(last_event_id) if _POSITION.fullmatch(last_event_id) else 0
     if job.phase in FINISHED and job.version <= seen:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

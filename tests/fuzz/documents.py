@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def encoded(document: Any, *, escaped: bool = True) -> bytes:
 
 @st.composite
 def _spoiled(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> bytes:
-    document = draw(documents)
+    document = deepcopy(draw(documents))
     for _ in range(draw(st.integers(1, 3))):
         places = list(_places(document))
         if places:
