@@ -24,6 +24,8 @@ def prepare(model: Model, unit: Unit) -> Unit:
 def _check_guards(unit: Unit) -> None:
     if len(unit.key) > KEY_LIMIT:
         raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
+    if "\x00" in unit.key:
+        raise Invalid("an idempotency key contains a zero byte, which cannot be stored", field="/idempotency-key")
     if unit.key and not unit.atomic:
         raise Invalid("only an atomic unit can be replayed by a key", field="/idempotency-key")
     if unit.advance is not None and unit.advance.through < unit.advance.after:
