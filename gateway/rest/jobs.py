@@ -63,6 +63,7 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             summary="Delete a job",
             tag="jobs",
             status=HTTPStatus.ACCEPTED,
+            also=HTTPStatus.NO_CONTENT,
             answer="Job",
             problems=(*READING, HTTPStatus.CONFLICT),
         ),
@@ -73,6 +74,7 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             summary="Watch a job's status",
             tag="jobs",
             media_type="text/event-stream",
+            also=HTTPStatus.NO_CONTENT,
             problems=READING,
         ),
     ]

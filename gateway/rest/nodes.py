@@ -48,6 +48,7 @@ class _Nodes:
                     tag=kind,
                     answer=kind,
                     body=f"{kind}Apply",
+                    also=HTTPStatus.CREATED,
                     problems=WRITING,
                 )
             )
@@ -87,6 +88,7 @@ class _Nodes:
                     tag=kind,
                     answer=kind,
                     status=HTTPStatus.ACCEPTED,
+                    also=HTTPStatus.NO_CONTENT,
                     problems=(*READING, HTTPStatus.CONFLICT),
                 ),
             ]

@@ -57,10 +57,19 @@ def _schemas(model: Model) -> Document:
         }
         writes = is_written_by_users(kind)
         if writes:
-            schemas[f"{name}Apply"] = {**_object(metadata=sent, spec=spec), "additionalProperties": False}
+            needed = ["spec"] if any(field.is_required() for field in kind.Spec.model_fields.values()) else []
+            schemas[f"{name}Apply"] = {
+                **_object(metadata=sent, spec=spec),
+                "required": needed,
+                "additionalProperties": False,
+            }
         if writes and not kind.singleton:
             named = {**sent, "required": ["name"]}
-            schemas[f"{name}Create"] = {**schemas[f"{name}Apply"], **_object(metadata=named, spec=spec)}
+            schemas[f"{name}Create"] = {
+                **schemas[f"{name}Apply"],
+                **_object(metadata=named, spec=spec),
+                "required": ["metadata", *needed],
+            }
         if not kind.singleton:
             items: Document = {"type": "array", "items": _ref(name)}
             schemas[f"{name}List"] = _object(items=items, cursor={"type": ["string", "null"]})
@@ -79,6 +88,7 @@ def _part_schemas(parts: set[type[Part]]) -> Document:
         [(part, "validation") for part in ordered], by_alias=True, ref_template=_REFERENCE
     )
     schemas: Document = definitions["$defs"]
+    schemas["Step"]["properties"]["env"]["additionalProperties"] = False  # names of another pattern are refused
     status = schemas["JobStatus"]
     status["properties"]["executions"] = {
         "type": "array",

@@ -68,14 +68,16 @@ def route(
     body: str = "",
     parameters: Sequence[Document] = (),
     problems: Sequence[HTTPStatus] = (),
+    also: HTTPStatus | None = None,
 ) -> DirectRoute:
-    """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected."""
+    """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected, `also`
+    another status of success beside `status`."""
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
     operation: Document = {
         "parameters": [*in_path, *parameters],
         "responses": {
-            str(int(status)): {"description": status.phrase, "content": _content(media_type, answer)},
+            **{str(int(s)): _success(s, media_type, answer) for s in (status, also) if s is not None},
             **{str(int(p)): {"description": p.phrase, "content": _content(MEDIA_TYPE, "Problem")} for p in problems},
         },
     }
@@ -92,6 +94,11 @@ def route(
         response_class=Response,
         openapi_extra=operation,
     )
+
+
+def _success(status: HTTPStatus, media_type: str, schema: str) -> Document:
+    described: Document = {"description": status.phrase}
+    return described if status == HTTPStatus.NO_CONTENT else {**described, "content": _content(media_type, schema)}
 
 
 def _content(media_type: str, schema: str) -> Document:
