@@ -11,7 +11,7 @@ from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
 from gateway.backend import Backend
 from gateway.graphql.context import Context
-from gateway.graphql.schema import create_schema, is_unexpected
+from gateway.graphql.schema import create_schema, is_unexpected, is_unreadable
 from gateway.problem import detail_of, findings
 from gateway.rest.answer import json_answer
 from gateway.rest.body import read_document
@@ -62,6 +62,8 @@ def _public(error: GraphQLError) -> Any:
     original = error.original_error
     if is_unexpected(error):
         shown["message"] = "something went wrong inside; the log of the gateway says what"
+    elif is_unreadable(error):
+        shown["message"] = "a value in the query cannot be read: it is too long"
     elif isinstance(original, TendrilError):
         shown["message"] = detail_of(original)
         shown["extensions"] = {"errors": findings(original)}

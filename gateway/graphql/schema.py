@@ -34,7 +34,13 @@ class Schema(strawberry.Schema):
 def is_unexpected(error: GraphQLError) -> bool:
     """Whether an error comes from the inside: neither the query's fault nor one of the five that are raised on purpose."""
     original = error.original_error
-    return original is not None and not isinstance(original, GraphQLError | TendrilError)
+    return original is not None and not isinstance(original, GraphQLError | TendrilError) and not is_unreadable(error)
+
+
+def is_unreadable(error: GraphQLError) -> bool:
+    """Whether a value in the query's own text cannot be one of ours, as a number of thousands of digits: no resolver was asked
+    yet."""
+    return error.path is None and isinstance(error.original_error, ValueError)
 
 
 def create_schema(model: Model) -> Schema:

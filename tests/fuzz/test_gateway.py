@@ -214,3 +214,54 @@ def test_a_cursor_is_a_path_or_none(cursor: str) -> None:
         return
     assert path.startswith("/")
     assert after_cursor(cursor_of(path), "?cursor") == path
+
+
+_QUERIES = st.sampled_from(
+    [
+        "{ root { config { jobGroups(first: @) { edges { node { name } } pageInfo { endCursor } } } } }",
+        'query Q($p: String! = "/config", $d: JSON) { node(path: @) { uid ... on Job { executions { edge } } } }',
+        "mutation { submitJob(document: {steps: [{name: @, image: @}]}) { job { name } userErrors { pointer } } }",
+        "mutation { submitJob(document: {labels: @, @: 1}) { job { name } userErrors { pointer message } } }",
+        "mutation M($d: JSON!) { submitJob(document: $d) { job { name } userErrors { pointer message } } }",
+        "mutation { createJobGroup(name: @, description: @) { jobGroup { uid } userErrors { message } } }",
+        "mutation { deleteNode(path: @) { deleted userErrors { message } } }",
+        '{ node(path: "/config") { ...a @ } } fragment a on Node { name @ }',
+    ]
+)
+_PIECES = st.sampled_from(
+    [
+        "9" * 5_000,
+        "1e999",
+        "-0",
+        '"\\u0000"',
+        '"\\u{1F600}"',
+        '"\\uD83D"',
+        '"/config/scheduler"',
+        "[" * 700 + "]" * 700,
+        "[" * 100 + "]" * 100,
+        "{a:" * 300 + "1" + "}" * 300,
+        "{a: [{b: 1e400}]}",
+        "null",
+        "$p",
+        "$d",
+        "...a",
+        "99999999999",
+        "\x00",
+        "\ufeff",
+        '"""',
+        "{" * 900,
+        "",
+    ]
+)
+
+
+@budget(60)
+@given(query=_QUERIES, piece=_PIECES, variables=_jobs.map(encoded) | anything(_jobs))
+@example(query="{ root { config { jobGroups(first: @) { edges { cursor } } } } }", piece="9" * 5_000, variables=b"{}")
+async def test_a_query_is_answered_whatever_it_is(gateway: Gateway, query: str, piece: str, variables: bytes) -> None:
+    text = encoded(query.replace("@", piece))
+    body = b'{"query":%b,"variables":{"p":"/config/job-groups/default/jobs/runs","d":%b}}' % (text, variables)
+    answer = await gateway.client.post("/graphql", content=body, headers=JSON)
+    assert answer.status_code < 500, answer.text
+    errors = answer.json().get("errors", ())
+    assert not [error for error in errors if "went wrong inside" in error.get("message", "")]
