@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: up test check bench load soak chaos lock clean
+.PHONY: up test fuzz check bench load soak chaos lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
 
 test: $(STAMP) ## Run the tests.
 	$(BIN)/pytest
+
+fuzz: $(STAMP) ## Look for input that breaks something, long and at random.
+	TENDRIL_FUZZ=long $(BIN)/pytest --timeout=3600 tests/fuzz
 
 check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, tests.
 	$(BIN)/ruff format --check
