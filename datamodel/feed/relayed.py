@@ -11,7 +11,8 @@ from datamodel.books.difference import difference
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
 from datamodel.feed.message import decode
-from datamodel.feed.stream import Stream, graph_subject, newest_stream
+from datamodel.feed.ports import Stream
+from datamodel.feed.stream import graph_subject, newest_stream, stream_name
 from datamodel.ports import Message
 
 SAMPLE = 200
@@ -79,7 +80,7 @@ class Relayed:
     async def _newest(self, stream: Stream, path: str) -> Message | None:
         subject = graph_subject(stream.epoch, path)
         try:
-            message = await self._bus.client.jsm().get_last_msg(stream.name, subject)
+            message = await self._bus.client.jsm().get_last_msg(stream_name(stream.epoch), subject)
             return decode(message.data or b"")
         except nats.js.errors.NotFoundError:
             return None

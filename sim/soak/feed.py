@@ -4,7 +4,7 @@ from nats.js.api import StreamState
 
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
-from datamodel.feed.stream import newest_stream
+from datamodel.feed.stream import newest_stream, stream_name
 from sim.soak.database import Database
 
 
@@ -14,7 +14,7 @@ async def stream_state(bus: Bus) -> StreamState:
     if stream is None:
         raise Transient("there is no stream")
     try:
-        return (await bus.client.jsm().stream_info(stream.name)).state
+        return (await bus.client.jsm().stream_info(stream_name(stream.epoch))).state
     except NATS_FAILURES as error:
         raise Transient(f"JetStream did not answer: {error}") from error
 

@@ -6,7 +6,7 @@ import json
 import sys
 
 from sim.bench.stack import HOST, stack
-from tests.acceptance.machine import ROOT
+from sim.chaos.machine import ROOT
 
 
 async def test_the_generator_sees_every_job_that_it_sent_to_its_end() -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.machine import ROOT, Machine, machine, until
+from sim.chaos.machine import ROOT, Machine, machine, until
 
 
 async def test_a_soak_samples_every_program_and_tells_of_one_that_ended(tmp_path: Path) -> None:
@@ -23,7 +23,7 @@ async def test_a_soak_samples_every_program_and_tells_of_one_that_ended(tmp_path
             return len((await up.ask("GET", "/v1/jobs", params={"group": "load"})).json()["items"]) > 5
 
         await until(loaded, timeout_s=20)
-        await up.kill("agents", "EDGE_NAME=edge-2")
+        await up.kill("edge-2")
         assert "agents edge-2 was started again 1 times" in (await soaking)["problems"]
 
 

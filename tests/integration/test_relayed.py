@@ -10,7 +10,7 @@ from datamodel.command import Command
 from datamodel.feed.bus import Bus
 from datamodel.feed.message import encode
 from datamodel.feed.relayed import Relayed
-from datamodel.feed.stream import graph_subject, newest_stream
+from datamodel.feed.stream import JetStreams, graph_subject, newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from datamodel.node import Node
 from datamodel.ports import Change
@@ -28,7 +28,7 @@ class Scene:
     def __init__(self, store: MemoryStore, bus: Bus) -> None:
         self.store, self.bus = store, bus
         self.audit, self.relayed = Audit(MODEL), Relayed(bus)
-        self.publisher = Publisher(store, bus)
+        self.publisher = Publisher(store, JetStreams(bus))
 
     async def put(self, name: str, description: str = "") -> Node:
         await done(self.store, Command("apply", f"{GROUPS}/{name}", {"description": description}))
@@ -104,7 +104,7 @@ async def test_a_node_without_a_message_is_told(scene: Scene) -> None:
     await scene.publisher.publish()
     stream = await newest_stream(scene.bus)
     assert stream is not None
-    await scene.bus.client.jsm().purge_stream(stream.name, subject=graph_subject(stream.epoch, node.path))
+    await scene.bus.client.jsm().purge_stream(stream_name(stream.epoch), subject=graph_subject(stream.epoch, node.path))
     assert await scene.compare() == [f"feed {node.path}: has no message, and is at version {node.version} in the log"]
 
 
@@ -132,7 +132,7 @@ async def test_a_new_epoch_is_compared_as_the_old_one(scene: Scene) -> None:
     compared = scene.relayed.compared
     stream = await newest_stream(scene.bus)
     assert stream is not None
-    await scene.bus.client.jsm().delete_stream(stream.name)
+    await scene.bus.client.jsm().delete_stream(stream_name(stream.epoch))
     await scene.put("b")
     assert await scene.compare() == []
     assert scene.relayed.compared == compared

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -87,7 +88,7 @@ async def test_a_placement_that_lost_its_lease_forgets_its_notes_and_still_place
 
 
 async def test_progress_forgets_jobs_that_go_before_they_begin(store: MemoryStore, appender: Appender) -> None:
-    progress = Progress(store, appender, Reads(store))
+    progress = Progress(store, appender, Reads(store), lambda: datetime.now(UTC))
     mine = await fence(store, "progress/0")
     for number in range(20):
         await done(store, job(f"j{number}"))
