@@ -13,12 +13,13 @@ Reported = Literal["nothing", "running", "ended"]
 
 class Desired(msgspec.Struct, frozen=True):
     """What the graph says: the intent, and the phase that the hub has settled. `generation` is of the spec that the work and
-    the intent are from."""
+    the intent are from, `uid` the node's: after the hub's database was put back, another one may have its name."""
 
     work: Work
     intent: str
     phase: str
     generation: int = 0
+    uid: str = ""
 
 
 class StartStep(msgspec.Struct, frozen=True):

@@ -50,10 +50,13 @@ class Link:
         self._heard_s = 0.0
         self._answered = asyncio.Event()
         self._woken = outbox.grown  # one event for all that there may be to send
+        self._hub_forgot: Callable[[], None] = lambda: None
         messages.on_reconnect(self._resume)
 
-    async def run(self, deliver: Callable[[FeedItem], None]) -> None:
-        """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph."""
+    async def run(self, deliver: Callable[[FeedItem], None], hub_forgot: Callable[[], None]) -> None:
+        """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph. `hub_forgot()` is called when the
+        hub asks for reports that it had committed: its database is an older one now."""
+        self._hub_forgot = hub_forgot
         subject = wire.committed_subject(self._site, self._agent)
         await self._messages.subscribe(subject, self._on_committed)
         prefixes = [f"{desired_path(self._site, edge)}/attempts" for edge in self._edges]
@@ -140,6 +143,10 @@ class Link:
             _log.warning("a commit cannot be read", error=str(error))
             return
         if committed.incarnation != self._outbox.incarnation:
+            return
+        if committed.gap and committed.through < self._outbox.forgotten_through:
+            self._outbox.begin_again()
+            self._hub_forgot()
             return
         waiting = len(self._outbox.pending)
         self._outbox.committed(committed.through)

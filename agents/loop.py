@@ -8,9 +8,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 import structlog
 
 from agents.convergence import (
@@ -25,13 +23,14 @@ from agents.convergence import (
     converge,
 )
 from agents.outbox import Outbox
+from agents.reports import ended, outputs_of, running
 from agents.runtimes.protocol import Observed, Runtime
 from agents.work import desired_of, phase_of
 from datamodel import wire
 from datamodel.errors import Invalid, TendrilError
 from datamodel.keyqueue import KeyQueue
+from datamodel.kinds import Document
 from datamodel.names import last_name
-from datamodel.parts import DEPTH_LIMIT, is_too_deep
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling.attempts import ENDED
 
@@ -52,6 +51,8 @@ class Told:
     percent: float = 0.0
     at_s: float = 0.0
     gone: bool = False
+    uid: str = ""
+    """Of the node that it was told of, where that is known."""
 
 
 class Agent:
@@ -73,6 +74,7 @@ class Agent:
         self._told: dict[str, Told] = {}
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
+        self._stranger = asyncio.Event()
         self._failures: dict[str, int] = {}
         self._stopping = False
         self._busy = 0
@@ -83,10 +85,10 @@ class Agent:
         """Runs until it is cancelled. What runs at the engine goes on; see `interrupt`."""
         self._remember_outbox()
         await self._runtime.open(self._queue.add)
-        for report in self._registrations:
-            await self._outbox.add(wire.encode(report))
+        await self._introduce()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt(), name="adopt")
+            group.create_task(self._introduce_again(), name="introductions")
             for number in range(WORKERS):
                 group.create_task(self._work(), name=f"attempts {number}")
 
@@ -97,9 +99,19 @@ class Agent:
                 self._take(item)
             case Restarted():
                 self._listing = set()
+                if self._synced.is_set():
+                    self._stranger.set()
             case Synced():
                 self._forget_unlisted()
                 self._synced.set()
+
+    def tell_anew(self) -> None:
+        """The hub has forgotten what it had committed: only what is in the outbox is told."""
+        known = {**self._desired, **self._told}
+        self._told = {}
+        self._remember_outbox()
+        for name in {**known, **self._told}:
+            self._queue.add(name)
 
     async def interrupt(self) -> None:
         """Ends everything that runs and reports it as interrupted, so that it is tried elsewhere at no cost of a retry."""
@@ -118,6 +130,9 @@ class Agent:
             self._listing.add(name)
         known, told = self._desired.get(name), self._told.get(name)
         phase = None if message.deleted else phase_of(message)
+        if told is not None and told.uid not in ("", message.uid) and not message.deleted:
+            del self._told[name]  # that was of another node of this name, in a database that was put back since
+            told = None
         if (told is None or told.gone) and (phase is None or phase in ENDED):
             self._forget(name)  # nothing of it is here; what is being started just now finds so when it has
             return
@@ -145,6 +160,23 @@ class Agent:
             if isinstance(report, wire.AttemptReport):
                 story: Reported = "running" if report.phase == "running" else "ended"
                 self._told[report.attempt] = Told(story, report.percent)
+
+    async def _introduce(self) -> None:
+        for report in self._registrations:
+            await self._outbox.add(wire.encode(report))
+
+    async def _introduce_again(self) -> None:
+        """Whenever the feed has begun anew, since then the hub's database may be an older one, which may not know the edges.
+        That it knows them already costs nothing."""
+        while True:
+            await self._stranger.wait()
+            self._stranger.clear()
+            try:
+                await self._introduce()
+            except TendrilError as error:
+                _log.warning("the edges could not be introduced again", error=error.message)
+                await asyncio.sleep(RETRY_S[1])
+                self._stranger.set()
 
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""
@@ -237,41 +269,21 @@ class Agent:
         moved = action.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
             return
-        report = wire.AttemptReport(
-            edge=desired.work.edge,
-            attempt=name,
-            phase="running",
-            at=self._clock(),
-            percent=round(action.percent, 1),
-            step=action.step,
-            started_at=_moment(observed.steps[0].started_s),
-        )
+        report = running(desired.work, observed, action, self._clock())
         await self._outbox.add(wire.encode(report))
-        told.story, told.percent, told.at_s = "running", action.percent, now
+        told.story, told.percent, told.at_s, told.uid = "running", action.percent, now, desired.uid
 
     async def _report_end(self, name: str, desired: Desired, observed: Observed | None, end: ReportEnd) -> None:
-        outputs: dict[str, Any] | None = None
+        outputs: Document | None = None
         if end.phase == "succeeded":
             try:
-                outputs = _outputs(await self._runtime.result(name))
+                outputs = outputs_of(await self._runtime.result(name))
             except Invalid as error:
                 end = ReportEnd("failed", end.exit_codes, "InvalidResult", error.message)
-        started = observed.steps[0].started_s if observed is not None and observed.steps else None
-        report = wire.AttemptReport(
-            edge=desired.work.edge,
-            attempt=name,
-            phase=end.phase,
-            at=self._clock(),
-            percent=100.0 if end.phase == "succeeded" else 0.0,
-            step=max(0, len(observed.steps) - 1) if observed is not None else 0,
-            exit_codes=end.exit_codes,
-            reason=end.reason,
-            message=end.message,
-            outputs=outputs,
-            started_at=_moment(started) if started is not None else None,
-        )
+        report = ended(desired.work, observed, end, outputs, self._clock())
         await self._outbox.add(wire.encode(report))
-        self._told.setdefault(name, Told()).story = "ended"
+        told = self._told.setdefault(name, Told())
+        told.story, told.uid = "ended", desired.uid
 
     async def _interrupt(self, name: str) -> None:
         desired = self._desired.get(name)
@@ -290,22 +302,3 @@ class Agent:
 def _asks_the_same(desired: Desired, known: Desired | None) -> bool:
     """Whether a message says nothing new but how far the hub has settled what it was told."""
     return known is not None and known.generation == desired.generation
-
-
-def _outputs(body: bytes | None) -> dict[str, Any] | None:
-    """The chunk's outputs from its result file. Raises `Invalid` where that is no JSON object."""
-    if body is None:
-        return None
-    try:
-        found = msgspec.json.decode(body)
-    except wire.UNREADABLE as error:
-        raise Invalid(f"/shared/result.json is no JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise Invalid("/shared/result.json is no JSON object")
-    if is_too_deep(found):
-        raise Invalid(f"/shared/result.json is nested deeper than {DEPTH_LIMIT} levels")
-    return found
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

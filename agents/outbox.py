@@ -44,6 +44,7 @@ class Outbox:
         self._forget_through = 0
         self._unconfirmed_after: int | None = None
         self._told: int | None = None
+        self._begins_again = False
         self.incarnation = ""
         self.pending: deque[tuple[int, bytes]] = deque()
         self.grown = asyncio.Event()
@@ -100,12 +101,25 @@ class Outbox:
             self.pending.popleft()
         self._forget_through = max(self._forget_through, through)
 
+    @property
+    def forgotten_through(self) -> int:
+        """The number up to which nothing is left here: the hub has said that it has it."""
+        return self.pending[0][0] - 1 if self.pending else self._last
+
+    def begin_again(self) -> None:
+        """Becomes a new incarnation with all that is pending: the hub has forgotten what it had committed of this one, and
+        would wait for it for ever."""
+        self._begins_again = True
+        self._wake_writer()
+
     def _wake_writer(self) -> None:
         if self._writing is None:
             self._writing = asyncio.create_task(self._write(), name="outbox")
 
     async def _write(self) -> None:
-        while self._told is not None or self._arriving:
+        while self._told is not None or self._arriving or self._begins_again:
+            if self._begins_again:
+                await self._forget_incarnation()
             if self._told is not None:
                 await self._judge(self._told)
             if self._arriving:
@@ -152,6 +166,18 @@ class Outbox:
         else:
             self.grown.set()
         self._told = None
+
+    async def _forget_incarnation(self) -> None:
+        """Where the disk refuses that, the hub will say again that it has forgotten."""
+        _log.warning("the hub has forgotten what it had; the outbox becomes another one", pending=len(self.pending))
+        self._begins_again = False
+        try:
+            await self._begin([body for _, body in self.pending])
+        except Transient as error:
+            _log.warning("the outbox stays what it is", error=error.message)
+        else:
+            self._told = None
+            self.grown.set()
 
     async def _begin(self, bodies: Sequence[bytes]) -> None:
         incarnation = self._new_incarnation()

@@ -17,7 +17,7 @@ async def live(agent: Agent, link: Link, stop: asyncio.Event) -> None:
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(agent.run(), name="agent"),
-            group.create_task(link.run(agent.deliver), name="link"),
+            group.create_task(link.run(agent.deliver, agent.tell_anew), name="link"),
         ]
         _log.info("running")
         await stop.wait()

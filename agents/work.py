@@ -45,7 +45,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
     """What an attempt's message asks of this agent. `phase` is the message's, `known` what an earlier one asked: most
     messages only bring this agent's own reports back, and their spec need not be read again. Raises
     `wire.UNREADABLE` for what is no attempt."""
-    if known is not None and known.generation == message.generation:
+    if known is not None and known.generation == message.generation and known.uid == message.uid:
         return replace(known, phase=phase)
     spec = _spec(message.spec)
     site, edge = place_of(message.path)
@@ -62,7 +62,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         power_w=requests.power_w,
         work_ws=spec.work_ws,
     )
-    return Desired(work, spec.intent, phase, message.generation)
+    return Desired(work, spec.intent, phase, message.generation, message.uid)
 
 
 def _chunk_environment(spec: _Spec, attempt: str) -> dict[str, str]:

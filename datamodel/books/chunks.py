@@ -12,7 +12,7 @@ from datamodel.books.nodes import Living
 from datamodel.kinds import Claim
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.rows import Rows
-from datamodel.scheduling.attempts import ABANDON, INTERRUPTED, PLACED, RETRY, STOPPED
+from datamodel.scheduling.attempts import ABANDON, INTERRUPTED, PLACED, RETRY, STOP, STOPPED
 from datamodel.scheduling.jobs import ABORTED, FAILED, RUNNING, SUCCEEDED
 from datamodel.state import EntryKey
 
@@ -163,10 +163,10 @@ class ChunkBook:
         elif phase == FAILED:
             chunk.failures += 1
             self._move(owner, chunk, RETRY if chunk.failures <= attempt.spec["retries"] else FAILED, 0)
-        elif phase == INTERRUPTED or intent == ABANDON:
-            self._move(owner, chunk, RETRY, 0)
-        elif phase == STOPPED:
+        elif phase == STOPPED and intent == STOP:
             self._move(owner, chunk, ABORTED, 0)
+        elif phase in (INTERRUPTED, STOPPED) or intent == ABANDON:
+            self._move(owner, chunk, RETRY, 0)
         elif phase == RUNNING:
             self._move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
         else:

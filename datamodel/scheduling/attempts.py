@@ -110,7 +110,7 @@ def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
         case "interrupted":
             return structs.replace(entry, phase=RETRY, progress=0)
         case "stopped":
-            return structs.replace(entry, phase=RETRY if spec["intent"] == ABANDON else ABORTED, progress=0)
+            return structs.replace(entry, phase=ABORTED if spec["intent"] == STOP else RETRY, progress=0)
     if spec["intent"] == ABANDON:
         return structs.replace(entry, phase=RETRY, progress=0)
     if phase == RUNNING:

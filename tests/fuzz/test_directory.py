@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agents.loop import _moment
+from agents.reports import moment
 from agents.runtimes.process.directory import AttemptDirectory
 from agents.runtimes.process.identity import Identity
 from agents.runtimes.process.record import LOST, Record, claim, read, replace
@@ -63,7 +63,7 @@ async def test_a_step_is_known_by_its_record_or_has_vanished(state_dir: Path, bo
     assert step.phase in ("exited", "vanished")  # nothing runs under any of these numbers
     assert (step.exit_code is not None) == (step.phase == "exited")
     assert step.message.encode() is not None
-    assert _moment(step.started_s).tzinfo is not None
+    assert moment(step.started_s).tzinfo is not None
 
 
 @budget(80)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agents.convergence import converge, percent_of
-from agents.loop import _outputs
+from agents.reports import outputs_of
 from agents.runtimes.protocol import Observed, StepState
 from agents.work import desired_of, phase_of
 from datamodel import wire
@@ -84,7 +84,7 @@ def test_a_message_is_work_that_can_be_begun_or_none(body: bytes) -> None:
 @given(body=anything(_results))
 def test_a_result_is_outputs_that_the_hub_settles_or_invalid(body: bytes) -> None:
     try:
-        outputs = _outputs(body)
+        outputs = outputs_of(body)
     except Invalid:
         return
     report = wire.AttemptReport("e", "a", "succeeded", datetime(2030, 1, 1, tzinfo=UTC), 100.0, outputs=outputs)

@@ -61,7 +61,7 @@ async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Runnin
     )
     async with connected(server.url("agent")) as bus, Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
         agent, link = Agent(runtime, outbox, [edge]), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
-        tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver))]
+        tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver, agent.tell_anew))]
         running = Running(agent, outbox, runtime, tasks)
         try:
             yield running
