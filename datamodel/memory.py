@@ -22,7 +22,7 @@ from datamodel.names import is_within
 from datamodel.needs import Needs, needs
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.ports import Change, Head, Placement, Snapshot
+from datamodel.ports import LEASE_LIMIT_S, Change, Head, Placement, Snapshot
 from datamodel.rulebook import admit
 from datamodel.state import State
 
@@ -185,7 +185,7 @@ class MemoryStore:
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         tokens = {}
         for name in names:
-            held, last = self._held(name), self._leases.get(name)
+            held, last = self._taken(name), self._leases.get(name)
             if held is not None and held.holder != holder:
                 continue
             tokens[name] = held.token if held is not None else (last.token if last is not None else 0) + 1
@@ -193,7 +193,7 @@ class MemoryStore:
         return tokens
 
     async def count_leases(self, prefix: str) -> int:
-        return sum(name.startswith(prefix) and self._held(name) is not None for name in self._leases)
+        return sum(name.startswith(prefix) and self._taken(name) is not None for name in self._leases)
 
     async def release(self, names: Collection[str], holder: str) -> None:
         for name in names:
@@ -236,6 +236,12 @@ class MemoryStore:
     def _held(self, name: str) -> _Lease | None:
         lease = self._leases.get(name)
         return lease if lease is not None and lease.expires_at > self._clock() else None
+
+    def _taken(self, name: str) -> _Lease | None:
+        """Held, and given by a clock that was not put back since: nobody else may take it."""
+        lease = self._held(name)
+        longest = timedelta(seconds=LEASE_LIMIT_S)
+        return lease if lease is not None and lease.expires_at <= self._clock() + longest else None
 
     def _of_kind(self, kind: str, after: str = "") -> Iterator[Node]:
         """In order of path."""

@@ -143,11 +143,17 @@ class Graph(Protocol):
         ...
 
 
+LEASE_LIMIT_S = 300.0
+"""No lease is given for longer. One that runs longer was given by a clock that has been put back since, and is free: else a
+holder that died before would have it for as long as the clock was put back."""
+
+
 class Leases(Protocol):
     """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token."""
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
-        """Takes the free or expired ones, renews the ones held already; returns the tokens of all that `holder` has now."""
+        """Takes the free or expired ones, renews the ones held already; returns the tokens of all that `holder` has now.
+        `ttl_s` is at most `LEASE_LIMIT_S`."""
         ...
 
     async def count_leases(self, prefix: str) -> int:

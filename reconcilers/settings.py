@@ -3,6 +3,8 @@
 from pydantic import Field, FiniteFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from datamodel.ports import LEASE_LIMIT_S
+
 
 class Settings(BaseSettings):
     """Read once, at the start. Times are seconds."""
@@ -18,5 +20,7 @@ class Settings(BaseSettings):
     lost_after_s: FiniteFloat = Field(
         default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere"
     )
-    lease_ttl_s: FiniteFloat = Field(default=5.0, ge=1, description="how long a dead replica's shards stay its own")
+    lease_ttl_s: FiniteFloat = Field(
+        default=5.0, ge=1, le=LEASE_LIMIT_S, description="how long a dead replica's shards stay its own"
+    )
     poll_s: FiniteFloat = Field(default=0.1, gt=0, description="how soon a change is seen of which no word came")

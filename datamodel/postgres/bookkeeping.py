@@ -2,11 +2,18 @@
 
 from collections.abc import Collection
 
+from datamodel.ports import LEASE_LIMIT_S
 from datamodel.postgres.database import Database
 
 QUARANTINE_BODY_LIMIT_BYTES = 16 * 1024
 QUARANTINE_LIMIT = 10_000
 IDEMPOTENCY_KEPT = "24 hours"
+
+_FREE = (
+    "(held.expires_at <= clock_timestamp()"
+    f" OR held.expires_at > clock_timestamp() + make_interval(secs => {LEASE_LIMIT_S}))"
+)
+"""Whether a lease is anybody's to take."""
 
 
 class PostgresBookkeeping:
@@ -20,8 +27,8 @@ class PostgresBookkeeping:
             "INSERT INTO leases AS held SELECT name, $2, 1, clock_timestamp() + make_interval(secs => $3)"
             " FROM unnest($1::text[]) AS wanted(name) ORDER BY name"
             " ON CONFLICT (name) DO UPDATE SET holder = $2, expires_at = excluded.expires_at,"
-            " token = held.token + (held.holder <> $2 OR held.expires_at <= clock_timestamp())::int"
-            " WHERE held.holder = $2 OR held.expires_at <= clock_timestamp() RETURNING name, token",
+            f" token = held.token + (held.holder <> $2 OR {_FREE})::int"
+            f" WHERE held.holder = $2 OR {_FREE} RETURNING name, token",
             list(names),
             holder,
             ttl_s,
@@ -30,7 +37,7 @@ class PostgresBookkeeping:
 
     async def count_leases(self, prefix: str) -> int:
         (row,) = await self._database.fetch(
-            "SELECT count(*) AS n FROM leases WHERE starts_with(name, $1) AND expires_at > clock_timestamp()", prefix
+            f"SELECT count(*) AS n FROM leases AS held WHERE starts_with(name, $1) AND NOT {_FREE}", prefix
         )
         return int(row["n"])
 

@@ -4,7 +4,7 @@ import asyncio
 
 from datamodel.command import Fence
 from datamodel.errors import Fenced
-from datamodel.ports import Store
+from datamodel.ports import LEASE_LIMIT_S, Store
 from tests.graph import done, job, refusal, send
 
 
@@ -55,3 +55,12 @@ async def test_held_leases_are_counted_by_prefix(store: Store) -> None:
     await store.release(["member/b"], "first")
     assert await store.count_leases("member/") == 1
     assert await store.count_leases("none") == 0
+
+
+async def test_a_lease_that_runs_longer_than_any_is_given_is_free(store: Store) -> None:
+    """The clock that gave it has been put back since, and its holder may be dead."""
+    assert await store.acquire(["a"], "first", LEASE_LIMIT_S + 60.0) == {"a": 1}
+    assert await store.count_leases("a") == 0
+    assert await store.acquire(["a"], "second", 60.0) == {"a": 2}
+    assert await store.acquire(["a"], "first", 60.0) == {}
+    assert refusal(await send(store, job("first"), fence=Fence("a", 1))) is Fenced
