@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 
-.PHONY: up test fuzz check bench load soak chaos lock clean
+.PHONY: up test fuzz check bench load soak world worlds chaos lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
@@ -31,6 +31,15 @@ load: $(STAMP) ## Put an open-loop load on the system that runs.
 
 soak: $(STAMP) ## Load a system of its own for an hour, and see whether anything grows.
 	@$(BIN)/python -m sim.soak
+
+SEED ?= 1
+COUNT ?= 10000
+
+world: $(STAMP) ## Run one seed's world: make world SEED=17.
+	@$(BIN)/python -m sim.world --seed $(SEED)
+
+worlds: $(STAMP) ## Run many worlds: make worlds SEED=1 COUNT=10000.
+	@$(BIN)/python -m sim.world --seed $(SEED) --count $(COUNT)
 
 chaos: $(STAMP) ## Harm a running system for five minutes, and check that nothing is lost or counted twice.
 	@$(BIN)/python -m sim.chaos

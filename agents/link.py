@@ -50,13 +50,13 @@ class Link:
         self._heard_s = 0.0
         self._answered = asyncio.Event()
         self._woken = outbox.grown  # one event for all that there may be to send
-        self._hub_forgot: Callable[[], None] = lambda: None
+        self._renewed: Callable[[], None] = lambda: None
         messages.on_reconnect(self._resume)
 
-    async def run(self, deliver: Callable[[FeedItem], None], hub_forgot: Callable[[], None]) -> None:
-        """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph. `hub_forgot()` is called when the
-        hub asks for reports that it had committed: its database is an older one now."""
-        self._hub_forgot = hub_forgot
+    async def run(self, deliver: Callable[[FeedItem], None], renewed: Callable[[], None]) -> None:
+        """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph. `renewed()` is called when the
+        outbox has become another one: nothing but what is pending in it is told."""
+        self._renewed = renewed
         subject = wire.committed_subject(self._site, self._agent)
         await self._messages.subscribe(subject, self._on_committed)
         prefixes = [f"{desired_path(self._site, edge)}/attempts" for edge in self._edges]
@@ -115,6 +115,7 @@ class Link:
         if self._incarnation != self._outbox.incarnation:  # what was sent of the former says nothing of this one
             self._incarnation, self._gap = self._outbox.incarnation, -1
             self._rewind()
+            self._renewed()
         pending, confirmed = self._outbox.pending, self._outbox.confirmed
         if not pending or len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if confirmed else 1):
             return None
@@ -145,8 +146,7 @@ class Link:
         if committed.incarnation != self._outbox.incarnation:
             return
         if committed.gap and committed.through < self._outbox.forgotten_through:
-            self._outbox.begin_again()
-            self._hub_forgot()
+            self._outbox.doubt()
             return
         waiting = len(self._outbox.pending)
         self._outbox.committed(committed.through)

@@ -106,7 +106,7 @@ class Agent:
                 self._synced.set()
 
     def tell_anew(self) -> None:
-        """The hub has forgotten what it had committed: only what is in the outbox is told."""
+        """Of what was told, only what is in the outbox still is: the hub, or this agent, has forgotten the rest."""
         known = {**self._desired, **self._told}
         self._told = {}
         self._remember_outbox()

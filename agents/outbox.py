@@ -4,7 +4,8 @@ Reports go to a journal in group commits. Numbers are dense from 1 within an inc
 which starts at 1 again and is never confused with the old one. A disk that was put back from an older copy is found out when
 the hub has more of the incarnation than the copy: new reports under the numbers between would be taken for duplicates and
 lost. So an outbox that was opened is sent from only when the hub has said how far it is, and becomes a new incarnation, with
-all that is pending, where that is further than it can be.
+all that is pending, where that is further than it can be. So it does where the hub is less far than it said: then the hub's
+database is an older copy, and would wait for ever for what was forgotten here.
 """
 
 import asyncio
@@ -44,7 +45,6 @@ class Outbox:
         self._forget_through = 0
         self._unconfirmed_after: int | None = None
         self._told: int | None = None
-        self._begins_again = False
         self.incarnation = ""
         self.pending: deque[tuple[int, bytes]] = deque()
         self.grown = asyncio.Event()
@@ -106,20 +106,18 @@ class Outbox:
         """The number up to which nothing is left here: the hub has said that it has it."""
         return self.pending[0][0] - 1 if self.pending else self._last
 
-    def begin_again(self) -> None:
-        """Becomes a new incarnation with all that is pending: the hub has forgotten what it had committed of this one, and
-        would wait for it for ever."""
-        self._begins_again = True
-        self._wake_writer()
+    def doubt(self) -> None:
+        """The hub seems to have less than it said that it had. Nothing is sent until it has told again how far it is."""
+        if self._unconfirmed_after is None:
+            self._unconfirmed_after = self._last
+            self.grown.set()
 
     def _wake_writer(self) -> None:
         if self._writing is None:
             self._writing = asyncio.create_task(self._write(), name="outbox")
 
     async def _write(self) -> None:
-        while self._told is not None or self._arriving or self._begins_again:
-            if self._begins_again:
-                await self._forget_incarnation()
+        while self._told is not None or self._arriving:
             if self._told is not None:
                 await self._judge(self._told)
             if self._arriving:
@@ -147,11 +145,12 @@ class Outbox:
         and tells again."""
         assert self._unconfirmed_after is not None
         try:
-            if told > self._unconfirmed_after:
+            if told > self._unconfirmed_after or told < self.forgotten_through:
                 _log.warning(
-                    "the hub has more than this outbox ever held: its disk is an older copy; it becomes another one",
+                    "an older copy of this outbox's disk, or of the hub's database, was put back; it becomes another one",
                     incarnation=self.incarnation,
                     held=self._unconfirmed_after,
+                    forgotten=self.forgotten_through,
                     committed=told,
                     pending=len(self.pending),
                 )
@@ -166,18 +165,6 @@ class Outbox:
         else:
             self.grown.set()
         self._told = None
-
-    async def _forget_incarnation(self) -> None:
-        """Where the disk refuses that, the hub will say again that it has forgotten."""
-        _log.warning("the hub has forgotten what it had; the outbox becomes another one", pending=len(self.pending))
-        self._begins_again = False
-        try:
-            await self._begin([body for _, body in self.pending])
-        except Transient as error:
-            _log.warning("the outbox stays what it is", error=error.message)
-        else:
-            self._told = None
-            self.grown.set()
 
     async def _begin(self, bodies: Sequence[bytes]) -> None:
         incarnation = self._new_incarnation()

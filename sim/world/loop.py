@@ -41,7 +41,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.is_shut = False
         self.next_number = itertools.count(1).__next__
         """Of a future or task that is hashed."""
-        self._name = name
+        self.name = name
         self._offset_s = offset_s
         self._complain = complain
         self._next_task = itertools.count(1).__next__
@@ -157,7 +157,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def default_exception_handler(self, context: _Report) -> None:
         culprit = context.get("task") or context.get("future")
         message = context["message"] + (f": {describe_task(culprit)}" if isinstance(culprit, asyncio.Task) else "")
-        self._complain(Complaint(self.universe.now_s, self._name, message, context.get("exception")))
+        self._complain(Complaint(self.universe.now_s, self.name, message, context.get("exception")))
 
     # the world's side
 
@@ -190,7 +190,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def describe(self) -> str:
         """Who runs, and the first few things that are about to."""
-        return f"{self._name}: {', '.join(dict.fromkeys(handle.describe() for handle in self._ready[:3]))}"
+        return f"{self.name}: {', '.join(dict.fromkeys(handle.describe() for handle in self._ready[:3]))}"
 
     def _schedule(self) -> None:
         if self.is_shut:

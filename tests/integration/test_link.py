@@ -69,13 +69,13 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 
 
 @asynccontextmanager
-async def linked(server: PrivateNats, outbox: Outbox, forgotten: list[str] | None = None) -> AsyncIterator[Link]:
-    """The link in the agent's own role, with the permissions that come with it. `forgotten` gets the incarnations of which the
-    hub has lost something."""
-    forgotten = [] if forgotten is None else forgotten
+async def linked(server: PrivateNats, outbox: Outbox, renewed: list[str] | None = None) -> AsyncIterator[Link]:
+    """The link in the agent's own role, with the permissions that come with it. `renewed` gets each incarnation
+    that follows another."""
+    renewed = [] if renewed is None else renewed
     async with connected(server.url("agent")) as bus, asyncio.TaskGroup() as group:
         link = Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
-        task = group.create_task(link.run(Seen().deliver, lambda: forgotten.append(outbox.incarnation)))
+        task = group.create_task(link.run(Seen().deliver, lambda: renewed.append(outbox.incarnation)))
         yield link
         task.cancel()
 
@@ -270,9 +270,9 @@ async def test_a_disk_that_fails_is_not_asked_about_more_often_than_what_is_unan
 
 
 async def test_what_a_hub_has_forgotten_ends_the_incarnation(server: PrivateNats, outbox: Outbox, hub: Hub) -> None:
-    forgotten: list[str] = []
+    renewed: list[str] = []
     first = outbox.incarnation
-    async with linked(server, outbox, forgotten):
+    async with linked(server, outbox, renewed):
         await add(outbox, 3)
         await until(lambda: hub.numbers == [1, 2, 3])
         await hub.commit(first, 3)
@@ -280,8 +280,27 @@ async def test_what_a_hub_has_forgotten_ends_the_incarnation(server: PrivateNats
         await add(outbox, 2, body=b'{"new": 1}')
         await until(lambda: hub.numbers[3:5] == [4, 5])
         await hub.commit(first, 1, gap=True)  # as one whose database was put back
-        await until(lambda: outbox.incarnation != first and len(hub.windows) > 2)
-        assert forgotten == [first]
+        await until(lambda: not hub.windows[-1].reports)
+        assert (hub.windows[-1].incarnation, renewed) == (first, []), "it asks before it believes that"
+        await hub.commit(first, 1)
+        await until(lambda: bool(renewed) and bool(hub.windows[-1].reports))
+        assert renewed == [outbox.incarnation] != [first]
         assert [number for number, _ in outbox.pending] == [1, 2]
         last = hub.windows[-1]
         assert (last.incarnation, last.first, len(last.reports)) == (outbox.incarnation, 1, 2)
+
+
+async def test_a_late_word_of_a_gap_ends_nothing(server: PrivateNats, outbox: Outbox, hub: Hub) -> None:
+    first = outbox.incarnation
+    async with linked(server, outbox):
+        await add(outbox, 3)
+        await until(lambda: hub.numbers == [1, 2, 3])
+        await hub.commit(first, 3)
+        await until(lambda: not outbox.pending)
+        await add(outbox, 1)
+        await until(lambda: hub.numbers[-1] == 4)
+        await hub.commit(first, 1, gap=True)
+        await until(lambda: not hub.windows[-1].reports)
+        await hub.commit(first, 3)
+        await until(lambda: outbox.confirmed and bool(hub.windows[-1].reports))
+        assert (outbox.incarnation, hub.numbers[-1]) == (first, 4)

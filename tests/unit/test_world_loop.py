@@ -12,7 +12,7 @@ from sim.world.dice import Dice
 from sim.world.loop import VirtualLoop
 from sim.world.process import Process
 from sim.world.universe import Livelock, Universe
-from tests.world import outcome
+from tests.universe import outcome
 
 FACTS = contextvars.ContextVar("FACTS", default="none")
 

@@ -10,7 +10,7 @@ import pytest
 
 from sim.world.process import Process, Suspended
 from sim.world.universe import Universe
-from tests.world import outcome
+from tests.universe import outcome
 
 
 class World:

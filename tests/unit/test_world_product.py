@@ -18,7 +18,7 @@ from sim.world.dice import Dice
 from sim.world.process import Process
 from sim.world.universe import Universe
 from tests.graph import counted_ids, job, unit
-from tests.world import outcome
+from tests.universe import outcome
 
 SHARDS = 4
 

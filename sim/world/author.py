@@ -1,0 +1,100 @@
+"""Writes the script of a seed."""
+
+from collections.abc import Callable
+from random import Random
+
+from sim.world.dice import Dice
+from sim.world.script import (
+    AnyAction,
+    Away,
+    Crash,
+    Cut,
+    Delete,
+    Full,
+    Jump,
+    Kill,
+    LoseDisk,
+    Pause,
+    RestoreDisk,
+    Script,
+    Stop,
+    Submit,
+    Wipe,
+)
+from sim.world.weather import CALM, ROUGH
+
+SECONDS = 480.0
+"""Until everything is mended; a world is given as long again to come to rest."""
+EDGES_LIMIT, CHUNKS_LIMIT, FAULTS_LIMIT = 5, 200, 16
+LOAD = 0.3
+"""How much of the edges' time the jobs take, if nothing has to run twice."""
+
+
+def script_of(seed: int, *, seconds: float = SECONDS) -> Script:
+    """What a seed does to its world: jobs in the first two thirds of the time, faults in all of it."""
+    rng = Dice(seed).stream("script")
+    edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
+    room_s = seconds * edges * slots * LOAD
+    actions: list[AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
+    return Script(
+        seed=seed,
+        edges=edges,
+        replicas=replicas,
+        seconds=seconds,
+        weather=rng.choice((CALM, ROUGH)),
+        slots=slots,
+        actions=tuple(sorted(actions, key=lambda action: action.at_s)),
+    )
+
+
+def _jobs(rng: Random, seconds: float, room_s: float) -> list[AnyAction]:
+    """Jobs that keep the edges busy for no more than `room_s` altogether, if everything runs once."""
+    actions: list[AnyAction] = []
+    all_chunks = left = rng.randint(5, CHUNKS_LIMIT)
+    longest_s = min(20.0, 2 * room_s / all_chunks)
+    while left > 0:
+        name = f"job-{len(actions)}"
+        chunks = min(left, rng.choice((1, 1, 2, 5, 12, 40, 100)))
+        left -= chunks
+        at_s = _moment(rng, 0.0, seconds * 2 / 3)
+        retries = rng.randint(0, 2)
+        fails = rng.choice((0, 0, 0, 0, 1, retries + 1))
+        submit = Submit(
+            at_s, name, chunks, rng.choice((1, 1, 2, 3)), round(rng.uniform(0.2, longest_s), 1), retries, fails
+        )
+        actions.append(submit)
+        if rng.random() < 0.15:
+            actions.append(Delete(_moment(rng, at_s, seconds), name))
+    return actions
+
+
+def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[AnyAction]:
+    agents = [f"edge-{number}" for number in range(edges)]
+    hub = [f"reconcilers-{number}" for number in range(replicas)]
+
+    def down() -> float:
+        return round(rng.uniform(0.5, 30.0), 1)
+
+    kinds: list[tuple[int, Callable[[float], AnyAction]]] = [
+        (4, lambda at: Kill(at, rng.choice(agents + hub), down())),
+        (2, lambda at: Stop(at, rng.choice(agents + hub), down())),
+        (3, lambda at: Pause(at, rng.choice(agents + hub), down())),
+        (3, lambda at: Cut(at, rng.choice(agents), round(rng.uniform(1.0, 120.0), 1), *rng.choice(_WAYS))),
+        (1, lambda at: Cut(at, rng.choice(hub), down(), *rng.choice(_WAYS))),
+        (2, lambda at: Jump(at, rng.choice([*agents, *hub, "database"]), rng.choice((-3600.0, -5.0, 5.0, 3600.0)))),
+        (1, lambda at: Away(at, rng.choice(["database", *agents]), down())),
+        (1, Wipe),
+        (2, lambda at: Crash(at, rng.choice(agents), down(), empty=rng.random() < 0.3)),
+        (1, lambda at: LoseDisk(at, rng.choice(agents), down())),
+        (1, lambda at: RestoreDisk(at, rng.choice(agents), down(), round(rng.uniform(1.0, 60.0), 1))),
+        (1, lambda at: Full(at, rng.choice(agents), down())),
+    ]
+    weights, makers = zip(*kinds, strict=True)
+    return [rng.choices(makers, weights)[0](_moment(rng, 5.0, seconds)) for _ in range(rng.randint(0, FAULTS_LIMIT))]
+
+
+_WAYS = ((True, True), (True, True), (True, False), (False, True))
+
+
+def _moment(rng: Random, least_s: float, most_s: float) -> float:
+    return round(rng.uniform(least_s, most_s), 3)

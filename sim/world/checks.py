@@ -1,0 +1,92 @@
+"""What must hold in a world at rest, judged by what its parts have, not by what they say."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from datamodel.feed.memory import MemoryStreams
+from datamodel.feed.message import decode
+from datamodel.names import last_name
+from datamodel.node import Node
+from datamodel.scheduling.attempts import ENDED
+from datamodel.scheduling.jobs import FAILED, FINISHED, SUCCEEDED
+from datamodel.state import State
+from sim.world.client import Client, path_of
+from sim.world.engine import Engine
+
+
+def unrest(state: State, client: Client, engines: Mapping[str, Engine]) -> Iterator[str]:
+    """What is still going on."""
+    if client.waiting:
+        yield f"{client.waiting} requests of the client are not answered"
+    for name in client.accepted:
+        job = state.nodes.get(path_of(name))
+        if name in client.deleted and job is not None:
+            yield f"{name} is not gone"
+        elif name not in client.deleted and job is not None and job.phase not in FINISHED:
+            yield f"{name} is {job.phase or 'new'}: {job.status.get('chunks')}"
+    for host, engine in engines.items():
+        if engine.attempts:
+            yield f"{host} has containers of {len(engine.attempts)} attempts: {sorted(engine.attempts)[:3]}"
+    for path, node in state.nodes.items():
+        if node.kind == "Attempt" and node.phase not in ENDED:
+            yield f"{path} is {node.phase or 'new'}, its intent is {node.spec['intent']}"
+        elif node.kind == "Edge" and node.phase != "online":
+            yield f"{path} is {node.phase}"
+
+
+def lost_or_wrong(state: State, client: Client) -> Iterator[str]:
+    """No accepted job is lost, and each ended as it must."""
+    for name, wish in client.accepted.items():
+        job = state.nodes.get(path_of(name))
+        if name in client.deleted:
+            continue
+        if job is None:
+            yield f"{name} was accepted, and is lost"
+            continue
+        may_fail = wish.fails > wish.retries
+        if job.phase != SUCCEEDED and not (may_fail and job.phase == FAILED):
+            yield f"{name} is {job.phase}: {job.status}"
+        if job.phase == SUCCEEDED:
+            outputs = job.status.get("outputs", {})
+            if outputs.get("ran") != wish.chunks or outputs.get("chunk") != list(range(wish.chunks)):
+                yield f"{name} has {wish.chunks} chunks, and counted {outputs}"
+
+
+def unbelievable(state: State, engines: Mapping[str, Engine]) -> Iterator[str]:
+    """The containers' own ledger: what is counted ran, and what ran to its end is settled."""
+    through: dict[str, set[int]] = {}
+    for engine in engines.values():
+        for line in engine.ledger:
+            if line.code == 0:
+                through.setdefault(line.attempt, set()).add(line.step)
+    for entry in state.entries.values():
+        if entry.owner in state.totals and entry.phase == SUCCEEDED and last_name(entry.holder) not in through:
+            yield f"{entry.holder} is counted as succeeded, and no step of it ran to its end"
+    for path, node in state.nodes.items():
+        if node.kind == "Attempt" and node.phase == SUCCEEDED:
+            missing = set(range(len(node.spec["steps"]))) - through.get(last_name(path), set())
+            if missing:
+                yield f"{path} has succeeded, and its steps {sorted(missing)} did not"
+
+
+def not_relayed(state: State, streams: MemoryStreams, epoch: int) -> Iterator[str]:
+    """The newest message of each node is its newest version; of what is gone, that it is gone."""
+    versions = {path: _version(body) for path, _, body in streams.images(epoch) if path}
+    for path, node in state.nodes.items():
+        if versions.get(path) != node.version:
+            yield f"{path} is at version {node.version}, and relayed at {versions.get(path)}"
+    for path, version in versions.items():
+        if version is not None and path not in state.nodes:
+            yield f"{path} is gone, and relayed at version {version}"
+
+
+def _version(body: bytes) -> int | None:
+    """None for a tombstone."""
+    message = decode(body)
+    return None if message.deleted else message.version
+
+
+def stamp(nodes: Mapping[str, Node]) -> bytes:
+    """All nodes, as bytes."""
+    return msgspec.json.encode([nodes[path] for path in sorted(nodes)])

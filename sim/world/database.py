@@ -1,0 +1,121 @@
+"""The database and a program's connection to it: the port `Store`, faults included."""
+
+import itertools
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from datamodel.command import Outcome, Unit
+from datamodel.errors import Transient
+from datamodel.event import Event
+from datamodel.ledger import Totals
+from datamodel.memory import MemoryStore
+from datamodel.model import Model
+from datamodel.node import Node
+from sim.world.process import EPOCH, Process
+from sim.world.universe import Universe
+from sim.world.weather import Weather
+
+NO_ANSWER_S = 2.0
+"""How long a request waits for a database that does not answer."""
+
+
+class Database:
+    """The one store of a world. `appended(events)` gets what each transaction wrote, before anybody else sees it."""
+
+    def __init__(self, universe: Universe, model: Model, appended: Callable[[list[Event]], None]) -> None:
+        self.away = False
+        self.jumped_s = 0.0
+        """How far its host's clock is from the right time."""
+        self.position = 0
+        self.store = MemoryStore(model, self._now, (f"{number:032x}" for number in itertools.count(1)))
+        self._universe = universe
+        self._appended = appended
+
+    def _now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self._universe.now_s + self.jumped_s)
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        outcomes = await self.store.append(units)
+        head = await self.store.head()
+        if head.position > self.position:
+            events = await self.store.events(self.position, head.position - self.position)
+            self.position = head.position
+            self._appended(events)
+        return outcomes
+
+
+class Connection:
+    """One program's way to the database. It is a `Store`: what is not named here is asked of the database as it is.
+
+    Answers may be lost, whether or not the request was carried out. What the program may recall without asking is what it
+    wrote last itself, as long as it has not heard of anybody else.
+    """
+
+    def __init__(
+        self, process: Process, database: Database, rng: Random, weather: Weather, delay_s: tuple[float, float]
+    ) -> None:
+        self._process, self._database = process, database
+        self._rng, self._weather, self._delay_s = rng, weather, delay_s
+        self._written: dict[str, Node] = {}
+        self._position = 0
+
+    @property
+    def model(self) -> Model:
+        return self._database.store.model
+
+    def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
+        method = getattr(self._database.store, name)
+
+        async def ask(*args: Any, **options: Any) -> Any:
+            return await self._request(lambda: method(*args, **options))
+
+        setattr(self, name, ask)
+        return ask
+
+    def others_wrote(self) -> None:
+        self._written.clear()
+
+    def recall_node(self, path: str) -> Node | None:
+        return self._written.get(path)
+
+    def recall_totals(self, owner: str) -> Totals | None:  # noqa: ARG002 - it is always asked for
+        return None
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        async def append() -> tuple[int, list[Outcome], int]:
+            before = self._database.position
+            return before, await self._database.append(units), self._database.position
+
+        outcomes: list[Outcome]
+        try:
+            before, outcomes, after = await self._request(append)
+        except Transient:
+            self._written.clear()
+            raise
+        if before != self._position:
+            self._written.clear()
+        self._position = after
+        for verdict in itertools.chain.from_iterable(outcomes):
+            if verdict.node is not None:
+                self._written[verdict.path] = verdict.node
+            else:
+                self._written.pop(verdict.path, None)
+        return outcomes
+
+    async def _request(self, do: Callable[[], Any]) -> Any:
+        luck = self._rng.random()
+        if luck < self._weather.unanswered / 2:
+            await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
+            raise Transient("the database did not answer")
+        there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
+        answer = await self._process.call(lambda: self._carried_out(do), there_s=there_s, back_s=back_s, outlives=True)
+        if luck < self._weather.unanswered:
+            raise Transient("the connection was lost; it is unknown whether this was done")
+        return answer
+
+    def _carried_out(self, do: Callable[[], Any]) -> Any:
+        if self._database.away:
+            raise Transient("the database does not answer")
+        return do()

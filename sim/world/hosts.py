@@ -1,0 +1,180 @@
+"""The machines of a world and the programs on them: each boot composes the product's real code over the world's ports."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+from agents.link import Link
+from agents.loop import Agent
+from agents.memory_journal import Content, Disk, MemoryJournal
+from agents.outbox import Outbox
+from agents.program import live
+from datamodel import wire
+from datamodel.errors import TendrilError
+from datamodel.feed.memory import MemoryMessages, MemoryStreams
+from datamodel.ports import Store
+from datamodel.scheduling.attempts import claim_of
+from reconcilers.program import Program
+from reconcilers.settings import Settings
+from sim.world.database import Connection, Database
+from sim.world.dice import Dice
+from sim.world.engine import Engine, EngineRuntime
+from sim.world.journal import WorldJournal
+from sim.world.line import Line, LineFeed, LineStreams
+from sim.world.process import Process
+from sim.world.universe import Universe
+from sim.world.weather import Weather
+
+SITE = "s"
+BEAT_S = 4.0
+REVIVED_S = 1.0
+"""After which a supervisor starts a program that ended by itself."""
+UNHEARD = 0.02
+COPIES_EVERY_S, COPIES = 10.0, 12
+
+
+@dataclass
+class Surroundings:
+    """What all programs of a world share. `complain(what)` is told of what no program may do."""
+
+    universe: Universe
+    dice: Dice
+    weather: Weather
+    database: Database
+    messages: MemoryMessages
+    streams: MemoryStreams
+    settings: Settings
+    complain: Callable[[str], None]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Host(ABC):
+    """One program and the machine under it, with a supervisor that starts the program whenever it is not running."""
+
+    def __init__(self, around: Surroundings, name: str, delay_s: tuple[float, float]) -> None:
+        self.around, self.name = around, name
+        self.process = Process(around.universe, name)
+        self.line = self._new_line(delay_s)
+        self._delay_s = delay_s
+        self._boots = 0
+        self._stop = asyncio.Event()
+
+    @abstractmethod
+    async def run(self, stop: asyncio.Event) -> None:
+        """The program, until `stop` is set."""
+
+    def boot(self) -> None:
+        """Starts the program, unless it runs."""
+        if not self.process.alive:
+            self._boots += 1
+            self.line.drop()
+            self.line = self._new_line(self._delay_s)
+            self._stop = asyncio.Event()
+            self.process.start(self._life)
+
+    def kill(self, down_s: float) -> None:
+        """SIGKILL."""
+        self._boots += 1
+        self.process.kill()
+        self.line.drop()
+        self.around.universe.after(down_s, self._revive, self._boots)
+
+    def stop(self, down_s: float) -> None:
+        """SIGTERM."""
+        self._revived_s = down_s
+        self.process.deliver(self._stop.set)
+
+    async def _life(self) -> None:
+        boot = self._boots
+        try:
+            await self.run(self._stop)
+        except* TendrilError:
+            pass  # a program may give up; it is started again
+        except* Exception as bugs:  # noqa: BLE001 - whatever it is, a program of ours must not end by it
+            if boot == self._boots:  # else it was killed, and its ends are loose
+                self.around.complain(f"{self.name} crashed: {bugs.exceptions}")
+        self.around.universe.after(self._revived_s, self._revive, boot)
+        self._revived_s = REVIVED_S
+
+    _revived_s = REVIVED_S
+
+    def _revive(self, boot: int) -> None:
+        if boot == self._boots:
+            self.boot()
+
+    def _new_line(self, delay_s: tuple[float, float]) -> Line:
+        around = self.around
+        rng = around.dice.stream(f"line/{self.name}")
+        return Line(around.universe, self.process, around.messages, rng, around.weather, delay_s)
+
+
+class HubHost(Host):
+    """One replica of the reconcilers."""
+
+    def __init__(self, around: Surroundings, name: str) -> None:
+        super().__init__(around, name, around.weather.hub_delay_s)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        around, rng = self.around, self.around.dice.stream(f"hub/{self.name}")
+        store = Connection(self.process, around.database, rng, around.weather, around.weather.hub_delay_s)
+        streams = LineStreams(self.line, around.streams, rng, around.weather)
+        program = Program(around.settings, cast("Store", store), self.line, streams, self.process.wall)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(program.run())
+            await stop.wait()
+            running.cancel()
+
+
+class EdgeHost(Host):
+    """One agent with one edge: its engine and its disk outlive the program."""
+
+    def __init__(self, around: Surroundings, name: str, slots: int) -> None:
+        super().__init__(around, name, around.weather.edge_delay_s)
+        self._rng = around.dice.stream(f"edge/{name}")
+        self._slots = slots
+        self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
+        self.disk = Disk()
+        self._copies: list[tuple[float, Content | None]] = []
+        around.universe.after(COPIES_EVERY_S, self._copy)
+
+    def kill(self, down_s: float) -> None:
+        super().kill(down_s)
+        self.disk.crash(unsynced=self._rng.random() < 0.5)
+
+    def restore(self, age_s: float) -> None:
+        """The disk is as it was so long ago, or as near to it as copies go back."""
+        wanted_s = self.around.universe.now_s - age_s
+        older = [content for at_s, content in self._copies if at_s <= wanted_s]
+        self.disk.put_back(older[-1] if older else None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        around, process, rng = self.around, self.process, self._rng
+        journal = WorldJournal(process, MemoryJournal(self.disk), rng)
+        incarnations = iter(lambda: f"{rng.getrandbits(128):032x}", "")
+        async with Outbox(journal, lambda: next(incarnations)) as outbox:
+            runtime = EngineRuntime(process, self.engine, rng, unheard=UNHEARD)
+            registration = wire.EdgeReport(
+                edge=self.name,
+                at=process.wall(),
+                cpu=float(self._slots),
+                memory_bytes=2**30,
+                power_w=100.0,
+                runtime=runtime.name,
+                agent_version="world",
+            )
+            agent = Agent(runtime, outbox, [registration], process.wall)
+            link = Link(
+                self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
+            )
+            await live(agent, link, stop)
+
+    def _copy(self) -> None:
+        self._copies = [*self._copies[-COPIES:], (self.around.universe.now_s, self.disk.content)]
+        self.around.universe.after(COPIES_EVERY_S, self._copy)
+
+
+def _epoch_of(attempt: str) -> int:
+    claim = claim_of(attempt)
+    return claim.epoch if claim is not None else 0

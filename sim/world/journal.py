@@ -1,0 +1,40 @@
+"""An agent's journal on a simulated disk, which takes its time."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from agents.journal import Found, Journal
+from sim.world.process import Process
+
+SYNC_S = (0.001, 0.02)
+
+
+class WorldJournal:
+    """Puts the time of a sync before and after what another journal does: a kill in between leaves it done or not."""
+
+    def __init__(self, process: Process, journal: Journal, rng: Random) -> None:
+        self._process, self._journal, self._rng = process, journal, rng
+
+    async def open(self) -> Found | None:
+        found: Found | None = await self._do(self._journal.open)
+        return found
+
+    async def begin(self, incarnation: str, bodies: Sequence[bytes]) -> None:
+        await self._do(lambda: self._journal.begin(incarnation, bodies))
+
+    async def write(
+        self, first: int, bodies: Sequence[bytes], *, forget_through: int, unconfirmed_after: int | None
+    ) -> None:
+        await self._do(
+            lambda: self._journal.write(
+                first, bodies, forget_through=forget_through, unconfirmed_after=unconfirmed_after
+            )
+        )
+
+    async def close(self, forget_through: int) -> None:
+        await self._do(lambda: self._journal.close(forget_through))
+
+    async def _do(self, do: Callable[[], Any]) -> Any:
+        sync_s = self._rng.uniform(*SYNC_S)
+        return await self._process.call(do, there_s=sync_s, back_s=sync_s)

@@ -1,0 +1,162 @@
+"""A script: what happens to a world, action by action. It is written by a seed, or read from a file."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from datamodel.errors import Invalid
+from sim.world.weather import CALM, Weather
+
+T = TypeVar("T")
+
+
+class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename="camel", omit_defaults=True):
+    """Something that is done to the world at a time, in seconds since its beginning."""
+
+    at_s: float
+
+
+class Submit(Action, frozen=True):
+    """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
+    each chunk fail."""
+
+    job: str
+    chunks: int
+    steps: int = 1
+    seconds: float = 1.0
+    retries: int = 2
+    fails: int = 0
+
+
+class Delete(Action, frozen=True):
+    """The job is deleted, if it was accepted by then."""
+
+    job: str
+
+
+class Kill(Action, frozen=True):
+    """SIGKILL; the supervisor starts it again after so many seconds."""
+
+    program: str
+    down_s: float
+
+
+class Stop(Action, frozen=True):
+    """SIGTERM; the supervisor starts it again so many seconds after it has ended."""
+
+    program: str
+    down_s: float
+
+
+class Pause(Action, frozen=True):
+    """SIGSTOP, and SIGCONT after so many seconds."""
+
+    program: str
+    for_s: float
+
+
+class Cut(Action, frozen=True):
+    """The program's line to the message server is cut: what it sends is lost (`up`), what is sent to it (`down`), or both."""
+
+    program: str
+    for_s: float
+    up: bool = True
+    down: bool = True
+
+
+class Jump(Action, frozen=True):
+    """The wall clock of the program's host, or of the `database`'s, jumps forth or back."""
+
+    program: str
+    by_s: float
+
+
+class Away(Action, frozen=True):
+    """The `database`, or the engine of an edge, does not answer."""
+
+    what: str
+    for_s: float
+
+
+class Wipe(Action, frozen=True):
+    """The message server loses all its streams."""
+
+
+class Crash(Action, frozen=True):
+    """An edge's host goes down and comes up again: nothing runs any more. `empty`: with a new disk."""
+
+    program: str
+    down_s: float
+    empty: bool = False
+
+
+class LoseDisk(Action, frozen=True, tag="loseDisk"):
+    """An agent is killed, and finds its outbox gone when it is started again; its containers run on."""
+
+    program: str
+    down_s: float
+
+
+class RestoreDisk(Action, frozen=True, tag="restoreDisk"):
+    """An agent is killed, and finds its outbox as it was so many seconds ago."""
+
+    program: str
+    down_s: float
+    age_s: float
+
+
+class Full(Action, frozen=True):
+    """An agent's disk takes no writes."""
+
+    program: str
+    for_s: float
+
+
+AnyAction = Submit | Delete | Kill | Stop | Pause | Cut | Jump | Away | Wipe | Crash | LoseDisk | RestoreDisk | Full
+
+
+class Script(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole of it. All chance that the actions do not fix comes from the seed, by name: an action that is taken away
+    changes nothing of the others' luck."""
+
+    seed: int
+    edges: int
+    replicas: int
+    seconds: float
+    """How long it goes on before everything is mended."""
+    weather: Weather = CALM
+    slots: int = 4
+    """How many chunks an edge has room for."""
+    actions: tuple[AnyAction, ...] = ()
+
+    def with_actions(self, actions: Sequence[AnyAction]) -> "Script":
+        return msgspec.structs.replace(self, actions=tuple(actions))
+
+
+_encode = msgspec.json.Encoder().encode
+_head = msgspec.json.Decoder(Script).decode
+_action: msgspec.json.Decoder[AnyAction] = msgspec.json.Decoder(AnyAction)
+
+
+def written(script: Script) -> str:
+    """As a file: a line for the world, then one for each action."""
+    lines = [script.with_actions(()), *script.actions]
+    return "".join(f"{_encode(line).decode()}\n" for line in lines)
+
+
+def read(text: str) -> Script:
+    """The script of a file; raises `Invalid` naming the line."""
+    head, *rest = [line for line in text.splitlines() if line.strip()] or [""]
+    script, *_ = _decoded(_head, [head], 1)
+    return script.with_actions(_decoded(_action.decode, rest, 2))
+
+
+def _decoded(decode: Callable[[str], T], lines: Sequence[str], first: int) -> list[T]:
+    decoded = []
+    for number, line in enumerate(lines, first):
+        try:
+            decoded.append(decode(line))
+        except msgspec.DecodeError as error:
+            raise Invalid(f"line {number} of the script: {error}", field=f"/{number}") from error
+    return decoded

@@ -1,0 +1,183 @@
+"""A world: hosts, database and message server, to which a script happens, until it is mended and has come to rest."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from datamodel.audit import Audit
+from datamodel.event import Event
+from datamodel.feed.memory import MemoryMessages, MemoryStreams
+from datamodel.feed.ports import Stream
+from datamodel.rows import Keys, Rows
+from datamodel.scheduling.model import MODEL
+from datamodel.state import State
+from datamodel.verify import Report, verify
+from reconcilers.settings import Settings
+from sim.world import checks
+from sim.world.client import Client
+from sim.world.database import Database
+from sim.world.dice import Dice
+from sim.world.faults import Faults
+from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
+from sim.world.process import Process
+from sim.world.script import Script, Submit
+from sim.world.universe import Universe
+
+LOOKED_S = 2.0
+REST_LIMIT_S = 600.0
+"""How long a mended world may take to come to rest."""
+STILL_S = 30.0
+"""For which a world at rest must not write anything."""
+SETTINGS = Settings(
+    database_url="world:",
+    nats_url="world:",
+    suspect_after_s=15.0,
+    disconnected_after_s=30.0,
+    lost_after_s=90.0,
+    lease_ttl_s=15.0,
+    poll_s=2.0,
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass
+class Outcome:
+    """What happened in a world, and what did not hold."""
+
+    script: Script
+    broken: list[str] = field(default_factory=list)
+    """A sentence for each violation; empty where everything held."""
+    seconds: float = 0.0
+    """Virtual, until rest."""
+    counts: Counter[str] = field(default_factory=Counter)
+    digest: str = ""
+    """Of every event, in order: the same seed has the same."""
+
+
+class World:
+    """Made of a script, and run once."""
+
+    def __init__(self, script: Script) -> None:
+        self.outcome = Outcome(script)
+        self._script = script
+        self._universe = Universe()
+        self._dice = Dice(script.seed)
+        self._digest = hashlib.sha256()
+        self._audit = Audit(MODEL)
+        self._database = Database(self._universe, MODEL, self._appended)
+        self._streams = MemoryStreams()
+        around = Surroundings(
+            self._universe,
+            self._dice,
+            script.weather,
+            self._database,
+            MemoryMessages(),
+            self._streams,
+            SETTINGS,
+            self.outcome.broken.append,
+        )
+        self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
+        hub = {name: HubHost(around, name) for name in _names("reconcilers", script.replicas)}
+        self._hosts: dict[str, Host] = {**hub, **self._edges}
+        self._engines = {name: edge.engine for name, edge in self._edges.items()}
+        self._client = Client(self._universe, self._dice, self._database, script.weather)
+        self._faults = Faults(around, self._hosts, self._edges, self._client)
+
+    def run(self) -> Outcome:
+        with self._dice.in_charge(), self._universe:
+            self._client.start(self._begin)
+            if not self._goes_wrong_until(self._script.seconds):
+                self._faults.mend()
+                self._come_to_rest()
+            self._tell()
+        return self.outcome
+
+    @property
+    def now_s(self) -> float:
+        return self._universe.now_s
+
+    def _begin(self) -> None:
+        for host in self._hosts.values():
+            host.boot()
+        for action in self._script.actions:
+            self._universe.at(action.at_s, self._faults.do, action)
+
+    def _goes_wrong_until(self, until_s: float) -> bool:
+        return self._universe.run_until(lambda: bool(self.outcome.broken), until_s)
+
+    def _come_to_rest(self) -> None:
+        """Nothing may be broken on the way there, and at rest everything must hold."""
+        limit_s = self._universe.now_s + REST_LIMIT_S
+        while going_on := list(checks.unrest(self._state, self._client, self._engines)):
+            if self._universe.now_s >= limit_s:
+                self.outcome.broken.extend(f"no rest: {what}" for what in going_on[:10])
+                return
+            if self._goes_wrong_until(self._universe.now_s + LOOKED_S):
+                return
+        self.outcome.seconds = self._universe.now_s
+        if self._goes_wrong_until(self._universe.now_s + STILL_S):
+            return
+        position = self._database.position
+        if self._goes_wrong_until(self._universe.now_s + STILL_S):
+            return
+        if self._database.position != position:
+            self.outcome.broken.append(f"{self._database.position - position} events were written at rest")
+        self.outcome.broken.extend(self._violations())
+
+    def _violations(self) -> Iterator[str]:
+        yield from checks.lost_or_wrong(self._state, self._client)
+        yield from checks.unbelievable(self._state, self._engines)
+        report, newest = self._read_at_rest()
+        yield from self._unrelayed(newest)
+        yield from report.differences
+        for host in self._hosts.values():
+            yield from (f"{host.name}: {complaint}" for complaint in host.process.complaints)
+
+    def _unrelayed(self, newest: Stream | None) -> Iterator[str]:
+        if newest is None or newest.last != self._database.position:
+            yield f"the log is at {self._database.position}, the feed at {newest}"
+        else:
+            yield from checks.not_relayed(self._state, self._streams, newest.epoch)
+
+    def _read_at_rest(self) -> tuple[Report, Stream | None]:
+        """The whole log folded, and the feed, as a program of its own finds them."""
+        found: list[tuple[Report, Stream | None]] = []
+
+        async def read() -> None:
+            found.append((await verify(self._database.store), await self._streams.newest()))
+
+        Process(self._universe, "verifier").start(read)
+        self._universe.run(self._universe.now_s)
+        return found[0]
+
+    @property
+    def _state(self) -> State:
+        return self._database.store.state
+
+    def _appended(self, events: list[Event]) -> None:
+        """Audits each event, and the rows that it touched, before anybody sees them."""
+        touched = Keys()
+        for event in events:
+            self._digest.update(_encode(event))
+            self.outcome.counts[event.op] += 1
+            self.outcome.broken.extend(self._audit.step(event))
+            touched.touch(MODEL, event)
+        self.outcome.broken.extend(self._audit.compare(Rows.of(self._state, touched), touched))
+
+    def _tell(self) -> None:
+        outcome, counts = self.outcome, self.outcome.counts
+        outcome.digest = self._digest.hexdigest()
+        counts["positions"] = self._database.position
+        counts["steps"] = self._universe.steps
+        counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
+        counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
+        for fault, times in self._faults.bitten.items():
+            counts[fault] = times
+
+
+def _names(kind: str, count: int) -> list[str]:
+    return [f"{kind}-{number}" for number in range(count)]

@@ -1,0 +1,78 @@
+"""Whole worlds: what must hold does, a seed is the same world again, and what breaks is made short."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from msgspec.structs import replace
+
+from datamodel.errors import Invalid
+from sim.world.__main__ import outcomes
+from sim.world.author import script_of
+from sim.world.report import told
+from sim.world.run import run
+from sim.world.script import AnyAction, Kill, Script, Submit, read, written
+from sim.world.shrink import shrunk
+from sim.world.weather import ROUGH
+
+SEEDS = int(os.environ.get("TENDRIL_WORLDS", "1000"))
+DAY_S = 86_400.0
+
+
+@pytest.mark.timeout(900)
+def test_what_must_hold_does_in_every_world() -> None:
+    for outcome in outcomes(range(1, SEEDS + 1), os.cpu_count() or 1):
+        assert not outcome.broken, "\n".join(told(outcome))
+
+
+def test_a_seed_is_the_same_world_again_whatever_strings_hash_to() -> None:
+    seen = set()
+    for hash_seed in ("0", "1", "77"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        command = [sys.executable, "-m", "sim.world", "--seed", "10", "--log"]
+        seen.add(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
+    (lines,) = seen
+    assert "held: " in lines.splitlines()[-1]
+
+
+def test_a_quiet_day_writes_nothing_but_what_happens() -> None:
+    jobs = (Submit(10.0, "a", 5), Submit(DAY_S / 2, "b", 5))
+    outcome = run(Script(seed=1, edges=1, replicas=1, seconds=DAY_S, actions=jobs))
+    assert outcome.broken == []
+    assert outcome.counts["positions"] < 100
+    assert outcome.counts["containers"] == 10
+
+
+def test_what_was_taken_away_of_a_script_changes_nothing_of_the_rest() -> None:
+    quiet = Script(seed=3, edges=2, replicas=1, seconds=60.0, weather=ROUGH, actions=(Submit(1.0, "a", 20),))
+    kill = Kill(59.0, "edge-1", 1.0)
+    early = [run(script.with_actions((*script.actions, *more))) for script in (quiet,) for more in ((), (kill,))]
+    assert [outcome.broken for outcome in early] == [[], []]
+    assert early[0].counts["containers"] == 20
+
+
+def test_a_script_that_breaks_is_made_short() -> None:
+    def breaks(script: Script) -> bool:
+        kills = [action for action in script.actions if isinstance(action, Kill)]
+        jobs = [action for action in script.actions if isinstance(action, Submit)]
+        return len(kills) > 1 and any(job.chunks > 5 for job in jobs)
+
+    script = script_of(6)
+    more: list[AnyAction] = [*script.actions, Kill(1.0, "edge-0", 1.0), Kill(2.0, "edge-0", 1.0), Submit(3.0, "x", 100)]
+    short = shrunk(script.with_actions(more), breaks)
+    assert sorted(type(action).__name__ for action in short.actions) == ["Kill", "Kill", "Submit"]
+    assert all(5 < action.chunks <= 11 for action in short.actions if isinstance(action, Submit))
+
+
+def test_a_script_is_read_as_it_was_written() -> None:
+    for seed in range(50):
+        script = script_of(seed)
+        assert read(written(script)) == script
+
+
+@pytest.mark.parametrize(("line", "text"), [(1, "{"), (1, ""), (2, '{"do":"eat","atS":1}'), (2, '{"do":"kill"}')])
+def test_a_script_that_is_none_names_its_line(line: int, text: str) -> None:
+    head = written(replace(script_of(1), actions=()))
+    with pytest.raises(Invalid, match=f"line {line} of the script"):
+        read(text if line == 1 else head + text)
