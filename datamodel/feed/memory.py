@@ -27,6 +27,7 @@ class MemoryMessages:
 
     def __init__(self) -> None:
         self._subscriptions: list[tuple[list[str], Received]] = []
+        self._listeners: dict[str, list[Received]] = {}
 
     async def publish(self, subject: str, body: bytes) -> None:
         for received in self.listeners(subject):
@@ -34,18 +35,24 @@ class MemoryMessages:
 
     async def subscribe(self, subject: str, received: Received) -> None:
         self._subscriptions.append((subject.split("."), received))
+        self._listeners.clear()
 
     def unsubscribe(self, received: Received) -> None:
         """Ends every subscription of this receiver."""
         self._subscriptions = [(pattern, known) for pattern, known in self._subscriptions if known is not received]
+        self._listeners.clear()
 
     def on_reconnect(self, call: Callable[[], None]) -> None:
         """The connection is never lost."""
 
     def listeners(self, subject: str) -> list[Received]:
         """Whoever gets a message of this subject now."""
-        tokens = subject.split(".")
-        return [received for pattern, received in self._subscriptions if _matches(pattern, tokens)]
+        found = self._listeners.get(subject)
+        if found is None:
+            tokens = subject.split(".")
+            found = [received for pattern, received in self._subscriptions if _matches(pattern, tokens)]
+            self._listeners[subject] = found
+        return found
 
 
 def _matches(pattern: Sequence[str], tokens: Sequence[str]) -> bool:

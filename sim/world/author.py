@@ -23,8 +23,8 @@ from sim.world.script import (
 )
 from sim.world.weather import CALM, ROUGH
 
-SECONDS = 480.0
-"""Until everything is mended; a world is given as long again to come to rest."""
+SECONDS = 540.0
+"""Until everything is mended. With the time to come to rest, and at rest, a world lasts ten minutes or more."""
 EDGES_LIMIT, CHUNKS_LIMIT, FAULTS_LIMIT = 5, 200, 16
 LOAD = 0.3
 """How much of the edges' time the jobs take, if nothing has to run twice."""
@@ -50,7 +50,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> Script:
 def _jobs(rng: Random, seconds: float, room_s: float) -> list[AnyAction]:
     """Jobs that keep the edges busy for no more than `room_s` altogether, if everything runs once."""
     actions: list[AnyAction] = []
-    all_chunks = left = rng.randint(5, CHUNKS_LIMIT)
+    all_chunks = left = round(rng.triangular(5, CHUNKS_LIMIT, 20))
     longest_s = min(20.0, 2 * room_s / all_chunks)
     while left > 0:
         name = f"job-{len(actions)}"

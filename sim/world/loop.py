@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import itertools
 import sys
+import weakref
 from asyncio import _set_running_loop
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any, NamedTuple, TypeVar, TypeVarTuple
@@ -17,6 +18,10 @@ _Ts = TypeVarTuple("_Ts")
 _Context = contextvars.Context
 _Report = dict[str, Any]
 _Handler = Callable[[asyncio.AbstractEventLoop, _Report], object]
+
+
+TASKS_KEPT = 256
+"""Tasks that are done are forgotten when there are more than so many, and as many again as there are others."""
 
 
 class Complaint(NamedTuple):
@@ -49,6 +54,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._turning: list[VirtualHandle] = []
         self._doomed: list[asyncio.Task[Any]] = []
         self._running = self._scheduled = self._paused = self._silent = False
+        self._tasks: list[weakref.ref[asyncio.Task[Any]]] = []
+        self._tasks_limit = TASKS_KEPT
         self._handler: _Handler | None = None
 
     # asyncio's side: calls and time
@@ -102,7 +109,17 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         hash(task)  # numbers are in order of creation in every version of asyncio
         if self.is_shut:
             forget(task)
+            return task
+        self._tasks.append(weakref.ref(task))
+        if len(self._tasks) > self._tasks_limit:
+            self._tasks = [weakref.ref(task) for task in self.living()]
+            self._tasks_limit = TASKS_KEPT + 2 * len(self._tasks)
         return task
+
+    def living(self) -> "list[asyncio.Task[Any]]":
+        """The tasks that are not done, in order of creation. asyncio's own function looks at those of all loops."""
+        found = (reference() for reference in self._tasks)
+        return [task for task in found if task is not None and not task.done()]
 
     def run_in_executor(
         self,
@@ -181,7 +198,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         alone is complained of even then."""
         if not self.is_shut:
             self._silent = silent
-            self._doomed = sorted(asyncio.all_tasks(self), key=hash)
+            self._doomed = self.living()
             self.is_shut = True
             self._ready.clear()
             self._turning.clear()

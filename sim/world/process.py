@@ -175,8 +175,9 @@ class Process:
             self.exception = None if self._stopping else asyncio.CancelledError()
         else:
             self.exception = main.exception()
-        loop = main.get_loop()
-        others = sorted(asyncio.all_tasks(loop), key=hash)
+        loop = self._loop
+        assert loop is not None
+        others = loop.living()
         for task in others:
             task.cancel()
         ending = loop.create_task(_end(others), name=f"end of {self.name}")
