@@ -24,8 +24,8 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A node that changed at a position: `node` is its image then or a later one, None where it is gone since. `size_bytes`
-    is about what the image takes as JSON, for who keeps it."""
+    """A node that changed at a position: `node` is its image then or a later one, None where it went with this change; where
+    it is gone since, one of both. `size_bytes` is about what the image takes as JSON, for who keeps it."""
 
     position: int
     event_id: str

@@ -219,8 +219,13 @@ class World:
         assert [(change.path, change.uid) for change in changes] == graph.log
         assert [change.position for change in changes] == [self.base + n for n in range(1, len(graph.log) + 1)]
         for change in changes:
-            row = graph.nodes.get(change.path)
-            assert (change.node is not None) == (row is not None and row.uid == change.uid)
+            if change.node is None:
+                assert not graph.lives(change.uid)
+            else:
+                assert (change.node.uid, change.node.path) == (change.uid, change.path)
+                assert change.node.version >= change.position
+        last = {change.uid: change.node for change in changes}
+        assert all((node is not None) == graph.lives(uid) for uid, node in last.items())
         assert [event.position for event in await store.events(self.base, 3)] == [c.position for c in changes[:3]]
         living = {found.path: found.position for found in await store.living("", 10_000)}
         assert {path: living[path] for path in graph.nodes} == {
