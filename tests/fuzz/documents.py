@@ -32,6 +32,48 @@ _TOKENS = (
 )
 """What no encoder would write: the mark of one in a document is replaced by it in the text."""
 
+_ODD: tuple[Any, ...] = (
+    *("", "\x00", "\ud800", "A", "a/b", "../x", "*", "e-0", "x" * 70_000, "2030-02-30T00:00:00Z"),
+    *(
+        None,
+        True,
+        -1,
+        0,
+        100.5,
+        101,
+        2**31,
+        2**63,
+        2**64,
+        -(10**400),
+        5e-324,
+        1e308,
+        [],
+        {},
+        [[]],
+        {"": None},
+        {"a": "\x00"},
+    ),
+)
+"""What any part of a document may be instead."""
+
+
+def swept(document: Any) -> Iterator[bytes]:
+    """The texts of a document with each of its parts in turn replaced by everything that is odd, removed or doubled."""
+    yield encoded(document)
+    for number, _ in enumerate(_places(document)):
+        for odd in (*_ODD, *(f"{_TOKEN}{token}@" for token in range(len(_TOKENS)))):
+            copy = deepcopy(document)
+            inside, key = list(_places(copy))[number]
+            inside[key] = odd
+            yield _with_tokens(encoded(copy))
+        copy = deepcopy(document)
+        inside, key = list(_places(copy))[number]
+        if isinstance(inside, dict):
+            yield encoded(copy).replace(b"{", b"{" + encoded(key) + b":0,", 1)
+        del inside[key]
+        yield encoded(copy)
+
+
 _texts = st.text(max_size=20) | st.sampled_from(
     [
         "",
@@ -94,13 +136,18 @@ def _spoiled(draw: st.DrawFn, documents: st.SearchStrategy[Any]) -> bytes:
             inside, key = draw(st.sampled_from(places))
             _spoil(draw, inside, key)
     text = encoded(document, escaped=draw(st.booleans()))
-    for number, token in enumerate(_TOKENS):
-        text = text.replace(f'"{_TOKEN}{number}@"'.encode(), token.encode(errors="surrogatepass"))
+    text = _with_tokens(text)
     if draw(st.integers(0, 5)) == 0 and (
         names := sorted({key for _, key in _places(document) if isinstance(key, str)})
     ):
         twin = encoded(draw(st.sampled_from(names))) + b":" + encoded(draw(_texts)) + b","
         text = text.replace(b"{", b"{" + twin, 1)
+    return text
+
+
+def _with_tokens(text: bytes) -> bytes:
+    for number, token in enumerate(_TOKENS):
+        text = text.replace(f'"{_TOKEN}{number}@"'.encode(), token.encode())
     return text
 
 

@@ -7,6 +7,41 @@ from hypothesis import strategies as st
 from datamodel.scheduling.jobs import STEPS_LIMIT
 from datamodel.wire import WIRE_VERSION
 
+ATTEMPT: dict[str, Any] = {
+    "type": "attempt",
+    "edge": "e",
+    "attempt": "first",
+    "phase": "succeeded",
+    "at": "2030-01-01T00:00:00Z",
+    "percent": 50.5,
+    "step": 1,
+    "exitCodes": [0],
+    "reason": "r",
+    "message": "m",
+    "outputs": {"n": 1},
+    "startedAt": "2030-01-01T00:00:00Z",
+}
+EDGE: dict[str, Any] = {
+    "type": "edge",
+    "edge": "e",
+    "at": "2030-01-01T00:00:00Z",
+    "cpu": 1,
+    "memoryBytes": 1,
+    "powerW": 1,
+    "runtime": "process",
+    "agentVersion": "1",
+    "labels": {"zone": "a"},
+}
+WINDOW: dict[str, Any] = {
+    "version": WIRE_VERSION,
+    "site": "s",
+    "agent": "e",
+    "incarnation": "1",
+    "first": 1,
+    "reports": [ATTEMPT, EDGE],
+}
+"""One of each with everything that it may say."""
+
 _small = st.integers(0, 3)
 _moments = st.builds(
     lambda at, zone: at.isoformat() + zone, st.datetimes(), st.sampled_from(["Z", "+00:00", "-11:30", "+23:59", ""])

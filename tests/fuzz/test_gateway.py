@@ -1,5 +1,6 @@
 """The gateway: whatever comes in is answered below 500, an error as a problem document, and a refusal leaves nothing."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -158,6 +159,15 @@ def without_odd_texts(document: Any) -> Any:
     return document.replace("\x00", "") if isinstance(document, str) else document
 
 
+@pytest.mark.parametrize("levels", [63, 64, 65, 66, 1_000, 100_000])
+async def test_a_body_is_nested_so_deep_and_no_deeper(gateway: Gateway, levels: int) -> None:
+    """The document itself is the first level."""
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        body = b'{"steps":' + opening * (levels - 1) + b"1" + closing * (levels - 1) + b"}"
+        answer = await gateway.client.post("/v1/jobs", content=body, headers=JSON)
+        assert answer.status_code == (422 if levels <= 64 else 400), answer.text
+
+
 _header = st.binary(max_size=300) | st.sampled_from([b"9" * 5_000, b"-1", b"\xd9\xa3", b"1\x00", b"k" * 256, b""])
 _HEADERS = [b"idempotency-key", b"last-event-id", b"content-type", b"content-encoding", b"origin", b"host", b"accept"]
 
@@ -206,12 +216,14 @@ async def test_an_address_is_found_or_not(gateway: Gateway, segments: list[str])
 
 
 @budget(200)
+@example(cursor="L2Nv!bmZpZw")
 @given(cursor=st.text() | st.binary().map(lambda raw: cursor_of(raw.decode("latin-1"))))
 def test_a_cursor_is_a_path_or_none(cursor: str) -> None:
     try:
         path = after_cursor(cursor, "?cursor")
     except Invalid:
         return
+    assert re.fullmatch(r"[-A-Za-z0-9_+/]+=*", cursor)
     assert path.startswith("/")
     assert after_cursor(cursor_of(path), "?cursor") == path
 

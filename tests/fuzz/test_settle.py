@@ -3,12 +3,15 @@
 import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from datamodel import wire
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
@@ -16,14 +19,16 @@ from datamodel.names import last_name
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
+from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import seed
 from reconcilers.planning.settlement import Settlement, settle
 from tests.fuzz.budget import budget
-from tests.fuzz.documents import anything, encoded
-from tests.fuzz.reports import attempt_reports, edge_reports
+from tests.fuzz.documents import anything, encoded, swept
+from tests.fuzz.reports import ATTEMPT, attempt_reports, edge_reports
+from tests.fuzz.reports import EDGE as EDGE_REPORT
 from tests.graph import EDGE, done, edge_spec, memory_store, new_edge, new_job, place
 from tests.pair import clean
 from tests.services import Databases
@@ -32,17 +37,7 @@ SLOTS = ("first", "second", "third")
 """Stand for the names of the attempts that there are."""
 
 _bodies = st.lists(anything(attempt_reports(st.sampled_from(SLOTS)) | edge_reports), min_size=1, max_size=4)
-_LARGE_LABELS = {
-    "type": "edge",
-    "edge": "e",
-    "at": "2030-01-01T00:00:00Z",
-    "cpu": 1,
-    "memoryBytes": 1,
-    "powerW": 1,
-    "runtime": "process",
-    "agentVersion": "1",
-    "labels": {f"{'p' * 200}{number}/n": "v" * 63 for number in range(64)},
-}
+_LARGE_LABELS = {**EDGE_REPORT, "labels": {f"{'p' * 200}{number}/n": "v" * 63 for number in range(64)}}
 """Each of the labels is right, and all of them are too large together."""
 
 
@@ -75,6 +70,29 @@ async def stores(databases: Databases) -> AsyncIterator[Stores]:
 def test_no_report_makes_a_unit_invalid(bodies: list[bytes]) -> None:
     found = settled(bodies)
     prepare(MODEL, Unit(found.commands(), found.actor("s", "e")))
+
+
+@pytest.mark.parametrize(
+    "document", [ATTEMPT, {**ATTEMPT, "phase": "running"}, EDGE_REPORT], ids=["end", "run", "edge"]
+)
+async def test_any_part_of_a_report_may_be_anything(document: Any) -> None:
+    """Each by itself: what is settled must be taken, and an end that can be read must be one."""
+    store = memory_store()
+    await seed(store)
+    await new_edge(store)
+    for number, body in enumerate(swept(document)):
+        statuses = await taken(store, [body], f"j{number}")
+        if is_end(body):
+            assert next(iter(statuses.values()))["phase"] in ENDED
+
+
+def is_end(body: bytes) -> bool:
+    try:
+        report = wire.decode_report(body)
+    except wire.UNREADABLE:
+        return False
+    own = isinstance(report, wire.AttemptReport) and (report.edge, report.attempt) == ("e", SLOTS[0])
+    return own and isinstance(report, wire.AttemptReport) and report.phase in ENDED
 
 
 @budget(100)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hypothesis import given
@@ -296,7 +296,44 @@ def told(outcome: Outcome) -> list[str]:
     return [type(v.error).__name__ if v.error is not None else "replayed" if v.replayed else v.outcome for v in outcome]
 
 
-_histories = st.lists(_steps, min_size=10, max_size=40)
+_stories = st.one_of(
+    *[_steps.map(lambda step: [step])] * 6,
+    st.builds(
+        lambda pick, name, value: [
+            Step([Wish("report", pick=pick, value=("running", 50))]),
+            Step([Wish("intend", pick=pick, value="abandon")]),
+            Step([Wish("place", name)]),
+            Step([Wish("report", pick=pick, value=value)]),
+        ],
+        st.integers(0, 1),
+        _names,
+        st.tuples(_phases, st.sampled_from([0, 50])),
+    ),
+    st.builds(
+        lambda pick, name, value: [
+            Step([Wish("delete", name)]),
+            Step([Wish("finalize", name)]),
+            Step([Wish("report", pick=pick, value=value)]),
+        ],
+        st.integers(0, 1),
+        _names,
+        st.tuples(_phases, st.sampled_from([0, 50])),
+    ),
+    st.builds(
+        lambda one, other: [
+            replace(one, atomic=True, key="k", mark=None, token=None),
+            replace(other, atomic=True, key="k"),
+        ],
+        _units,
+        _units,
+    ),
+)
+"""Steps that mean something together: a chunk that is given up and goes elsewhere, a job that goes while its attempts run, a
+key that is used again."""
+
+_histories = st.lists(_stories, min_size=5, max_size=20).map(
+    lambda stories: [step for story in stories for step in story]
+)
 
 
 @budget(300)

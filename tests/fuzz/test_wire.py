@@ -14,8 +14,8 @@ from datamodel.feed.message import decode, encode, event_id
 from datamodel.node import Node
 from datamodel.ports import Change, Message
 from tests.fuzz.budget import budget
-from tests.fuzz.documents import anything, finite
-from tests.fuzz.reports import attempt_reports, edge_reports, windows
+from tests.fuzz.documents import anything, finite, swept
+from tests.fuzz.reports import ATTEMPT, EDGE, WINDOW, attempt_reports, edge_reports, windows
 
 Decode = Callable[[bytes], Any]
 
@@ -56,7 +56,27 @@ DECODERS: list[tuple[str, Decode, st.SearchStrategy[Any]]] = [
 @budget(120)
 @given(data=st.data())
 def test_bytes_are_a_message_or_unreadable(decoder: Decode, valid: st.SearchStrategy[Any], data: st.DataObject) -> None:
-    body = data.draw(anything(valid))
+    check(decoder, data.draw(anything(valid)))
+
+
+WHOLE: list[tuple[Decode, Any]] = [
+    (wire.decode_report, ATTEMPT),
+    (wire.decode_report, EDGE),
+    (wire.decode_window, WINDOW),
+    (wire.decode_committed, {"incarnation": "1", "through": 1, "gap": True, "later": 1}),
+    (wire.decode_beat, {"site": "s", "agent": "e", "edges": ["e"]}),
+    (decode, {"path": "/config", "uid": "u", "kind": "Config", "version": 7, "spec": {"a": 1}, "later": 1}),
+    (event_id, {"event": "i", "path": "/config", "spec": {"a": 1}}),
+]
+
+
+@pytest.mark.parametrize(("decoder", "document"), WHOLE)
+def test_any_part_may_be_anything(decoder: Decode, document: Any) -> None:
+    for body in swept(document):
+        check(decoder, body)
+
+
+def check(decoder: Decode, body: bytes) -> None:
     try:
         found = decoder(body)
     except wire.UNREADABLE:
