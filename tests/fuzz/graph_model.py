@@ -1,7 +1,7 @@
 """What the store has to do, said a second time and in the plainest way: dictionaries, and a few lines for each command.
 
 Nothing here is shared with the rule book. It knows one small world: the group `g` with jobs `x` and `y` of three chunks and no
-retry, and the edge `e` that holds two attempts at a time.
+retry, and the edge `e` that holds three attempts at a time.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from typing import Any
 
 GROUP, JOBS, EDGE = "/config/job-groups/g", "/config/job-groups/g/jobs", "/inventory/sites/s/edges/e"
 ATTEMPTS = "/desired-config/sites/s/edges/e/attempts"
-ROOM = 2
+ROOM = 3
 CHUNKS = 3
 ENDS = ("succeeded", "failed", "interrupted", "stopped")
 COUNTED = ("succeeded", "failed", "aborted")

@@ -216,7 +216,7 @@ async def test_an_address_is_found_or_not(gateway: Gateway, segments: list[str])
 
 
 @budget(200)
-@example(cursor="L2Nv!bmZpZw")
+@example(cursor="L2Nv!!!!bmZpZw")
 @given(cursor=st.text() | st.binary().map(lambda raw: cursor_of(raw.decode("latin-1"))))
 def test_a_cursor_is_a_path_or_none(cursor: str) -> None:
     try:

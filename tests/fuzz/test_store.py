@@ -16,7 +16,7 @@ from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
 from tests.fuzz.budget import budget
-from tests.fuzz.graph_model import ATTEMPTS, CHUNKS, EDGE, GROUP, JOBS, Graph, Row
+from tests.fuzz.graph_model import ATTEMPTS, CHUNKS, EDGE, GROUP, JOBS, ROOM, Graph, Row
 from tests.graph import EDGE as AGENT
 from tests.graph import STEPS, SYSTEM, USER, memory_store, new_edge, send
 from tests.services import Databases
@@ -94,7 +94,7 @@ class World:
         self.base, self.others = 0, 0
 
     async def begin(self) -> None:
-        await new_edge(self.store)
+        await new_edge(self.store, cpu=ROOM / 2)
         self.base, self.others = (await self.store.head()).position, await self.store.count_nodes()
         await self.take(Step([Wish("lease")]))
         await self.take(Step([Wish("group")]))
@@ -159,7 +159,8 @@ class World:
         path = f"{JOBS}/{wish.name}"
         owner = self.uids.get(path, "0" * 32)
         index, epoch = self.chunk(wish, owner)
-        attempts = sorted(found for found, row in self.graph.nodes.items() if row.kind == "Attempt")
+        every = sorted(found for found, row in self.graph.nodes.items() if row.kind == "Attempt")
+        attempts = [found for found in every if self.graph.nodes[found].job == owner] or every
         there = wish.op != "place" and attempts
         at = attempts[wish.pick % len(attempts)] if there else f"{ATTEMPTS}/{attempt_name(owner, index, epoch)}"
         match wish.op:
@@ -296,40 +297,47 @@ def told(outcome: Outcome) -> list[str]:
     return [type(v.error).__name__ if v.error is not None else "replayed" if v.replayed else v.outcome for v in outcome]
 
 
+_reports = st.tuples(_phases, st.sampled_from([0, 50]))
+
+
+def _given_up(name: str, pick: int, first: Any, then: Any) -> list[Step]:
+    """A chunk goes elsewhere, and then both attempts at it have something to say."""
+    wishes = [
+        Wish("job", name),
+        Wish("place", name),
+        Wish("report", name, pick, value=("running", 50)),
+        Wish("intend", name, pick, value="abandon"),
+        Wish("place", name),
+        Wish("report", name, pick, value=first),
+        Wish("report", name, pick + 1, value=then),
+    ]
+    return [Step([wish]) for wish in wishes]
+
+
+def _gone(name: str, pick: int, report: Any) -> list[Step]:
+    """A job goes while its attempts run."""
+    wishes = [
+        Wish("job", name),
+        Wish("place", name),
+        Wish("delete", name),
+        Wish("finalize", name),
+        Wish("report", name, pick, value=report),
+    ]
+    return [Step([wish]) for wish in wishes]
+
+
+def _again(one: Step, other: Step) -> list[Step]:
+    """A key is used twice."""
+    return [replace(one, atomic=True, key="k", mark=None, token=None), replace(other, atomic=True, key="k")]
+
+
 _stories = st.one_of(
     *[_steps.map(lambda step: [step])] * 6,
-    st.builds(
-        lambda pick, name, value: [
-            Step([Wish("report", pick=pick, value=("running", 50))]),
-            Step([Wish("intend", pick=pick, value="abandon")]),
-            Step([Wish("place", name)]),
-            Step([Wish("report", pick=pick, value=value)]),
-        ],
-        st.integers(0, 1),
-        _names,
-        st.tuples(_phases, st.sampled_from([0, 50])),
-    ),
-    st.builds(
-        lambda pick, name, value: [
-            Step([Wish("delete", name)]),
-            Step([Wish("finalize", name)]),
-            Step([Wish("report", pick=pick, value=value)]),
-        ],
-        st.integers(0, 1),
-        _names,
-        st.tuples(_phases, st.sampled_from([0, 50])),
-    ),
-    st.builds(
-        lambda one, other: [
-            replace(one, atomic=True, key="k", mark=None, token=None),
-            replace(other, atomic=True, key="k"),
-        ],
-        _units,
-        _units,
-    ),
+    st.builds(_given_up, _names, st.integers(0, 1), _reports, _reports),
+    st.builds(_gone, _names, st.integers(0, 1), _reports),
+    st.builds(_again, _units, _units),
 )
-"""Steps that mean something together: a chunk that is given up and goes elsewhere, a job that goes while its attempts run, a
-key that is used again."""
+"""Steps by themselves, and some that mean something together."""
 
 _histories = st.lists(_stories, min_size=5, max_size=20).map(
     lambda stories: [step for story in stories for step in story]
