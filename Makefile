@@ -4,6 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+SEED ?= 1
+COUNT ?= 10000
 
 .PHONY: up test fuzz check bench load soak world worlds chaos lock clean
 
@@ -29,11 +31,9 @@ bench: $(STAMP) ## Measure throughput and latency on this machine.
 load: $(STAMP) ## Put an open-loop load on the system that runs.
 	@$(BIN)/python -m sim.load
 
-soak: $(STAMP) ## Load a system of its own for an hour, and see whether anything grows.
+soak: $(STAMP) ## Load a system for an hour, see whether anything grows, and then run 10,000 more worlds.
 	@$(BIN)/python -m sim.soak
-
-SEED ?= 1
-COUNT ?= 10000
+	@$(BIN)/python -m sim.world --seed 1001 --count $(COUNT)
 
 world: $(STAMP) ## Run one seed's world: make world SEED=17.
 	@$(BIN)/python -m sim.world --seed $(SEED)

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
@@ -34,10 +36,19 @@ _unit = msgspec.json.Decoder(Unit).decode
 _event = msgspec.json.Decoder(Event).decode
 
 
-class _Lease(msgspec.Struct):
+class _Lease(msgspec.Struct, frozen=True):
     holder: str
     token: int
     expires_at: datetime
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """All that a store held at a moment. Rows are never changed in place, so the tables' keys are enough."""
+
+    tables: tuple[dict[Any, Any], ...]
+    events: list[bytes]
+    head: Head
+    epoch: int
 
 
 class MemoryStore:
@@ -199,7 +210,7 @@ class MemoryStore:
         for name in names:
             lease = self._leases.get(name)
             if lease is not None and lease.holder == holder:
-                lease.expires_at = datetime.min.replace(tzinfo=UTC)
+                self._leases[name] = replace(lease, expires_at=datetime.min.replace(tzinfo=UTC))
 
     async def marks(self, names: Collection[str]) -> dict[str, int]:
         return {name: self._marks[name] for name in names if name in self._marks}
@@ -228,6 +239,25 @@ class MemoryStore:
         for number in surplus:
             del self._quarantine[number]
         return len(orphans) + len(expired) + len(surplus)
+
+    def copy(self) -> Copy:
+        tables = tuple(table.copy() for table in self._tables)
+        return Copy(tables, self._events.copy(), self._head, self._epoch)
+
+    def put_back(self, copy: Copy) -> None:
+        """The store is as it was when the copy was made: what was written since is lost."""
+        for table, former in zip(self._tables, copy.tables, strict=True):
+            table.clear()
+            table.update(former)
+        self._events, self._head, self._epoch = copy.events.copy(), copy.head, copy.epoch
+
+    @property
+    def _tables(self) -> tuple[dict[Any, Any], ...]:
+        state = self.state
+        return (
+            *(state.nodes, state.pools, state.entries, state.totals),
+            *(self._leases, self._marks, self._keys, self._quarantine),
+        )
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:

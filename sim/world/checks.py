@@ -13,17 +13,20 @@ from datamodel.scheduling.jobs import FAILED, FINISHED, SUCCEEDED
 from datamodel.state import State
 from sim.world.client import Client, path_of
 from sim.world.engine import Engine
+from sim.world.faults import Memory
 
 
-def unrest(state: State, client: Client, engines: Mapping[str, Engine]) -> Iterator[str]:
+def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, Engine]) -> Iterator[str]:
     """What is still going on."""
     if client.waiting:
         yield f"{client.waiting} requests of the client are not answered"
     for name in client.accepted:
         job = state.nodes.get(path_of(name))
-        if name in client.deleted and job is not None:
+        if job is None:
+            continue
+        if _is_deleted(name, client, memory):
             yield f"{name} is not gone"
-        elif name not in client.deleted and job is not None and job.phase not in FINISHED:
+        elif job.phase not in FINISHED:
             yield f"{name} is {job.phase or 'new'}: {job.status.get('chunks')}"
     for host, engine in engines.items():
         if engine.attempts:
@@ -35,11 +38,11 @@ def unrest(state: State, client: Client, engines: Mapping[str, Engine]) -> Itera
             yield f"{path} is {node.phase}"
 
 
-def lost_or_wrong(state: State, client: Client) -> Iterator[str]:
-    """No accepted job is lost, and each ended as it must."""
+def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]:
+    """No accepted job is lost, but with a database that was put back, and each ended as it must."""
     for name, wish in client.accepted.items():
         job = state.nodes.get(path_of(name))
-        if name in client.deleted:
+        if _is_deleted(name, client, memory) or path_of(name) in memory.forgotten:
             continue
         if job is None:
             yield f"{name} was accepted, and is lost"
@@ -51,6 +54,10 @@ def lost_or_wrong(state: State, client: Client) -> Iterator[str]:
             outputs = job.status.get("outputs", {})
             if outputs.get("ran") != wish.chunks or outputs.get("chunk") != list(range(wish.chunks)):
                 yield f"{name} has {wish.chunks} chunks, and counted {outputs}"
+
+
+def _is_deleted(name: str, client: Client, memory: Memory) -> bool:
+    return name in client.deleted and path_of(name) not in memory.revived
 
 
 def unbelievable(state: State, engines: Mapping[str, Engine]) -> Iterator[str]:

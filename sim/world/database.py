@@ -10,28 +10,55 @@ from datamodel.command import Outcome, Unit
 from datamodel.errors import Transient
 from datamodel.event import Event
 from datamodel.ledger import Totals
-from datamodel.memory import MemoryStore
+from datamodel.memory import Copy, MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
+from datamodel.ports import Head
 from sim.world.process import EPOCH, Process
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
+COPIES_EVERY_S, COPIES = 10.0, 12
 NO_ANSWER_S = 2.0
 """How long a request waits for a database that does not answer."""
 
 
 class Database:
-    """The one store of a world. `appended(events)` gets what each transaction wrote, before anybody else sees it."""
+    """The one store of a world. `appended(events)` gets what each transaction wrote, `restored(head)` where the log ends after
+    a copy was put back, both before anybody else sees it."""
 
-    def __init__(self, universe: Universe, model: Model, appended: Callable[[list[Event]], None]) -> None:
+    def __init__(
+        self,
+        universe: Universe,
+        model: Model,
+        appended: Callable[[list[Event]], None],
+        restored: Callable[[Head], None],
+    ) -> None:
         self.away = False
         self.jumped_s = 0.0
         """How far its host's clock is from the right time."""
         self.position = 0
         self.store = MemoryStore(model, self._now, (f"{number:032x}" for number in itertools.count(1)))
+        self.restores = 0
         self._universe = universe
         self._appended = appended
+        self._restored = restored
+        self._copies: list[tuple[float, Copy]] = []
+        universe.after(COPIES_EVERY_S, self._copy)
+
+    def restore(self, age_s: float) -> None:
+        """It is as it was so long ago, or as near to that as copies go back. Nothing happens where there is none."""
+        wanted_s = self._universe.now_s - age_s
+        older = [copy for at_s, copy in self._copies if at_s <= wanted_s]
+        if older:
+            self.store.put_back(older[-1])
+            self.position = older[-1].head.position
+            self.restores += 1
+            self._restored(older[-1].head)
+
+    def _copy(self) -> None:
+        self._copies = [*self._copies[-COPIES:], (self._universe.now_s, self.store.copy())]
+        self._universe.after(COPIES_EVERY_S, self._copy)
 
     def _now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._universe.now_s + self.jumped_s)
@@ -59,7 +86,7 @@ class Connection:
         self._process, self._database = process, database
         self._rng, self._weather, self._delay_s = rng, weather, delay_s
         self._written: dict[str, Node] = {}
-        self._position = 0
+        self._position = self._restores = 0
 
     @property
     def model(self) -> Model:
@@ -78,6 +105,9 @@ class Connection:
         self._written.clear()
 
     def recall_node(self, path: str) -> Node | None:
+        if self._restores != self._database.restores:  # its connection was cut
+            self._restores = self._database.restores
+            self._written.clear()
         return self._written.get(path)
 
     def recall_totals(self, owner: str) -> Totals | None:  # noqa: ARG002 - it is always asked for

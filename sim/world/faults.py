@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
+from datamodel.event import Event
 from sim.world.client import Client
 from sim.world.database import Database
 from sim.world.hosts import EdgeHost, Host, Surroundings
@@ -17,6 +19,7 @@ from sim.world.script import (
     Kill,
     LoseDisk,
     Pause,
+    Restore,
     RestoreDisk,
     Stop,
     Submit,
@@ -26,6 +29,20 @@ from sim.world.script import (
 DATABASE = "database"
 
 
+@dataclass
+class Memory:
+    """What a database that was put back does not know, by path: nodes that it has lost, and deletions."""
+
+    forgotten: set[str] = field(default_factory=set)
+    revived: set[str] = field(default_factory=set)
+
+    def written(self, event: Event) -> None:
+        """It knows again."""
+        self.forgotten.discard(event.path)
+        if event.op in ("deletionRequested", "deleted"):
+            self.revived.discard(event.path)
+
+
 class Faults:
     """Does actions when they are due, and mends everything in the end. `bitten` counts those that met something to bite."""
 
@@ -33,8 +50,7 @@ class Faults:
         self, around: Surroundings, hosts: Mapping[str, Host], edges: Mapping[str, EdgeHost], client: Client
     ) -> None:
         self.bitten = Counter[str]()
-        self.last_s = 0.0
-        """When the last of them was over."""
+        self.memory = Memory()
         self._around, self._hosts, self._edges, self._client = around, hosts, edges, client
         self._database: Database = around.database
 
@@ -68,6 +84,8 @@ class Faults:
                 found = self._database if what == DATABASE else self._edges[what].engine
                 found.away = True
                 self._after(for_s, lambda: setattr(found, "away", False))
+            case Restore(age_s=age_s):
+                bites = self._put_back(age_s)
             case Wipe():
                 self._around.streams.wipe()
             case Crash() | LoseDisk() | RestoreDisk():
@@ -87,6 +105,16 @@ class Faults:
             host.boot()
         for edge in self._edges.values():
             edge.engine.away, edge.disk.failure = False, None
+
+    def _put_back(self, age_s: float) -> bool:
+        """What was written since is known to be lost, and what was deleted since is there again."""
+        store, restores = self._database.store, self._database.restores
+        before = set(store.state.nodes)
+        self._database.restore(age_s)
+        after = set(store.state.nodes)
+        self.memory.forgotten |= before - after
+        self.memory.revived |= after - before
+        return self._database.restores > restores
 
     def _lose(self, action: Crash | LoseDisk | RestoreDisk) -> None:
         edge = self._edges[action.program]

@@ -79,6 +79,12 @@ class Away(Action, frozen=True):
     for_s: float
 
 
+class Restore(Action, frozen=True):
+    """The database is as it was so many seconds ago: what was written since is lost."""
+
+    age_s: float
+
+
 class Wipe(Action, frozen=True):
     """The message server loses all its streams."""
 
@@ -113,7 +119,9 @@ class Full(Action, frozen=True):
     for_s: float
 
 
-AnyAction = Submit | Delete | Kill | Stop | Pause | Cut | Jump | Away | Wipe | Crash | LoseDisk | RestoreDisk | Full
+AnyAction = (
+    Submit | Delete | Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
+)
 
 
 class Script(msgspec.Struct, frozen=True, rename="camel"):

@@ -11,6 +11,7 @@ from datamodel.audit import Audit
 from datamodel.event import Event
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.feed.ports import Stream
+from datamodel.ports import Head
 from datamodel.rows import Keys, Rows
 from datamodel.scheduling.model import MODEL
 from datamodel.state import State
@@ -68,7 +69,7 @@ class World:
         self._dice = Dice(script.seed)
         self._digest = hashlib.sha256()
         self._audit = Audit(MODEL)
-        self._database = Database(self._universe, MODEL, self._appended)
+        self._database = Database(self._universe, MODEL, self._appended, self._restored)
         self._streams = MemoryStreams()
         around = Surroundings(
             self._universe,
@@ -112,7 +113,7 @@ class World:
     def _come_to_rest(self) -> None:
         """Nothing may be broken on the way there, and at rest everything must hold."""
         limit_s = self._universe.now_s + REST_LIMIT_S
-        while going_on := list(checks.unrest(self._state, self._client, self._engines)):
+        while going_on := list(checks.unrest(self._state, self._client, self._faults.memory, self._engines)):
             if self._universe.now_s >= limit_s:
                 self.outcome.broken.extend(f"no rest: {what}" for what in going_on[:10])
                 return
@@ -129,7 +130,7 @@ class World:
         self.outcome.broken.extend(self._violations())
 
     def _violations(self) -> Iterator[str]:
-        yield from checks.lost_or_wrong(self._state, self._client)
+        yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.unbelievable(self._state, self._engines)
         report, newest = self._read_at_rest()
         yield from self._unrelayed(newest)
@@ -162,11 +163,15 @@ class World:
         """Audits each event, and the rows that it touched, before anybody sees them."""
         touched = Keys()
         for event in events:
+            self._faults.memory.written(event)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
             touched.touch(MODEL, event)
         self.outcome.broken.extend(self._audit.compare(Rows.of(self._state, touched), touched))
+
+    def _restored(self, head: Head) -> None:
+        self._audit = Audit.at(MODEL, head, self._state)
 
     def _tell(self) -> None:
         outcome, counts = self.outcome, self.outcome.counts
