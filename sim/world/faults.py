@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from datamodel.event import Event
+from datamodel.node import Node
 from sim.world.client import Client
 from sim.world.database import Database
 from sim.world.hosts import EdgeHost, Host, Surroundings
@@ -109,11 +110,11 @@ class Faults:
     def _put_back(self, age_s: float) -> bool:
         """What was written since is known to be lost, and what was deleted since is there again."""
         store, restores = self._database.store, self._database.restores
-        before = set(store.state.nodes)
+        before = dict(store.state.nodes)
         self._database.restore(age_s)
-        after = set(store.state.nodes)
-        self.memory.forgotten |= before - after
-        self.memory.revived |= after - before
+        after = store.state.nodes
+        self.memory.forgotten |= before.keys() - after.keys()
+        self.memory.revived |= {path for path, node in after.items() if not _goes(node) and _goes(before.get(path))}
         return self._database.restores > restores
 
     def _lose(self, action: Crash | LoseDisk | RestoreDisk) -> None:
@@ -132,3 +133,8 @@ class Faults:
 
     def _after(self, delay_s: float, mend: Callable[[], object]) -> None:
         self._around.universe.after(delay_s, mend)
+
+
+def _goes(node: Node | None) -> bool:
+    """It is deleted, or about to be."""
+    return node is None or node.deletion_requested_at is not None

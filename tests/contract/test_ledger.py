@@ -159,7 +159,7 @@ async def test_an_interruption_uses_no_retry(store: Store) -> None:
     assert (found.epoch, found.phase, found.failures) == (3, "retry", 0)
 
 
-@pytest.mark.parametrize(("intent", "phase"), [("stop", "aborted"), ("abandon", "retry")])
+@pytest.mark.parametrize(("intent", "phase"), [("stop", "aborted"), ("abandon", "retry"), ("run", "retry")])
 async def test_what_was_stopped_is_not_wanted_or_goes_elsewhere(store: Store, intent: str, phase: str) -> None:
     await new_edge(store)
     job = await new_job(store)

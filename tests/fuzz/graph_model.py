@@ -144,9 +144,11 @@ class Graph:
             return "succeeded", 1000
         if phase == "failed":
             return "failed", 0
-        if phase == "interrupted" or row.intent == "abandon":
+        if phase == "stopped" and row.intent == "stop":
+            return "aborted", 0
+        if phase in ("interrupted", "stopped") or row.intent == "abandon":
             return "retry", 0
-        return ("aborted", 0) if phase == "stopped" else ("running", 10 * percent)
+        return "running", 10 * percent
 
     def intend(self, path: str, intent: str) -> Refused | None:
         row = self.nodes.get(path)

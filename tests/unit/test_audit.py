@@ -273,6 +273,7 @@ def test_a_stop_that_was_wanted_is_no_retry(log: Writer) -> None:
     log.place()
     log.intend("stop")
     only(log.place(0, 2), "neither ended nor been given up")
+    log.intend("stop", 0, 2)
     log.report(0, 2, phase="stopped", settlement="counted")
     only(log.place(0, 3), "the chunk is counted as aborted")
 
