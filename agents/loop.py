@@ -159,7 +159,7 @@ class Agent:
             report = wire.decode_report(body)
             if isinstance(report, wire.AttemptReport):
                 story: Reported = "running" if report.phase == "running" else "ended"
-                self._told[report.attempt] = Told(story, report.percent)
+                self._told[report.attempt] = Told(story, report.percent, uid=report.uid)
 
     async def _introduce(self) -> None:
         for report in self._registrations:
@@ -269,7 +269,7 @@ class Agent:
         moved = action.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
             return
-        report = running(desired.work, observed, action, self._clock())
+        report = running(desired, observed, action, self._clock())
         await self._outbox.add(wire.encode(report))
         told.story, told.percent, told.at_s, told.uid = "running", action.percent, now, desired.uid
 
@@ -280,7 +280,7 @@ class Agent:
                 outputs = outputs_of(await self._runtime.result(name))
             except Invalid as error:
                 end = ReportEnd("failed", end.exit_codes, "InvalidResult", error.message)
-        report = ended(desired.work, observed, end, outputs, self._clock())
+        report = ended(desired, observed, end, outputs, self._clock())
         await self._outbox.add(wire.encode(report))
         told = self._told.setdefault(name, Told())
         told.story, told.uid = "ended", desired.uid

@@ -4,34 +4,35 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from agents.convergence import ReportEnd, ReportRunning
-from agents.runtimes.protocol import Observed, Work
+from agents.convergence import Desired, ReportEnd, ReportRunning
+from agents.runtimes.protocol import Observed
 from datamodel import wire
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.parts import DEPTH_LIMIT, is_too_deep
 
 
-def running(work: Work, observed: Observed, progress: ReportRunning, now: datetime) -> wire.AttemptReport:
+def running(desired: Desired, observed: Observed, progress: ReportRunning, now: datetime) -> wire.AttemptReport:
     return wire.AttemptReport(
-        edge=work.edge,
-        attempt=work.attempt,
+        edge=desired.work.edge,
+        attempt=desired.work.attempt,
         phase="running",
         at=now,
         percent=round(progress.percent, 1),
         step=progress.step,
         started_at=moment(observed.steps[0].started_s),
+        uid=desired.uid,
     )
 
 
 def ended(
-    work: Work, observed: Observed | None, end: ReportEnd, outputs: Document | None, now: datetime
+    desired: Desired, observed: Observed | None, end: ReportEnd, outputs: Document | None, now: datetime
 ) -> wire.AttemptReport:
     """`observed` is None, or without steps, where nothing of it ever ran here or nothing is left."""
     steps = observed.steps if observed is not None else ()
     return wire.AttemptReport(
-        edge=work.edge,
-        attempt=work.attempt,
+        edge=desired.work.edge,
+        attempt=desired.work.attempt,
         phase=end.phase,
         at=now,
         percent=100.0 if end.phase == "succeeded" else 0.0,
@@ -41,6 +42,7 @@ def ended(
         message=end.message,
         outputs=outputs,
         started_at=moment(steps[0].started_s) if steps else None,
+        uid=desired.uid,
     )
 
 

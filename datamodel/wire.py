@@ -19,7 +19,8 @@ BEAT_S = 1.0
 
 
 class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", forbid_unknown_fields=True):
-    """What became of one attempt so far. `attempt` is the node's name under its edge."""
+    """What became of one attempt so far. `attempt` is the node's name under its edge, `uid` the node's: an agent that is
+    started again knows by it of which one it has told, since names come back after the hub's database was put back."""
 
     edge: str
     attempt: str
@@ -32,6 +33,7 @@ class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", 
     message: str = ""
     outputs: dict[str, Any] | None = None
     started_at: datetime | None = None
+    uid: str = ""
 
 
 class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid_unknown_fields=True):
