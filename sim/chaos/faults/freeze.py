@@ -40,9 +40,11 @@ class Frozen(Fault):
         if self._victim == "postgres":
             self._stopped += head.children(recursive=True)
         for process in self._stopped[1:]:
-            process.send_signal(SIGSTOP)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(SIGSTOP)
         await asyncio.sleep(self._lasted_s)
-        self._states = {process.status() for process in self._stopped}
+        # One that was just ending stays a zombie, since its parent stands still too.
+        self._states = {_status(process) for process in self._stopped} - {psutil.STATUS_ZOMBIE}
 
     async def heal(self, system: System) -> None:
         del system
@@ -72,3 +74,10 @@ class Frozen(Fault):
         except TimeoutError:
             raise NotBittenError(f"no lease was acquired anew after {self._program} stood still") from None
         return tokens
+
+
+def _status(process: psutil.Process) -> str:
+    try:
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_ZOMBIE
