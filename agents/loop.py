@@ -74,7 +74,7 @@ class Agent:
         self._told: dict[str, Told] = {}
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
-        self._stranger = asyncio.Event()
+        self._feed_restarted = asyncio.Event()
         self._failures: dict[str, int] = {}
         self._stopping = False
         self._busy = 0
@@ -100,7 +100,7 @@ class Agent:
             case Restarted():
                 self._listing = set()
                 if self._synced.is_set():
-                    self._stranger.set()
+                    self._feed_restarted.set()
             case Synced():
                 self._forget_unlisted()
                 self._synced.set()
@@ -169,14 +169,14 @@ class Agent:
         """Whenever the feed has begun anew, since then the hub's database may be an older one, which may not know the edges.
         That it knows them already costs nothing."""
         while True:
-            await self._stranger.wait()
-            self._stranger.clear()
+            await self._feed_restarted.wait()
+            self._feed_restarted.clear()
             try:
                 await self._introduce()
             except TendrilError as error:
                 _log.warning("the edges could not be introduced again", error=error.message)
                 await asyncio.sleep(RETRY_S[1])
-                self._stranger.set()
+                self._feed_restarted.set()
 
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""

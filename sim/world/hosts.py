@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 from agents.link import Link
@@ -47,7 +47,6 @@ class Surroundings:
     streams: MemoryStreams
     settings: Settings
     complain: Callable[[str], None]
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Host(ABC):
@@ -60,6 +59,7 @@ class Host(ABC):
         self._delay_s = delay_s
         self._boots = 0
         self._stop = asyncio.Event()
+        self._revived_s = REVIVED_S
 
     @abstractmethod
     async def run(self, stop: asyncio.Event) -> None:
@@ -97,8 +97,6 @@ class Host(ABC):
                 self.around.complain(f"{self.name} crashed: {bugs.exceptions}")
         self.around.universe.after(self._revived_s, self._revive, boot)
         self._revived_s = REVIVED_S
-
-    _revived_s = REVIVED_S
 
     def _revive(self, boot: int) -> None:
         if boot == self._boots:

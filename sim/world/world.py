@@ -135,8 +135,8 @@ class World:
         report, newest = self._read_at_rest()
         yield from self._unrelayed(newest)
         yield from report.differences
-        for host in self._hosts.values():
-            yield from (f"{host.name}: {complaint}" for complaint in host.process.complaints)
+        for process in (self._client.process, *(host.process for host in self._hosts.values())):
+            yield from (f"{process.name}: {complaint}" for complaint in process.complaints)
 
     def _unrelayed(self, newest: Stream | None) -> Iterator[str]:
         if newest is None or newest.last != self._database.position:
