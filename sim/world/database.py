@@ -10,15 +10,15 @@ from datamodel.command import Outcome, Unit
 from datamodel.errors import Transient
 from datamodel.event import Event
 from datamodel.ledger import Totals
-from datamodel.memory import Copy, MemoryStore
+from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Head
+from sim.world.copies import Copies
 from sim.world.process import EPOCH, Process
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
-COPIES_EVERY_S, COPIES = 10.0, 12
 NO_ANSWER_S = 2.0
 """How long a request waits for a database that does not answer."""
 
@@ -43,22 +43,16 @@ class Database:
         self._universe = universe
         self._appended = appended
         self._restored = restored
-        self._copies: list[tuple[float, Copy]] = []
-        universe.after(COPIES_EVERY_S, self._copy)
+        self._copies = Copies(universe, self.store.copy)
 
     def restore(self, age_s: float) -> None:
         """It is as it was so long ago, or as near to that as copies go back. Nothing happens where there is none."""
-        wanted_s = self._universe.now_s - age_s
-        older = [copy for at_s, copy in self._copies if at_s <= wanted_s]
+        older = self._copies.of(age_s)
         if older:
             self.store.put_back(older[-1])
             self.position = older[-1].head.position
             self.restores += 1
             self._restored(older[-1].head)
-
-    def _copy(self) -> None:
-        self._copies = [*self._copies[-COPIES:], (self._universe.now_s, self.store.copy())]
-        self._universe.after(COPIES_EVERY_S, self._copy)
 
     def _now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._universe.now_s + self.jumped_s)

@@ -74,9 +74,9 @@ class Faults:
                 process.pause()
                 self._after(for_s, process.resume)
             case Cut(program=program, for_s=for_s, up=up, down=down):
-                line = self._hosts[program].line
-                line.cut(up=up, down=down)
-                self._after(for_s, line.mend)
+                host = self._hosts[program]
+                host.cut(up=up, down=down)
+                self._after(for_s, host.mend)
             case Jump(program=program, by_s=by_s) if program == DATABASE:
                 self._database.jumped_s += by_s
             case Jump(program=program, by_s=by_s):
@@ -102,7 +102,7 @@ class Faults:
         self._database.away = False
         for host in self._hosts.values():
             host.process.resume()
-            host.line.mend()
+            host.mend()
             host.boot()
         for edge in self._edges.values():
             edge.engine.away, edge.disk.failure = False, None

@@ -18,6 +18,7 @@ from datamodel.ports import Store
 from datamodel.scheduling.attempts import claim_of
 from reconcilers.program import Program
 from reconcilers.settings import Settings
+from sim.world.copies import Copies
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Engine, EngineRuntime
@@ -32,7 +33,6 @@ BEAT_S = 4.0
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
-COPIES_EVERY_S, COPIES = 10.0, 12
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Host(ABC):
         self._boots = 0
         self._stop = asyncio.Event()
         self._revived_s = REVIVED_S
+        self._cut = (False, False)
 
     @abstractmethod
     async def run(self, stop: asyncio.Event) -> None:
@@ -71,8 +72,20 @@ class Host(ABC):
             self._boots += 1
             self.line.drop()
             self.line = self._new_line(self._delay_s)
+            up, down = self._cut
+            if up or down:
+                self.line.cut(up=up, down=down)
             self._stop = asyncio.Event()
             self.process.start(self._life)
+
+    def cut(self, *, up: bool, down: bool) -> None:
+        """Cuts the machine's line, whichever program is behind it, until `mend`."""
+        self._cut = (up, down)
+        self.line.cut(up=up, down=down)
+
+    def mend(self) -> None:
+        self._cut = (False, False)
+        self.line.mend()
 
     def kill(self, down_s: float) -> None:
         """SIGKILL."""
@@ -134,8 +147,7 @@ class EdgeHost(Host):
         self._slots = slots
         self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
         self.disk = Disk()
-        self._copies: list[tuple[float, Content | None]] = []
-        around.universe.after(COPIES_EVERY_S, self._copy)
+        self._copies: Copies[Content | None] = Copies(around.universe, lambda: self.disk.content)
 
     def kill(self, down_s: float) -> None:
         super().kill(down_s)
@@ -143,8 +155,7 @@ class EdgeHost(Host):
 
     def restore(self, age_s: float) -> None:
         """The disk is as it was so long ago, or as near to it as copies go back."""
-        wanted_s = self.around.universe.now_s - age_s
-        older = [content for at_s, content in self._copies if at_s <= wanted_s]
+        older = self._copies.of(age_s)
         self.disk.put_back(older[-1] if older else None)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -167,10 +178,6 @@ class EdgeHost(Host):
                 self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
             )
             await live(agent, link, stop)
-
-    def _copy(self) -> None:
-        self._copies = [*self._copies[-COPIES:], (self.around.universe.now_s, self.disk.content)]
-        self.around.universe.after(COPIES_EVERY_S, self._copy)
 
 
 def _epoch_of(attempt: str) -> int:
