@@ -34,13 +34,11 @@ class Dice:
         state, collecting = random.getstate(), gc.isenabled()
         random.seed(f"{self.seed}/random")
         gc.disable()
-        gc.freeze()  # what is there already need not be looked through at the end
         try:
             with mock.patch.object(os, "urandom", self.stream("os.urandom").randbytes):
                 yield
         finally:
             gc.collect()
-            gc.unfreeze()
             if collecting:
                 gc.enable()
             random.setstate(state)
