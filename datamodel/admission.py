@@ -4,9 +4,12 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
-from datamodel.command import Outcome
+from datamodel.command import Outcome, Verdict
 from datamodel.event import Event
 from datamodel.state import Touched
+
+Kept = list[tuple[str, str, int]]
+"""Path, uid and version for each verdict of an outcome."""
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -14,6 +17,16 @@ class Replay(msgspec.Struct, frozen=True):
 
     digest: str
     outcome: Outcome
+
+    @classmethod
+    def of(cls, digest: str, kept: Kept) -> "Replay":
+        outcome = (Verdict("unchanged", path, uid, version, replayed=True) for path, uid, version in kept)
+        return cls(digest, tuple(outcome))
+
+    @property
+    def kept(self) -> Kept:
+        """The outcome as it is stored: units with an idempotency key are atomic, so none of its verdicts is a refusal."""
+        return [(verdict.path, verdict.uid, verdict.version) for verdict in self.outcome]
 
 
 class Guards(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
-from datamodel.memory_snapshot import MemorySnapshot
+from datamodel.memory_snapshot import Beside, MemorySnapshot
 from datamodel.model import Model
 from datamodel.names import is_within
 from datamodel.needs import Needs, needs
@@ -261,7 +261,10 @@ class MemoryStore:
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        yield MemorySnapshot(self._head, self._events, self.state)
+        tokens = {name: lease.token for name, lease in self._leases.items()}
+        replays = {key: replay for key, (replay, _) in self._keys.items()}
+        beside = Beside(self._epoch, self._marks.copy(), tokens, replays)
+        yield MemorySnapshot(self._head, self._events, self.state, beside)
 
     def _held(self, name: str) -> _Lease | None:
         lease = self._leases.get(name)

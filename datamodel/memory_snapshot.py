@@ -1,10 +1,11 @@
 """A snapshot of the store in memory: rows never change, so a copy of each table's keys is all it takes."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 
 import msgspec
 
+from datamodel.admission import Kept, Replay
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
@@ -16,14 +17,24 @@ from datamodel.state import EntryKey, State
 _event = msgspec.json.Decoder(Event).decode
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """What was kept beside the graph: the feed's epoch, and by name marks, the leases' tokens and what keys stand for."""
+
+    epoch: int
+    marks: Mapping[str, int]
+    tokens: Mapping[str, int]
+    replays: Mapping[str, Replay]
+
+
 class MemorySnapshot:
     """What a state held when the snapshot was taken. `events` is the encoded log, which may grow meanwhile."""
 
-    def __init__(self, head: Head, events: Sequence[bytes], state: State) -> None:
+    def __init__(self, head: Head, events: Sequence[bytes], state: State, beside: Beside) -> None:
         self.head = head
         self._events = events
         self._state = State()
         self._state.learn(state)
+        self._beside = beside
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         for event in islice(self._events, after, self.head.position):
@@ -56,3 +67,18 @@ class MemorySnapshot:
     async def totals(self) -> AsyncIterator[tuple[str, Totals]]:
         for row in sorted(self._state.totals.items(), key=lambda row: row[0]):
             yield row
+
+    async def epoch(self) -> int:
+        return self._beside.epoch
+
+    async def marks(self) -> AsyncIterator[tuple[str, int]]:
+        for row in sorted(self._beside.marks.items()):
+            yield row
+
+    async def tokens(self) -> AsyncIterator[tuple[str, int]]:
+        for row in sorted(self._beside.tokens.items()):
+            yield row
+
+    async def replays(self) -> AsyncIterator[tuple[str, tuple[str, Kept]]]:
+        for key, replay in sorted(self._beside.replays.items(), key=lambda row: row[0]):
+            yield key, (replay.digest, replay.kept)

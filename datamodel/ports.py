@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from datamodel.admission import Kept
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
@@ -223,6 +224,22 @@ class Snapshot(Protocol):
         ...
 
     def totals(self) -> AsyncIterator[tuple[str, Totals]]: ...
+
+    async def epoch(self) -> int:
+        """The feed's."""
+        ...
+
+    def marks(self) -> AsyncIterator[tuple[str, int]]:
+        """By name, how far each numbered source has been taken in."""
+        ...
+
+    def tokens(self) -> AsyncIterator[tuple[str, int]]:
+        """By name, the token of each lease's last acquisition, held or not."""
+        ...
+
+    def replays(self) -> AsyncIterator[tuple[str, tuple[str, Kept]]]:
+        """By idempotency key, what it stands for: the digest of its unit, and the outcome."""
+        ...
 
 
 class Snapshots(Protocol):

@@ -68,14 +68,17 @@ class Relay:
         self._stream = None
 
     async def _attach(self) -> Stream:
-        """The stream to go on with: the newest where it is whole and a prefix of the log, else a new epoch's."""
+        """The stream to go on with: the newest where it is whole, of no older epoch than the store asks for, and a prefix of
+        the log; else a new epoch's."""
         found = await self._streams.newest()
-        if found is not None and found.complete and await self._is_prefix(found):
+        if found is not None and await self._is_good(found):
             _log.info("attached", epoch=found.epoch, position=found.last)
             return found
         return await self._rebuild(found.epoch if found is not None else 0)
 
-    async def _is_prefix(self, stream: Stream) -> bool:
+    async def _is_good(self, stream: Stream) -> bool:
+        if not stream.complete or stream.epoch < await self._store.epoch():
+            return False
         if stream.last > (await self._store.head()).position:
             return False
         return await self._streams.last_event(stream) == await self._store.event_id(stream.last)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import msgspec
 
-from datamodel.admission import Guards, Replay
+from datamodel.admission import Guards, Kept, Replay
 from datamodel.errors import NotMigrated
 from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
@@ -57,7 +57,7 @@ class _Named(msgspec.Struct):
 class _Keyed(msgspec.Struct):
     key: str
     digest: str
-    outcome: list[tuple[str, str, int]]
+    outcome: Kept
 
 
 class _Offered(Pool, frozen=True, kw_only=True):
@@ -151,7 +151,7 @@ async def read_present(
     guards = Guards(
         leases={row.name: row.token for row in found["leases"]},
         marks={row.name: row.through for row in found["marks"]},
-        keys={row.key: Replay(row.digest, rows.replayed(row.outcome)) for row in found["idempotency"]},
+        keys={row.key: Replay.of(row.digest, row.outcome) for row in found["idempotency"]},
         uids={row.name for row in found["uids"]},
     )
     (head,) = found["head"]

@@ -1,13 +1,11 @@
 """Rows and objects: how each table's rows become the graph's objects and back."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 import msgspec
 
-from datamodel.command import Outcome, Verdict
 from datamodel.event import Event
 from datamodel.kinds import Document
 from datamodel.ledger import Entry, Totals
@@ -132,12 +130,3 @@ def entry(row: asyncpg.Record) -> Entry:
 
 def totals(row: asyncpg.Record) -> Totals:
     return Totals(phases=_amounts.decode(row["phases"]), progress=row["progress"])
-
-
-def recorded(outcome: Outcome) -> list[tuple[str, str, int]]:
-    """An outcome as it is kept: units with an idempotency key are atomic, so none of its verdicts is a refusal."""
-    return [(verdict.path, verdict.uid, verdict.version) for verdict in outcome]
-
-
-def replayed(kept: Sequence[tuple[str, str, int]]) -> Outcome:
-    return tuple(Verdict("unchanged", path, uid, version, replayed=True) for path, uid, version in kept)

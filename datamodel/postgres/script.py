@@ -178,6 +178,6 @@ def _totals(state: State, owners: set[str]) -> Iterator[tuple[str, Sequence[obje
 
 def _keys(admission: Admission, now: datetime) -> list[dict[str, Any]]:
     return [
-        {"key": key, "digest": replay.digest, "outcome": rows.recorded(replay.outcome), "at": now}
+        {"key": key, "digest": replay.digest, "outcome": replay.kept, "at": now}
         for key, replay in admission.keys.items()
     ]

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+import msgspec
 
+from datamodel.admission import Kept
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
@@ -18,6 +20,8 @@ from datamodel.rows import Keys, Rows
 from datamodel.state import EntryKey
 
 _BATCH_ROWS = 1_000
+
+_kept = msgspec.json.Decoder(Kept).decode
 
 
 @asynccontextmanager
@@ -91,6 +95,22 @@ class PostgresSnapshot:
     async def totals(self) -> AsyncIterator[tuple[str, Totals]]:
         async for row in self._rows("SELECT * FROM totals ORDER BY owner"):
             yield row["owner"], rows.totals(row)
+
+    async def epoch(self) -> int:
+        with transient("read a snapshot"):
+            return int(await self._connection.fetchval("SELECT epoch FROM head"))
+
+    async def marks(self) -> AsyncIterator[tuple[str, int]]:
+        async for row in self._rows("SELECT name, through FROM marks ORDER BY name"):
+            yield row["name"], row["through"]
+
+    async def tokens(self) -> AsyncIterator[tuple[str, int]]:
+        async for row in self._rows("SELECT name, token FROM leases ORDER BY name"):
+            yield row["name"], row["token"]
+
+    async def replays(self) -> AsyncIterator[tuple[str, tuple[str, Kept]]]:
+        async for row in self._rows("SELECT key, digest, outcome FROM idempotency ORDER BY key"):
+            yield row["key"], (row["digest"], _kept(row["outcome"]))
 
     async def _rows(self, query: str, *arguments: Any) -> AsyncIterator[asyncpg.Record]:
         with transient("read a snapshot"):

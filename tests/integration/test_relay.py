@@ -125,6 +125,16 @@ async def test_a_lost_stream_is_rebuilt_while_the_log_goes_on(
         assert {path: m.version for path, m in seen.nodes.items()} == {path: n.version for path, n in nodes.items()}
 
 
+async def test_a_store_that_was_restored_gets_a_stream_of_a_new_epoch(store: PostgresStore, bus: Bus) -> None:
+    """Though its log is the stream's: who followed the other store must list again."""
+    await Publisher(store, JetStreams(bus)).publish()
+    await store.set_epoch(7)
+    await Publisher(store, JetStreams(bus)).publish()
+    stream = await stream_of(bus)
+    assert (stream.epoch, stream.last) == (8, (await store.head()).position)
+    await assert_equal(store, bus, rebuilt=True)
+
+
 async def test_the_largest_nodes_pass(store: PostgresStore, bus: Bus) -> None:
     publisher = Publisher(store, JetStreams(bus))
     await publisher.publish()

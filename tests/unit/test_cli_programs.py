@@ -23,7 +23,7 @@ def tendril(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_help_lists_every_program() -> None:
     done = tendril("--help")
     assert done.returncode == 0
-    for command in ("up", "gateway", "reconcilers", "agent", "sim", "migrate", "verify"):
+    for command in ("up", "gateway", "reconcilers", "agent", "sim", "migrate", "verify", "backup", "restore", "rebuild"):
         assert f" {command} " in done.stdout
 
 
@@ -40,6 +40,12 @@ def test_options_go_to_the_program() -> None:
     done = tendril("verify", "--watch", "--every", "0")
     assert done.returncode != 0
     assert "--every" in done.stdout + done.stderr
+
+
+def test_a_program_of_several_commands_runs_the_one_that_is_named() -> None:
+    done = tendril("restore", "/nowhere/backup.jsonl.gz")
+    assert done.returncode == 2
+    assert done.stderr == "restore: /nowhere/backup.jsonl.gz cannot be read: No such file or directory\n"
 
 
 def test_a_command_that_is_none_is_refused() -> None:

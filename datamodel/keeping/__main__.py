@@ -1,0 +1,94 @@
+"""`tendril backup`, `restore` and `rebuild`, on the database of `TENDRIL_DATABASE_URL`."""
+
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvloop
+from cyclopts import App, Parameter
+
+from datamodel.errors import TendrilError
+from datamodel.keeping.archive import reading
+from datamodel.keeping.backup import backup
+from datamodel.postgres.rebuild import rebuild
+from datamodel.postgres.restore import restore
+from datamodel.postgres.store import PostgresStore
+from datamodel.program import calm_collector
+from datamodel.scheduling.model import MODEL
+from datamodel.verify import verify
+
+app = App(name="keeping", help="A whole store into a file, out of one, and its projection out of its log.")
+_TOLD_EVERY = 100_000
+
+
+@app.command(name="backup")
+def back_up(file: Annotated[Path, Parameter(help="A new file; by convention NAME.jsonl.gz.")]) -> int:
+    """Write everything into a file, as it is at one position, while the system runs."""
+    return _run("backup", _back_up(file))
+
+
+@app.command(name="restore")
+def put_back(file: Annotated[Path, Parameter(help="As `backup` wrote it.")]) -> int:
+    """Put a backup into a new database, and verify it. Migrate the database first, and start nothing on it before."""
+    return _run("restore", _put_back(file))
+
+
+@app.command(name="rebuild")
+def make_anew() -> int:
+    """Make the projection anew from the log beside the one in use, put it in its place, and verify it. Everything may run."""
+    return _run("rebuild", _make_anew())
+
+
+async def _back_up(file: Path) -> int:
+    async with PostgresStore(_url(), MODEL) as store:
+        head = await backup(store, file)
+    _say(f"{file}: position {head.position}, {head.at.isoformat()}")
+    return 0
+
+
+async def _put_back(file: Path) -> int:
+    with reading(file) as archive:
+        head = await restore(_url(), MODEL, archive)
+    _say(f"restored: position {head.position}, {head.at.isoformat()}")
+    return await _verified()
+
+
+async def _make_anew() -> int:
+    def told(position: int) -> None:
+        if position % _TOLD_EVERY == 0:
+            _say(f"folded {position} events")
+
+    head = await rebuild(_url(), MODEL, told)
+    _say(f"rebuilt: position {head.position}")
+    return await _verified()
+
+
+async def _verified() -> int:
+    async with PostgresStore(_url(), MODEL) as store:
+        report = await verify(store)
+    _say(str(report))
+    return 0 if report.clean else 1
+
+
+def _run(name: str, program: Coroutine[Any, Any, int]) -> int:
+    calm_collector()
+    try:
+        return uvloop.run(program)
+    except TendrilError as error:
+        sys.stderr.write(f"{name}: {error.message}\n")
+        return 2
+
+
+def _url() -> str:
+    return os.environ.get("TENDRIL_DATABASE_URL", "")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,173 @@
+"""The file of a backup: gzipped JSON lines. A head, everything in the order in which it is restored, and an end with a digest.
+
+A file is whole or it is none: it is written under another name and renamed in the end, and who reads it knows by the last line
+that nothing is missing.
+"""
+
+import gzip
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import msgspec
+
+from datamodel.admission import Kept
+from datamodel.errors import Invalid
+from datamodel.event import Event
+
+FORMAT = "tendril-backup/1"
+LINE_LIMIT_BYTES = 1024 * 1024
+"""More than any event takes."""
+_LEVEL = 6
+
+
+class Top(msgspec.Struct, frozen=True, tag_field="line", tag="top"):
+    """The first line: the end of the log that follows, and the feed's epoch then."""
+
+    format: str
+    position: int
+    at: datetime
+    epoch: int
+
+
+class Logged(msgspec.Struct, frozen=True, tag_field="line", tag="event"):
+    event: Event
+
+
+class Mark(msgspec.Struct, frozen=True, tag_field="line", tag="mark"):
+    """How far a numbered source was taken in."""
+
+    name: str
+    through: int
+
+
+class Lease(msgspec.Struct, frozen=True, tag_field="line", tag="lease"):
+    """The token of a lease's last acquisition: the next one must be higher."""
+
+    name: str
+    token: int
+
+
+class Key(msgspec.Struct, frozen=True, tag_field="line", tag="key"):
+    """What an idempotency key stands for."""
+
+    key: str
+    digest: str
+    outcome: Kept
+
+
+class _End(msgspec.Struct, frozen=True, tag_field="line", tag="end"):
+    lines: int
+    sha256: str
+
+
+Line = Logged | Mark | Lease | Key
+
+_encode = msgspec.json.Encoder().encode
+_decode: Callable[[bytes], Top | Line | _End] = msgspec.json.Decoder(Top | Line | _End).decode
+
+
+class Writer:
+    """Takes the lines."""
+
+    def __init__(self, file: BinaryIO, top: Top) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.lines = 0
+        self._put(top)
+
+    def put(self, line: Line) -> None:
+        self._put(line)
+        self.lines += 1
+
+    def end(self) -> None:
+        self._put(_End(self.lines, self._digest.hexdigest()))
+
+    def _put(self, line: Any) -> None:
+        encoded = _encode(line) + b"\n"
+        self._digest.update(encoded)
+        self._file.write(encoded)
+
+
+@contextmanager
+def writing(path: Path, top: Top) -> Iterator[Writer]:
+    """A new file, there once the block is left without an error, and on the disk then. Raises `Invalid` where there is one
+    already."""
+    if path.exists():
+        raise Invalid(f"{path} exists already", field="file")
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as raw:
+            with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=_LEVEL, mtime=0) as file:
+                writer = Writer(cast("BinaryIO", file), top)
+                yield writer
+                writer.end()
+            raw.flush()
+            os.fsync(raw.fileno())
+        part.rename(path)
+        _sync_directory(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+class Reader:
+    """What a file holds. The lines are not to be trusted before the last of them came."""
+
+    def __init__(self, file: BinaryIO, name: str) -> None:
+        self._file, self._name = file, name
+        self._digest = hashlib.sha256()
+        self._number = 0
+        top = self._next()
+        if not isinstance(top, Top) or top.format != FORMAT:
+            raise Invalid(f"{name} is no backup of the format {FORMAT}", field="file")
+        self.top = top
+
+    def lines(self) -> Iterator[Line]:
+        """All of them. Raises `Invalid` where one cannot be read, and at the end where any is missing or changed."""
+        count = 0
+        while True:
+            before = self._digest.hexdigest()
+            line = self._next()
+            if isinstance(line, _End):
+                if (line.lines, line.sha256) != (count, before):
+                    raise Invalid(f"{self._name} was changed after it was written", field="file")
+                return
+            if isinstance(line, Top):
+                raise Invalid(f"{self._name}, line {self._number}: a second head", field="file")
+            yield line
+            count += 1
+
+    def _next(self) -> Top | Line | _End:
+        self._number += 1
+        try:
+            text = self._file.readline(LINE_LIMIT_BYTES)
+            if not text.endswith(b"\n"):
+                raise Invalid(f"{self._name} is cut off after line {self._number - 1}", field="file")
+            self._digest.update(text)
+            return _decode(text)
+        except (msgspec.DecodeError, EOFError, OSError, zlib.error) as error:
+            raise Invalid(f"{self._name}, line {self._number}: {error}", field="file") from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reader]:
+    """Raises `Invalid` where there is no such file, or it is none of a backup."""
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise Invalid(f"{path} cannot be read: {error.strerror}", field="file") from error
+    with raw, gzip.GzipFile(fileobj=raw, mode="rb") as file:
+        yield Reader(cast("BinaryIO", file), str(path))
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,41 @@
+"""A log into rows: events that were admitted once are folded again, many at a time, and written as an admission's are."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from datamodel.admission import Admission
+from datamodel.errors import Invalid
+from datamodel.event import Event
+from datamodel.model import Model
+from datamodel.postgres.script import rows_script
+from datamodel.state import State, fold
+
+BATCH_EVENTS = 1_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of a log without events."""
+
+
+class Refold:
+    """Takes a log from its first event on. It holds the whole graph in memory."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._state = State()
+        self.position = 0
+        self.at = EPOCH
+
+    def script(self, events: Sequence[Event], *, log: bool) -> str:
+        """What writes the rows that these events touched, and the events themselves if `log`. Raises `Invalid` where they do
+        not follow those before, or do not fit the model."""
+        for event in events:
+            if event.position != self.position + 1:
+                raise Invalid(f"event {event.position} follows {self.position}", field="position")
+            try:
+                fold(self._model, self._state, event)
+            except Exception as error:
+                raise Invalid(
+                    f"event {event.position} ({event.op} of {event.path}) does not fit: {error!r}", field="part"
+                ) from error
+            self.position, self.at = event.position, event.at
+        admission = Admission([], [*events] if log else [], self._state.commit(), {}, {})
+        return rows_script(self._state, admission, self.at)

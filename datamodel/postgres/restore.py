@@ -1,0 +1,85 @@
+"""A database from a backup, in one transaction: it is all there, or nothing is."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
+
+import msgspec
+
+from datamodel.admission import Admission, Replay
+from datamodel.errors import Conflict, Invalid, NotMigrated
+from datamodel.keeping.archive import Key, Lease, Line, Logged, Mark, Reader
+from datamodel.model import Model
+from datamodel.ports import Head
+from datamodel.postgres.connect import connect_writer, transient
+from datamodel.postgres.present import Connection
+from datamodel.postgres.refold import BATCH_EVENTS, Refold
+from datamodel.postgres.script import PREPARE, literal, rows_script
+from datamodel.state import State, Touched
+
+SEEDER = "seed:"
+"""What the names of those begin with who write the seeds of a new database."""
+
+_TABLES = "events, nodes, links, pools, ledger, totals, marks, idempotency, leases"
+_INSERT_LEASES = (
+    "INSERT INTO leases SELECT name, '', token, '-infinity' FROM json_to_recordset({}) AS kept(name text, token bigint)"
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+async def restore(url: str, model: Model, backup: Reader) -> Head:
+    """Puts the backup in the place of a new database's seeds; returns where its log stands. Nobody's lease is held then, and
+    the feed's epoch is a new one, so whoever follows it lists again.
+
+    Raises `NotMigrated` where the database has no tables, `Conflict` where it holds more than seeds, `Invalid` where the
+    backup is not whole or does not fit the model, and `Transient` where the database does not answer.
+    """
+    connection = await connect_writer(url, PREPARE)
+    try:
+        with transient("restore"):
+            await _begin(connection)
+            head = await _put(connection, model, backup)
+            await connection.execute("UPDATE head SET epoch = greatest(epoch, $1)", backup.top.epoch + 1)
+            await connection.execute("COMMIT")
+            await connection.execute("ANALYZE")
+        return head
+    finally:
+        connection.terminate()
+
+
+async def _begin(connection: Connection) -> None:
+    await connection.execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+    if await connection.fetchval("SELECT position FROM head FOR UPDATE") is None:
+        raise NotMigrated("the log has no head: the database is not migrated")
+    others = await connection.fetchval("SELECT count(*) FROM events WHERE NOT starts_with(actor, $1)", SEEDER)
+    if others:
+        raise Conflict(f"the database holds a log of its own, with {others} events: restore into a new one")
+    await connection.execute(f"TRUNCATE {_TABLES}")
+    await connection.execute("UPDATE head SET position = 0, at = 'epoch'")
+
+
+async def _put(connection: Connection, model: Model, backup: Reader) -> Head:
+    refold = Refold(model)
+    for lines in _runs(backup.lines()):
+        await connection.execute(_script(refold, lines))
+    if (refold.position, refold.at) != (backup.top.position, backup.top.at):
+        raise Invalid(f"the backup's log ends at {refold.position}, and should at {backup.top.position}", field="file")
+    return Head(refold.position, refold.at)
+
+
+def _runs(lines: Iterator[Line]) -> Iterator[list[Line]]:
+    """Lines of one type that follow each other, so many at a time."""
+    for _, same in groupby(lines, key=type):
+        while run := list(islice(same, BATCH_EVENTS)):
+            yield run
+
+
+def _script(refold: Refold, lines: Sequence[Line]) -> str:
+    match lines[0]:
+        case Logged():
+            return refold.script([line.event for line in lines if isinstance(line, Logged)], log=True)
+        case Lease():
+            return _INSERT_LEASES.format(literal(_encode(lines).decode()))
+    marks = {line.name: line.through for line in lines if isinstance(line, Mark)}
+    keys = {line.key: Replay.of(line.digest, line.outcome) for line in lines if isinstance(line, Key)}
+    return rows_script(State(), Admission([], [], Touched(), marks, keys), refold.at)

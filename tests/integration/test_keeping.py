@@ -1,0 +1,247 @@
+"""Backups come back as they were, and a projection is made anew while the store is in use."""
+
+import asyncio
+import gzip
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from datamodel.appender import Appender
+from datamodel.command import Advance, Command
+from datamodel.errors import Conflict, Invalid, NotMigrated, Transient
+from datamodel.keeping.archive import reading
+from datamodel.keeping.backup import backup
+from datamodel.memory import MemoryStore
+from datamodel.ports import Store
+from datamodel.postgres.rebuild import rebuild
+from datamodel.postgres.restore import restore
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.model import MODEL
+from datamodel.verify import verify
+from migrations.upgrade import seed
+from tests.graph import SYSTEM, done, job, memory_store, new_edge, new_job, place, report, unit
+from tests.services import Databases
+
+
+@pytest_asyncio.fixture
+async def store(database_url: str) -> AsyncIterator[PostgresStore]:
+    async with PostgresStore(database_url, MODEL) as store:
+        yield store
+
+
+@pytest_asyncio.fixture
+async def memory() -> MemoryStore:
+    store = memory_store()
+    await seed(store)
+    return store
+
+
+@pytest_asyncio.fixture
+async def new_url(databases: Databases) -> AsyncIterator[str]:
+    url = await databases.create()
+    yield url
+    await databases.drop(url)
+
+
+async def history(store: Store) -> None:
+    """A job that is half done, and what was used of keys, marks and leases on the way."""
+    await new_edge(store)
+    node = await new_job(store, chunks=3)
+    await report(store, await place(store, node), phase="succeeded", outputs={"text": "it's\\\n\u2028"})
+    await report(store, await place(store, node, 1), phase="failed")
+    await place(store, node, 1, 2)
+    gone = await new_job(store, "gone")
+    await done(store, Command("delete", gone.path))
+    await done(store, Command("finalize", gone.path, {"finalizer": "attempts"}), actor=SYSTEM)
+    await done(store, job("keyed"), key="k", digest="d")
+    await done(store, Command("patchSpec", "/config/job-groups/default", {"description": "x"}), advance=MARK)
+    await store.acquire(["shard"], "somebody", 60.0)
+    await store.set_epoch(4)
+
+
+MARK = Advance("agent", 0, 17)
+
+
+def files(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+async def assert_same(store: Store, original: Store) -> None:
+    head = await original.head()
+    assert await store.head() == head
+    assert await store.events(0, head.position) == await original.events(0, head.position)
+    async with store.snapshot() as here, original.snapshot() as there:
+        assert [row async for row in here.nodes()] == [row async for row in there.nodes()]
+        assert [row async for row in here.replays()] == [row async for row in there.replays()]
+    found = await verify(store)
+    assert found.clean, str(found)
+
+
+@pytest.mark.parametrize("kind", ["memory", "postgres"])
+async def test_a_backup_comes_back_as_it_was(
+    kind: str, memory: MemoryStore, store: PostgresStore, new_url: str, tmp_path: Path
+) -> None:
+    original: Store = memory if kind == "memory" else store
+    await history(original)
+    file = tmp_path / "backup.jsonl.gz"
+    assert await backup(original, file) == await original.head()
+    with reading(file) as archive:
+        assert await restore(new_url, MODEL, archive) == await original.head()
+    async with PostgresStore(new_url, MODEL) as restored:
+        await assert_same(restored, original)
+        assert await restored.marks(["agent"]) == {"agent": 17}
+        assert await restored.epoch() == 5
+        assert await restored.acquire(["shard"], "another", 60.0) == {"shard": 2}
+        (again,) = await done(restored, job("keyed"), key="k", digest="d")
+        assert again.replayed
+        await new_job(restored, "after")
+        assert (await verify(restored)).clean
+
+
+async def test_a_store_moves_on_while_it_is_backed_up(store: PostgresStore, tmp_path: Path) -> None:
+    stop = asyncio.Event()
+
+    async def write(appender: Appender) -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            await appender.append(unit(job(f"j{number}")))
+
+    async with Appender(store) as appender:
+        writing = asyncio.create_task(write(appender))
+        heads = [await backup(store, tmp_path / f"{number}.gz") for number in range(3)]
+        stop.set()
+        await writing
+    assert heads[0].position < heads[2].position
+    with reading(tmp_path / "2.gz") as archive:
+        assert archive.top.position == heads[2].position == sum(1 for _ in archive.lines())
+
+
+async def test_a_database_with_a_log_of_its_own_is_left_alone(
+    store: PostgresStore, new_url: str, tmp_path: Path
+) -> None:
+    await history(store)
+    await backup(store, tmp_path / "b.gz")
+    async with PostgresStore(new_url, MODEL) as other:
+        await new_job(other, "mine")
+        before = await other.head()
+        with reading(tmp_path / "b.gz") as archive, pytest.raises(Conflict, match="1 events"):
+            await restore(new_url, MODEL, archive)
+        assert await other.head() == before
+        assert (await verify(other)).clean
+
+
+async def test_a_database_without_tables_is_named(databases: Databases, store: PostgresStore, tmp_path: Path) -> None:
+    await backup(store, tmp_path / "b.gz")
+    with reading(tmp_path / "b.gz") as archive, pytest.raises(NotMigrated):
+        await restore(databases.postgres.url(), MODEL, archive)
+
+
+async def test_a_backup_that_is_not_whole_restores_nothing(store: PostgresStore, new_url: str, tmp_path: Path) -> None:
+    await history(store)
+    file = tmp_path / "b.gz"
+    await backup(store, file)
+    lines = gzip.decompress(file.read_bytes()).splitlines(keepends=True)
+    broken = {
+        "cut off": gzip.compress(b"".join(lines[:-1])),
+        "Compressed file": file.read_bytes()[:-40],
+        "changed": gzip.compress(b"".join(lines[:3] + lines[4:])),
+        "follows": gzip.compress(b"".join(lines[:3] + lines[4:])),
+        "no backup": gzip.compress(lines[0].replace(b"tendril-backup/1", b"tendril-backup/9") + lines[-1]),
+        "line 2": gzip.compress(lines[0] + b"{}\n"),
+        "line 1": b"text",
+        "no backup of": gzip.compress(b"".join(lines[1:])),
+    }
+    async with PostgresStore(new_url, MODEL) as other:
+        before = await other.head()
+        for message, content in broken.items():
+            (tmp_path / "broken.gz").write_bytes(content)
+            with pytest.raises(Invalid) as raised, reading(tmp_path / "broken.gz") as archive:
+                await restore(new_url, MODEL, archive)
+            assert raised.value.field in ("file", "position"), message
+        assert await other.head() == before
+        assert (await verify(other)).clean
+
+
+async def test_a_file_that_exists_is_not_written_over(store: PostgresStore, tmp_path: Path) -> None:
+    (tmp_path / "b.gz").write_bytes(b"precious")
+    with pytest.raises(Invalid, match="exists already"):
+        await backup(store, tmp_path / "b.gz")
+    assert files(tmp_path) == {"b.gz": b"precious"}
+
+
+async def test_what_fails_leaves_no_file(memory: MemoryStore, tmp_path: Path) -> None:
+    memory._events[1] = b"no event"
+    with pytest.raises(Exception, match="malformed"):
+        await backup(memory, tmp_path / "b.gz")
+    assert files(tmp_path) == {}
+
+
+async def test_a_projection_is_made_anew_while_others_write(store: PostgresStore, database_url: str) -> None:
+    await history(store)
+    stop, written = asyncio.Event(), 0
+
+    async def write(appender: Appender) -> None:
+        nonlocal written
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            await done(store, job(f"j{number}")) if number % 10 == 0 else await appender.append(unit(job(f"j{number}")))
+            written += 1
+
+    async with Appender(store) as appender:
+        writing = asyncio.create_task(write(appender))
+        for _ in range(2):
+            head = await rebuild(database_url, MODEL)
+            assert head.position <= (await store.head()).position
+        stop.set()
+        await writing
+    assert written > 10
+    found = await verify(store)
+    assert found.clean, str(found)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "UPDATE nodes SET status = '{}' WHERE kind = 'Attempt'",
+        "DELETE FROM links",
+        "UPDATE totals SET progress = progress + 1",
+        "UPDATE pools SET used = '{}'",
+        "TRUNCATE nodes, links, pools, ledger, totals",
+    ],
+)
+async def test_what_was_harmed_is_whole_again(harm: str, store: PostgresStore, database_url: str) -> None:
+    await history(store)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(harm)
+    assert not (await verify(store)).clean
+    await rebuild(database_url, MODEL)
+    found = await verify(store)
+    assert found.clean, str(found)
+    assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname IN ('beside', 'former')") == 0
+    await connection.close()
+    async with PostgresStore(database_url, MODEL) as other:
+        await new_job(other, "after")
+
+
+async def test_who_reads_for_long_is_waited_for_and_the_log_goes_on(store: PostgresStore, database_url: str) -> None:
+    await history(store)
+    async with store.snapshot() as snapshot:
+        assert [row async for row in snapshot.nodes()]
+        with pytest.raises(Transient, match="read without a gap"):
+            await rebuild(database_url, MODEL, patience_s=0)
+        await new_job(store, "meanwhile")
+    await rebuild(database_url, MODEL)
+    assert (await verify(store)).clean
+
+
+async def test_two_do_not_rebuild_at_once(store: PostgresStore, database_url: str) -> None:
+    await history(store)
+    results = await asyncio.gather(*(rebuild(database_url, MODEL) for _ in range(2)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) in (["Conflict", "Head"], ["Head", "Head"])
+    assert (await verify(store)).clean
