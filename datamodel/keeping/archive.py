@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, Protocol
 
 import msgspec
 
@@ -68,14 +68,23 @@ class _End(msgspec.Struct, frozen=True, tag_field="line", tag="end"):
 
 Line = Logged | Mark | Lease | Key
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
 _decode: Callable[[bytes], Top | Line | _End] = msgspec.json.Decoder(Top | Line | _End).decode
+
+
+class Bytes(Protocol):
+    """A file of bytes, as far as it is needed."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+    def readline(self, limit: int, /) -> bytes: ...
 
 
 class Writer:
     """Takes the lines."""
 
-    def __init__(self, file: BinaryIO, top: Top) -> None:
+    def __init__(self, file: Bytes, top: Top) -> None:
         self._file = file
         self._digest = hashlib.sha256()
         self.lines = 0
@@ -104,7 +113,7 @@ def writing(path: Path, top: Top) -> Iterator[Writer]:
     try:
         with part.open("wb") as raw:
             with gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=_LEVEL, mtime=0) as file:
-                writer = Writer(cast("BinaryIO", file), top)
+                writer = Writer(file, top)
                 yield writer
                 writer.end()
             raw.flush()
@@ -118,7 +127,7 @@ def writing(path: Path, top: Top) -> Iterator[Writer]:
 class Reader:
     """What a file holds. The lines are not to be trusted before the last of them came."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: Bytes, name: str) -> None:
         self._file, self._name = file, name
         self._digest = hashlib.sha256()
         self._number = 0
@@ -150,7 +159,7 @@ class Reader:
                 raise Invalid(f"{self._name} is cut off after line {self._number - 1}", field="file")
             self._digest.update(text)
             return _decode(text)
-        except (msgspec.DecodeError, EOFError, OSError, zlib.error) as error:
+        except (*_UNREADABLE, EOFError, OSError, zlib.error) as error:
             raise Invalid(f"{self._name}, line {self._number}: {error}", field="file") from error
 
 
@@ -162,7 +171,7 @@ def reading(path: Path) -> Iterator[Reader]:
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}", field="file") from error
     with raw, gzip.GzipFile(fileobj=raw, mode="rb") as file:
-        yield Reader(cast("BinaryIO", file), str(path))
+        yield Reader(file, str(path))
 
 
 def _sync_directory(directory: Path) -> None:

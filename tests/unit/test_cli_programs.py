@@ -23,7 +23,18 @@ def tendril(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_help_lists_every_program() -> None:
     done = tendril("--help")
     assert done.returncode == 0
-    for command in ("up", "gateway", "reconcilers", "agent", "sim", "migrate", "verify", "backup", "restore", "rebuild"):
+    for command in (
+        "up",
+        "gateway",
+        "reconcilers",
+        "agent",
+        "sim",
+        "migrate",
+        "verify",
+        "backup",
+        "restore",
+        "rebuild",
+    ):
         assert f" {command} " in done.stdout
 
 
