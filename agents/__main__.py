@@ -16,16 +16,19 @@ from agents.program import live
 from agents.runtimes.choose import choose
 from agents.settings import Settings
 from agents.sqlite_journal import SqliteJournal
-from datamodel import wire
 from datamodel.feed.bus import connect
 from datamodel.feed.follow import NatsFeed
+from datamodel.loading import load_extension
 from datamodel.program import read_settings, run_program
+from datamodel.scheduling import wire
+from datamodel.scheduling.model import MODEL
 
 _log = structlog.get_logger("agents")
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Runs until `stop` is set; then ends what runs, reports it, and leaves."""
+    load_extension(MODEL, "an agent")
     bus = await connect(settings.tendril_nats_url, f"agent {settings.edge_site}/{settings.edge_name}")
     try:
         async with Outbox(SqliteJournal(settings.edge_home / "outbox.sqlite")) as outbox:

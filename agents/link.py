@@ -10,11 +10,11 @@ import msgspec
 import structlog
 
 from agents.outbox import Outbox
-from datamodel import wire
 from datamodel.errors import Transient
 from datamodel.feed.bus import honour_cancellation
 from datamodel.feed.ports import Messages
 from datamodel.ports import Feed, FeedItem
+from datamodel.scheduling import wire
 from datamodel.scheduling.edges import desired_path
 
 RESEND_S = 2.0

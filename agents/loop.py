@@ -26,12 +26,12 @@ from agents.outbox import Outbox
 from agents.reports import ended, outputs_of, running
 from agents.runtimes.protocol import Observed, Runtime
 from agents.work import desired_of, phase_of
-from datamodel import wire
 from datamodel.errors import Invalid, TendrilError
 from datamodel.keyqueue import KeyQueue
 from datamodel.kinds import Document
 from datamodel.names import last_name
 from datamodel.ports import FeedItem, Message, Restarted, Synced
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 
 GRACE_S = 10.0

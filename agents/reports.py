@@ -6,10 +6,10 @@ import msgspec
 
 from agents.convergence import Desired, ReportEnd, ReportRunning
 from agents.runtimes.protocol import Observed
-from datamodel import wire
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.parts import DEPTH_LIMIT, is_too_deep
+from datamodel.scheduling import wire
 
 
 def running(desired: Desired, observed: Observed, progress: ReportRunning, now: datetime) -> wire.AttemptReport:

@@ -14,7 +14,7 @@ from datamodel.errors import Invalid
 from datamodel.names import check_labels, check_name
 from datamodel.parts import check_labels_size
 from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W
-from datamodel.wire import hosted_edges
+from datamodel.scheduling.wire import hosted_edges
 
 _POWER_W = 37.0
 """The power of an edge that declares none: the largest of the simulated model's levels."""

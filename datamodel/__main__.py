@@ -13,9 +13,10 @@ import uvloop
 from datamodel.errors import TendrilError
 from datamodel.feed.bus import connect
 from datamodel.feed.relayed import Relayed
+from datamodel.loading import load_model
+from datamodel.model import Model
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
-from datamodel.scheduling.model import MODEL
 from datamodel.verify import Report, verify
 from datamodel.watch import Watch
 
@@ -37,13 +38,14 @@ def run(
         float, cyclopts.Parameter(help="Seconds from line to line.", validator=cyclopts.validators.Number(gt=0))
     ] = 5.0,
 ) -> int:
-    """The database is that of TENDRIL_DATABASE_URL. Exits with 1 where anything was found."""
+    """The database is that of TENDRIL_DATABASE_URL, its model that of TENDRIL_MODEL. Exits with 1 where anything was found."""
     calm_collector()
     database_url, nats_url = os.environ.get("TENDRIL_DATABASE_URL", ""), os.environ.get("TENDRIL_NATS_URL", "")
     try:
+        model = load_model()
         if watch:
-            return uvloop.run(_watch(database_url, nats_url, every))
-        report = uvloop.run(_verify(database_url))
+            return uvloop.run(_watch(database_url, model, nats_url, every))
+        report = uvloop.run(_verify(database_url, model))
     except TendrilError as error:
         sys.stderr.write(f"verify: {error.message}\n")
         return 2
@@ -51,12 +53,12 @@ def run(
     return 0 if report.clean else 1
 
 
-async def _verify(database_url: str) -> Report:
-    async with PostgresStore(database_url, MODEL) as store:
+async def _verify(database_url: str, model: Model) -> Report:
+    async with PostgresStore(database_url, model) as store:
         return await verify(store)
 
 
-async def _watch(database_url: str, nats_url: str, every_s: float) -> int:
+async def _watch(database_url: str, model: Model, nats_url: str, every_s: float) -> int:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -64,7 +66,7 @@ async def _watch(database_url: str, nats_url: str, every_s: float) -> int:
     found = 0
     async with AsyncExitStack() as opened:
         try:
-            store = await opened.enter_async_context(PostgresStore(database_url, MODEL))
+            store = await opened.enter_async_context(PostgresStore(database_url, model))
             feed = None
             if nats_url:
                 bus = await connect(nats_url, "verify")

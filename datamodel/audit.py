@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Self
 
-from datamodel.books.chunks import ChunkBook
+from datamodel.books.ledger import LedgerBook
 from datamodel.books.nodes import Living, NodeBook
 from datamodel.books.reservations import ReservationBook
 from datamodel.books.seen import Seen
@@ -36,7 +36,7 @@ class Audit:
         self._ids = Seen(EVENTS_KEPT)
         self._nodes = NodeBook()
         self._reservations = ReservationBook()
-        self._chunks = ChunkBook()
+        self._ledger = (model.book or LedgerBook)()
 
     @classmethod
     def at(cls, model: Model, head: Head, state: State) -> Self:
@@ -54,7 +54,7 @@ class Audit:
                 audit._reservations.carry(path, kind.reserve.pool(path), kind.reserve.amounts(node.spec))
         for entry in state.entries.values():
             if entry.owner in state.totals:
-                audit._chunks.carry(entry)
+                audit._ledger.carry(entry)
         return audit
 
     def step(self, event: Event) -> list[str]:
@@ -83,13 +83,13 @@ class Audit:
             keys = Keys(
                 self._nodes.living.keys() | stored.nodes.keys() | stored.phases.keys() | {p for p, _ in stored.links},
                 self._reservations.pools | stored.pools.keys(),
-                {*self._chunks.keys, *stored.entries},
-                self._chunks.owners | stored.totals.keys(),
+                {*self._ledger.keys, *stored.entries},
+                self._ledger.owners | stored.totals.keys(),
             )
         yield from self._nodes.compare(stored, sorted(keys.nodes))
         yield from self._reservations.compare(stored, sorted(keys.pools))
-        yield from self._chunks.compare_entries(stored.entries, sorted(keys.entries))
-        yield from self._chunks.compare_totals(stored, sorted(keys.owners))
+        yield from self._ledger.compare_entries(stored.entries, sorted(keys.entries))
+        yield from self._ledger.compare_totals(stored, sorted(keys.owners))
 
     @property
     def paths(self) -> set[str]:
@@ -105,8 +105,8 @@ class Audit:
         return self._reservations.used(pool)
 
     def totals(self, owner: str) -> Totals:
-        """The sums over an owner's chunks; those of all owners under `datamodel.ledger.ALL`."""
-        return self._chunks.totals(owner)
+        """The sums over an owner's pieces; those of all owners under `datamodel.ledger.ALL`."""
+        return self._ledger.totals(owner)
 
     def _follow(self, event: Event, found: list[str]) -> None:
         kind, parent = self._model.locate(event.path)
@@ -141,11 +141,11 @@ class Audit:
         if kind.settle is not None:
             claim = kind.settle.claim(node.path)
             if claim is None:
-                found.append("its name claims no chunk")
+                found.append("its name claims nothing")
                 return
             if node.links.get(kind.settle.owner) != claim.owner:
                 found.append(f"its link {kind.settle.owner!r} does not lead to {claim.owner}")
-            self._chunks.begin(claim, node, found)
+            self._ledger.begin(claim, node, found)
 
     def _change(self, node: Living, event: Event, found: list[str]) -> None:
         kind, had_ended = node.declared, node.ended
@@ -160,9 +160,9 @@ class Audit:
         claim = kind.settle.claim(node.path) if kind.settle is not None else None
         if claim is not None:
             if event.op == "specChanged":
-                self._chunks.check_names(claim, node, found)
+                self._ledger.check_names(claim, node, found)
             if not had_ended:
-                self._chunks.follow(claim, node, found)
+                self._ledger.follow(claim, node, found)
         if kind.reserve is not None and node.ended:
             self._reservations.release(node.path)
 
@@ -171,5 +171,5 @@ class Audit:
             found.append("it has not ended, and may still hold what it reserved")
         if node.declared.offer is not None:
             self._reservations.withdraw(node.path, found)
-        self._chunks.end(node.uid)
+        self._ledger.end(node.uid)
         self._nodes.remove(node, found)

@@ -21,8 +21,8 @@ def authorize(actor: Actor, kind: type[Kind], command: Command) -> None:
 
 
 def _in_scope(actor: Actor, place: str) -> bool:
-    """Whether a path below a plane's root is one of the actor's scopes or below one. It costs its depth: an agent that hosts
-    a group has a scope for every edge."""
+    """Whether a path below a plane's root is one of the actor's scopes or below one. It costs its depth: an actor may
+    have many scopes."""
     while place:
         if place in actor.scopes:
             return True

@@ -22,6 +22,10 @@ Amounts = Mapping[str, int]
 """Integers by resource name; each resource has one unit, its smallest (milli-cores, bytes, milliwatts)."""
 
 
+USER, SYSTEM = "user", "system"
+"""The role of whoever writes through the gateway, and the one that programs which reconcile have by custom."""
+
+
 class Part(BaseModel):
     """The base of every spec and status: camelCase outside, unknown fields refused, frozen."""
 

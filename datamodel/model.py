@@ -1,18 +1,28 @@
 """A model: all declared kinds as one checked tree, and the questions that the rest of the code asks of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Kind, Plane, Seed
 from datamodel.names import check_name
 
+if TYPE_CHECKING:
+    from datamodel.books.ledger import LedgerBook  # which reads models itself
+
 _LOCATED_LIMIT = 65_536
 
 
 class Model:
-    """Kinds by name and by place. Raises `Invalid` at construction where the declarations do not make one tree."""
+    """Kinds by name and by place. `book` makes the audit's second account of the ledger, for models whose kinds settle one.
+    Raises `Invalid` at construction where the declarations do not make one tree."""
 
-    def __init__(self, kinds: Iterable[type[Kind]], seeds: Sequence[Seed] = ()) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[type[Kind]],
+        seeds: Sequence[Seed] = (),
+        book: "Callable[[], LedgerBook] | None" = None,
+    ) -> None:
         self.kinds: dict[str, type[Kind]] = {}
         self._children: dict[type[Kind] | None, dict[str, type[Kind]]] = {None: {}}
         self._located: dict[str, tuple[type[Kind], str]] = {}
@@ -23,6 +33,9 @@ class Model:
             self._place(kind)
         for kind in self.kinds.values():
             self._check_links(kind)
+            if kind.settle is not None and book is None:
+                raise Invalid(f"{_where(kind)}: it settles a ledger, for which the model has no book", field="book")
+        self.book = book
         self.seeds = tuple(seeds)
         for seed in seeds:
             self.locate(seed.path)
@@ -35,7 +48,7 @@ class Model:
         return tuple(self._children.get(kind, {}).values())
 
     def collection(self, kind: type[Kind]) -> str:
-        """Where nodes of a kind live, as a path with `{}` for each name: `/config/job-groups/{}/jobs/{}`."""
+        """Where nodes of a kind live, as a path with `{}` for each name: `/garden/beds/{}/flowers/{}`."""
         before = self.collection(kind.parent) if kind.parent is not None else ""
         return f"{before}/{kind.segment}" if kind.singleton else f"{before}/{kind.segment}/{{}}"
 

@@ -1,6 +1,6 @@
 """Names, labels and paths: their syntax and nothing else.
 
-A path names a node by its way from the root: `/config/job-groups/g/jobs/j`. Collections and singletons are lower-case
+A path names a node by its way from the root: `/garden/beds/b/flowers/f`. Collections and singletons are lower-case
 words that the model declares; names are DNS labels (RFC 1123), so a path is also a NATS subject and a URL.
 """
 
@@ -37,7 +37,7 @@ def check_labels(labels: Mapping[str, str], field: str = "/metadata/labels") -> 
 
 
 def subject_of(path: str) -> str:
-    """The NATS subject tokens of a path: `/config/job-groups/g` → `config.job-groups.g`."""
+    """The NATS subject tokens of a path: `/garden/beds/b` → `garden.beds.b`."""
     return path[1:].replace("/", ".")
 
 

@@ -5,5 +5,5 @@ pages of the explorers (`pages`, `static/`), and the front door of the command l
 graph (that is `datamodel`) or a decision about jobs and edges (that is `reconcilers`).
 
 Open first `app.py` (what is served), then `rest/nodes.py` (routes that follow from the declared kinds), then
-`graphql/schema.py` (the same for GraphQL).
+`graphql/schema.py` (the same for GraphQL), then `scheduling.py` (what job scheduling has beside its kinds).
 """

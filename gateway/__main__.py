@@ -5,11 +5,11 @@ import contextlib
 import sys
 
 from datamodel.appender import Appender
+from datamodel.kinds import USER
+from datamodel.loading import load_model
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import read_settings, run_program
 from datamodel.reads import Reads
-from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.planes import CONFIG
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
@@ -21,14 +21,16 @@ from gateway.settings import Settings
 async def run(settings: Settings) -> None:
     """Serves until a signal asks it to end. Raises `Transient` where the database does not answer at the start; NATS may
     come later."""
+    model = load_model()
     link, changes = Link(settings.nats_url), Changes()
     async with (
-        PostgresStore(settings.database_url, MODEL) as store,
+        PostgresStore(settings.database_url, model) as store,
         Appender(store, committed=link.poke) as appender,
     ):
         backend = Backend(store, appender, Reads(store), changes, lambda: link.connected)
         server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
-        following = asyncio.create_task(link.run([CONFIG.root], changes), name="feed")
+        watched = [plane.root for plane in model.planes if USER in plane.spec_writers]
+        following = asyncio.create_task(link.run(watched, changes), name="feed")
         try:
             await server.serve()
         finally:

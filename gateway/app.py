@@ -16,11 +16,10 @@ from gateway.masking import Masked
 from gateway.pages import page_routes
 from gateway.problem import answer_error, answer_http_error
 from gateway.rest.answer import json_answer
-from gateway.rest.edges import edge_routes
 from gateway.rest.health import health_routes
-from gateway.rest.jobs import job_routes
 from gateway.rest.nodes import node_routes
 from gateway.rest.openapi import openapi_document
+from gateway.scheduling import extras_of
 from gateway.security import LoopbackOnly
 
 
@@ -36,15 +35,15 @@ def create_app(backend: Backend) -> FastAPI:
         middleware=[Middleware(Masked), Middleware(LoopbackOnly)],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
+    extras = extras_of(backend.model)
     app.router.routes += [
-        *job_routes(backend),
-        *edge_routes(backend),
+        *extras.routes(backend),
         *health_routes(backend),
         *node_routes(backend),
-        graphql_route(backend),
+        graphql_route(backend, extras),
         *page_routes(),
     ]
-    document = openapi_document(app, backend.model)
+    document = openapi_document(app, backend.model, extras)
 
     async def openapi(request: Request) -> Response:
         del request

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Outcome, Unit, Verdict, raise_refused
 from datamodel.errors import NotFound
+from datamodel.kinds import USER
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.reads import Reads
-from datamodel.scheduling.planes import USER
 from gateway.changes import Changes
 
 ACTOR = Actor("anonymous", USER)

@@ -1,9 +1,8 @@
 """What users may do to a kind, read from its declaration."""
 
 from datamodel.errors import Forbidden
-from datamodel.kinds import Kind
+from datamodel.kinds import USER, Kind
 from datamodel.model import Model
-from datamodel.scheduling.planes import USER
 
 
 def is_written_by_users(kind: type[Kind]) -> bool:

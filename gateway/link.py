@@ -9,7 +9,7 @@ import structlog
 from datamodel.errors import Transient
 from datamodel.feed.bus import Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
-from datamodel.wire import POKE
+from datamodel.feed.message import POKE
 from gateway.changes import Changes
 
 RETRY_S = 2.0

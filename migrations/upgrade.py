@@ -15,14 +15,13 @@ from datamodel.names import last_name
 from datamodel.ports import Log
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
-from datamodel.scheduling.model import MODEL
 
 _ADVISORY_LOCK = 7_316_551
 """Two programs that migrate at once take turns."""
 
 
-async def migrate(database_url: str) -> None:
-    """Upgrades the schema and writes the missing seeds. Safe to run again, and by several programs at once."""
+async def migrate(database_url: str, model: Model) -> None:
+    """Upgrades the schema and writes the model's missing seeds. Safe to run again, and by several programs at once."""
     engine = create_async_engine(_sqlalchemy_url(database_url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
@@ -30,7 +29,7 @@ async def migrate(database_url: str) -> None:
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
-    async with PostgresStore(database_url, MODEL) as store:
+    async with PostgresStore(database_url, model) as store:
         await seed(store)
 
 

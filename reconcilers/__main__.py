@@ -8,6 +8,7 @@ import structlog
 
 from datamodel.feed.bus import connect
 from datamodel.feed.stream import JetStreams
+from datamodel.loading import load_extension
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import read_settings, run_program
 from datamodel.scheduling.model import MODEL
@@ -19,9 +20,10 @@ _log = structlog.get_logger("reconcilers")
 
 async def run(settings: Settings) -> None:
     """Runs until it is cancelled."""
+    model = load_extension(MODEL, "reconcilers")
     bus = await connect(settings.nats_url, "reconcilers")
     try:
-        async with PostgresStore(settings.database_url, MODEL) as store:
+        async with PostgresStore(settings.database_url, model) as store:
             await Program(settings, store, bus, JetStreams(bus)).run()
     finally:
         await bus.close()

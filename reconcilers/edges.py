@@ -10,17 +10,17 @@ from datetime import datetime
 
 import structlog
 
-from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict
 from datamodel.feed.ports import Messages
+from datamodel.kinds import SYSTEM
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ABANDON, RUN
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import PENDING, RUNNING
-from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.liveness import Thresholds, judged
 from reconcilers.runtime.controller import Wake, Watch
 

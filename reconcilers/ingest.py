@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 import structlog
 
-from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, raise_refused
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 from datamodel.feed.ports import Messages
+from datamodel.kinds import SYSTEM
 from datamodel.names import check_name
 from datamodel.ports import Store
-from datamodel.scheduling.planes import SYSTEM
+from datamodel.scheduling import wire
 from reconcilers.planning.settlement import Settlement, settle
 from reconcilers.runtime.controller import Watch
 from reconcilers.runtime.metrics import Metrics

@@ -12,13 +12,13 @@ import structlog
 from datamodel.appender import Appender
 from datamodel.command import Actor, Fence, Outcome, Unit
 from datamodel.errors import Conflict, NotFound
+from datamodel.kinds import SYSTEM
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import ENDED, RETRY, RUN
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
-from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
 from reconcilers.planning.placement import Decision, FreeEdge, plan
 from reconcilers.runtime.controller import Wake, Watch

@@ -10,10 +10,10 @@ import structlog
 from datamodel.appender import Appender
 from datamodel.errors import Transient
 from datamodel.feed.bus import honour_cancellation
+from datamodel.feed.message import POKE
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.wire import POKE
 from reconcilers.edges import Edges
 from reconcilers.ingest import Ingest
 from reconcilers.placement import Placement

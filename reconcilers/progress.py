@@ -8,12 +8,12 @@ import msgspec
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.kinds import SYSTEM
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
-from datamodel.scheduling.planes import SYSTEM
 from reconcilers.planning.rollup import Reduction, phase_of, rollup
 from reconcilers.runtime.controller import Wake, Watch
 

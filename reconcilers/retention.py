@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict, NotFound
+from datamodel.kinds import SYSTEM
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ENDED, RUN, STOP, STOPPED
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, RUNNING
-from datamodel.scheduling.planes import SYSTEM
 from reconcilers.runtime.controller import Wake, Watch
 
 FINALIZER = "attempts"

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
-from datamodel.kinds import Document
+from datamodel.kinds import SYSTEM, Document
 from datamodel.ports import Store
 from datamodel.scheduling.jobs import PENDING, SUCCEEDED
-from datamodel.scheduling.planes import SYSTEM
 from datamodel.scheduling.resources import POWER
 from reconcilers.runtime.controller import Watch
 

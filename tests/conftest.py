@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from datamodel.scheduling.model import MODEL
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
@@ -28,7 +29,7 @@ async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[D
     postgres = Postgres(home)
     async with Supervisor(home / "logs") as supervisor:
         await postgres.start(supervisor)
-        databases = Databases(postgres, migrate)
+        databases = Databases(postgres, lambda url: migrate(url, MODEL))
         await databases.prepare()
         yield databases
 

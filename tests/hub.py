@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from datamodel import wire
 from datamodel.feed.bus import Bus, honour_cancellation
 from datamodel.node import Node
 from datamodel.ports import Store
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
 from reconcilers.__main__ import run
 from reconcilers.settings import Settings

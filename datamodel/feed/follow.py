@@ -12,11 +12,10 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
-from datamodel.feed.message import decode
+from datamodel.feed.message import UNREADABLE, decode
 from datamodel.feed.ports import Stream
 from datamodel.feed.stream import TOMBSTONE_TTL_S, graph_subject, newest_stream, stream_name
 from datamodel.ports import FeedItem, Restarted, Synced
-from datamodel.wire import UNREADABLE
 
 HEARTBEAT_S = 1.0
 SILENCE_S = 3.5

@@ -7,9 +7,15 @@ import msgspec
 
 from datamodel.ports import Change, Message
 
+POKE = "poke"
+"""Core NATS subject: the log has grown."""
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoders raise for bytes that are no such message: broken JSON or another shape, broken UTF-8, too deep nesting."""
+
 _encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
-"""A `Message` from a body; raises `wire.UNREADABLE`."""
+"""A `Message` from a body; raises `UNREADABLE`."""
 
 
 class _Event(msgspec.Struct):
@@ -31,7 +37,7 @@ def encode(change: Change) -> bytes:
 
 
 def event_id(body: bytes) -> str:
-    """The id of the event that a message follows; raises `wire.UNREADABLE`."""
+    """The id of the event that a message follows; raises `UNREADABLE`."""
     return _event(body).event
 
 

@@ -14,11 +14,10 @@ from nats.js.api import Header, StorageType, StreamConfig
 
 from datamodel.errors import Conflict, Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus
-from datamodel.feed.message import encode, event_id
+from datamodel.feed.message import UNREADABLE, encode, event_id
 from datamodel.feed.ports import Stream
 from datamodel.names import subject_of
 from datamodel.ports import Change
-from datamodel.wire import UNREADABLE
 
 STREAM_PREFIX = "GRAPH-"
 PRESENT = "present"

@@ -16,7 +16,7 @@ _SETTINGS = {
     "application_name": "tendril",
     "idle_in_transaction_session_timeout": str(HOLDER_TIMEOUT_MS),
     "jit": "off",
-    # A plan that was cached while the tables were small scans them for ever: 20,000 chunks then went at half the rate.
+    # A plan that was cached while the tables were small scans them for ever: appends then went at half the rate.
     "plan_cache_mode": "force_custom_plan",
     "timezone": "UTC",
     "standard_conforming_strings": "on",

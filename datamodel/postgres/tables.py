@@ -1,7 +1,7 @@
 """The tables, as SQLAlchemy metadata: Alembic's migrations are checked against it.
 
 Constraints repeat the rule book's invariants. There is no foreign key on the hot path: the log's lock already makes the
-checks of the rule book exact, and a key check for every attempt costs more than the rest of its row.
+checks of the rule book exact, and a key check for every node costs more than the rest of its row.
 """
 
 import sqlalchemy as sa

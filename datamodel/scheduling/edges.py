@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from datamodel.kinds import Kind, Offer, Part, Seed
-from datamodel.scheduling.planes import DESIRED, INVENTORY, SYSTEM, DesiredConfig, Inventory
+from datamodel.kinds import SYSTEM, Kind, Offer, Part, Seed
+from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
 from datamodel.scheduling.resources import Capacity, amounts
 
 ONLINE, SUSPECT, DISCONNECTED, LOST = "online", "suspect", "disconnected", "lost"

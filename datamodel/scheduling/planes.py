@@ -1,8 +1,9 @@
 """The three planes, their roots, and who may write them."""
 
-from datamodel.kinds import Kind, Plane
+from datamodel.kinds import SYSTEM, USER, Kind, Plane
 
-USER, SYSTEM, EDGE = "user", "system", "edge"
+EDGE = "edge"
+"""The role of what reports from an edge."""
 
 CONFIG = Plane("config", spec_writers=frozenset({USER}), status_writers=frozenset({SYSTEM}))
 DESIRED = Plane(

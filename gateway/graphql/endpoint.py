@@ -10,6 +10,7 @@ from starlette.responses import Response
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
 from gateway.backend import Backend
+from gateway.extras import Extras
 from gateway.graphql.context import Context
 from gateway.graphql.schema import create_schema, is_unexpected, is_unreadable
 from gateway.problem import detail_of, findings
@@ -25,9 +26,9 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 }
 
 
-def graphql_route(backend: Backend) -> DirectRoute:
-    """The endpoint over the schema of the backend's model."""
-    schema = create_schema(backend.model)
+def graphql_route(backend: Backend, extras: Extras) -> DirectRoute:
+    """The endpoint over the schema of the backend's model and of what there is beside it."""
+    schema = create_schema(backend.model, extras)
 
     async def execute(request: Request) -> Response:
         document, _ = await read_document(request)

@@ -1,26 +1,23 @@
 """Object types of kinds: a node's own fields, its parts, its children and the links that lead to it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from datamodel.kinds import Kind
+from datamodel.kinds import Document, Kind
 from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.node import Node
 from gateway.defaults import completed
-from gateway.executions import Execution, executions_of
+from gateway.extras import Extras
 from gateway.graphql.connection import FIRST_DEFAULT, connection_type, page_of
 from gateway.graphql.context import Children, Info
-from gateway.graphql.objects import add_fields, listed, object_type, plain, resolved
+from gateway.graphql.objects import add_fields, object_type, plain, resolved
 from gateway.graphql.parts import Parts
 from gateway.graphql.scalars import JSON, DateTime, Long
-from gateway.jobs import job_status
 from gateway.page import Found, Page, has_phase
-
-EXECUTIONS_CHARGE = 20
-"""What a job's executions count in the request's budget of nodes: they take some queries of their own."""
 
 
 @strawberry.interface(name="Node", description="What every node of the graph has, whatever its kind.")
@@ -45,17 +42,18 @@ class NodeInterface:
 class Kinds:
     """The object and connection types of a model's kinds."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, extras: Extras) -> None:
         self._model = model
         parts = Parts()
-        self.types = {name: _node_type(kind, parts) for name, kind in model.kinds.items()}
+        self.types = {name: _node_type(kind, parts, extras.statuses.get(name)) for name, kind in model.kinds.items()}
         self._connections = {
             name: connection_type(kind, self.types[name]) for name, kind in model.kinds.items() if not kind.singleton
         }
         for name, kind in model.kinds.items():
             children = [self._child(child) for child in model.children(kind)]
             add_fields(self.types[name], [*children, *self._reverse_links(name)])
-        add_fields(self.types["Job"], [_executions()])
+            if name in extras.fields:
+                add_fields(self.types[name], [extras.fields[name]()])
 
     def _child(self, kind: type[Kind]) -> StrawberryField:
         name = camel(kind.segment)
@@ -78,12 +76,12 @@ def camel(segment: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def _node_type(kind: type[Kind], parts: Parts) -> Any:
+def _node_type(kind: type[Kind], parts: Parts, shown: Callable[[Node], Document] | None) -> Any:
     fields = []
     if (spec := parts.type_of(kind.Spec)) is not None:
         fields.append(plain("spec", spec))
     if (status := parts.type_of(kind.Status)) is not None:
-        fields.append(resolved("status", status, _status(kind)))
+        fields.append(resolved("status", status, _status(kind, shown)))
 
     def is_type_of(node: Any, _: object) -> bool:
         return isinstance(node, Node) and node.kind == kind.__name__
@@ -91,9 +89,9 @@ def _node_type(kind: type[Kind], parts: Parts) -> Any:
     return object_type(kind.__name__, fields, kind.__doc__, interface=NodeInterface, is_type_of=is_type_of)
 
 
-def _status(kind: type[Kind]) -> Any:
+def _status(kind: type[Kind], shown: Callable[[Node], Document] | None) -> Any:
     def status(root: Node) -> Any:
-        return job_status(root) if kind.__name__ == "Job" else completed(kind.Status, root.status)
+        return shown(root) if shown is not None else completed(kind.Status, root.status)
 
     return status
 
@@ -131,21 +129,3 @@ def _linked(source: str, link: str) -> Any:
         return Found(nodes[: page.limit], more=len(nodes) > page.limit)
 
     return linked
-
-
-def _executions() -> StrawberryField:
-    execution = object_type(
-        "Execution",
-        [
-            *(plain(name, str) for name in ("site", "edge")),
-            *(plain(name, int) for name in ("chunks", "running", "succeeded", "failed")),
-            plain("percent", float),
-        ],
-        Execution.__doc__,
-    )
-
-    async def executions(root: Node, info: Info) -> Any:
-        info.context.charge(EXECUTIONS_CHARGE)
-        return await executions_of(info.context.backend.store, root)
-
-    return resolved("executions", listed(execution), executions, "Every edge where the job ran or runs.")

@@ -1,19 +1,16 @@
 """Mutations. What is wrong with the input comes back as `userErrors`, not as an error of the request."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from datamodel.command import Command
 from datamodel.errors import TendrilError, Transient
-from datamodel.names import check_name
 from gateway.exposure import check_deletable
 from gateway.graphql.context import Info
-from gateway.graphql.kinds import Kinds, NodeInterface
+from gateway.graphql.kinds import NodeInterface
 from gateway.graphql.objects import object_type, plain, resolved
-from gateway.graphql.scalars import JSON
-from gateway.jobs import group_path, submit
 from gateway.problem import Finding, detail_of, findings
 
 
@@ -25,44 +22,10 @@ class UserError:
     message: str
 
 
-def mutation_type(kinds: Kinds) -> Any:
-    """The root type of mutations."""
-    return object_type(
-        "Mutation",
-        [
-            _mutation("submitJob", _payload("SubmitJobPayload", plain("job", kinds.types["Job"] | None)), submit_job),
-            _mutation(
-                "createJobGroup",
-                _payload("CreateJobGroupPayload", plain("jobGroup", kinds.types["JobGroup"] | None)),
-                create_job_group,
-            ),
-            _mutation(
-                "deleteNode",
-                _payload("DeleteNodePayload", plain("deleted", bool), plain("node", NodeInterface | None)),
-                delete_node,
-            ),
-        ],
-    )
-
-
-async def submit_job(info: Info, document: JSON) -> Any:
-    """Submits a job: the document that `POST /v1/jobs` takes."""
-    try:
-        return {"job": await submit(info.context.backend, document, cause="submitJob"), "userErrors": ()}
-    except TendrilError as error:
-        return {"job": None, "userErrors": _user_errors(error)}
-
-
-async def create_job_group(info: Info, name: str, description: str = "") -> Any:
-    """Creates a group of jobs."""
-    backend = info.context.backend
-    try:
-        path = group_path(check_name(name, "/name"))
-        command = Command("create", path, {"description": description})
-        verdict = await backend.carry_out(command, cause="createJobGroup")
-        return {"jobGroup": await backend.node_after(verdict), "userErrors": ()}
-    except TendrilError as error:
-        return {"jobGroup": None, "userErrors": _user_errors(error)}
+def mutation_type(extra: Sequence[StrawberryField]) -> Any:
+    """The root type of mutations, with those that there are beside the kinds."""
+    deleted = payload("DeleteNodePayload", plain("deleted", bool), plain("node", NodeInterface | None))
+    return object_type("Mutation", [*extra, mutation("deleteNode", deleted, delete_node)])
 
 
 async def delete_node(info: Info, path: str) -> Any:
@@ -73,19 +36,21 @@ async def delete_node(info: Info, path: str) -> Any:
         check_deletable(backend.model, path)
         node = await backend.delete(path, cause="deleteNode")
     except TendrilError as error:
-        return {"deleted": False, "node": None, "userErrors": _user_errors(error)}
+        return {"deleted": False, "node": None, "userErrors": user_errors(error)}
     return {"deleted": node is None, "node": node, "userErrors": ()}
 
 
-def _mutation(name: str, payload: Any, resolver: Any) -> StrawberryField:
-    return resolved(name, payload, resolver, resolver.__doc__)
+def mutation(name: str, answer: Any, resolver: Any) -> StrawberryField:
+    """A mutation that its resolver's docstring describes."""
+    return resolved(name, answer, resolver, resolver.__doc__)
 
 
-def _payload(name: str, *fields: StrawberryField) -> Any:
+def payload(name: str, *fields: StrawberryField) -> Any:
+    """The type of what a mutation answers."""
     return object_type(name, [*fields, plain("userErrors", list[UserError])])
 
 
-def _user_errors(error: TendrilError) -> list[Finding]:
+def user_errors(error: TendrilError) -> list[Finding]:
     """What the user can do something about. A store that does not answer is an error of the request."""
     if isinstance(error, Transient):
         raise error

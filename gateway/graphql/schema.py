@@ -11,6 +11,7 @@ from strawberry.types import ExecutionContext
 
 from datamodel.errors import TendrilError
 from datamodel.model import Model
+from gateway.extras import Extras
 from gateway.graphql.context import Info
 from gateway.graphql.kinds import Kinds, NodeInterface, camel
 from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
@@ -43,9 +44,9 @@ def is_unreadable(error: GraphQLError) -> bool:
     return error.path is None and isinstance(error.original_error, ValueError)
 
 
-def create_schema(model: Model) -> Schema:
-    """The schema of a model's kinds."""
-    kinds = Kinds(model)
+def create_schema(model: Model, extras: Extras) -> Schema:
+    """The schema of a model's kinds and of what there is beside them."""
+    kinds = Kinds(model, extras)
     root = object_type("Root", [_plane(kinds, model, plane.root) for plane in model.planes], "The graph's planes.")
     fields = [
         resolved("root", root, _root),
@@ -53,7 +54,7 @@ def create_schema(model: Model) -> Schema:
     ]
     return Schema(
         query=object_type("Query", fields),
-        mutation=mutation_type(kinds),
+        mutation=mutation_type(extras.mutations(kinds.types)),
         types=list(kinds.types.values()),
         extensions=[lambda: MaxTokensLimiter(TOKENS_LIMIT), lambda: AddValidationRules([ShapeRule])],
         config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS, disable_field_suggestions=True),

@@ -1,6 +1,6 @@
-"""REST: routes that follow from the declared kinds (`nodes`), the verbs that people look for (`jobs`, `edges`), health.
+"""REST: routes that follow from the declared kinds (`nodes`), health, and the verbs of job scheduling (`jobs`, `edges`).
 
 Belongs here: reading requests and writing answers. Does not: what GraphQL needs too (that is in `gateway` itself).
 
-Open first `nodes.py`, then `jobs.py`.
+The verbs are mounted by `gateway/scheduling.py`, where the model has their kinds. Open first `nodes.py`, then `jobs.py`.
 """

@@ -10,48 +10,46 @@ from pydantic.json_schema import models_json_schema
 from datamodel.kinds import Document, Part
 from datamodel.model import Model
 from datamodel.names import NAME_LIMIT
-from gateway.executions import Execution
 from gateway.exposure import is_written_by_users
-from gateway.jobs import GROUP_DEFAULT
+from gateway.extras import Extras
 from gateway.problem import Problem
-from gateway.rest.jobs import BATCH_LIMIT
 
 _REFERENCE = "#/components/schemas/{model}"
-_NAME: Document = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": NAME_LIMIT}
-_LABELS: Document = {"type": "object", "additionalProperties": {"type": "string"}}
+NAME: Document = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": NAME_LIMIT}
+LABELS: Document = {"type": "object", "additionalProperties": {"type": "string"}}
 _TIME: Document = {"type": "string", "format": "date-time"}
 _STRING: Document = {"type": "string"}
 _INTEGER: Document = {"type": "integer", "format": "int64"}
 
 
-def openapi_document(app: FastAPI, model: Model) -> Document:
+def openapi_document(app: FastAPI, model: Model, extras: Extras) -> Document:
     """The whole document."""
     document: Document = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    document["components"] = {"schemas": _schemas(model)}
+    document["components"] = {"schemas": _schemas(model, extras)}
     return document
 
 
-def _schemas(model: Model) -> Document:
+def _schemas(model: Model, extras: Extras) -> Document:
     parts = {part for kind in model.kinds.values() for part in (kind.Spec, kind.Status)}
     schemas = _part_schemas(parts)
-    schemas["Metadata"] = _object(
-        name=_NAME,
+    schemas["Metadata"] = object_schema(
+        name=NAME,
         path=_STRING,
         uid=_STRING,
         kind=_STRING,
-        labels=_LABELS,
+        labels=LABELS,
         generation=_INTEGER,
         version=_INTEGER,
         createdAt=_TIME,
         deletionRequestedAt=_TIME,
-        links=_LABELS,
+        links=LABELS,
         finalizers={"type": "array", "items": _STRING},
     )
-    sent = {**_object(name=_NAME, labels=_LABELS), "additionalProperties": False}
+    sent = {**object_schema(name=NAME, labels=LABELS), "additionalProperties": False}
     for name, kind in model.kinds.items():
-        spec, status = _ref(kind.Spec.__name__), _ref(kind.Status.__name__)
+        spec, status = reference(kind.Spec.__name__), reference(kind.Status.__name__)
         schemas[name] = {
-            **_object(metadata=_ref("Metadata"), spec=spec, status=status),
+            **object_schema(metadata=reference("Metadata"), spec=spec, status=status),
             "description": kind.__doc__,
             "required": ["metadata", "spec", "status"],
         }
@@ -59,7 +57,7 @@ def _schemas(model: Model) -> Document:
         if writes:
             needed = ["spec"] if any(field.is_required() for field in kind.Spec.model_fields.values()) else []
             schemas[f"{name}Apply"] = {
-                **_object(metadata=sent, spec=spec),
+                **object_schema(metadata=sent, spec=spec),
                 "required": needed,
                 "additionalProperties": False,
             }
@@ -67,19 +65,16 @@ def _schemas(model: Model) -> Document:
             named = {**sent, "required": ["name"]}
             schemas[f"{name}Create"] = {
                 **schemas[f"{name}Apply"],
-                **_object(metadata=named, spec=spec),
+                **object_schema(metadata=named, spec=spec),
                 "required": ["metadata", *needed],
             }
         if not kind.singleton:
-            items: Document = {"type": "array", "items": _ref(name)}
-            schemas[f"{name}List"] = _object(items=items, cursor={"type": ["string", "null"]})
-    schemas["JobDocument"] = _flat_job(schemas["JobSpec"])
-    schemas["JobBatch"] = _batch()
-    schemas["JobBatchAccepted"] = _object(items={"type": "array", "items": _ref("Job")})
-    (_, named_schemas) = msgspec.json.schema_components(
-        [Execution, Problem], ref_template="#/components/schemas/{name}"
-    )
-    return dict(sorted({**schemas, **named_schemas}.items()))
+            items: Document = {"type": "array", "items": reference(name)}
+            schemas[f"{name}List"] = object_schema(items=items, cursor={"type": ["string", "null"]})
+    (_, named) = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    schemas |= named
+    extras.schemas(schemas)
+    return dict(sorted(schemas.items()))
 
 
 def _part_schemas(parts: set[type[Part]]) -> Document:
@@ -88,38 +83,12 @@ def _part_schemas(parts: set[type[Part]]) -> Document:
         [(part, "validation") for part in ordered], by_alias=True, ref_template=_REFERENCE
     )
     schemas: Document = definitions["$defs"]
-    schemas["Step"]["properties"]["env"]["additionalProperties"] = False  # names of another pattern are refused
-    status = schemas["JobStatus"]
-    status["properties"]["executions"] = {
-        "type": "array",
-        "items": _ref("Execution"),
-        "description": "every edge where the job ran or runs; shown where one job is read",
-    }
     return schemas
 
 
-def _flat_job(spec: Document) -> Document:
-    own = {
-        "name": {**_NAME, "description": "made up where there is none"},
-        "group": {**_NAME, "default": GROUP_DEFAULT},
-        "labels": _LABELS,
-    }
-    return {
-        **spec,
-        "title": "JobDocument",
-        "description": "A job as it is submitted: its name, group and labels beside the fields of its spec.",
-        "properties": {**own, **spec["properties"]},
-    }
-
-
-def _batch() -> Document:
-    jobs: Document = {"type": "array", "items": _ref("JobDocument"), "minItems": 1, "maxItems": BATCH_LIMIT}
-    return {**_object(jobs=jobs), "required": ["jobs"], "additionalProperties": False}
-
-
-def _object(**properties: Any) -> Document:
+def object_schema(**properties: Any) -> Document:
     return {"type": "object", "properties": properties}
 
 
-def _ref(name: str) -> Document:
+def reference(name: str) -> Document:
     return {"$ref": f"#/components/schemas/{name}"}

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from datamodel import wire
 from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
 from datamodel.names import check_labels, check_name
 from datamodel.parts import DEPTH_LIMIT, check_labels_size, has_zero_byte, is_too_deep, normal_spec
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT

@@ -8,10 +8,10 @@ import msgspec
 
 from datamodel.command import Actor, Command, Unit, raise_refused
 from datamodel.errors import NotFound, Transient
+from datamodel.kinds import USER
 from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.planes import USER
 from migrations.upgrade import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice

@@ -11,10 +11,10 @@ from agents.loop import Agent
 from agents.memory_journal import Content, Disk, MemoryJournal
 from agents.outbox import Outbox
 from agents.program import live
-from datamodel import wire
 from datamodel.errors import TendrilError
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.ports import Store
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
 from reconcilers.program import Program
 from reconcilers.settings import Settings

@@ -1,6 +1,7 @@
 """Sizes, docstrings and imports, checked by a tool and not by good will."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,8 @@ PURE = (
     "agents/convergence.py",
     "sim/chaos/checker.py",
 )
+FIRST_USER = "datamodel/scheduling"
+FIRST_USERS_WORDS = re.compile(r"\b(?:jobs?|edges?|chunks?|agents?)\b", re.IGNORECASE)
 EFFECTS = {"asyncio", "time", "random", "uuid", "os", "logging", "structlog", "secrets", "socket", "threading"}
 
 
@@ -46,6 +49,15 @@ def test_a_module_is_small_and_says_what_it_is(path: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             assert length <= FUNCTION_LINES, f"{node.name} has {length} lines"
+
+
+def _core() -> Iterator[Path]:
+    yield from (path for path in sorted((ROOT / "datamodel").rglob("*.py")) if not _name(path).startswith(FIRST_USER))
+
+
+@pytest.mark.parametrize("path", list(_core()), ids=_name)
+def test_the_core_has_no_word_of_its_first_user(path: Path) -> None:
+    assert not FIRST_USERS_WORDS.findall(path.read_text())
 
 
 def _pure_modules() -> Iterator[Path]:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from datamodel.scheduling.jobs import STEPS_LIMIT
-from datamodel.wire import WIRE_VERSION
+from datamodel.scheduling.wire import WIRE_VERSION
 
 ATTEMPT: dict[str, Any] = {
     "type": "attempt",

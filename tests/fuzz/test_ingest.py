@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Fence
 from datamodel.feed.bus import Bus
 from datamodel.memory import MemoryStore
 from datamodel.names import last_name
+from datamodel.scheduling import wire
 from migrations.upgrade import seed
 from reconcilers.ingest import Ingest
 from reconcilers.runtime.metrics import Metrics

@@ -15,9 +15,9 @@ import agents.settings
 import gateway.settings
 import reconcilers.settings
 from agents.__main__ import _registrations
-from datamodel import wire
 from datamodel.errors import Invalid
 from datamodel.program import read_settings
+from datamodel.scheduling import wire
 from reconcilers.planning.settlement import settle
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything

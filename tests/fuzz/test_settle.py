@@ -11,7 +11,6 @@ import pytest_asyncio
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from datamodel import wire
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
@@ -19,6 +18,7 @@ from datamodel.names import last_name
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL

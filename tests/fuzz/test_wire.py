@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodel import wire
 from datamodel.feed.message import decode, encode, event_id
 from datamodel.node import Node
 from datamodel.ports import Change, Message
+from datamodel.scheduling import wire
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, finite, swept
 from tests.fuzz.reports import ATTEMPT, EDGE, WINDOW, attempt_reports, edge_reports, windows

@@ -11,9 +11,9 @@ from agents.convergence import converge, percent_of
 from agents.reports import outputs_of
 from agents.runtimes.protocol import Observed, StepState
 from agents.work import desired_of, phase_of
-from datamodel import wire
 from datamodel.errors import Invalid
 from datamodel.feed.message import decode
+from datamodel.scheduling import wire
 from reconcilers.planning.settlement import settle
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything

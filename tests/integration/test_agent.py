@@ -14,10 +14,10 @@ from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.sqlite_journal import SqliteJournal
-from datamodel import wire
 from datamodel.command import Command
 from datamodel.feed.follow import NatsFeed
 from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling import wire
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify

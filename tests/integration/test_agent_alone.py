@@ -12,8 +12,8 @@ from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.sqlite_journal import SqliteJournal
-from datamodel import wire
 from datamodel.ports import FeedItem, Message, Restarted, Synced
+from datamodel.scheduling import wire
 from tests.waiting import until
 
 NAME = "a-0-1"

@@ -11,13 +11,13 @@ import msgspec
 import pytest_asyncio
 from nats.aio.msg import Msg
 
-from datamodel import wire
 from datamodel.appender import Appender
 from datamodel.command import Advance, Command, Unit
 from datamodel.feed.bus import Bus
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling import wire
 from datamodel.scheduling.model import MODEL
 from reconcilers.ingest import INBOX_WINDOWS, Ingest
 from reconcilers.runtime.controller import Controller

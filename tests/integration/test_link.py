@@ -12,9 +12,9 @@ from agents.link import RESEND_S, Link
 from agents.memory_journal import Disk, MemoryJournal
 from agents.outbox import Outbox
 from agents.sqlite_journal import SqliteJournal
-from datamodel import wire
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
+from datamodel.scheduling import wire
 from tests.conftest import StartNats
 from tests.feed import Seen, connected
 from tests.services import PrivateNats

@@ -57,7 +57,7 @@ async def test_the_sum_over_all_owners_is_made_of_what_is_there(database_url: st
     await on(database_url, lambda connection: command.downgrade(_config(connection), "0002"))
     async with PostgresStore(database_url, MODEL) as store:
         assert (await store.sum_totals()).phases == {}
-        await migrate(database_url)
+        await migrate(database_url, MODEL)
         assert await store.sum_totals() == written
         assert (written.phases, written.progress) == ({"succeeded": 2}, 2000)
         assert (await verify(store)).clean
@@ -69,7 +69,7 @@ async def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database
     left = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
     await connection.close()
     assert [row["tablename"] for row in left] == ["alembic_version"]
-    await migrate(database_url)
+    await migrate(database_url, MODEL)
     assert await on(database_url, _differences) == []
     async with PostgresStore(database_url, MODEL) as store:
         assert sorted(seed.path for seed in MODEL.seeds) == sorted(await store.nodes([s.path for s in MODEL.seeds]))
@@ -79,13 +79,13 @@ async def test_a_database_that_is_migrated_again_stays_as_it_is(database_url: st
     async with PostgresStore(database_url, MODEL) as store:
         await new_job(store)
         before = await store.head()
-        await asyncio.gather(*(migrate(database_url) for _ in range(3)))
+        await asyncio.gather(*(migrate(database_url, MODEL) for _ in range(3)))
         assert await store.head() == before
 
 
 async def test_programs_may_migrate_a_new_database_at_once(database_url: str) -> None:
     await on(database_url, lambda connection: command.downgrade(_config(connection), "base"))
-    await asyncio.gather(*(migrate(database_url) for _ in range(4)))
+    await asyncio.gather(*(migrate(database_url, MODEL) for _ in range(4)))
     async with PostgresStore(database_url, MODEL) as store:
         assert (await store.head()).position == len(MODEL.seeds)
         assert (await verify(store)).clean

@@ -1,10 +1,10 @@
 """Several replicas of the reconcilers: each tells the others what it has written."""
 
 from datamodel.feed.bus import Bus
+from datamodel.feed.message import POKE
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
-from datamodel.wire import POKE
 from tests.graph import new_edge, new_job
 from tests.hub import attempts_when, heard, node_when, running_hub
 from tests.services import PrivateNats

@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodel import wire
+from datamodel.scheduling import wire
 from reconcilers.ingest import following
 
 

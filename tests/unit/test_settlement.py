@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from datamodel import wire
 from datamodel.command import Unit
 from datamodel.merge import merged
 from datamodel.parts import check_status
 from datamodel.prepare import prepare
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED, Attempt
 from datamodel.scheduling.jobs import STEPS_LIMIT
 from datamodel.scheduling.model import MODEL

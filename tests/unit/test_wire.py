@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datamodel import wire
+from datamodel.scheduling import wire
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from datamodel.feed import message
+
 WIRE_VERSION = 1
 WINDOW_REPORTS = 256
 WINDOW_BYTES = 512 * 1024
@@ -81,17 +83,14 @@ class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=Tr
     edges: list[str]
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the decoders raise for bytes that are no such message: broken JSON or another shape, broken UTF-8, too deep nesting."""
+UNREADABLE = message.UNREADABLE
+"""What the decoders raise for bytes that are no such message."""
 
 decode_window = msgspec.json.Decoder(Window).decode
 decode_report = msgspec.json.Decoder(Report).decode
 decode_committed = msgspec.json.Decoder(Committed).decode
 decode_beat = msgspec.json.Decoder(Beat).decode
 encode = msgspec.json.Encoder().encode
-
-POKE = "poke"
-"""Core NATS subject: the log has grown."""
 
 
 def report_subject(site: str, agent: str) -> str:

@@ -1,0 +1,66 @@
+"""What GraphQL has for jobs beside their kind: their executions, and how they are submitted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from strawberry.types.field import StrawberryField
+
+from datamodel.command import Command
+from datamodel.errors import TendrilError
+from datamodel.names import check_name
+from datamodel.node import Node
+from gateway.executions import Execution, executions_of
+from gateway.graphql.context import Info
+from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.objects import listed, object_type, plain, resolved
+from gateway.graphql.scalars import JSON
+from gateway.jobs import group_path, submit
+
+EXECUTIONS_CHARGE = 20
+"""What a job's executions count in the request's budget of nodes: they take some queries of their own."""
+
+
+def executions_field() -> StrawberryField:
+    """The executions of a job."""
+    execution = object_type(
+        "Execution",
+        [
+            *(plain(name, str) for name in ("site", "edge")),
+            *(plain(name, int) for name in ("chunks", "running", "succeeded", "failed")),
+            plain("percent", float),
+        ],
+        Execution.__doc__,
+    )
+
+    async def executions(root: Node, info: Info) -> Any:
+        info.context.charge(EXECUTIONS_CHARGE)
+        return await executions_of(info.context.backend.store, root)
+
+    return resolved("executions", listed(execution), executions, "Every edge where the job ran or runs.")
+
+
+def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
+    """How jobs and their groups are made."""
+    submitted = payload("SubmitJobPayload", plain("job", types["Job"] | None))
+    created = payload("CreateJobGroupPayload", plain("jobGroup", types["JobGroup"] | None))
+    return [mutation("submitJob", submitted, submit_job), mutation("createJobGroup", created, create_job_group)]
+
+
+async def submit_job(info: Info, document: JSON) -> Any:
+    """Submits a job: the document that `POST /v1/jobs` takes."""
+    try:
+        return {"job": await submit(info.context.backend, document, cause="submitJob"), "userErrors": ()}
+    except TendrilError as error:
+        return {"job": None, "userErrors": user_errors(error)}
+
+
+async def create_job_group(info: Info, name: str, description: str = "") -> Any:
+    """Creates a group of jobs."""
+    backend = info.context.backend
+    try:
+        path = group_path(check_name(name, "/name"))
+        command = Command("create", path, {"description": description})
+        verdict = await backend.carry_out(command, cause="createJobGroup")
+        return {"jobGroup": await backend.node_after(verdict), "userErrors": ()}
+    except TendrilError as error:
+        return {"jobGroup": None, "userErrors": user_errors(error)}

@@ -1,0 +1,43 @@
+"""What the OpenAPI document says of jobs beside their kind: their flat document, batches, executions."""
+
+import msgspec
+
+from datamodel.kinds import Document
+from gateway.executions import Execution
+from gateway.jobs import GROUP_DEFAULT
+from gateway.rest.jobs import BATCH_LIMIT
+from gateway.rest.openapi import LABELS, NAME, object_schema, reference
+
+
+def add_job_schemas(schemas: Document) -> None:
+    """Adds to the schemas of the kinds, and says what pydantic does not of theirs."""
+    schemas["Step"]["properties"]["env"]["additionalProperties"] = False  # names of another pattern are refused
+    schemas["JobStatus"]["properties"]["executions"] = {
+        "type": "array",
+        "items": reference("Execution"),
+        "description": "every edge where the job ran or runs; shown where one job is read",
+    }
+    schemas["JobDocument"] = _flat_job(schemas["JobSpec"])
+    schemas["JobBatch"] = _batch()
+    schemas["JobBatchAccepted"] = object_schema(items={"type": "array", "items": reference("Job")})
+    (_, named) = msgspec.json.schema_components([Execution], ref_template="#/components/schemas/{name}")
+    schemas |= named
+
+
+def _flat_job(spec: Document) -> Document:
+    own = {
+        "name": {**NAME, "description": "made up where there is none"},
+        "group": {**NAME, "default": GROUP_DEFAULT},
+        "labels": LABELS,
+    }
+    return {
+        **spec,
+        "title": "JobDocument",
+        "description": "A job as it is submitted: its name, group and labels beside the fields of its spec.",
+        "properties": {**own, **spec["properties"]},
+    }
+
+
+def _batch() -> Document:
+    jobs: Document = {"type": "array", "items": reference("JobDocument"), "minItems": 1, "maxItems": BATCH_LIMIT}
+    return {**object_schema(jobs=jobs), "required": ["jobs"], "additionalProperties": False}

@@ -1,0 +1,31 @@
+"""The verbs of job scheduling, for the models that have its kinds."""
+
+from collections.abc import Sequence
+
+from datamodel.model import Model
+from datamodel.scheduling.model import MODEL
+from gateway.backend import Backend
+from gateway.extras import Extras
+from gateway.graphql.jobs import executions_field, job_mutations
+from gateway.jobs import job_status
+from gateway.rest.edges import edge_routes
+from gateway.rest.job_schemas import add_job_schemas
+from gateway.rest.jobs import job_routes
+from gateway.rest.route import DirectRoute
+
+
+def extras_of(model: Model) -> Extras:
+    """What there is beside the kinds of a model."""
+    if any(model.kinds.get(name) is not kind for name, kind in MODEL.kinds.items()):
+        return Extras()
+    return Extras(
+        routes=_routes,
+        schemas=add_job_schemas,
+        fields={"Job": executions_field},
+        statuses={"Job": job_status},
+        mutations=job_mutations,
+    )
+
+
+def _routes(backend: Backend) -> Sequence[DirectRoute]:
+    return [*job_routes(backend), *edge_routes(backend)]

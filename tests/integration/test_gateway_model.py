@@ -1,0 +1,56 @@
+"""The gateway over another model than the scheduling one: what follows from its kinds is there, and nothing else."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest_asyncio
+
+from datamodel.memory import MemoryStore
+from migrations.upgrade import seed
+from tests import garden
+from tests.gateway import Gateway, open_gateway
+from tests.graph import counted_ids
+
+
+@pytest_asyncio.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    store = MemoryStore(garden.MODEL, lambda: datetime.now(UTC), counted_ids())
+    await seed(store)
+    async with open_gateway(store) as gateway:
+        yield gateway
+
+
+async def test_its_kinds_are_served(gateway: Gateway) -> None:
+    beds = "/v1/garden/beds"
+    assert (await gateway.client.post(beds, json={"metadata": {"name": "b"}})).status_code == 201
+    document = {"metadata": {"name": "rose"}, "spec": {"heightCm": 80}}
+    assert (await gateway.client.post(f"{beds}/b/flowers", json=document)).status_code == 201
+    read = (await gateway.client.get(f"{beds}/b/flowers/rose")).json()
+    assert read["spec"] == {"colour": "red", "heightCm": 80}
+    assert read["status"] == {"phase": "bud"}
+    wrong = await gateway.client.post(f"{beds}/b/flowers", json={"metadata": {"name": "x"}, "spec": {"colour": "blue"}})
+    assert wrong.json()["errors"][0]["pointer"] == "/spec/colour"
+    query = "{root {garden {shed {spec {tools}} beds {edges {node {flowers {edges {node {name spec {heightCm}}}}}}}}}}"
+    answer = (await gateway.client.post("/graphql", json={"query": query})).json()
+    assert answer["data"]["root"]["garden"] == {
+        "shed": {"spec": {"tools": 1}},
+        "beds": {"edges": [{"node": {"flowers": {"edges": [{"node": {"name": "rose", "spec": {"heightCm": 80}}}]}}}]},
+    }
+
+
+async def test_nothing_of_another_model_is(gateway: Gateway) -> None:
+    for path in ("/v1/jobs", "/v1/edges", "/v1/sites", "/v1/stats", "/v1/config"):
+        assert (await gateway.client.get(path)).status_code == 404
+    document = (await gateway.client.get("/openapi.json")).json()
+    tags = {tag for path in document["paths"].values() for operation in path.values() for tag in operation["tags"]}
+    assert tags == {"health", "graphql", *garden.MODEL.kinds}
+    assert not {"Job", "Step", "JobDocument", "Execution"} & document["components"]["schemas"].keys()
+    names = "{__schema {mutationType {fields {name}} types {name}}}"
+    schema = (await gateway.client.post("/graphql", json={"query": names})).json()["data"]["__schema"]
+    assert [field["name"] for field in schema["mutationType"]["fields"]] == ["deleteNode"]
+    assert not {"Job", "Execution"} & {found["name"] for found in schema["types"]}
+
+
+async def test_it_is_ready_when_its_planes_are_there(gateway: Gateway) -> None:
+    answer = await gateway.client.get("/readyz")
+    assert answer.json()["detail"] == "NATS is not connected"
