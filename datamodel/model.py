@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from datamodel.declarations import check_kind, check_part_names, wrong
 from datamodel.errors import Invalid
 from datamodel.kinds import Kind, Plane, Seed
 from datamodel.names import check_name
+from datamodel.parts import normal_spec
 
 if TYPE_CHECKING:
     from datamodel.books.ledger import LedgerBook  # which reads models itself
@@ -26,19 +28,22 @@ class Model:
         self.kinds: dict[str, type[Kind]] = {}
         self._children: dict[type[Kind] | None, dict[str, type[Kind]]] = {None: {}}
         self._located: dict[str, tuple[type[Kind], str]] = {}
+        self._reverse: dict[tuple[str, str], tuple[type[Kind], str]] = {}
         for kind in kinds:
+            check_kind(kind)
             _check_declaration(kind, self.kinds)
             self.kinds[kind.__name__] = kind
+        check_part_names(self.kinds.values())
         for kind in self.kinds.values():
             self._place(kind)
         for kind in self.kinds.values():
             self._check_links(kind)
             if kind.settle is not None and book is None:
-                raise Invalid(f"{_where(kind)}: it settles a ledger, for which the model has no book", field="book")
+                raise wrong(kind, "settle", "it settles a ledger, for which the model has no book")
         self.book = book
         self.seeds = tuple(seeds)
-        for seed in seeds:
-            self.locate(seed.path)
+        for seed in self.seeds:
+            self._check_seed(seed)
 
     @property
     def planes(self) -> tuple[Plane, ...]:
@@ -96,39 +101,44 @@ class Model:
 
     def _place(self, kind: type[Kind]) -> None:
         if kind.parent is not None and self.kinds.get(kind.parent.__name__) is not kind.parent:
-            raise Invalid(f"{_where(kind)}: its parent {kind.parent.__name__} is not in the model", field="parent")
+            raise wrong(kind, "parent", f"{kind.parent.__name__} is not in the model")
         siblings = self._children.setdefault(kind.parent, {})
         if kind.segment in siblings:
-            raise Invalid(
-                f"{_where(kind)}: {kind.segment!r} is taken by {siblings[kind.segment].__name__}", field="segment"
-            )
+            raise wrong(kind, "segment", f"{kind.segment!r} is taken by {siblings[kind.segment].__name__}")
         siblings[kind.segment] = kind
 
     def _check_links(self, kind: type[Kind]) -> None:
         for name, link in kind.links.items():
             if link.to not in self.kinds:
-                raise Invalid(
-                    f"{_where(kind)}: link {name!r} goes to {link.to!r}, which is not declared", field="links"
+                raise wrong(kind, "links", f"{name!r} goes to {link.to!r}, which is not declared")
+            taken = self._reverse.setdefault((link.to, link.reverse), (kind, name))
+            if taken != (kind, name):
+                raise wrong(kind, "links", f"the way back of {name!r}, {link.reverse!r}, is that of {taken[1]!r} too")
+            if any(link.reverse == child.segment for child in self.children(self.kinds[link.to])):
+                raise wrong(
+                    kind, "links", f"the way back of {name!r} is named as children of {link.to}: {link.reverse!r}"
                 )
+
+    def _check_seed(self, seed: Seed) -> None:
+        """Seeds are written in their order, so what is above one is a seed that comes before it."""
+        try:
+            kind, parent = self.locate(seed.path)
+            normal_spec(kind, seed.spec)
+        except Invalid as error:
+            raise Invalid(f"seed {seed.path}: {error.message}", field="seeds") from error
+        before = [other.path for other in self.seeds[: self.seeds.index(seed)]]
+        if parent and parent not in before:
+            raise Invalid(f"seed {seed.path}: its parent is no seed before it", field="seeds")
 
 
 def _check_declaration(kind: type[Kind], known: dict[str, type[Kind]]) -> None:
     if kind.__name__ in known:
-        raise Invalid(f"{_where(kind)}: a kind of that name is already in the model", field="kind")
+        raise wrong(kind, "__name__", "a kind of that name is already in the model")
     if kind.parent is None and not (kind.singleton and kind.segment == kind.plane.name):
-        raise Invalid(
-            f"{_where(kind)}: a kind without a parent is its plane's root, a singleton of its name", field="parent"
-        )
+        raise wrong(kind, "parent", "a kind without a parent is its plane's root, a singleton of its name")
     if kind.parent is not None and kind.parent.plane is not kind.plane:
-        raise Invalid(f"{_where(kind)}: its plane is not its parent's", field="plane")
-    check_name(kind.segment, f"{_where(kind)}.segment")
+        raise wrong(kind, "plane", "it is not its parent's")
     if kind.settle is not None and kind.phases is None:
-        raise Invalid(f"{_where(kind)}: a kind that settles a ledger needs phases", field="phases")
+        raise wrong(kind, "phases", "a kind that settles a ledger needs some")
     if kind.settle is not None and kind.settle.owner not in kind.links:
-        raise Invalid(
-            f"{_where(kind)}: it settles for its link {kind.settle.owner!r}, which it has not", field="settle"
-        )
-
-
-def _where(kind: type[Kind]) -> str:
-    return f"{kind.__module__}.{kind.__name__}"
+        raise wrong(kind, "settle", f"it settles for its link {kind.settle.owner!r}, which it has not")

@@ -1,19 +1,20 @@
 """Declarations that make no tree are refused with file and field; documents with the field's JSON pointer."""
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.errors import Invalid
-from datamodel.kinds import Kind, Link, Phases, Plane, Seed, Settle
+from datamodel.kinds import Kind, Link, Part, Phases, Plane, Seed, Settle
 from datamodel.ledger import Entry
 from datamodel.model import Model
 from datamodel.parts import check_status, normal_spec
 from datamodel.scheduling.attempts import Attempt, attempt_name, claim_of
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.model import MODEL
+from sim.chaos.machine import ROOT
 from tests.graph import JOBS, STEPS
 
 PLANE = Plane("garden", frozenset({"user"}), frozenset({"system"}))
@@ -57,6 +58,88 @@ class Ivy(Kind):
     links = {"wall": Link(to="Wall", reverse="ivies")}
 
 
+class Fern(Kind):
+    plane, parent, segment = PLANE, Garden, "ferns"
+    links = {
+        "near": Link(to="Fern", reverse="neighbours"),
+        "far": Link(to="Fern", reverse="neighbours"),
+    }
+
+
+class Trellis(Kind):
+    plane, parent, segment = PLANE, Garden, "trellises"
+    links = {"in": Link(to="Garden", reverse="beds")}
+
+
+class Seedling(Kind):
+    plane = PLANE
+
+
+class Homeless(Kind):
+    plane, parent, segment = "garden", Garden, "homeless"  # type: ignore[assignment]
+
+
+class TwoParents(Kind):
+    plane, parent, segment = PLANE, (Garden, Bed), "two"  # type: ignore[assignment]
+
+
+class Dragon(Kind):
+    plane, segment = PLANE, "dragons"
+
+
+class Egg(Kind):
+    plane, parent, segment = PLANE, Dragon, "eggs"
+
+
+Dragon.parent = Egg
+
+
+class SecondGarden(Kind):
+    plane, segment, singleton = Plane("garden", frozenset({"user"}), frozenset({"system"})), "garden", True
+
+
+class Untyped(Kind):
+    plane, parent, segment = PLANE, Garden, "untyped"
+    Spec = dict  # type: ignore[assignment]
+
+
+class MoonStatus(Part):
+    phase: Literal["new", "full"] = "new"
+
+
+class Moon(Kind):
+    plane, parent, segment = PLANE, Garden, "moons"
+    Status = MoonStatus
+    phases = Phases("new", {"new": frozenset({"half"})})
+
+
+class LateMoon(Moon):
+    segment = "late"
+    phases = Phases("full", {"full": frozenset({"new"})})
+
+
+class Dark(Kind):
+    plane, parent, segment = PLANE, Garden, "dark"
+    phases = Phases("new", {})
+
+
+def _another() -> type[Kind]:
+    class MoonStatus(Part):
+        pass
+
+    class Sun(Kind):
+        plane, parent, segment = PLANE, Garden, "suns"
+        Status = MoonStatus
+
+    return Sun
+
+
+class FullMoon(Kind):
+    plane, parent, segment = PLANE, Garden, "full"
+    Status = MoonStatus
+
+
+Sun = _another()
 _settle = Settle(
     owner="wall",
     claim=lambda _: None,
@@ -74,34 +157,70 @@ class Phaseless(Kind):
 
 class Ownerless(Kind):
     plane, parent, segment = PLANE, Garden, "ownerless"
-    phases = Phases("on", {})
+    Status = MoonStatus
+    phases = Phases("new", {})
     settle = _settle
+
+
+class Bookless(Ownerless):
+    segment = "bookless"
+    links = {"wall": Link(to="Garden", reverse="shelves")}
 
 
 @pytest.mark.parametrize(
     ("kinds", "field", "says"),
     [
-        ([Garden, Garden], "kind", "already in the model"),
+        ([Garden, Garden], "__name__", "already in the model"),
         ([Garden, Bed, Flower, Weed], "segment", "taken by Flower"),
         ([Garden, Flower], "parent", "Bed is not in the model"),
-        ([Garden, Stray], "parent", "Stray"),
-        ([Garden, Alien], "plane", "Alien"),
-        ([Garden, Shouting], "tests.unit.test_model.Shouting.segment", "no DNS label"),
-        ([Garden, Ivy], "links", "'Wall', which is not declared"),
-        ([Garden, Phaseless], "phases", "Phaseless"),
-        ([Garden, Ownerless], "settle", "Ownerless"),
+        ([Garden, Stray], "parent", "is its plane's root, a singleton of its name"),
+        ([Garden, SecondGarden], "segment", "'garden' is taken by Garden"),
+        ([Garden, TwoParents], "parent", "a kind has one parent"),
+        ([Garden, Dragon], "parent", "it is below itself: Dragon → Egg → Dragon"),
+        ([Garden, Alien], "plane", "it is not its parent's"),
+        ([Garden, Homeless], "plane", "it is a str, and no Plane"),
+        ([Garden, Seedling], "segment", "every kind has one"),
+        ([Garden, Shouting], "segment", "'BEDS' is not a DNS label"),
+        ([Garden, Untyped], "Spec", "no class that derives from Part"),
+        ([Garden, Ivy], "links", "'wall' goes to 'Wall', which is not declared"),
+        ([Garden, Fern], "links", "the way back of 'far', 'neighbours', is that of 'near' too"),
+        ([Garden, Bed, Trellis], "links", "is named as children of Garden: 'beds'"),
+        ([Garden, Moon], "phases", "'half' is no phase of its Status, which has new, full"),
+        ([Garden, LateMoon], "phases", "they begin with 'full', and its Status with 'new'"),
+        ([Garden, Dark], "phases", "those of `phase` in its Status"),
+        ([Garden, FullMoon, Sun], "Status", "the name MoonStatus is taken by tests/unit/test_model.py:"),
+        ([Garden, Phaseless], "phases", "a kind that settles a ledger needs some"),
+        ([Garden, Ownerless], "settle", "for its link 'wall', which it has not"),
+        ([Garden, Bookless], "settle", "the model has no book"),
     ],
 )
 def test_a_wrong_declaration_says_where(kinds: list[type[Kind]], field: str, says: str) -> None:
+    """With the file and line of the class, so that an editor can go there."""
     with pytest.raises(Invalid) as raised:
         Model(kinds)
     assert raised.value.field == field
-    assert says in raised.value.message.replace("is not a DNS label", "no DNS label")
+    assert says in raised.value.message
+    place, _, rest = raised.value.message.partition(": ")
+    file, _, line = place.partition(":")
+    guilty = kinds[-1]
+    assert rest.startswith(f"{guilty.__qualname__}.{field}: ")
+    assert f"class {guilty.__name__}(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
 
 
-def test_a_seed_needs_a_place() -> None:
-    with pytest.raises(Invalid):
-        Model([Garden], seeds=[Seed("/garden/beds/a")])
+@pytest.mark.parametrize(
+    ("seeds", "says"),
+    [
+        ([Seed("/garden/beds")], "seed /garden/beds: '/garden/beds' names a collection"),
+        ([Seed("/garden/beds/b")], "its parent is no seed before it"),
+        ([Seed("/garden/beds/b"), Seed("/garden")], "its parent is no seed before it"),
+        ([Seed("/garden"), Seed("/garden/beds/b", {"x": 1})], "seed /garden/beds/b: /spec/x: Extra inputs"),
+    ],
+)
+def test_a_wrong_seed_is_named(seeds: list[Seed], says: str) -> None:
+    with pytest.raises(Invalid) as raised:
+        Model([Garden, Bed], seeds=seeds)
+    assert raised.value.field == "seeds"
+    assert says in raised.value.message
 
 
 def test_nodes_are_located_by_their_path() -> None:

@@ -1,0 +1,101 @@
+"""What is wrong with a declaration, said with the place of the class and the field; and the checks of single kinds."""
+
+import inspect
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from datamodel.errors import Invalid, TendrilError
+from datamodel.kinds import Kind, Part, Plane
+from datamodel.names import check_name
+
+_DECLARED = ("plane", "segment")
+
+
+def wrong(kind: type[Kind], field: str, says: str) -> Invalid:
+    """The refusal of a kind's declaration: `garden/model.py:12: Rose.segment: …`."""
+    return Invalid(f"{_place(kind)}: {kind.__qualname__}.{field}: {says}", field=field)
+
+
+def check_kind(kind: type[Kind]) -> None:
+    """Raises `Invalid` where a kind lacks what every kind has, or its phases or its fields make no sense by themselves."""
+    for name in _DECLARED:
+        if not hasattr(kind, name):
+            raise wrong(kind, name, "every kind has one")
+    if not isinstance(kind.plane, Plane):
+        raise wrong(kind, "plane", f"it is a {type(kind.plane).__name__}, and no Plane")
+    for name in ("Spec", "Status"):
+        part = getattr(kind, name)
+        if not (isinstance(part, type) and issubclass(part, Part)):
+            raise wrong(kind, name, "it is no class that derives from Part")
+    try:
+        check_name(kind.segment)
+    except TendrilError as error:
+        raise wrong(kind, "segment", error.message) from error
+    _check_line(kind)
+    _check_phases(kind)
+
+
+def _check_line(kind: type[Kind]) -> None:
+    """The way up ends at a root, and every kind on it is declared in the same plane."""
+    above: list[type[Kind]] = [kind]
+    parent: Any = kind.parent
+    while parent is not None:
+        if not (isinstance(parent, type) and issubclass(parent, Kind)):
+            raise wrong(kind, "parent", "it is no kind; a kind has one parent, and a root has none")
+        if parent in above:
+            way = " → ".join(step.__name__ for step in [*above, parent])
+            raise wrong(kind, "parent", f"it is below itself: {way}")
+        above.append(parent)
+        parent = parent.parent
+
+
+def _check_phases(kind: type[Kind]) -> None:
+    phases = kind.phases
+    if phases is None:
+        return
+    declared = kind.Status.model_fields.get("phase")
+    if declared is None:
+        raise wrong(kind, "phases", "they are those of `phase` in its Status, which has none")
+    known = get_args(declared.annotation)
+    named = {phases.initial, *phases.allowed, *(after for follow in phases.allowed.values() for after in follow)}
+    strange = sorted(named - set(known)) if known else []
+    if strange:
+        raise wrong(kind, "phases", f"{strange[0]!r} is no phase of its Status, which has {', '.join(known)}")
+    if declared.default != phases.initial:
+        raise wrong(kind, "phases", f"they begin with {phases.initial!r}, and its Status with {declared.default!r}")
+
+
+def check_part_names(kinds: Collection[type[Kind]]) -> None:
+    """Raises `Invalid` where two parts, or a part and a kind, have the same name: schemas and types are named by it."""
+    known: dict[str, type[Any]] = {kind.__name__: kind for kind in kinds}
+    for kind in kinds:
+        for name in ("Spec", "Status"):
+            for part in _parts(getattr(kind, name), set()):
+                other = known.setdefault(part.__name__, part)
+                if other is not part:
+                    raise wrong(kind, name, f"the name {part.__name__} is taken by {_place(other)}")
+
+
+def _parts(annotation: Any, seen: set[type[Part]]) -> Iterator[type[Part]]:
+    """The part that an annotation is, and those within it."""
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        if annotation not in seen:
+            seen.add(annotation)
+            yield annotation
+            for declared in annotation.model_fields.values():
+                yield from _parts(declared.annotation, seen)
+    else:
+        for argument in get_args(annotation):
+            yield from _parts(argument, seen)
+
+
+def _place(declared: type[Any]) -> str:
+    """The file and line of a class; its module where it has no file."""
+    try:
+        file, (_, line) = inspect.getsourcefile(declared), inspect.getsourcelines(declared)
+    except (OSError, TypeError):
+        return declared.__module__
+    here = Path(file or declared.__module__)
+    return f"{os.path.relpath(here) if here.is_relative_to(Path.cwd()) else here}:{line}"
