@@ -37,10 +37,10 @@ def load_extension(of: Model, program: str) -> Model:
     """The model of the environment, for a program that is written for the kinds of another. Raises `Invalid` where it has
     not all of those."""
     model = load_model()
-    missing = [name for name, kind in of.kinds.items() if model.kinds.get(name) is not kind]
-    if missing:
+    if not model.includes(of):
+        listed = ", ".join(of.kinds)
         raise Invalid(
-            f"{program} works on the kinds of another model: the one that {VARIABLE} names has no {missing[0]} of it",
+            f"{program} works on the kinds of another model than {VARIABLE} names, which has not all of {listed}",
             field=VARIABLE,
         )
     return model

@@ -49,6 +49,10 @@ class Model:
     def planes(self) -> tuple[Plane, ...]:
         return tuple(kind.plane for kind in self._children[None].values())
 
+    def includes(self, other: "Model") -> bool:
+        """Whether it has all kinds of another."""
+        return all(self.kinds.get(name) is kind for name, kind in other.kinds.items())
+
     def children(self, kind: type[Kind]) -> tuple[type[Kind], ...]:
         return tuple(self._children.get(kind, {}).values())
 

@@ -16,7 +16,7 @@ from gateway.rest.route import DirectRoute
 
 def extras_of(model: Model) -> Extras:
     """What there is beside the kinds of a model."""
-    if any(model.kinds.get(name) is not kind for name, kind in MODEL.kinds.items()):
+    if not model.includes(MODEL):
         return Extras()
     return Extras(
         routes=_routes,

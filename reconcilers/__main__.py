@@ -1,10 +1,6 @@
 """The reconcilers' program: all of them in one process, any number of processes."""
 
-import asyncio
-import signal
 import sys
-
-import structlog
 
 from datamodel.feed.bus import connect
 from datamodel.feed.stream import JetStreams
@@ -13,9 +9,8 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.program import read_settings, run_program
 from datamodel.scheduling.model import MODEL
 from reconcilers.program import Program
+from reconcilers.runtime.run import until_signalled
 from reconcilers.settings import Settings
-
-_log = structlog.get_logger("reconcilers")
 
 
 async def run(settings: Settings) -> None:
@@ -29,19 +24,8 @@ async def run(settings: Settings) -> None:
         await bus.close()
 
 
-async def _main() -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    try:
-        await run(read_settings(Settings))
-    except asyncio.CancelledError:
-        _log.info("stopped")
-
-
 def main() -> int:
-    return run_program("reconcilers", _main)
+    return run_program("reconcilers", lambda: until_signalled("reconcilers", lambda: run(read_settings(Settings))))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,13 @@
 """What the reconcilers' program can be told, by environment variables."""
 
 from pydantic import Field, FiniteFloat
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from datamodel.ports import LEASE_LIMIT_S
+from reconcilers.runtime.settings import RuntimeSettings
 
 
-class Settings(BaseSettings):
+class Settings(RuntimeSettings):
     """Read once, at the start. Times are seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
-
-    database_url: str = Field(description="postgresql://… of the store")
-    nats_url: str = Field(description="nats://… with the reconcilers' credential")
     suspect_after_s: FiniteFloat = Field(default=5.0, gt=0, description="silence after which an edge gets nothing new")
     disconnected_after_s: FiniteFloat = Field(
         default=30.0, gt=0, description="silence after which an edge counts as cut off"
@@ -20,7 +15,3 @@ class Settings(BaseSettings):
     lost_after_s: FiniteFloat = Field(
         default=900.0, gt=0, description="silence after which an edge's chunks go elsewhere"
     )
-    lease_ttl_s: FiniteFloat = Field(
-        default=5.0, ge=1, le=LEASE_LIMIT_S, description="how long a dead replica's shards stay its own"
-    )
-    poll_s: FiniteFloat = Field(default=0.1, gt=0, description="how soon a change is seen of which no word came")

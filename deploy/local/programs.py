@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from datamodel.loading import VARIABLE
 from deploy.local.child import Child
 from deploy.local.nats import Role
 from deploy.local.settings import Settings
@@ -61,6 +62,7 @@ class Programs:
             "TENDRIL_HOST": HOST,
             "TENDRIL_PORT": str(self.settings.port),
             "TENDRIL_HOME": str(self.home),
+            **{name: value for name, value in self.inherited.items() if name == VARIABLE},
         }
 
     @property

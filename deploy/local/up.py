@@ -14,6 +14,8 @@ import psutil
 from pydantic import ValidationError
 
 from datamodel.errors import Conflict, TendrilError
+from datamodel.loading import VARIABLE, load_model
+from datamodel.scheduling.model import MODEL
 from deploy.local.home import locked_home
 from deploy.local.nats import PERMISSIONS, Nats
 from deploy.local.postgres import Postgres
@@ -69,11 +71,12 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
         cpu_count=psutil.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
     )
+    schedules = load_model().includes(MODEL)
     await supervisor.run(programs.migrations(), timeout_s=MIGRATION_TIMEOUT_S)
     write_private(environment, _exports(programs.by_hand()))
-    supervisor.launch(programs.reconcilers())
     supervisor.launch(programs.gateway())
-    supervisor.launch(*programs.agents())
+    if schedules:
+        supervisor.launch(programs.reconcilers(), *programs.agents())
     await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
     _say(
         f"""
@@ -84,12 +87,22 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
   NATS        {HOST}:{nats.port}
   passwords   {environment}
   logs        {home / "logs"}
+"""
+    )
+    _say(_scheduling(settings, programs) if schedules else _another(environment))
 
-Submit a job:
+
+def _scheduling(settings: Settings, programs: Programs) -> str:
+    return f"""Submit a job:
   curl -s -X POST -H 'content-type: application/json' --data @examples/primes/job.json {programs.address}/v1/jobs
 
 ready: {settings.edges} edges are online; Ctrl-C stops everything"""
-    )
+
+
+def _another(environment: Path) -> str:
+    return f"""Programs that work on the model join with `. {environment}`.
+
+ready: the kinds of {os.environ[VARIABLE]} are served; Ctrl-C stops everything"""
 
 
 def _stop_signalled() -> asyncio.Event:

@@ -29,13 +29,15 @@ def lease_name(group: str, shard: int) -> str:
 
 
 class Shards:
-    """The leases of one replica. Replicas share evenly: each keeps at most its part, and gives up what is above it."""
+    """The leases of one replica. The replicas of a program share evenly: each keeps at most its part, and gives up what is
+    above it. Other programs at the same store, which may want other groups, have no part in that."""
 
-    def __init__(self, leases: Leases, ttl_s: float = LEASE_TTL_S) -> None:
+    def __init__(self, leases: Leases, ttl_s: float = LEASE_TTL_S, program: str = "reconcilers") -> None:
         self._leases = leases
         self._ttl_s = ttl_s
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
-        self._member = _MEMBERS + self._holder
+        self._members = f"{_MEMBERS}{program}/"
+        self._member = self._members + self._holder
         self._groups: dict[str, tuple[list[str], Callable[[int], None]]] = {}
         self._held: dict[str, tuple[Fence, float]] = {}
 
@@ -64,7 +66,7 @@ class Shards:
 
     async def _round(self) -> None:
         held = await self._acquired([self._member, *self._held])
-        members = max(1, await self._leases.count_leases(_MEMBERS))
+        members = max(1, await self._leases.count_leases(self._members))
         if members == 1:
             held |= await self._acquired(
                 [name for names, _ in self._groups.values() for name in names if name not in held]

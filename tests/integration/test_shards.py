@@ -80,6 +80,21 @@ async def test_two_replicas_share_and_never_hold_the_same(store: PostgresStore) 
         await until(lambda: len(first.held) == SHARDS, timeout_s=TTL_S * 2)
 
 
+async def test_programs_of_other_names_take_no_part_in_the_sharing(store: PostgresStore) -> None:
+    """A controller has all its shards, however many programs with other reconcilers there are."""
+    shards = [Shards(store, TTL_S, program) for program in ("one", "another", "third")]
+    for number, own in enumerate(shards):
+        own.want(f"group {number}", SHARDS, lambda _: None)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(own.run()) for own in shards]
+        names = [[lease_name(f"group {number}", shard) for shard in range(SHARDS)] for number in range(len(shards))]
+        await until(lambda: all(own.fence(name) for own, mine in zip(shards, names, strict=True) for name in mine))
+        await asyncio.sleep(TTL_S)  # in which each looks at least twice at how many share
+        assert all(own.fence(name) for own, mine in zip(shards, names, strict=True) for name in mine)
+        for task in tasks:
+            task.cancel()
+
+
 async def test_the_shards_of_a_dead_replica_move_with_a_higher_token(store: PostgresStore) -> None:
     async with running(store) as first:
         await until(lambda: len(first.held) == SHARDS)
