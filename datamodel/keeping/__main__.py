@@ -12,11 +12,11 @@ from cyclopts import App, Parameter
 from datamodel.errors import TendrilError
 from datamodel.keeping.archive import reading
 from datamodel.keeping.backup import backup
+from datamodel.loading import load_model
 from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
-from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 
 app = App(name="keeping", help="A whole store into a file, out of one, and its projection out of its log.")
@@ -42,7 +42,7 @@ def make_anew() -> int:
 
 
 async def _back_up(file: Path) -> int:
-    async with PostgresStore(_url(), MODEL) as store:
+    async with PostgresStore(_url(), load_model()) as store:
         head = await backup(store, file)
     _say(f"{file}: position {head.position}, {head.at.isoformat()}")
     return 0
@@ -50,7 +50,7 @@ async def _back_up(file: Path) -> int:
 
 async def _put_back(file: Path) -> int:
     with reading(file) as archive:
-        head = await restore(_url(), MODEL, archive)
+        head = await restore(_url(), load_model(), archive)
     _say(f"restored: position {head.position}, {head.at.isoformat()}")
     return await _verified()
 
@@ -60,13 +60,13 @@ async def _make_anew() -> int:
         if position % _TOLD_EVERY == 0:
             _say(f"folded {position} events")
 
-    head = await rebuild(_url(), MODEL, told)
+    head = await rebuild(_url(), load_model(), told)
     _say(f"rebuilt: position {head.position}")
     return await _verified()
 
 
 async def _verified() -> int:
-    async with PostgresStore(_url(), MODEL) as store:
+    async with PostgresStore(_url(), load_model()) as store:
         report = await verify(store)
     _say(str(report))
     return 0 if report.clean else 1
