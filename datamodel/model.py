@@ -12,7 +12,7 @@ from datamodel.parts import normal_spec
 if TYPE_CHECKING:
     from datamodel.books.ledger import LedgerBook  # which reads models itself
 
-_LOCATED_LIMIT = 65_536
+_LOCATED_LIMIT = 8_192
 
 
 class Model:

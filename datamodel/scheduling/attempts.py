@@ -68,7 +68,7 @@ def attempt_name(job_uid: str, index: int, epoch: int) -> str:
     return f"{job_uid}-{index}-{epoch}"
 
 
-@lru_cache(maxsize=65_536)  # each command asks it several times: for the rows, the rules and the fold
+@lru_cache(maxsize=8_192)  # each command asks it several times: for the rows, the rules and the fold
 def claim_of(path: str) -> Claim | None:
     """The claim that an attempt's name makes, or None where the name is of another form."""
     found = _NAME.fullmatch(last_name(path))

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from sim.soak.slope import Tolerance, Trend, trend
 
 MIB = 1024.0 * 1024.0
-CACHED_PATHS = 65_536
-"""Programs remember as many paths, and claims of attempts, at most (`datamodel/model.py`, `datamodel/scheduling/attempts.py`):
-until that many attempts have been made, their memory grows towards a bound."""
+CACHED_ATTEMPTS = 16_384
+"""A writer remembers some 50,000 rows, of which an attempt and its job are four (`datamodel/postgres/remembered.py`); other
+caches are smaller. Until so many attempts have been made, memory grows towards a bound."""
 
 Verdict = Literal["flat", "growing", "short", "not judged"]
 

@@ -10,7 +10,7 @@ from sim.load.arrivals import Phase
 from sim.load.gateway import Gateway
 from sim.load.generator import Generator, Plan
 from sim.load.line import keep_telling, load_line
-from sim.soak.series import CACHED_PATHS, Samples
+from sim.soak.series import CACHED_ATTEMPTS, Samples
 from sim.soak.system import System
 from sim.soak.watch import Watcher, add_latencies, watching
 
@@ -104,7 +104,7 @@ def _notes(terms: Terms, watcher: Watcher) -> list[str]:
     middle_s = (terms.warmup_minutes + terms.minutes / 2) * 60
     if watcher.filled_s is None or watcher.filled_s > middle_s:
         notes.append(
-            f"Fewer than {CACHED_PATHS} attempts had been made when the judged half began: caches of so many paths were still "
+            f"Fewer than {CACHED_ATTEMPTS} attempts had been made when the judged half began: caches were still "
             "filling, and programs may have grown for that alone. Soak longer, or warm up at a higher rate."
         )
     return notes

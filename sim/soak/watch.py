@@ -12,7 +12,7 @@ from sim.load.generator import Generator
 from sim.soak.database import Database
 from sim.soak.feed import feed_sample, stream_state
 from sim.soak.processes import Processes
-from sim.soak.series import CACHED_PATHS, Samples
+from sim.soak.series import CACHED_ATTEMPTS, Samples
 from sim.soak.system import System
 
 _log = structlog.get_logger("soak")
@@ -26,7 +26,7 @@ class Watcher:
         self.missed = 0
         """Samples of the database or the feed that could not be taken."""
         self.filled_s: float | None = None
-        """When so many attempts had been made that every bounded cache of paths was full."""
+        """When so many attempts had been made that every bounded cache was full."""
         self.processes = Processes(system.parent_pid)
         self._database = database
         self._bus = bus
@@ -44,7 +44,7 @@ class Watcher:
                 self.missed += 1
                 _log.warning("a sample is missing", error=error.message)
             values["queue: jobs outstanding"] = generator.outstanding
-            if self.filled_s is None and self._database.attempts >= CACHED_PATHS:
+            if self.filled_s is None and self._database.attempts >= CACHED_ATTEMPTS:
                 self.filled_s = at_s
             if at_s >= warmup_s:
                 self.samples.add(at_s, values)
