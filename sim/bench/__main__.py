@@ -10,11 +10,13 @@ import uvloop
 from datamodel.errors import TendrilError
 from datamodel.feed.bus import connect
 from datamodel.postgres.store import PostgresStore
+from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
-from sim.bench import scenarios
+from sim.bench import graph, scenarios
 from sim.bench.client import Client
+from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
-from sim.bench.stack import HOST, stack
+from sim.bench.stack import HOST, servers, stack
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
 
@@ -30,8 +32,10 @@ def bench(
     seconds: Annotated[int, cyclopts.Parameter(help="How long the latency is measured.")] = 20,
 ) -> int:
     """The defaults are the figures that the README quotes."""
+    calm_collector()
     try:
         figures = uvloop.run(_measure(edges, chunks, jobs, singles, rate, seconds))
+        figures |= uvloop.run(_measure_graph()) | {"machine": machine()}
     except TendrilError as error:
         sys.stderr.write(f"bench: {error.message}\n")
         return 1
@@ -55,9 +59,25 @@ async def _measure(edges: int, chunks: int, jobs: int, singles: int, rate: int, 
             figures["submitToRunningMs"] = await scenarios.submit_to_running(
                 client, bus, jobs_per_s=rate, seconds=seconds
             )
-            return figures | {"machine": machine()}
+            return figures
         finally:
             client.close()
+            await bus.close()
+
+
+async def _measure_graph() -> dict[str, Any]:
+    """Without any program: one process at the servers."""
+    async with servers() as system, PostgresStore(system.database_url, BENCH) as store:
+        bus = await connect(system.nats_url, "bench")
+        try:
+            items = await graph.furnish(store, shelves=1_000)
+            return {
+                "append": await graph.appended(store, items, seconds=10),
+                "appendAloneMs": await graph.appended_alone(store, items, count=1_000),
+                "relay": await graph.relayed(store, bus, items, count=100_000),
+                "relayBehindMs": await graph.behind(store, bus, items, events_per_s=5_000, seconds=10),
+            }
+        finally:
             await bus.close()
 
 

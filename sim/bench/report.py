@@ -18,7 +18,7 @@ def latencies(seconds: Sequence[float]) -> dict[str, float]:
         "p50": round(ordered[count // 2] * 1000, 2),
         "p99": round(ordered[min(count - 1, int(count * 0.99))] * 1000, 2),
         "max": round(ordered[-1] * 1000, 2),
-        "jobs": count,
+        "count": count,
     }
 
 

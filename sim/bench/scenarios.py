@@ -2,24 +2,22 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import msgspec
 
-from datamodel.errors import Transient
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
 from datamodel.ports import FeedItem, Message, Store, Synced
 from datamodel.scheduling.jobs import FINISHED
 from sim.bench.client import Client
 from sim.bench.report import latencies
+from sim.bench.waiting import done, until
 
 CONNECTIONS = 64
 BATCH = 500
 BATCH_CONNECTIONS = 4
-COUNTED_TIMEOUT_S = 300.0
-_POLL_S = 0.02
 
 
 class _Phase(msgspec.Struct):
@@ -46,7 +44,7 @@ async def one_job(client: Client, store: Store, chunks: int) -> dict[str, float]
     name = f"one-{time.time_ns()}"
     await client.post("/v1/jobs", document(name, chunks=chunks))
     counted_s = await _counted(store, chunks, began)
-    await _until(lambda: _has_succeeded(client, name), "the job to succeed")
+    await until(lambda: _has_succeeded(client, name), "the job to succeed")
     return {
         "chunks": chunks,
         "chunksPerS": round(chunks / counted_s, 1),
@@ -77,7 +75,7 @@ async def quiet(store: Store) -> None:
     async def reached() -> bool:
         return (await store.count_by_phase("Job")).keys() <= FINISHED
 
-    await _until(reached, "every job to finish")
+    await until(reached, "every job to finish")
 
 
 async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, seconds: int) -> dict[str, float]:
@@ -103,7 +101,7 @@ async def submit_to_running(client: Client, bus: Bus, *, jobs_per_s: int, second
             submitted[f"/config/job-groups/default/jobs/{name}"] = time.perf_counter()
             tasks.append(asyncio.create_task(client.post("/v1/jobs", document(name, work_ws=2.0))))
         await asyncio.gather(*tasks)
-        await _until(_done(lambda: submitted.keys() <= running.keys()), "every job to run")
+        await until(done(lambda: submitted.keys() <= running.keys()), "every job to run")
     finally:
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
@@ -136,7 +134,7 @@ async def _counted(store: Store, chunks: int, began: float) -> float:
     async def reached() -> bool:
         return await _succeeded(store) >= chunks
 
-    await _until(reached, f"{chunks} chunks to be counted")
+    await until(reached, f"{chunks} chunks to be counted")
     return time.perf_counter() - began
 
 
@@ -156,19 +154,3 @@ async def _all(requests: Iterator[Awaitable[Any]], connections: int) -> None:
             await request
 
     await asyncio.gather(*(send() for _ in range(connections)))
-
-
-def _done(condition: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
-    async def check() -> bool:
-        return condition()
-
-    return check
-
-
-async def _until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    try:
-        async with asyncio.timeout(COUNTED_TIMEOUT_S):
-            while not await condition():  # noqa: ASYNC110 - the database and the gateway are asked, they do not call
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError as error:
-        raise Transient(f"waited {COUNTED_TIMEOUT_S:.0f} s in vain for {what}") from error

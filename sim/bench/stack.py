@@ -31,30 +31,46 @@ class Stack:
 
 
 @asynccontextmanager
+async def servers() -> AsyncIterator[Stack]:
+    """Runs Postgres (fsync on, migrated) and NATS, and no program. Nothing is left afterwards."""
+    async with _servers() as (_, _, postgres, nats):
+        yield Stack(0, postgres.url(), nats.url("reconcilers"))
+
+
+@asynccontextmanager
 async def stack(*, edges: int) -> AsyncIterator[Stack]:
-    """Runs Postgres (fsync on), NATS, the gateway, the reconcilers, and one agent with so many simulated edges; ready when
-    all edges are online. Nothing is left afterwards."""
+    """Runs the servers, the gateway, the reconcilers, and one agent with so many simulated edges; ready when all edges are
+    online. Nothing is left afterwards."""
+    async with _servers() as (home, supervisor, postgres, nats):
+        port = _free_port()
+        database = _environment(postgres)
+        reconcilers = database | {"TENDRIL_NATS_URL": nats.url("reconcilers")}
+        gateway = database | {
+            "TENDRIL_NATS_URL": nats.url("gateway"),
+            "TENDRIL_HOST": HOST,
+            "TENDRIL_PORT": str(port),
+        }
+        supervisor.launch(_program("reconcilers", reconcilers))
+        supervisor.launch(_program("gateway", gateway))
+        supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port))
+        await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
+        yield Stack(port, postgres.url(), nats.url("reconcilers"))
+
+
+@asynccontextmanager
+async def _servers() -> AsyncIterator[tuple[Path, Supervisor, Postgres, Nats]]:
     with tempfile.TemporaryDirectory(prefix="tendril-bench-") as directory:
         home = Path(directory)
         async with Supervisor(home / "logs") as supervisor:
             postgres, nats = Postgres(home), Nats(home)
             await postgres.start(supervisor)
             await nats.start(supervisor)
-            port = _free_port()
-            environment = {
-                **os.environ,
-                "TENDRIL_DATABASE_URL": postgres.url(),
-                "TENDRIL_HOST": HOST,
-                "TENDRIL_PORT": str(port),
-            }
-            await supervisor.run(_program("migrations", environment), timeout_s=READY_TIMEOUT_S)
-            reconcilers = environment | {"TENDRIL_NATS_URL": nats.url("reconcilers")}
-            gateway = environment | {"TENDRIL_NATS_URL": nats.url("gateway")}
-            supervisor.launch(_program("reconcilers", reconcilers))
-            supervisor.launch(_program("gateway", gateway))
-            supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port))
-            await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
-            yield Stack(port, postgres.url(), nats.url("reconcilers"))
+            await supervisor.run(_program("migrations", _environment(postgres)), timeout_s=READY_TIMEOUT_S)
+            yield home, supervisor, postgres, nats
+
+
+def _environment(postgres: Postgres) -> dict[str, str]:
+    return {**os.environ, "TENDRIL_DATABASE_URL": postgres.url()}
 
 
 def _program(name: str, environment: dict[str, str]) -> Child:
