@@ -36,21 +36,14 @@ def run_chaos(
     except Invalid as error:
         sys.stderr.write(f"chaos: {error.message}\n")
         return 2
-    lacking = {fault.name: reason for fault in wanted if (reason := fault.lacking())}
-    possible = [fault for fault in wanted if fault.name not in lacking]
-    if not possible:
-        sys.stderr.write(
-            f"chaos: nothing can be injected here, for want of {', '.join(sorted(set(lacking.values())))}\n"
-        )
-        return 2
     try:
-        run = uvloop.run(chaos(possible, minutes=minutes, seed=seed, edges=edges))
+        run = uvloop.run(chaos(wanted, minutes=minutes, seed=seed, edges=edges))
     except TendrilError as error:
         sys.stderr.write(f"chaos: {error.message}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-    show(summed_up(run, lacking, seed))
+    show(summed_up(run, seed))
     if run.violations:
         sys.stderr.write(f"chaos: violated; logs, history and ledger are in {run.directory}\n")
         return 1

@@ -8,6 +8,12 @@ import asyncpg
 
 from datamodel.postgres.connect import connect, transient
 
+_AHEAD = """
+SELECT extract(epoch FROM ended - at)::float8 AS ahead_s
+FROM events, LATERAL (SELECT (part -> 'status' ->> 'finishedAt')::timestamptz AS ended) AS said
+WHERE position > $1 AND actor = $2 AND ended IS NOT NULL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class LogEnd:
@@ -40,6 +46,12 @@ class Beneath:
         """The sum of all leases' tokens: it grows whenever one is acquired anew."""
         async with self._connection() as ask:
             return int(await ask.fetchval("SELECT coalesce(sum(token), 0) FROM leases WHERE name NOT LIKE 'member/%'"))
+
+    async def ahead_s(self, actor: str, since: int) -> list[float]:
+        """By how much each end that an actor wrote after a position was later than the database's time then."""
+        async with self._connection() as ask:
+            found = await ask.fetch(_AHEAD, since, actor)
+        return [row["ahead_s"] for row in found]
 
     @asynccontextmanager
     async def _connection(self) -> "AsyncIterator[asyncpg.Connection[asyncpg.Record]]":

@@ -5,14 +5,12 @@ from sim.chaos.faults.death import Killed, Restarted
 from sim.chaos.faults.fault import Fault
 from sim.chaos.faults.freeze import Frozen
 from sim.chaos.faults.restore import RestoredDatabase
-from sim.chaos.faults.victim import VICTIMS
+from sim.chaos.faults.victim import PROGRAMS, VICTIMS
 from sim.chaos.faults.wipe import WipedFeed
-
-HOUR_S = 3600
 
 
 def catalogue() -> dict[str, Fault]:
     """One of each by name, for one run."""
     faults: list[Fault] = [kind(victim) for kind in (Killed, Frozen, Restarted) for victim in VICTIMS]
-    faults += [WipedFeed(), RestoredDatabase(), JumpedClock("clock-ahead", HOUR_S), JumpedClock("clock-back", -HOUR_S)]
+    faults += [WipedFeed(), RestoredDatabase(), *(JumpedClock(victim) for victim in PROGRAMS)]
     return {fault.name: fault for fault in faults}

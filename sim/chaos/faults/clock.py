@@ -1,9 +1,7 @@
-"""Clocks that jump, for all Python programs at once; Postgres and NATS keep the right time, and all steady clocks go on."""
+"""The clock of the day of one running program jumps, forth and back; all others, and every steady clock, go on as they were."""
 
 import asyncio
-import subprocess
-import sys
-import tempfile
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -11,101 +9,82 @@ from pathlib import Path
 from time import time
 
 import httpx
-import psutil
 
+from datamodel.errors import Transient
+from sim.chaos import startup
 from sim.chaos.faults.fault import Fault, NotBittenError, System
-from sim.chaos.machine import until
+from sim.chaos.faults.victim import chosen
+from sim.chaos.machine import SITE, until
+from sim.chaos.startup.sitecustomize import CLOCKS
 
-LIBRARY = "libfaketimeMT.so.1"
-"""Of Debian's package `libfaketime`: preloaded, it adds what a file says to the clock of the day."""
-FOLDERS = ("/usr/lib", "/usr/local/lib", "/lib")
-JUMP_TIMEOUT_S = 15.0
-TOLERANCE_S = 60.0
-LEASES = 3
+JUMPS_S = (-3600, -5, 5, 3600)
+SHOWN_TIMEOUT_S = 30.0
+"""How long a program is given to show the time: an edge may have nothing to report for a while."""
+TOLERANCE_S = 2.0
+"""What it shows was written a moment before, and in whole seconds by the gateway."""
 
 
 class JumpedClock(Fault):
-    """The time of day is another one for as long as three leases, and then the right one again."""
+    """The clock is wrong by each of the amounts in turn, for a lease's time at least, and then right again. A program that is
+    started meanwhile has the right time."""
 
-    def __init__(self, name: str, offset_s: int) -> None:
-        self.name = name
-        self._offset_s = offset_s
-        self._file = Path()
-        self._shown = ""
-
-    def lacking(self) -> str:
-        library = _library()
-        if library is None:
-            return f"{LIBRARY} (on Debian: apt-get install libfaketime)"
-        # Version 0.9.10 refuses sleeps by the steady clock, whatever it is told: that would be a fault of another kind.
-        return "" if _sleeps_under(library) else f"a {LIBRARY} under which Python can sleep (not {library})"
+    def __init__(self, victim: str) -> None:
+        self.name = f"jump-{victim}"
+        self._victim = victim
+        self._folder = Path()
+        self._clock = Path()
+        self._program = ""
+        self._shown: list[str] = []
 
     def environment(self, directory: Path) -> Mapping[str, str]:
-        library = _library()
-        if library is None:
-            return {}
-        self._file = directory / "clock"
-        self._set(0)
-        return _preloading(library, self._file)
+        self._folder = directory / "clocks"
+        self._folder.mkdir(exist_ok=True)
+        first = str(Path(startup.__file__).parent)
+        path = os.environ.get("PYTHONPATH")
+        return {"PYTHONPATH": os.pathsep.join([first, path] if path else [first]), CLOCKS: str(self._folder)}
 
     async def inject(self, system: System) -> None:
-        self._shown = ""
-        self._set(self._offset_s)
-        offset_s = 0.0
-
-        async def jumped() -> bool:
-            nonlocal offset_s
-            with suppress(httpx.TransportError):
-                answer = await system.machine.client.get("/livez")
-                offset_s = parsedate_to_datetime(answer.headers["date"]).timestamp() - time()
-            return abs(offset_s - self._offset_s) < TOLERANCE_S
-
-        with suppress(TimeoutError):  # `bitten` tells
-            await until(jumped, timeout_s=JUMP_TIMEOUT_S)
-            programs = ["gateway", "reconcilers", *system.machine.edges]
-            if untouched := [name for name in programs if not _preloaded(system.machine.program(name))]:
-                raise NotBittenError(f"{LIBRARY} is not in {', '.join(untouched)}")
-            self._shown = f"the gateway says {offset_s:+.0f} s; {len(programs)} programs share its clock"
-        await asyncio.sleep(LEASES * system.lease_ttl_s)
+        self._program, self._shown = chosen(self._victim, system), []
+        self._clock = self._folder / str(system.machine.program(self._program).pid)
+        for jump_s in system.random.sample(JUMPS_S, len(JUMPS_S)):
+            since = (await system.beneath.end()).position
+            self._set(jump_s)
+            shown, _ = await asyncio.gather(self._seen(system, since, jump_s), asyncio.sleep(system.lease_ttl_s))
+            self._shown.append(shown)
 
     async def heal(self, system: System) -> None:
         del system
-        self._set(0)
+        self._clock.unlink(missing_ok=True)
 
     async def bitten(self, system: System) -> str:
         del system
-        if not self._shown:
-            raise NotBittenError(f"the gateway's time did not change by {self._offset_s} s")
-        return self._shown
+        return f"{self._program}: {', '.join(self._shown)} shown"
 
-    def _set(self, offset_s: int) -> None:
-        draft = self._file.with_suffix(".new")
-        draft.write_text(f"{offset_s:+d}\n", encoding="ascii")
-        draft.replace(self._file)
+    async def _seen(self, system: System, since: int, jump_s: int) -> str:
+        """What the program showed of its jump. Raises `NotBittenError` where it showed none."""
+        seen: list[float] = []
 
+        async def jumped() -> bool:
+            with suppress(Transient, httpx.TransportError):
+                found = await self._wrong_by_s(system, since)
+                seen.extend(wrong_s for wrong_s in found if abs(wrong_s - jump_s) < TOLERANCE_S)
+            return bool(seen)
 
-def _library() -> Path | None:
-    return next((found for folder in FOLDERS for found in sorted(Path(folder).rglob(f"faketime/{LIBRARY}"))), None)
+        try:
+            await until(jumped, timeout_s=SHOWN_TIMEOUT_S)
+        except TimeoutError:
+            raise NotBittenError(f"{self._program} did not show that its clock jumped by {jump_s:+d} s") from None
+        return f"{seen[0]:+.1f} s"
 
+    async def _wrong_by_s(self, system: System, since: int) -> list[float]:
+        """By how much the program has shown to be ahead of the time since a position of the log."""
+        if self._victim == "gateway":
+            answer = await system.machine.client.get("/livez")
+            return [parsedate_to_datetime(answer.headers["date"]).timestamp() - time()]
+        actor = f"agent:{SITE}/{self._program}" if self._victim == "agent" else "progress"
+        return await system.beneath.ahead_s(actor, since)
 
-def _sleeps_under(library: Path) -> bool:
-    with tempfile.NamedTemporaryFile("w", encoding="ascii") as file:
-        file.write("+0\n")
-        file.flush()
-        environment = _preloading(library, Path(file.name))
-        sleeping = (sys.executable, "-c", "import time; time.sleep(0.001)")
-        return not subprocess.run(sleeping, env=environment, check=False, capture_output=True).returncode  # noqa: S603
-
-
-def _preloading(library: Path, file: Path) -> dict[str, str]:
-    return {
-        "LD_PRELOAD": str(library),
-        "FAKETIME_TIMESTAMP_FILE": str(file),
-        "FAKETIME_CACHE_DURATION": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "NO_FAKE_STAT": "1",
-    }
-
-
-def _preloaded(process: psutil.Process) -> bool:
-    return any(LIBRARY in part.path for part in process.memory_maps())
+    def _set(self, wrong_by_s: int) -> None:
+        draft = self._clock.with_suffix(".new")
+        draft.write_text(str(wrong_by_s), encoding="ascii")
+        draft.replace(self._clock)

@@ -31,10 +31,6 @@ class Fault(ABC):
 
     name: str
 
-    def lacking(self) -> str:
-        """What this machine lacks for it; empty where nothing."""
-        return ""
-
     def environment(self, directory: Path) -> Mapping[str, str]:
         """What the programs must have in their environment from the start. `directory` is for files of the fault's own."""
         del directory

@@ -2,7 +2,9 @@
 
 from sim.chaos.faults.fault import System
 
-VICTIMS = ("agent", "reconcilers", "gateway", "nats", "postgres")
+PROGRAMS = ("agent", "reconcilers", "gateway")
+"""Those that are Python."""
+VICTIMS = (*PROGRAMS, "nats", "postgres")
 
 
 def chosen(victim: str, system: System) -> str:
