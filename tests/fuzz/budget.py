@@ -5,7 +5,10 @@ import os
 from hypothesis import HealthCheck, settings
 
 LONG = os.environ.get("TENDRIL_FUZZ") == "long"
-_TIMES = 30
+LONG_S = 8.0
+"""How long each property is looked at in a long run; a round that has begun is finished."""
+_TIMES = 4
+"""A round's examples are as many times those of a short run: the later ones of a round are larger than the first."""
 
 
 def budget(examples: int, *, steps: int = 50) -> settings:
