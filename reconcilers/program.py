@@ -34,6 +34,7 @@ class Program:
         self._replica = replica = Replica(
             "reconcilers", store, messages, streams, lease_ttl_s=settings.lease_ttl_s, poll_s=settings.poll_s
         )
+        self.shards = replica.shards
         appender, reads = replica.appender, replica.reads
         thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
         self._ingest = Ingest(store, appender, messages, replica.metrics)

@@ -38,7 +38,7 @@ class Replica:
         self._messages = messages
         self._identity = uuid.uuid4().bytes
         self._commits = asyncio.Event()
-        self._shards = Shards(store, lease_ttl_s, program)
+        self.shards = Shards(store, lease_ttl_s, program)
         self._tail = Tail(store, poll_s)
         self._controllers: list[Controller] = []
         self._relaying = self.add(Relay(store, streams), workers=1)
@@ -46,7 +46,7 @@ class Replica:
 
     def add(self, reconciler: Reconciler, workers: int = WORKERS) -> Controller:
         """One more reconciler; so many of its keys are worked on at once."""
-        controller = Controller(reconciler, self._shards, self.metrics, workers)
+        controller = Controller(reconciler, self.shards, self.metrics, workers)
         self._controllers.append(controller)
         return controller
 
@@ -57,7 +57,7 @@ class Replica:
             async with asyncio.TaskGroup() as group:
                 for controller in self._controllers:
                     group.create_task(controller.run(), name=controller.reconciler.name)
-                group.create_task(self._shards.run(), name="shards")
+                group.create_task(self.shards.run(), name="shards")
                 group.create_task(self._tail.run(self._dispatch(), self._resync), name="tail")
                 group.create_task(self._tell(), name="pokes")
                 _log.info("running")

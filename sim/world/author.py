@@ -1,27 +1,11 @@
 """Writes the script of a seed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
+from typing import get_args
 
+from sim.world import script
 from sim.world.dice import Dice
-from sim.world.script import (
-    AnyAction,
-    Away,
-    Crash,
-    Cut,
-    Delete,
-    Full,
-    Jump,
-    Kill,
-    LoseDisk,
-    Pause,
-    Restore,
-    RestoreDisk,
-    Script,
-    Stop,
-    Submit,
-    Wipe,
-)
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -29,15 +13,20 @@ SECONDS = 540.0
 EDGES_LIMIT, CHUNKS_LIMIT, FAULTS_LIMIT = 5, 200, 16
 LOAD = 0.3
 """How much of the edges' time the jobs take, if nothing has to run twice."""
+ROGUES = 0.3
+"""The probability of each kind of rogue, and that a job is asked for again."""
 
 
-def script_of(seed: int, *, seconds: float = SECONDS) -> Script:
+def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     """What a seed does to its world: jobs in the first two thirds of the time, faults in all of it."""
-    rng = Dice(seed).stream("script")
+    dice = Dice(seed)
+    rng, rogues = dice.stream("script"), dice.stream("script/rogues")
     edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
     room_s = seconds * edges * slots * LOAD
-    actions: list[AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
-    return Script(
+    actions: list[script.AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
+    jobs = [action for action in actions if isinstance(action, script.Submit)]
+    actions.extend(_rogues(rogues, seconds, jobs))
+    return script.Script(
         seed=seed,
         edges=edges,
         replicas=replicas,
@@ -48,9 +37,9 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> Script:
     )
 
 
-def _jobs(rng: Random, seconds: float, room_s: float) -> list[AnyAction]:
+def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
     """Jobs that keep the edges busy for no more than `room_s` altogether, if everything runs once."""
-    actions: list[AnyAction] = []
+    actions: list[script.AnyAction] = []
     all_chunks = left = round(rng.triangular(5, CHUNKS_LIMIT, 20))
     longest_s = min(20.0, 2 * room_s / all_chunks)
     while left > 0:
@@ -60,39 +49,54 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[AnyAction]:
         at_s = _moment(rng, 0.0, seconds * 2 / 3)
         retries = rng.randint(0, 2)
         fails = rng.choice((0, 0, 0, 0, 1, retries + 1))
-        submit = Submit(
+        submit = script.Submit(
             at_s, name, chunks, rng.choice((1, 1, 2, 3)), round(rng.uniform(0.2, longest_s), 1), retries, fails
         )
         actions.append(submit)
         if rng.random() < 0.15:
-            actions.append(Delete(_moment(rng, at_s, seconds), name))
+            actions.append(script.Delete(_moment(rng, at_s, seconds), name))
     return actions
 
 
-def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[AnyAction]:
+def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[script.AnyAction]:
     agents = [f"edge-{number}" for number in range(edges)]
     hub = [f"reconcilers-{number}" for number in range(replicas)]
 
     def down() -> float:
         return round(rng.uniform(0.5, 30.0), 1)
 
-    kinds: list[tuple[int, Callable[[float], AnyAction]]] = [
-        (4, lambda at: Kill(at, rng.choice(agents + hub), down())),
-        (2, lambda at: Stop(at, rng.choice(agents + hub), down())),
-        (3, lambda at: Pause(at, rng.choice(agents + hub), down())),
-        (3, lambda at: Cut(at, rng.choice(agents), round(rng.uniform(1.0, 120.0), 1), *rng.choice(_WAYS))),
-        (1, lambda at: Cut(at, rng.choice(hub), down(), *rng.choice(_WAYS))),
-        (2, lambda at: Jump(at, rng.choice([*agents, *hub, "database"]), rng.choice((-3600.0, -5.0, 5.0, 3600.0)))),
-        (1, lambda at: Away(at, rng.choice(["database", *agents]), down())),
-        (1, Wipe),
-        (1, lambda at: Restore(at, round(rng.uniform(1.0, 60.0), 1))),
-        (2, lambda at: Crash(at, rng.choice(agents), down(), empty=rng.random() < 0.3)),
-        (1, lambda at: LoseDisk(at, rng.choice(agents), down())),
-        (1, lambda at: RestoreDisk(at, rng.choice(agents), down(), round(rng.uniform(1.0, 60.0), 1))),
-        (1, lambda at: Full(at, rng.choice(agents), down())),
+    kinds: list[tuple[int, Callable[[float], script.AnyAction]]] = [
+        (4, lambda at: script.Kill(at, rng.choice(agents + hub), down())),
+        (2, lambda at: script.Stop(at, rng.choice(agents + hub), down())),
+        (3, lambda at: script.Pause(at, rng.choice(agents + hub), down())),
+        (3, lambda at: script.Cut(at, rng.choice(agents), round(rng.uniform(1.0, 120.0), 1), *rng.choice(_WAYS))),
+        (1, lambda at: script.Cut(at, rng.choice(hub), down(), *rng.choice(_WAYS))),
+        (
+            2,
+            lambda at: script.Jump(
+                at, rng.choice([*agents, *hub, "database"]), rng.choice((-3600.0, -5.0, 5.0, 3600.0))
+            ),
+        ),
+        (1, lambda at: script.Away(at, rng.choice(["database", *agents]), down())),
+        (1, script.Wipe),
+        (1, lambda at: script.Restore(at, round(rng.uniform(1.0, 60.0), 1))),
+        (2, lambda at: script.Crash(at, rng.choice(agents), down(), empty=rng.random() < 0.3)),
+        (1, lambda at: script.LoseDisk(at, rng.choice(agents), down())),
+        (1, lambda at: script.RestoreDisk(at, rng.choice(agents), down(), round(rng.uniform(1.0, 60.0), 1))),
+        (1, lambda at: script.Full(at, rng.choice(agents), down())),
     ]
     weights, makers = zip(*kinds, strict=True)
     return [rng.choices(makers, weights)[0](_moment(rng, 5.0, seconds)) for _ in range(rng.randint(0, FAULTS_LIMIT))]
+
+
+def _rogues(rng: Random, seconds: float, jobs: Sequence[script.Submit]) -> Iterator[script.AnyAction]:
+    """What must be refused, or answered as it was before, at any time."""
+    for tries in get_args(script.Tries):
+        if rng.random() < ROGUES:
+            yield script.Rogue(_moment(rng, 5.0, seconds), tries)
+    for job in jobs:
+        if rng.random() < ROGUES:
+            yield script.Repeat(_moment(rng, job.at_s, seconds), job.job)
 
 
 _WAYS = ((True, True), (True, True), (True, False), (False, True))

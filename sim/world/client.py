@@ -1,12 +1,13 @@
 """Who asks for jobs: it sends again what was not answered, and remembers what was accepted."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
-from datamodel.command import Actor, Command, Unit, raise_refused
+from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.errors import NotFound, Transient
 from datamodel.kinds import USER
 from datamodel.ports import Log, Store
@@ -17,9 +18,11 @@ from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour
 from sim.world.process import Process
-from sim.world.script import Delete, Submit
+from sim.world.script import Delete, Repeat, Submit, Wish
 from sim.world.universe import Universe
 from sim.world.weather import Weather
+
+T = TypeVar("T")
 
 GROUP = "/config/job-groups/default"
 AGAIN_S = 1.0
@@ -35,7 +38,10 @@ def path_of(job: str) -> str:
 class Client:
     """One program that nothing happens to, at a database that may not answer."""
 
-    def __init__(self, universe: Universe, dice: Dice, database: Database, weather: Weather) -> None:
+    def __init__(
+        self, universe: Universe, dice: Dice, database: Database, weather: Weather, complain: Callable[[str], None]
+    ) -> None:
+        """`complain(what)` is told of answers that nobody may give."""
         self.accepted: dict[str, Submit] = {}
         """By name, the jobs that the system has said it has."""
         self.deleted: set[str] = set()
@@ -44,6 +50,9 @@ class Client:
         self.process = Process(universe, "client")
         connection = Connection(self.process, database, dice.stream("client"), weather, weather.hub_delay_s)
         self._store = cast("Store", connection)
+        self._database, self._complain = database, complain
+        self._uids: dict[str, tuple[str, int]] = {}
+        """By name, the uid that a job was accepted with, and how often the database had been put back then."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self, ready: Callable[[], object]) -> None:
@@ -56,12 +65,14 @@ class Client:
 
         self.process.start(run)
 
-    def submit(self, wish: Submit) -> None:
-        self._ask(self._submit(wish))
-
-    def delete(self, wish: Delete) -> None:
-        if wish.job in self.accepted:
-            self._ask(self._delete(wish))
+    def ask(self, wish: Wish) -> None:
+        match wish:
+            case Submit():
+                self._ask(self._submit(wish))
+            case Delete(job=job) if job in self.accepted:
+                self._ask(self._delete(job))
+            case Repeat(job=job) if job in self.accepted:
+                self._ask(self._repeat(self.accepted[job]))
 
     def _ask(self, request: Coroutine[Any, Any, None]) -> None:
         self.waiting += 1
@@ -72,38 +83,57 @@ class Client:
         self.process.deliver(begin)
 
     async def _submit(self, wish: Submit) -> None:
-        behaviour = Behaviour(wish.seconds / wish.steps, wish.fails)
-        script = _encode(behaviour).decode()
-        spec = {
-            "chunks": wish.chunks,
-            "retries": wish.retries,
-            "requests": {"cpu": 1.0},
-            "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
-            "outputs": {"ran": "sum", "chunk": "collect"},
-        }
-        unit = Unit((Command("create", path_of(wish.job), spec),), ACTOR, key=f"submit/{wish.job}")
-        await self._until_answered(lambda: self._append(unit))
+        (verdict,) = await self._until_answered(lambda: self._append(_submission(wish)))
+        if verdict.error is not None:
+            self._complain(f"{wish.job} was refused: {verdict.error}")
+        self._uids[wish.job] = verdict.uid, self._database.restores
         self.accepted[wish.job] = wish
         self.waiting -= 1
 
-    async def _delete(self, wish: Delete) -> None:
-        unit = Unit((Command("delete", path_of(wish.job)),), ACTOR)
-        await self._until_answered(lambda: self._append(unit))
-        self.deleted.add(wish.job)
+    async def _repeat(self, wish: Submit) -> None:
+        """The answer must be the first one's, unless the database has forgotten that; then the job is asked for anew."""
+        (verdict,) = await self._until_answered(lambda: self._append(_submission(wish)))
+        uid, restores = self._uids[wish.job]
+        if verdict.error is not None:
+            self._complain(f"{wish.job} was asked for again under its key, and refused: {verdict.error}")
+        elif restores != self._database.restores:
+            self._uids[wish.job] = verdict.uid, self._database.restores
+            if verdict.outcome == "changed":
+                self.deleted.discard(wish.job)
+        elif not verdict.replayed or verdict.uid != uid:
+            self._complain(f"{wish.job} was asked for again under its key, and the answer is another: {verdict}")
         self.waiting -= 1
 
-    async def _append(self, unit: Unit) -> None:
-        (outcome,) = await self._store.append([prepare(MODEL, unit)])
-        try:
-            raise_refused(outcome)
-        except NotFound:
-            return  # deleted by the request before, whose answer was lost
+    async def _delete(self, job: str) -> None:
+        unit = Unit((Command("delete", path_of(job)),), ACTOR)
+        (verdict,) = await self._until_answered(lambda: self._append(unit))
+        if not isinstance(verdict.error, NotFound):  # then the request before deleted it, and its answer was lost
+            raise_refused((verdict,))
+        self.deleted.add(job)
+        self.waiting -= 1
 
-    async def _until_answered(self, request: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _append(self, unit: Unit) -> Outcome:
+        (outcome,) = await self._store.append([prepare(MODEL, unit)])
+        return outcome
+
+    async def _until_answered(self, request: Callable[[], Coroutine[Any, Any, T]]) -> T:
         while True:
             try:
-                await request()
+                return await request()
             except Transient:
                 await asyncio.sleep(AGAIN_S)
-            else:
-                return
+
+
+def _submission(wish: Submit) -> Unit:
+    """The same request each time."""
+    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails)
+    script = _encode(behaviour).decode()
+    spec = {
+        "chunks": wish.chunks,
+        "retries": wish.retries,
+        "requests": {"cpu": 1.0},
+        "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
+        "outputs": {"ran": "sum", "chunk": "collect"},
+    }
+    digest = hashlib.sha256(_encode(spec)).hexdigest()
+    return Unit((Command("create", path_of(wish.job), spec),), ACTOR, key=f"submit/{wish.job}", digest=digest)

@@ -1,7 +1,8 @@
 """The database and a program's connection to it: the port `Store`, faults included."""
 
+import asyncio
 import itertools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -18,9 +19,12 @@ from sim.world.copies import Copies
 from sim.world.process import EPOCH, Process
 from sim.world.universe import Universe
 from sim.world.weather import Weather
+from sim.world.witness import Witness
 
 NO_ANSWER_S = 2.0
 """How long a request waits for a database that does not answer."""
+LATE_S = 20.0
+"""How late a request may be carried out, with nobody left who waits for it: later than a lease is over."""
 
 
 class Database:
@@ -33,6 +37,7 @@ class Database:
         model: Model,
         appended: Callable[[list[Event]], None],
         restored: Callable[[Head], None],
+        witness: Witness,
     ) -> None:
         self.away = False
         self.jumped_s = 0.0
@@ -43,6 +48,7 @@ class Database:
         self._universe = universe
         self._appended = appended
         self._restored = restored
+        self._witness = witness
         self._copies = Copies(universe, self.store.copy)
 
     def restore(self, age_s: float) -> None:
@@ -52,19 +58,27 @@ class Database:
             self.store.put_back(older[-1])
             self.position = older[-1].head.position
             self.restores += 1
+            self._witness.restored(self._universe.now_s)
             self._restored(older[-1].head)
 
     def _now(self) -> datetime:
         return EPOCH + timedelta(seconds=self._universe.now_s + self.jumped_s)
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        self._witness.asked(units, self.store.state)
         outcomes = await self.store.append(units)
+        self._witness.answered(units, outcomes)
         head = await self.store.head()
         if head.position > self.position:
             events = await self.store.events(self.position, head.position - self.position)
             self.position = head.position
             self._appended(events)
         return outcomes
+
+    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
+        tokens = await self.store.acquire(names, holder, ttl_s)
+        self._witness.leased(tokens, holder)
+        return tokens
 
 
 class Connection:
@@ -79,6 +93,8 @@ class Connection:
     ) -> None:
         self._process, self._database = process, database
         self._rng, self._weather, self._delay_s = rng, weather, delay_s
+        self.leases: dict[str, float] = {}
+        """By name, until when each lease is surely the program's, by its own clock."""
         self._written: dict[str, Node] = {}
         self._position = self._restores = 0
 
@@ -107,6 +123,12 @@ class Connection:
     def recall_totals(self, owner: str) -> Totals | None:  # noqa: ARG002 - it is always asked for
         return None
 
+    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
+        asked_s = asyncio.get_running_loop().time()
+        tokens: dict[str, int] = await self._request(lambda: self._database.acquire(names, holder, ttl_s))
+        self.leases |= dict.fromkeys(tokens, asked_s + ttl_s)
+        return tokens
+
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         async def append() -> tuple[int, list[Outcome], int]:
             before = self._database.position
@@ -129,15 +151,28 @@ class Connection:
         return outcomes
 
     async def _request(self, do: Callable[[], Any]) -> Any:
-        luck = self._rng.random()
-        if luck < self._weather.unanswered / 2:
+        """Some requests are lost, some are carried out long after anybody waits for them, and of some the answer is lost."""
+        luck, unanswered = self._rng.random(), self._weather.unanswered
+        if luck < unanswered / 3:
             await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
             raise Transient("the database did not answer")
+        if luck < unanswered * 2 / 3:
+            return await self._late(do)
         there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
         answer = await self._process.call(lambda: self._carried_out(do), there_s=there_s, back_s=back_s, outlives=True)
-        if luck < self._weather.unanswered:
+        if luck < unanswered:
             raise Transient("the connection was lost; it is unknown whether this was done")
         return answer
+
+    async def _late(self, do: Callable[[], Any]) -> Any:
+        there_s = self._rng.uniform(0.0, LATE_S)
+        try:
+            async with asyncio.timeout(NO_ANSWER_S):
+                return await self._process.call(
+                    lambda: self._carried_out(do), there_s=there_s, back_s=0.0, outlives=True
+                )
+        except TimeoutError as error:
+            raise Transient("the database did not answer in time") from error
 
     def _carried_out(self, do: Callable[[], Any]) -> Any:
         if self._database.away:

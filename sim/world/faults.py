@@ -6,26 +6,11 @@ from dataclasses import dataclass, field
 
 from datamodel.event import Event
 from datamodel.node import Node
+from sim.world import script
 from sim.world.client import Client
 from sim.world.database import Database
 from sim.world.hosts import EdgeHost, Host, Surroundings
-from sim.world.script import (
-    AnyAction,
-    Away,
-    Crash,
-    Cut,
-    Delete,
-    Full,
-    Jump,
-    Kill,
-    LoseDisk,
-    Pause,
-    Restore,
-    RestoreDisk,
-    Stop,
-    Submit,
-    Wipe,
-)
+from sim.world.rogues import Rogues
 
 DATABASE = "database"
 
@@ -48,53 +33,45 @@ class Faults:
     """Does actions when they are due, and mends everything in the end. `bitten` counts those that met something to bite."""
 
     def __init__(
-        self, around: Surroundings, hosts: Mapping[str, Host], edges: Mapping[str, EdgeHost], client: Client
+        self,
+        around: Surroundings,
+        hosts: Mapping[str, Host],
+        edges: Mapping[str, EdgeHost],
+        client: Client,
+        rogues: Rogues,
     ) -> None:
         self.bitten = Counter[str]()
         self.memory = Memory()
+        self._spells: dict[tuple[type[script.Spell], str], float] = {}
         self._around, self._hosts, self._edges, self._client = around, hosts, edges, client
+        self._rogues = rogues
         self._database: Database = around.database
 
-    def do(self, action: AnyAction) -> None:
+    def do(self, action: script.AnyAction) -> None:
         bites = True
         match action:
-            case Submit():
-                self._client.submit(action)
-            case Delete():
-                self._client.delete(action)
-            case Kill(program=program, down_s=down_s):
+            case script.Submit() | script.Delete() | script.Repeat():
+                self._client.ask(action)
+            case script.Rogue():
+                self._rogues.do(action)
+            case script.Kill(program=program, down_s=down_s):
                 bites = self._hosts[program].process.alive
                 self._hosts[program].kill(down_s)
-            case Stop(program=program, down_s=down_s):
+            case script.Stop(program=program, down_s=down_s):
                 bites = self._hosts[program].process.alive
                 self._hosts[program].stop(down_s)
-            case Pause(program=program, for_s=for_s):
-                process = self._hosts[program].process
-                bites = process.alive
-                process.pause()
-                self._after(for_s, process.resume)
-            case Cut(program=program, for_s=for_s, up=up, down=down):
-                host = self._hosts[program]
-                host.cut(up=up, down=down)
-                self._after(for_s, host.mend)
-            case Jump(program=program, by_s=by_s) if program == DATABASE:
-                self._database.jumped_s += by_s
-            case Jump(program=program, by_s=by_s):
-                self._hosts[program].process.jump(by_s)
-            case Away(what=what, for_s=for_s):
-                found = self._database if what == DATABASE else self._edges[what].engine
-                found.away = True
-                self._after(for_s, lambda: setattr(found, "away", False))
-            case Restore(age_s=age_s):
-                bites = self._put_back(age_s)
-            case Wipe():
-                self._around.streams.wipe()
-            case Crash() | LoseDisk() | RestoreDisk():
+            case script.Crash() | script.LoseDisk() | script.RestoreDisk():
                 self._lose(action)
-            case Full(program=program, for_s=for_s):
-                disk = self._edges[program].disk
-                disk.failure = "full"
-                self._after(for_s, lambda: setattr(disk, "failure", None))
+            case script.Pause() | script.Cut() | script.Away() | script.Full():
+                bites = self._have_a_spell(action)
+            case script.Jump(program=program, by_s=by_s) if program == DATABASE:
+                self._database.jumped_s += by_s
+            case script.Jump(program=program, by_s=by_s):
+                self._hosts[program].process.jump(by_s)
+            case script.Restore(age_s=age_s):
+                bites = self._put_back(age_s)
+            case script.Wipe():
+                self._around.streams.wipe()
         self.bitten[type(action).__name__] += bites
 
     def mend(self) -> None:
@@ -117,22 +94,45 @@ class Faults:
         self.memory.revived |= {path for path, node in after.items() if not _goes(node) and _goes(before.get(path))}
         return self._database.restores > restores
 
-    def _lose(self, action: Crash | LoseDisk | RestoreDisk) -> None:
+    def _lose(self, action: script.Crash | script.LoseDisk | script.RestoreDisk) -> None:
         edge = self._edges[action.program]
         edge.kill(action.down_s)
         match action:
-            case Crash(empty=empty):
+            case script.Crash(empty=empty):
                 edge.engine.crash()
                 if empty:
                     edge.engine.wipe()
                     edge.disk.put_back(None)
-            case LoseDisk():
+            case script.LoseDisk():
                 edge.disk.put_back(None)
-            case RestoreDisk(age_s=age_s):
+            case script.RestoreDisk(age_s=age_s):
                 edge.restore(age_s)
 
-    def _after(self, delay_s: float, mend: Callable[[], object]) -> None:
-        self._around.universe.after(delay_s, mend)
+    def _have_a_spell(self, action: script.Pause | script.Cut | script.Away | script.Full) -> bool:
+        """Whether there was anything to bite. Where two of a kind overlap, the later end is the end."""
+        universe, spell = self._around.universe, (type(action), action.program)
+        begin, end, bites = self._spell(action)
+        begin()
+        end_s = self._spells[spell] = max(action.at_s + action.for_s, self._spells.get(spell, 0.0))
+        universe.at(end_s, lambda: end() if self._spells[spell] == end_s else None)
+        return bites
+
+    def _spell(
+        self, action: script.Pause | script.Cut | script.Away | script.Full
+    ) -> tuple[Callable[[], object], Callable[[], object], bool]:
+        match action:
+            case script.Pause(program=program):
+                process = self._hosts[program].process
+                return process.pause, process.resume, process.alive
+            case script.Cut(program=program, up=up, down=down):
+                host = self._hosts[program]
+                return lambda: host.cut(up=up, down=down), host.mend, True
+            case script.Away(program=program):
+                found = self._database if program == DATABASE else self._edges[program].engine
+                return lambda: setattr(found, "away", True), lambda: setattr(found, "away", False), True
+            case script.Full(program=program):
+                disk = self._edges[program].disk
+                return lambda: setattr(disk, "failure", "full"), lambda: setattr(disk, "failure", None), True
 
 
 def _goes(node: Node | None) -> bool:

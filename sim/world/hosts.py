@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,6 +17,7 @@ from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
 from reconcilers.program import Program
+from reconcilers.runtime.shards import Shards
 from reconcilers.settings import Settings
 from sim.world.copies import Copies
 from sim.world.database import Connection, Database
@@ -126,12 +127,25 @@ class HubHost(Host):
 
     def __init__(self, around: Surroundings, name: str) -> None:
         super().__init__(around, name, around.weather.hub_delay_s)
+        self._shards: Shards | None = None
+        self._leases: Mapping[str, float] = {}
+
+    def look(self) -> None:
+        """Has the program say what it believes to hold, as soon as it runs: nothing that is over by its own clock."""
+        self.process.deliver(self._check_leases)
+
+    def _check_leases(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        for lease, until_s in self._leases.items():
+            if now_s >= until_s and self._shards is not None and self._shards.fence(lease) is not None:
+                self.around.complain(f"{self.name} believes to hold {lease}, {now_s - until_s:.1f} s after its end")
 
     async def run(self, stop: asyncio.Event) -> None:
         around, rng = self.around, self.around.dice.stream(f"hub/{self.name}")
         store = Connection(self.process, around.database, rng, around.weather, around.weather.hub_delay_s)
         streams = LineStreams(self.line, around.streams, rng, around.weather)
         program = Program(around.settings, cast("Store", store), self.line, streams, self.process.wall)
+        self._shards, self._leases = program.shards, store.leases
         async with asyncio.TaskGroup() as group:
             running = group.create_task(program.run())
             await stop.wait()

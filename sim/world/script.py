@@ -1,7 +1,7 @@
 """A script: what happens to a world, action by action. It is written by a seed, or read from a file."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -9,6 +9,9 @@ from datamodel.errors import Invalid
 from sim.world.weather import CALM, Weather
 
 T = TypeVar("T")
+Tries = Literal[
+    "lapsed", "settled", "overbooked", "outdated", "contradicted", "foreign", "replaced", "unsettled", "reused"
+]
 
 
 class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename="camel", omit_defaults=True):
@@ -35,34 +38,73 @@ class Delete(Action, frozen=True):
     job: str
 
 
-class Kill(Action, frozen=True):
-    """SIGKILL; the supervisor starts it again after so many seconds."""
+class Repeat(Action, frozen=True):
+    """The client sends the request for a job that was accepted once more, under the same idempotency key."""
+
+    job: str
+
+
+class Rogue(Action, frozen=True):
+    """Somebody tries what must be refused; see `rogues.py` for what each does."""
+
+    tries: Tries
+
+
+class Fall(Action, frozen=True):
+    """A program ends; it is started again after so many seconds."""
 
     program: str
     down_s: float
 
 
-class Stop(Action, frozen=True):
-    """SIGTERM; the supervisor starts it again so many seconds after it has ended."""
-
-    program: str
-    down_s: float
+class Kill(Fall, frozen=True):
+    """SIGKILL."""
 
 
-class Pause(Action, frozen=True):
-    """SIGSTOP, and SIGCONT after so many seconds."""
+class Stop(Fall, frozen=True):
+    """SIGTERM; the seconds begin when it has ended."""
+
+
+class Crash(Fall, frozen=True):
+    """An edge's host goes down and comes up again: nothing runs any more. `empty`: with a new disk."""
+
+    empty: bool = False
+
+
+class LoseDisk(Fall, frozen=True, tag="loseDisk"):
+    """An agent is killed, and finds its outbox gone when it is started again; its containers run on."""
+
+
+class RestoreDisk(Fall, frozen=True, tag="restoreDisk"):
+    """An agent is killed, and finds its outbox as it was so many seconds ago."""
+
+    age_s: float
+
+
+class Spell(Action, frozen=True):
+    """Something is wrong with a program, or with what it stands on, for so many seconds."""
 
     program: str
     for_s: float
 
 
-class Cut(Action, frozen=True):
+class Pause(Spell, frozen=True):
+    """SIGSTOP, and SIGCONT after the time."""
+
+
+class Cut(Spell, frozen=True):
     """The program's line to the message server is cut: what it sends is lost (`up`), what is sent to it (`down`), or both."""
 
-    program: str
-    for_s: float
     up: bool = True
     down: bool = True
+
+
+class Away(Spell, frozen=True):
+    """The `database`, or the engine of an edge, does not answer."""
+
+
+class Full(Spell, frozen=True):
+    """An agent's disk takes no writes."""
 
 
 class Jump(Action, frozen=True):
@@ -70,13 +112,6 @@ class Jump(Action, frozen=True):
 
     program: str
     by_s: float
-
-
-class Away(Action, frozen=True):
-    """The `database`, or the engine of an edge, does not answer."""
-
-    what: str
-    for_s: float
 
 
 class Restore(Action, frozen=True):
@@ -89,38 +124,10 @@ class Wipe(Action, frozen=True):
     """The message server loses all its streams."""
 
 
-class Crash(Action, frozen=True):
-    """An edge's host goes down and comes up again: nothing runs any more. `empty`: with a new disk."""
-
-    program: str
-    down_s: float
-    empty: bool = False
-
-
-class LoseDisk(Action, frozen=True, tag="loseDisk"):
-    """An agent is killed, and finds its outbox gone when it is started again; its containers run on."""
-
-    program: str
-    down_s: float
-
-
-class RestoreDisk(Action, frozen=True, tag="restoreDisk"):
-    """An agent is killed, and finds its outbox as it was so many seconds ago."""
-
-    program: str
-    down_s: float
-    age_s: float
-
-
-class Full(Action, frozen=True):
-    """An agent's disk takes no writes."""
-
-    program: str
-    for_s: float
-
-
+Wish = Submit | Delete | Repeat
+"""What the client asks for."""
 AnyAction = (
-    Submit | Delete | Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
+    Wish | Rogue | Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
 )
 
 

@@ -24,8 +24,10 @@ from sim.world.dice import Dice
 from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.process import Process
+from sim.world.rogues import Rogues
 from sim.world.script import Script, Submit
 from sim.world.universe import Universe
+from sim.world.witness import Witness
 
 LOOKED_S = 2.0
 REST_LIMIT_S = 600.0
@@ -69,7 +71,8 @@ class World:
         self._dice = Dice(script.seed)
         self._digest = hashlib.sha256()
         self._audit = Audit(MODEL)
-        self._database = Database(self._universe, MODEL, self._appended, self._restored)
+        self._witness = Witness(MODEL, self.outcome.broken.append)
+        self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness)
         self._streams = MemoryStreams()
         around = Surroundings(
             self._universe,
@@ -82,11 +85,12 @@ class World:
             self.outcome.broken.append,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
-        hub = {name: HubHost(around, name) for name in _names("reconcilers", script.replicas)}
-        self._hosts: dict[str, Host] = {**hub, **self._edges}
+        self._hub = {name: HubHost(around, name) for name in _names("reconcilers", script.replicas)}
+        self._hosts: dict[str, Host] = {**self._hub, **self._edges}
         self._engines = {name: edge.engine for name, edge in self._edges.items()}
-        self._client = Client(self._universe, self._dice, self._database, script.weather)
-        self._faults = Faults(around, self._hosts, self._edges, self._client)
+        self._client = Client(self._universe, self._dice, self._database, script.weather, around.complain)
+        self._rogues = Rogues(around, script.slots)
+        self._faults = Faults(around, self._hosts, self._edges, self._client, self._rogues)
 
     def run(self) -> Outcome:
         with self._dice.in_charge(), self._universe:
@@ -104,8 +108,15 @@ class World:
     def _begin(self) -> None:
         for host in self._hosts.values():
             host.boot()
+        self._rogues.start()
+        self._look()
         for action in self._script.actions:
             self._universe.at(action.at_s, self._faults.do, action)
+
+    def _look(self) -> None:
+        for replica in self._hub.values():
+            replica.look()
+        self._universe.after(LOOKED_S, self._look)
 
     def _goes_wrong_until(self, until_s: float) -> bool:
         return self._universe.run_until(lambda: bool(self.outcome.broken), until_s)
@@ -113,7 +124,7 @@ class World:
     def _come_to_rest(self) -> None:
         """Nothing may be broken on the way there, and at rest everything must hold."""
         limit_s = self._universe.now_s + REST_LIMIT_S
-        while going_on := list(checks.unrest(self._state, self._client, self._faults.memory, self._engines)):
+        while going_on := list(self._unrest()):
             if self._universe.now_s >= limit_s:
                 self.outcome.broken.extend(f"no rest: {what}" for what in going_on[:10])
                 return
@@ -129,13 +140,18 @@ class World:
             self.outcome.broken.append(f"{self._database.position - position} events were written at rest")
         self.outcome.broken.extend(self._violations())
 
+    def _unrest(self) -> Iterator[str]:
+        yield from checks.unrest(self._state, self._client, self._faults.memory, self._engines)
+        if self._rogues.waiting:
+            yield f"{self._rogues.waiting} rogues are not answered"
+
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.unbelievable(self._state, self._engines)
         report, newest = self._read_at_rest()
         yield from self._unrelayed(newest)
         yield from report.differences
-        for process in (self._client.process, *(host.process for host in self._hosts.values())):
+        for process in (self._client.process, self._rogues.process, *(host.process for host in self._hosts.values())):
             yield from (f"{process.name}: {complaint}" for complaint in process.complaints)
 
     def _unrelayed(self, newest: Stream | None) -> Iterator[str]:
@@ -164,6 +180,7 @@ class World:
         touched = Keys()
         for event in events:
             self._faults.memory.written(event)
+            self._witness.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -180,6 +197,7 @@ class World:
         counts["steps"] = self._universe.steps
         counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
+        counts["refused"] = self._rogues.tried
         for fault, times in self._faults.bitten.items():
             counts[fault] = times
 

@@ -1,0 +1,76 @@
+"""What is seen at the database's door: who is given which lease, who writes what it knows to be useless, and what goes too
+early."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from datamodel.command import Outcome, Unit
+from datamodel.event import Event
+from datamodel.model import Model
+from datamodel.node import Node
+from datamodel.scheduling.attempts import ENDED
+from datamodel.scheduling.edges import LOST, inventory_path, place_of
+from datamodel.state import State
+
+IN_FLIGHT_S = 60.0
+"""For so long after a change, a program may still write what it concluded before: its request was under way, and late, or it
+was paused with it."""
+
+
+class Witness:
+    """Complains, by a sentence to `complain`, of what the log cannot tell."""
+
+    def __init__(self, model: Model, complain: Callable[[str], None]) -> None:
+        self._model, self._complain = model, complain
+        self._holders: dict[tuple[str, int], str] = {}
+        self._back_s: dict[str, float] = {}
+        self._restored_s = -IN_FLIGHT_S
+
+    def leased(self, tokens: Mapping[str, int], holder: str) -> None:
+        """Each acquisition has a token of its own, so no two holders ever have the same."""
+        for name, token in tokens.items():
+            other = self._holders.setdefault((name, token), holder)
+            if other != holder:
+                self._complain(f"the lease {name} was given to {other} and to {holder} with the token {token}")
+
+    def asked(self, units: Sequence[Unit], state: State) -> None:
+        """Nobody writes the status of what it knows to have ended: who names the version that is there has read it."""
+        for unit in units:
+            for command in unit.commands:
+                node = state.nodes.get(command.path)
+                if command.op == "patchStatus" and node is not None and node.version == command.expected_version:
+                    phases = self._model.kinds[node.kind].phases
+                    if phases is not None and phases.is_terminal(node.phase or phases.initial):
+                        self._complain(
+                            f"{unit.actor.name} writes the status of {node.path}, and knows that it has ended"
+                        )
+
+    def answered(self, units: Sequence[Unit], outcomes: Sequence[Outcome]) -> None:
+        """Nobody changes a spec to what it knows it to be."""
+        for unit, outcome in zip(units, outcomes, strict=True):
+            for command, verdict in zip(unit.commands, outcome, strict=False):
+                knows = command.op == "patchSpec" and command.expected_version is not None
+                if knows and verdict.outcome == "unchanged":
+                    self._complain(f"{unit.actor.name} writes a spec of {command.path} that is there already")
+
+    def appended(self, event: Event, state: State, now_s: float) -> None:
+        """A job stays until nothing of it runs where that can be stopped."""
+        if event.kind == "Edge" and event.op == "statusChanged" and event.part["status"].get("phase") != LOST:
+            self._back_s[event.path] = now_s
+        if event.kind == "Job" and event.op == "deleted" and now_s - self._restored_s > IN_FLIGHT_S:
+            for attempt in self._reachable(event.uid, state, now_s):
+                self._complain(f"{event.path} is gone, and {attempt.path} is {attempt.phase or 'new'}")
+
+    def restored(self, now_s: float) -> None:
+        """The database was put back: leases are given again as they were given once."""
+        self._holders.clear()
+        self._restored_s = now_s
+
+    def _reachable(self, job: str, state: State, now_s: float) -> Iterator[Node]:
+        """What may still run of a job, on edges that are there and have been for a while."""
+        for node in state.nodes.values():
+            if node.kind == "Attempt" and node.links.get("job") == job and node.phase not in ENDED:
+                path = inventory_path(*place_of(node.path))
+                edge = state.nodes.get(path)
+                back = now_s - self._back_s.get(path, -IN_FLIGHT_S) < IN_FLIGHT_S
+                if edge is not None and edge.phase != LOST and not back:
+                    yield node
