@@ -131,6 +131,11 @@ class MemoryStreams:
         """The connection is never lost."""
 
     async def newest(self) -> Stream | None:
+        return self.end
+
+    @property
+    def end(self) -> Stream | None:
+        """What `newest` tells."""
         if not self._streams:
             return None
         epoch = max(self._streams)

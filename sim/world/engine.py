@@ -80,6 +80,11 @@ class Engine:
         self.ledger.append(Line(self._universe.now_s, work.attempt, index, "start"))
         attempt.end = self._universe.after(behaviour.seconds, self._end, work.attempt, index, code)
 
+    def runs(self, name: str) -> bool:
+        """A step of the attempt runs now."""
+        attempt = self.attempts.get(name)
+        return attempt is not None and attempt.end is not None
+
     def stop(self, name: str) -> None:
         attempt = self.attempts.get(name)
         if attempt is not None and attempt.end is not None:

@@ -13,6 +13,8 @@ from sim.world.hosts import EdgeHost, Host, Surroundings
 from sim.world.rogues import Rogues
 
 DATABASE = "database"
+ENDING_S = 20.0
+"""How long an agent may take to end by itself: it gives its steps ten seconds, and the hub five."""
 
 
 @dataclass
@@ -42,13 +44,19 @@ class Faults:
     ) -> None:
         self.bitten = Counter[str]()
         self.memory = Memory()
+        self._trouble_s: dict[str, float] = {}
         self._spells: dict[tuple[type[script.Spell], str], float] = {}
         self._around, self._hosts, self._edges, self._client = around, hosts, edges, client
         self._rogues = rogues
         self._database: Database = around.database
 
+    def whole_since(self, edge: str) -> float:
+        """Since when an edge, or the hub (empty), has had no trouble of this script's; in the future while it has."""
+        return self._trouble_s.get(edge, 0.0)
+
     def do(self, action: script.AnyAction) -> None:
         bites = True
+        self._note(action)
         match action:
             case script.Submit() | script.Delete() | script.Repeat():
                 self._client.ask(action)
@@ -76,6 +84,7 @@ class Faults:
 
     def mend(self) -> None:
         """Nothing is broken any more."""
+        self._trouble_s = dict.fromkeys(self._trouble_s, self._around.universe.now_s)
         self._database.away = False
         for host in self._hosts.values():
             host.process.resume()
@@ -83,6 +92,22 @@ class Faults:
             host.boot()
         for edge in self._edges.values():
             edge.engine.away, edge.disk.failure = False, None
+
+    def _note(self, action: script.AnyAction) -> None:
+        """When the trouble that an action makes is over."""
+        match action:
+            case script.Fall(at_s=at_s, program=program, down_s=down_s):
+                until_s = at_s + down_s + (ENDING_S if isinstance(action, script.Stop) else 0.0)
+            case script.Spell(at_s=at_s, program=program, for_s=for_s):
+                until_s = at_s + for_s
+            case script.Jump(at_s=until_s, program=program):
+                pass
+            case script.Restore(at_s=until_s) | script.Wipe(at_s=until_s):
+                program = DATABASE
+            case _:
+                return
+        whose = program if program in self._edges else ""
+        self._trouble_s[whose] = max(until_s, self._trouble_s.get(whose, 0.0))
 
     def _put_back(self, age_s: float) -> bool:
         """What was written since is known to be lost, and what was deleted since is there again."""

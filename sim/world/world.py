@@ -23,6 +23,7 @@ from sim.world.database import Database
 from sim.world.dice import Dice
 from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
+from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.process import Process
 from sim.world.rogues import Rogues
 from sim.world.script import Script, Submit
@@ -91,6 +92,7 @@ class World:
         self._client = Client(self._universe, self._dice, self._database, script.weather, around.complain)
         self._rogues = Rogues(around, script.slots)
         self._faults = Faults(around, self._hosts, self._edges, self._client, self._rogues)
+        self._lateness = Lateness(self._faults.whole_since, around.complain)
 
     def run(self) -> Outcome:
         with self._dice.in_charge(), self._universe:
@@ -116,7 +118,11 @@ class World:
     def _look(self) -> None:
         for replica in self._hub.values():
             replica.look()
-        self._universe.after(LOOKED_S, self._look)
+        position = self._database.position
+        self._lateness.look(
+            self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position)
+        )
+        self._universe.after(LOOK_S, self._look)
 
     def _goes_wrong_until(self, until_s: float) -> bool:
         return self._universe.run_until(lambda: bool(self.outcome.broken), until_s)

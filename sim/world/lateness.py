@@ -1,0 +1,111 @@
+"""Lateness: nothing may stand still while everything that it needs is whole.
+
+Wakes make the system quick, and slow resyncs make up for lost ones. So each bound here is longer than what a whole system takes
+at most (a backoff of ten seconds, a poll of two), and shorter than the shortest resync that would hide a lost wake (the
+relay's: 24 s).
+"""
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import NamedTuple
+
+from datamodel.feed.ports import Stream
+from datamodel.names import last_name
+from datamodel.node import Node
+from datamodel.pool import Pool
+from datamodel.scheduling.attempts import ENDED, PLACED, RETRY, RUN
+from datamodel.scheduling.edges import LOST, ONLINE, inventory_path, place_of
+from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, RUNNING, SUCCEEDED
+from datamodel.scheduling.resources import amounts
+from datamodel.state import State
+from sim.world.engine import Engine
+
+LOOK_S = 4.0
+STILL_S = 18.0
+"""For how long nothing may stand still."""
+SETTLED_S = 45.0
+"""After the last trouble: a late request may come 20 s after it, and take a lease for 15 s, which is tried for every 5 s."""
+
+
+class Still(NamedTuple):
+    """Something that waits. As long as its `key` is the same, nothing has happened to it. `needs`: the edge that must be whole
+    for it to go on, beside the hub; none where it is empty."""
+
+    key: Hashable
+    what: str
+    needs: str = ""
+    limit_s: float = STILL_S
+
+
+class Lateness:
+    """Looks now and then, and complains of what stood still for too long. `whole_since(edge)` tells since when an edge, or the
+    hub (empty), has had no trouble."""
+
+    def __init__(self, whole_since: Callable[[str], float], complain: Callable[[str], None]) -> None:
+        self._whole_since, self._complain = whole_since, complain
+        self._since_s: dict[Hashable, float] = {}
+
+    def look(self, now_s: float, waiting: Callable[[], Iterator[Still]]) -> None:
+        """What `waiting()` names, it names from this look on, until it does not any more."""
+        before, self._since_s = self._since_s, {}
+        if now_s < self._whole_since("") + SETTLED_S:
+            return
+        for still in waiting():
+            if still.needs and now_s < self._whole_since(still.needs) + SETTLED_S:
+                continue
+            since_s = self._since_s[still.key] = before.get(still.key, now_s)
+            if now_s - since_s > still.limit_s:
+                self._complain(f"nothing is broken, and for {now_s - since_s:.0f} s {still.what}")
+
+
+def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, position: int) -> Iterator[Still]:
+    """All that should go on by itself."""
+    if newest is not None and newest.last < position:
+        yield Still(("feed", newest), f"the feed is at {newest.last}, the log at {position}")
+    running = set[str]()
+    rooms: list[Pool] = []
+    for node in state.nodes.values():
+        if node.kind == "Attempt" and node.phase not in ENDED:
+            running.add(node.links["job"])
+            yield from _attempt(node, state, engines)
+        elif node.kind == "Edge":
+            name = place_of(node.path)[1]
+            if node.phase == ONLINE:
+                rooms.append(state.pools.get(node.path, Pool()))
+            else:
+                yield Still((node.path, node.phase), f"{node.path} is {node.phase}", name)
+    for node in state.nodes.values():
+        if node.kind == "Job":
+            yield from _job(node, state, rooms, runs=node.uid in running)
+
+
+def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iterator[Still]:
+    path = inventory_path(*place_of(attempt.path))
+    edge, name = state.nodes.get(path), place_of(attempt.path)[1]
+    if attempt.spec["intent"] != RUN:
+        yield Still((attempt.path, "stop"), f"{attempt.path} is to be stopped", name)
+    elif edge is not None and edge.phase == LOST:
+        yield Still((attempt.path, "lost"), f"{attempt.path} is to run on an edge that is lost")
+    elif not engines[name].runs(last_name(attempt.path)):
+        yield Still((attempt.path, attempt.phase), f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
+
+
+def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[Still]:
+    totals = state.totals.get(job.uid)
+    counts = dict(totals.phases) if totals is not None else {}
+    if job.deletion_requested_at is not None:
+        if not runs:
+            yield Still((job.path, "deleted"), f"{job.path} is to be deleted, and nothing of it runs")
+        return
+    if job.phase in FINISHED:
+        return
+    chunks, placed = job.spec["chunks"], sum(counts.values())
+    in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
+    over = counts.get(SUCCEEDED) == chunks or ((counts.get(FAILED) or counts.get(ABORTED)) and not in_flight)
+    told = job.status.get("chunks", {})
+    if over or any(told.get(phase, 0) != counts.get(phase, 0) for phase in (PLACED, RUNNING, SUCCEEDED, FAILED)):
+        key = (job.path, "status", *sorted(counts.items()))
+        yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
+    waits = (counts.get(RETRY, 0) or placed < chunks) and not counts.get(FAILED)
+    if waits and any(room.lacking(amounts(job.spec["requests"])) is None for room in rooms):
+        key = (job.path, "chunks", *sorted(counts.items()))
+        yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}")
