@@ -188,7 +188,7 @@ class MemoryStore:
         ]
 
     async def count_by_phase(self, kind: str) -> dict[str, int]:
-        return dict(Counter(node.phase for node in self._of_kind(kind)))
+        return dict(Counter(node.phase for node in self.state.nodes.values() if node.kind == kind))
 
     async def sum_totals(self) -> Totals:
         return self.state.totals.get(ALL, Totals())

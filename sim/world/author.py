@@ -5,6 +5,7 @@ from random import Random
 from typing import get_args
 
 from sim.world import script
+from sim.world.copies import EVERY_S
 from sim.world.dice import Dice
 from sim.world.weather import CALM, ROUGH
 
@@ -15,17 +16,23 @@ LOAD = 0.3
 """How much of the edges' time the jobs take, if nothing has to run twice."""
 ROGUES = 0.3
 """The probability of each kind of rogue, and that a job is asked for again."""
+QUIET = 0.2
+"""The probability of no faults: there, everything must be quick from the beginning to the end."""
+LOST, OVERTAKEN = 0.3, 0.1
+"""The probability of each story."""
+OVERTAKING = 16
+"""Jobs, each an event at least: more than a quiet system writes in four seconds for one job."""
 
 
 def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     """What a seed does to its world: jobs in the first two thirds of the time, faults in all of it."""
     dice = Dice(seed)
-    rng, rogues = dice.stream("script"), dice.stream("script/rogues")
+    rng, others = dice.stream("script"), dice.stream("script/others")
     edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
     room_s = seconds * edges * slots * LOAD
     actions: list[script.AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
     jobs = [action for action in actions if isinstance(action, script.Submit)]
-    actions.extend(_rogues(rogues, seconds, jobs))
+    actions.extend([*_rogues(others, seconds, jobs), *_stories(others, seconds, edges)])
     return script.Script(
         seed=seed,
         edges=edges,
@@ -86,7 +93,8 @@ def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[scri
         (1, lambda at: script.Full(at, rng.choice(agents), down())),
     ]
     weights, makers = zip(*kinds, strict=True)
-    return [rng.choices(makers, weights)[0](_moment(rng, 5.0, seconds)) for _ in range(rng.randint(0, FAULTS_LIMIT))]
+    count = 0 if rng.random() < QUIET else rng.randint(0, FAULTS_LIMIT)
+    return [rng.choices(makers, weights)[0](_moment(rng, 5.0, seconds)) for _ in range(count)]
 
 
 def _rogues(rng: Random, seconds: float, jobs: Sequence[script.Submit]) -> Iterator[script.AnyAction]:
@@ -97,6 +105,19 @@ def _rogues(rng: Random, seconds: float, jobs: Sequence[script.Submit]) -> Itera
     for job in jobs:
         if rng.random() < ROGUES:
             yield script.Repeat(_moment(rng, job.at_s, seconds), job.job)
+
+
+def _stories(rng: Random, seconds: float, edges: int) -> Iterator[script.AnyAction]:
+    """What single faults would hardly ever come to: an edge that is lost until the end, and a database that was put back and
+    is further than before by the time that anybody looks."""
+    if edges > 1 and rng.random() < LOST:
+        yield script.Cut(_moment(rng, 5.0, seconds / 2), f"edge-{rng.choice((0, 0, rng.randrange(edges)))}", seconds)
+    if rng.random() < OVERTAKEN:
+        copied_s = EVERY_S * rng.randint(round(seconds * 0.75 / EVERY_S), round(seconds * 0.9 / EVERY_S))
+        yield script.Submit(copied_s + 2.0, "forgotten", 1, seconds=10.0)
+        yield script.Restore(copied_s + 4.0, 3.0)
+        for number in range(OVERTAKING):
+            yield script.Submit(round(copied_s + 4.0 + 0.005 * number, 3), f"overtaking-{number}", 1, seconds=0.2)
 
 
 _WAYS = ((True, True), (True, True), (True, False), (False, True))

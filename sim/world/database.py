@@ -49,6 +49,7 @@ class Database:
         self._appended = appended
         self._restored = restored
         self._witness = witness
+        self._shown = (0.0, EPOCH)
         self._copies = Copies(universe, self.store.copy)
 
     def restore(self, age_s: float) -> None:
@@ -62,7 +63,11 @@ class Database:
             self._restored(older[-1].head)
 
     def _now(self) -> datetime:
-        return EPOCH + timedelta(seconds=self._universe.now_s + self.jumped_s)
+        """Asked many times at an instant."""
+        shown_s = self._universe.now_s + self.jumped_s
+        if shown_s != self._shown[0]:
+            self._shown = shown_s, EPOCH + timedelta(seconds=shown_s)
+        return self._shown[1]
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         self._witness.asked(units, self.store.state)

@@ -30,7 +30,7 @@ class Witness:
         for name, token in tokens.items():
             other = self._holders.setdefault((name, token), holder)
             if other != holder:
-                self._complain(f"the lease {name} was given to {other} and to {holder} with the token {token}")
+                self._complain(f"the lease {name} was given to two holders with the token {token}")
 
     def asked(self, units: Sequence[Unit], state: State) -> None:
         """Nobody writes the status of what it knows to have ended: who names the version that is there has read it."""
