@@ -32,7 +32,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     room_s = seconds * edges * slots * LOAD
     actions: list[script.AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
     jobs = [action for action in actions if isinstance(action, script.Submit)]
-    actions.extend([*_rogues(others, seconds, jobs), *_stories(others, seconds, edges)])
+    actions.extend([*_rogues(others, seconds, jobs), *_stories(others, seconds, edges, slots)])
     return script.Script(
         seed=seed,
         edges=edges,
@@ -107,11 +107,13 @@ def _rogues(rng: Random, seconds: float, jobs: Sequence[script.Submit]) -> Itera
             yield script.Repeat(_moment(rng, job.at_s, seconds), job.job)
 
 
-def _stories(rng: Random, seconds: float, edges: int) -> Iterator[script.AnyAction]:
-    """What single faults would hardly ever come to: an edge that is lost until the end, and a database that was put back and
-    is further than before by the time that anybody looks."""
+def _stories(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:
+    """What single faults would hardly ever come to: an edge that is lost, until the end or until its chunks have just been
+    placed elsewhere, and a database that was put back and is further than before by the time that anybody looks."""
     if edges > 1 and rng.random() < LOST:
-        yield script.Cut(_moment(rng, 5.0, seconds / 2), f"edge-{rng.choice((0, 0, rng.randrange(edges)))}", seconds)
+        at_s, for_s = _moment(rng, 5.0, seconds / 2), rng.choice((seconds, _moment(rng, 88.0, 105.0)))
+        yield script.Submit(at_s, "stranded", slots, seconds=20.0)
+        yield script.Cut(at_s + 4.0, "edge-0", for_s)
     if rng.random() < OVERTAKEN:
         copied_s = EVERY_S * rng.randint(round(seconds * 0.75 / EVERY_S), round(seconds * 0.9 / EVERY_S))
         yield script.Submit(copied_s + 2.0, "forgotten", 1, seconds=10.0)

@@ -84,7 +84,7 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     if attempt.spec["intent"] != RUN:
         yield Still((attempt.path, "stop"), f"{attempt.path} is to be stopped", name)
     elif edge is not None and edge.phase == LOST:
-        yield Still((attempt.path, "lost"), f"{attempt.path} is to run on an edge that is lost")
+        yield Still((attempt.path, "abandon"), f"{attempt.path} is to run on an edge that is lost")
     elif not engines[name].runs(last_name(attempt.path)):
         yield Still((attempt.path, attempt.phase), f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
 

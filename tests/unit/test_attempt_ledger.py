@@ -1,0 +1,47 @@
+"""What is counted stays: the ledger's entry is final only once its attempt has ended, and no other attempt may begin then."""
+
+import itertools
+
+import pytest
+
+from datamodel.ledger import Entry
+from datamodel.scheduling.attempts import ABANDON, COUNTED, INTERRUPTED, PLACED, RETRY, RUN, STOP, STOPPED, Attempt
+from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
+from tests.graph import JOBS
+
+OWNER = "0" * 32
+HOLDER = f"/desired-config/sites/s/edges/e/attempts/{OWNER}-0-1"
+
+
+def entry(phase: str) -> Entry:
+    return Entry(OWNER, 0, 1, phase, HOLDER)
+
+
+@pytest.mark.parametrize(
+    ("before", "phase", "intent", "retries"),
+    list(
+        itertools.product(
+            (PLACED, RUNNING, RETRY),
+            (PENDING, RUNNING, SUCCEEDED, FAILED, INTERRUPTED, STOPPED),
+            (RUN, STOP, ABANDON),
+            (0, 1),
+        )
+    ),
+)
+def test_an_entry_is_final_only_once_its_attempt_has_ended(before: str, phase: str, intent: str, retries: int) -> None:
+    """So of an entry that is final, the attempt with its epoch changes nothing any more, whether or not the fold looks at the
+    entry's phase too: it has ended, and one epoch has one attempt."""
+    assert Attempt.settle is not None
+    assert Attempt.phases is not None
+    after = Attempt.settle.advance(entry(before), {"intent": intent, "retries": retries}, {"phase": phase})
+    assert after.epoch == 1
+    assert after.phase not in COUNTED or Attempt.phases.is_terminal(phase)
+
+
+@pytest.mark.parametrize("phase", [PLACED, RUNNING, SUCCEEDED, FAILED, ABORTED])
+def test_no_attempt_begins_at_what_is_counted_or_held(phase: str) -> None:
+    assert Attempt.settle is not None
+    for epoch in (1, 2, 3):
+        claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-{epoch}")
+        assert claim is not None
+        assert isinstance(Attempt.settle.begin(entry(phase), claim, HOLDER, 1), str)
