@@ -41,8 +41,6 @@ REUSED_S = 30.0
 HARMLESS = (Command("apply", f"/inventory/sites/{SITE}"),)
 STEPS = [{"name": "rogue", "image": "world"}]
 
-_encode = msgspec.json.Encoder().encode
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
