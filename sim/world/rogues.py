@@ -12,18 +12,18 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from datamodel import wire
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
 from datamodel.errors import Conflict, Fenced, Forbidden, Invalid, NotFound, TendrilError, Transient
-from datamodel.kinds import Document
+from datamodel.kinds import SYSTEM, USER, Document
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.prepare import prepare
+from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED, attempt_name
 from datamodel.scheduling.edges import desired_path, place_of
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.planes import EDGE, SYSTEM, USER
+from datamodel.scheduling.planes import EDGE
 from sim.world.database import Connection
 from sim.world.hosts import SITE, Surroundings
 from sim.world.line import Line
