@@ -1,4 +1,4 @@
-"""The error hierarchy: five things that can be wrong, and nothing else is ever raised on purpose."""
+"""The error hierarchy: six things that can be wrong, and nothing else is ever raised on purpose."""
 
 
 class TendrilError(Exception):
@@ -10,7 +10,7 @@ class TendrilError(Exception):
         self.field = field
 
 
-class Transient(TendrilError):  # noqa: N818 - the five read as what they are: raise Conflict(...)
+class Transient(TendrilError):  # noqa: N818 - the six read as what they are: raise Conflict(...)
     """May succeed if tried again. After a write, the outcome is unknown: it may have happened."""
 
 
@@ -44,3 +44,13 @@ class NotFound(TendrilError):  # noqa: N818
 
 class Forbidden(TendrilError):  # noqa: N818
     """The actor may not do this to this part of the graph."""
+
+
+class Gone(TendrilError):  # noqa: N818
+    """What is asked for is older than what is kept. `oldest` is the oldest position that can be read, `cursor` where a list
+    goes on in the present (empty where it is not about a list)."""
+
+    def __init__(self, message: str, *, oldest: int, field: str = "", cursor: str = "") -> None:
+        super().__init__(message, field=field)
+        self.oldest = oldest
+        self.cursor = cursor

@@ -18,6 +18,7 @@ from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
+from datamodel.memory_history import MemoryHistory
 from datamodel.memory_snapshot import Beside, MemorySnapshot
 from datamodel.model import Model
 from datamodel.names import is_within
@@ -51,7 +52,7 @@ class Copy(msgspec.Struct, frozen=True):
     epoch: int
 
 
-class MemoryStore:
+class MemoryStore(MemoryHistory):
     """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
 
     def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:

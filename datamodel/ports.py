@@ -10,6 +10,7 @@ import msgspec
 from datamodel.admission import Kept
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
+from datamodel.history import History
 from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
@@ -253,7 +254,7 @@ class Snapshots(Protocol):
         ...
 
 
-class Store(Log, Graph, Leases, Bookkeeping, Snapshots, Protocol):
+class Store(Log, Graph, History, Leases, Bookkeeping, Snapshots, Protocol):
     """All that is kept in one database."""
 
 

@@ -110,7 +110,7 @@ def fold(model: Model, state: State, event: Event) -> None:
     """Applies one event: the node's image, then what the node's kind derives from it (pools, ledger)."""
     kind = model.kinds[event.kind]
     before = state.nodes.get(event.path)
-    after = _image(before, event)
+    after = image(before, event)
     state.put(state.nodes, event.path, after)
     if kind.offer is not None:
         _fold_capacity(kind, state, event.path, after)
@@ -124,7 +124,8 @@ def fold(model: Model, state: State, event: Event) -> None:
         state.put(state.totals, event.uid, None)
 
 
-def _image(before: Node | None, event: Event) -> Node | None:
+def image(before: Node | None, event: Event) -> Node | None:
+    """The node once an event has happened to it; None where it went."""
     part = event.part
     match event.op:
         case "created":

@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datamodel.errors import Conflict, Forbidden, Invalid, NotFound, TendrilError, Transient
+from datamodel.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TendrilError, Transient
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -18,6 +18,7 @@ STATUSES: tuple[tuple[type[TendrilError], HTTPStatus], ...] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (Forbidden, HTTPStatus.FORBIDDEN),
+    (Gone, HTTPStatus.GONE),
     (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 """How each class of error is answered."""

@@ -15,6 +15,7 @@ from datamodel.postgres import rows
 from datamodel.postgres.bookkeeping import PostgresBookkeeping
 from datamodel.postgres.database import Database
 from datamodel.postgres.graph import PostgresGraph
+from datamodel.postgres.history import PostgresHistory
 from datamodel.postgres.recent import Recent
 from datamodel.postgres.snapshot import snapshot
 from datamodel.postgres.writer import Writer
@@ -22,7 +23,7 @@ from datamodel.postgres.writer import Writer
 _CHANGE_COLUMNS = ", ".join(f"n.{column}" for column in rows.NODE_COLUMNS.split(", "))
 
 
-class PostgresStore(PostgresGraph, PostgresBookkeeping):
+class PostgresStore(PostgresGraph, PostgresHistory, PostgresBookkeeping):
     """One database. Open it with `async with`; all methods raise `Transient` where the database does not answer."""
 
     def __init__(self, url: str, model: Model) -> None:

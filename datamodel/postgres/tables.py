@@ -40,6 +40,8 @@ EVENTS = sa.Table(
     sa.Column("cause", sa.Text, nullable=False),
     sa.Column("correlation", sa.Text, nullable=False),
     sa.CheckConstraint("position > 0", name="position_positive"),
+    # What a node was at a position is the newest event of each kind before it: a step down this index for each.
+    sa.Index(None, "path", "op", "position"),
     comment="The log: append-only, positions dense from 1.",
 )
 

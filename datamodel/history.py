@@ -1,0 +1,31 @@
+"""Reading the past: what the graph was at a moment, and how it came to be what it is."""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Protocol
+
+from datamodel.event import Event
+from datamodel.node import Node
+
+
+class History(Protocol):
+    """What the log still tells."""
+
+    async def oldest(self) -> int:
+        """The oldest position whose graph can be read."""
+        ...
+
+    async def position_at(self, time: datetime) -> int:
+        """The position of the last event at or before a time, `oldest` where that is later."""
+        ...
+
+    async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
+        """The nodes that existed at a position among these paths, as they were. The position is kept and in the log."""
+        ...
+
+    async def history(
+        self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
+        """The events of all nodes that have lived at a path, or of the one with a uid. In order of position from `after + 1`
+        on; with `before`, from `before - 1` downwards."""
+        ...

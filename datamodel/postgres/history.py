@@ -1,0 +1,93 @@
+"""Reading the past on Postgres: what a node was is put together from the newest event of each kind, not from all of them."""
+
+from collections.abc import Collection
+from datetime import datetime
+from itertools import groupby
+from typing import get_args
+
+from msgspec import structs
+
+from datamodel.event import Event, Op
+from datamodel.node import Node
+from datamodel.postgres import rows
+from datamodel.postgres.database import Database
+from datamodel.state import image
+
+_OPS = list(get_args(Op))
+
+NEWEST = """
+SELECT newest.*, (SELECT count(*) FROM events WHERE path = newest.path AND op = 'specChanged'
+  AND position > born.position AND position <= $2) AS spec_changes
+FROM unnest($1::text[]) AS wanted(path)
+CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'created' AND position <= $2
+  ORDER BY position DESC LIMIT 1) AS born
+CROSS JOIN unnest($3::text[]) AS ops(op)
+CROSS JOIN LATERAL (SELECT * FROM events WHERE path = wanted.path AND op = ops.op
+  AND position BETWEEN born.position AND $2 ORDER BY position DESC LIMIT 1) AS newest
+ORDER BY newest.path, newest.position
+"""
+
+_POSITION_AT = """
+WITH RECURSIVE search(low, high) AS (
+  SELECT $2::bigint, position FROM head
+  UNION ALL
+  SELECT CASE WHEN at <= $1 THEN middle ELSE low END, CASE WHEN at <= $1 THEN high ELSE middle - 1 END
+  FROM (SELECT low, high, (low + high + 1) / 2 AS middle FROM search WHERE low < high) AS halved
+  JOIN events ON events.position = middle
+)
+SELECT low FROM search WHERE low = high
+"""
+"""Times never run backwards in the log, so halving finds the last event that is not later."""
+
+
+class PostgresHistory:
+    """The queries. What they mean is said at the port."""
+
+    _database: Database
+
+    async def oldest(self) -> int:
+        return 0
+
+    async def position_at(self, time: datetime) -> int:
+        (row,) = await self._database.look_up(_POSITION_AT, time, await self.oldest())
+        return int(row["low"])
+
+    async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
+        """A node that has not changed since is read as it is."""
+        found = await self._database.look_up(
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1) AND version <= $2", list(paths), position
+        )
+        nodes = {row["path"]: rows.node(row) for row in found}
+        others = [path for path in paths if path not in nodes]
+        if others:
+            nodes |= await self._former(others, position)
+        return nodes
+
+    async def _former(self, paths: list[str], position: int) -> dict[str, Node]:
+        nodes = {}
+        found = await self._database.look_up(NEWEST, paths, position, _OPS)
+        for path, events in groupby(found, key=lambda row: row["path"]):
+            node: Node | None = None
+            spec_changes = 0
+            for row in events:
+                node, spec_changes = image(node, rows.event(row)), row["spec_changes"]
+            if node is not None:
+                nodes[path] = structs.replace(node, generation=1 + spec_changes)
+        return nodes
+
+    async def history(
+        self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
+        order = "ASC" if before is None else "DESC"
+        found = await self._database.look_up(
+            "SELECT event.* FROM unnest($1::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT * FROM events WHERE path = $2"
+            " AND op = ops.op AND position > $3 AND position < $4 AND ($5 = '' OR uid = $5)"
+            f" ORDER BY position {order} LIMIT $6) AS event ORDER BY position {order} LIMIT $6",
+            _OPS,
+            path,
+            after,
+            before if before is not None else 2**63 - 1,
+            uid,
+            limit,
+        )
+        return [rows.event(row) for row in found]
