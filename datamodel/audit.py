@@ -81,7 +81,10 @@ class Audit:
         keys, `stored` must have every row that exists at this position."""
         if keys is None:
             keys = Keys(
-                self._nodes.living.keys() | stored.nodes.keys() | stored.phases.keys() | {p for p, _ in stored.links},
+                self._nodes.living.keys()
+                | stored.nodes.keys()
+                | stored.phases.keys()
+                | {p for p, _ in (*stored.links, *stored.facets)},
                 self._reservations.pools | stored.pools.keys(),
                 {*self._ledger.keys, *stored.entries},
                 self._ledger.owners | stored.totals.keys(),

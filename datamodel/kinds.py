@@ -140,6 +140,9 @@ class Kind:
     phases: ClassVar[Phases | None] = None
     """The lifecycle of `status.phase`."""
     links: ClassVar[Mapping[str, Link]] = {}
+    selectable: ClassVar[tuple[str, ...]] = ()
+    """Scalar fields that nodes are found by, as "status.phase" or "spec.chunks". Each is a row beside every node of the kind,
+    written when it changes. "metadata.name" can always be asked for."""
     finalizers: ClassVar[tuple[str, ...]] = ()
     """Owners that must clean up before a deletion is done, put on every new node."""
     spec_writers: ClassVar[frozenset[str] | None] = None

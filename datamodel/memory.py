@@ -265,7 +265,7 @@ class MemoryStore(MemoryHistory):
         tokens = {name: lease.token for name, lease in self._leases.items()}
         replays = {key: replay for key, (replay, _) in self._keys.items()}
         beside = Beside(self._epoch, self._marks.copy(), tokens, replays)
-        yield MemorySnapshot(self._head, self._events, self.state, beside)
+        yield MemorySnapshot(self._model, self._head, self._events, self.state, beside)
 
     def _held(self, name: str) -> _Lease | None:
         lease = self._leases.get(name)

@@ -8,10 +8,11 @@ import msgspec
 from datamodel.admission import Kept, Replay
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head
-from datamodel.rows import Keys, Rows
+from datamodel.rows import Keys, Rows, facet_rows
 from datamodel.state import EntryKey, State
 
 _event = msgspec.json.Decoder(Event).decode
@@ -29,8 +30,9 @@ class Beside(msgspec.Struct, frozen=True):
 class MemorySnapshot:
     """What a state held when the snapshot was taken. `events` is the encoded log, which may grow meanwhile."""
 
-    def __init__(self, head: Head, events: Sequence[bytes], state: State, beside: Beside) -> None:
+    def __init__(self, model: Model, head: Head, events: Sequence[bytes], state: State, beside: Beside) -> None:
         self.head = head
+        self._model = model
         self._events = events
         self._state = State()
         self._state.learn(state)
@@ -41,7 +43,7 @@ class MemorySnapshot:
             yield _event(event)
 
     async def rows(self, keys: Keys) -> Rows:
-        return Rows.of(self._state, keys)
+        return Rows.of(self._model, self._state, keys)
 
     async def nodes(self) -> AsyncIterator[tuple[str, Node]]:
         for row in sorted(self._state.nodes.items(), key=lambda row: row[0]):
@@ -55,6 +57,10 @@ class MemorySnapshot:
         async for path, node in self.nodes():
             for name, target in sorted(node.links.items()):
                 yield (path, name), target
+
+    async def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:
+        for row in sorted(facet_rows(self._model, self._state.nodes.values()).items()):
+            yield row
 
     async def pools(self) -> AsyncIterator[tuple[str, Pool]]:
         for row in sorted(self._state.pools.items(), key=lambda row: row[0]):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from datamodel.declarations import check_kind, check_part_names, wrong
 from datamodel.errors import Invalid
+from datamodel.facets import selectable_fields
 from datamodel.kinds import Kind, Plane, Seed
 from datamodel.names import check_name
 from datamodel.parts import normal_spec
@@ -142,6 +143,7 @@ def _check_declaration(kind: type[Kind], known: dict[str, type[Kind]]) -> None:
         raise wrong(kind, "parent", "a kind without a parent is its plane's root, a singleton of its name")
     if kind.parent is not None and kind.parent.plane is not kind.plane:
         raise wrong(kind, "plane", "it is not its parent's")
+    selectable_fields(kind)
     if kind.settle is not None and kind.phases is None:
         raise wrong(kind, "phases", "a kind that settles a ledger needs some")
     if kind.settle is not None and kind.settle.owner not in kind.links:

@@ -218,6 +218,10 @@ class Snapshot(Protocol):
         """By source path and link name, the target's uid, as the way back is found."""
         ...
 
+    def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:
+        """By path and facet (see `datamodel.facets`), the kind and value under which a node is found."""
+        ...
+
     def pools(self) -> AsyncIterator[tuple[str, Pool]]: ...
 
     def entries(self) -> AsyncIterator[tuple[tuple[str, int], Entry]]:

@@ -1,11 +1,12 @@
 """Rows of the projection by key: which ones are meant, and what they are."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TypeVar
 
 from datamodel.errors import Invalid
 from datamodel.event import Event
+from datamodel.facets import facets_of
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
@@ -18,7 +19,8 @@ _Row = TypeVar("_Row")
 
 @dataclass(slots=True)
 class Keys:
-    """Keys of rows by table: paths of nodes (with their phases and links), paths of pools, entries, and owners of totals."""
+    """Keys of rows by table: paths of nodes (with their phases, links and facets), paths of pools, entries, and owners of
+    totals."""
 
     nodes: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
@@ -56,28 +58,39 @@ class Keys:
 
 @dataclass(slots=True)
 class Rows:
-    """Rows by key: nodes, the phases under which they are listed, and their links by (path, link name); pools, entries and
-    totals. An absent key means that the row does not exist."""
+    """Rows by key: nodes, the phases under which they are listed, their links by (path, link name), and by (path, facet) the
+    kind and value under which they are found; pools, entries and totals. An absent key means that the row does not exist."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
     links: dict[tuple[str, str], str] = field(default_factory=dict)
+    facets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
     totals: dict[str, Totals] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, state: State, keys: Keys | None = None) -> "Rows":
+    def of(cls, model: Model, state: State, keys: Keys | None = None) -> "Rows":
         """What a state holds under these keys, or all of it."""
         nodes = _chosen(state.nodes, None if keys is None else keys.nodes)
         return cls(
             nodes=nodes,
             phases={path: node.phase for path, node in nodes.items()},
             links={(path, name): target for path, node in nodes.items() for name, target in node.links.items()},
+            facets=facet_rows(model, nodes.values()),
             pools=_chosen(state.pools, None if keys is None else keys.pools),
             entries=_chosen(state.entries, None if keys is None else keys.entries),
             totals=_chosen(state.totals, None if keys is None else keys.owners),
         )
+
+
+def facet_rows(model: Model, nodes: Iterable[Node]) -> dict[tuple[str, str], tuple[str, str]]:
+    """By (path, facet), the kind and value under which nodes are found."""
+    return {
+        (node.path, facet): (node.kind, value)
+        for node in nodes
+        for facet, value in facets_of(model.kinds[node.kind], node.labels, node.spec, node.status).items()
+    }
 
 
 def _chosen(table: Mapping[_Key, _Row], keys: Collection[_Key] | None) -> dict[_Key, _Row]:

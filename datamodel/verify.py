@@ -12,7 +12,7 @@ from datamodel.event import Event
 from datamodel.invariants import violations
 from datamodel.model import Model
 from datamodel.ports import Head, Snapshot, Snapshots
-from datamodel.rows import Rows
+from datamodel.rows import Rows, facet_rows
 from datamodel.state import State, fold
 
 DIFFERENCES_LIMIT = 100
@@ -59,9 +59,9 @@ async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
         report.nodes = len(state.nodes)
         for violation in violations(store.model, state):
             report.add(violation)
-        for difference in audit.compare(Rows.of(state)) if audit is not None else ():
+        for difference in audit.compare(Rows.of(store.model, state)) if audit is not None else ():
             report.add(f"the fold is not what the audit has: {difference}")
-        await _compare_tables(snapshot, state, report)
+        await _compare_tables(store.model, snapshot, state, report)
     return report
 
 
@@ -91,7 +91,7 @@ def _fold(model: Model, state: State, event: Event, report: Report) -> None:
     state.commit()
 
 
-async def _compare_tables(snapshot: Snapshot, state: State, report: Report) -> None:
+async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report: Report) -> None:
     nodes = state.nodes
     links = {(path, name): target for path, node in nodes.items() for name, target in node.links.items()}
     entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
@@ -99,6 +99,7 @@ async def _compare_tables(snapshot: Snapshot, state: State, report: Report) -> N
     await _compare("node", snapshot.nodes(), nodes, report)
     await _compare("phase", snapshot.phases(), {path: node.phase for path, node in nodes.items()}, report)
     await _compare("link", snapshot.links(), links, report)
+    await _compare("facet", snapshot.facets(), facet_rows(model, nodes.values()), report)
     await _compare("pool", snapshot.pools(), state.pools, report)
     await _compare("totals", snapshot.totals(), state.totals, report)
     living = ((key, entry) async for key, entry in snapshot.entries() if key not in left_by_the_gone)

@@ -13,6 +13,7 @@ from datamodel.errors import Invalid
 from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.ports import Log
+from datamodel.postgres.facets import fill_facets
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
 

@@ -8,6 +8,7 @@ import msgspec
 from datamodel.books.difference import difference, presence
 from datamodel.books.seen import Seen
 from datamodel.event import Event
+from datamodel.facets import facets_of
 from datamodel.kinds import Document, Kind
 from datamodel.node import Node
 from datamodel.rows import Rows
@@ -147,10 +148,13 @@ class NodeBook:
         self._leave(node)
 
     def compare(self, stored: Rows, paths: Iterable[str]) -> Iterator[str]:
-        """A sentence for each row of these nodes, of their phases and links, that is not what follows from the log."""
+        """A sentence for each row of these nodes, of their phases, links and facets, that is not what follows from the log."""
         linked: dict[str, dict[str, str]] = {}
         for (source, name), target in stored.links.items():
             linked.setdefault(source, {})[name] = target
+        found_by: dict[str, dict[str, tuple[str, str]]] = {}
+        for (source, facet), found in stored.facets.items():
+            found_by.setdefault(source, {})[facet] = found
         for path in paths:
             mine, row = self.living.get(path), stored.nodes.get(path)
             if missing := presence(f"node {path}", row, mine):
@@ -163,6 +167,8 @@ class NodeBook:
             if wrong := difference(f"phase {path}", stored.phases.get(path), phase):
                 yield wrong
             if wrong := difference(f"links {path}", linked.get(path, {}), mine.links if mine is not None else {}):
+                yield wrong
+            if wrong := difference(f"facets {path}", found_by.get(path, {}), _facets(mine)):
                 yield wrong
 
     def _check_parent(self, parent: str, found: list[str]) -> None:
@@ -196,3 +202,10 @@ class NodeBook:
         above = self.living.get(node.parent)
         if above is not None:
             above.children -= 1
+
+
+def _facets(node: Living | None) -> dict[str, tuple[str, str]]:
+    if node is None:
+        return {}
+    facets = facets_of(node.declared, node.labels, node.spec, node.status)
+    return {facet: (node.kind, value) for facet, value in facets.items()}

@@ -51,7 +51,7 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     if not wanted.created <= remembered.known.nodes and _refuses(admission):
         remembered.clear()  # a node that was taken for new may be there, and the refusal wrong
         return None
-    written = rows_script(remembered.state, admission, now)
+    written = rows_script(model, remembered.state, admission, now)
     remembered.admitted(admission, position, len(written))
     changes = changes_of(admission, remembered.state, len(written))
     script = [guards_script(guards, position, event, now), written]
@@ -81,7 +81,7 @@ async def transact(
         present = await _catch_up(connection, model, wanted, remembered)
         state = remembered.state
     admission = admit(model, state, present.guards, units, present.position, present.now, _identifiers())
-    written = rows_script(state, admission, present.now)
+    written = rows_script(model, state, admission, present.now)
     if state is remembered.state:
         remembered.clock, remembered.event = Clock(present.now, asked_s), present.event
         remembered.admitted(admission, present.position, len(written))

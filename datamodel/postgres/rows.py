@@ -76,6 +76,15 @@ class NodeRow(msgspec.Struct, frozen=True):
         )
 
 
+class FacetRow(msgspec.Struct, frozen=True):
+    """A facet as the table has it, column by column."""
+
+    path: str
+    facet: str
+    kind: str
+    value: str
+
+
 def node(row: asyncpg.Record) -> Node:
     return Node(
         path=row["path"],

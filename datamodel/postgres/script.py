@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from datamodel.admission import Admission, Guards
+from datamodel.facets import facets_of
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.postgres import rows
 from datamodel.state import State
@@ -50,6 +52,12 @@ _STATEMENTS = {
         "path",
         *("labels", "spec", "status", "phase", "finalizers", "generation", "version", "deletion_requested_at"),
     ),
+    "delete_facets": _deleted("facets", "path"),
+    # Each by its key: a plan that was made while the table was empty would look for all of them in all of it.
+    "drop_facets": "DELETE FROM facets WHERE ctid = ANY(ARRAY(SELECT found.ctid"
+    " FROM json_populate_recordset(NULL::facets, $1) AS gone CROSS JOIN LATERAL"
+    " (SELECT ctid FROM facets WHERE path = gone.path AND facet = gone.facet OFFSET 0) AS found))",
+    "put_facets": _upserted("facets", "path, facet", "value"),
     "delete_pools": _deleted("pools", "path"),
     "put_pools": _upserted("pools", "path", "capacity", "used"),
     "put_ledger": _upserted("ledger", 'owner, "index"', "epoch", "phase", "holder", "failures", "progress", "outputs"),
@@ -96,12 +104,13 @@ def guards_script(guards: Guards, position: int, event: str, now: datetime) -> s
     return ";\n".join(statements)
 
 
-def rows_script(state: State, admission: Admission, now: datetime) -> str:
+def rows_script(model: Model, state: State, admission: Admission, now: datetime) -> str:
     """Every row that the admission touched."""
     touched = admission.touched
     writes = [
         ("insert_events", admission.events),
         *_nodes(state, touched.nodes),
+        *_facets(model, state, touched.nodes),
         *_pools(state, touched.pools),
         ("put_ledger", [state.entries[key] for key in touched.entries]),
         *_totals(state, touched.totals),
@@ -159,6 +168,30 @@ def _only_reported(before: Node, after: Node) -> bool:
         and after.finalizers is before.finalizers
         and after.deletion_requested_at == before.deletion_requested_at
     )
+
+
+def _facets(model: Model, state: State, touched: dict[str, Node | None]) -> Iterator[tuple[str, Sequence[object]]]:
+    deleted: list[str] = []
+    dropped: list[dict[str, str]] = []
+    put: list[rows.FacetRow] = []
+    for path, before in touched.items():
+        after = state.nodes.get(path)
+        if after is None:
+            if before is not None and (before.labels or model.kinds[before.kind].selectable):
+                deleted.append(path)
+            continue
+        kind = model.kinds[after.kind]
+        if before is not None and after.labels is before.labels and not kind.selectable:
+            continue
+        had = facets_of(kind, before.labels, before.spec, before.status) if before is not None else {}
+        has = facets_of(kind, after.labels, after.spec, after.status)
+        dropped += [{"path": path, "facet": facet} for facet in had if facet not in has]
+        for facet, value in has.items():
+            if had.get(facet) != value:
+                put.append(rows.FacetRow(path, facet, after.kind, value))
+    yield "delete_facets", deleted
+    yield "drop_facets", dropped
+    yield "put_facets", put
 
 
 def _pools(state: State, paths: set[str]) -> Iterator[tuple[str, Sequence[object]]]:

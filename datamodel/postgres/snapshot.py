@@ -56,6 +56,7 @@ class PostgresSnapshot:
     async def rows(self, keys: Keys) -> Rows:
         nodes = await self._among(f"SELECT {rows.NODE_COLUMNS}, phase FROM nodes WHERE path = ANY($1)", keys.nodes)
         links = await self._among("SELECT * FROM links WHERE source = ANY($1)", keys.nodes)
+        facets = await self._among("SELECT * FROM facets WHERE path = ANY($1)", keys.nodes)
         pools = await self._among("SELECT * FROM pools WHERE path = ANY($1)", keys.pools)
         entries = await self._among(
             'SELECT * FROM ledger WHERE (owner, "index") IN (SELECT * FROM unnest($1::text[], $2::integer[]))',
@@ -67,6 +68,7 @@ class PostgresSnapshot:
             nodes={row["path"]: rows.node(row) for row in nodes},
             phases={row["path"]: row["phase"] for row in nodes},
             links={(row["source"], row["name"]): row["target"] for row in links},
+            facets={(row["path"], row["facet"]): (row["kind"], row["value"]) for row in facets},
             pools={row["path"]: rows.pool(row) for row in pools},
             entries={(row["owner"], row["index"]): rows.entry(row) for row in entries},
             totals={row["owner"]: rows.totals(row) for row in totals},
@@ -83,6 +85,10 @@ class PostgresSnapshot:
     async def links(self) -> AsyncIterator[tuple[tuple[str, str], str]]:
         async for row in self._rows("SELECT * FROM links ORDER BY source, name"):
             yield (row["source"], row["name"]), row["target"]
+
+    async def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:
+        async for row in self._rows("SELECT * FROM facets ORDER BY path, facet"):
+            yield (row["path"], row["facet"]), (row["kind"], row["value"])
 
     async def pools(self) -> AsyncIterator[tuple[str, Pool]]:
         async for row in self._rows("SELECT * FROM pools ORDER BY path"):

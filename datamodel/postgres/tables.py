@@ -79,6 +79,17 @@ LINKS = sa.Table(
     comment="The links of nodes, for the way back; target is a uid.",
 )
 
+FACETS = sa.Table(
+    "facets",
+    METADATA,
+    sa.Column("path", _PATH, primary_key=True),
+    sa.Column("facet", sa.Text, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("value", sa.Text(collation="C"), nullable=False),
+    sa.Index(None, "kind", "facet", "value", "path"),
+    comment="What nodes are found by: labels and declared fields. A page of those with one value is one walk of the index.",
+)
+
 POOLS = sa.Table(
     "pools",
     METADATA,

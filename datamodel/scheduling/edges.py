@@ -43,6 +43,7 @@ class Edge(Kind):
     plane, parent, segment = INVENTORY, Site, "edges"
     Spec = EdgeSpec
     Status = EdgeStatus
+    selectable = ("status.phase", "spec.runtime", "spec.agent")
     offer = Offer(lambda spec: amounts(spec["capacity"]))
 
 

@@ -128,6 +128,7 @@ class Job(Kind):
             RUNNING: frozenset({SUCCEEDED, FAILED, ABORTED}),
         },
     )
+    selectable = ("status.phase",)
     finalizers = ("attempts",)
     """Retention ends and removes the job's attempts before the job goes."""
 

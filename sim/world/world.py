@@ -191,7 +191,7 @@ class World:
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
             touched.touch(MODEL, event)
-        self.outcome.broken.extend(self._audit.compare(Rows.of(self._state, touched), touched))
+        self.outcome.broken.extend(self._audit.compare(Rows.of(MODEL, self._state, touched), touched))
 
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)

@@ -13,6 +13,7 @@ async def everything(snapshot: Snapshot) -> Rows:
         nodes={path: node async for path, node in snapshot.nodes()},
         phases={path: phase async for path, phase in snapshot.phases()},
         links={key: target async for key, target in snapshot.links()},
+        facets={key: found async for key, found in snapshot.facets()},
         pools={path: pool async for path, pool in snapshot.pools()},
         entries={key: entry async for key, entry in snapshot.entries()},
         totals={owner: totals async for owner, totals in snapshot.totals()},

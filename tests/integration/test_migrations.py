@@ -15,12 +15,13 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import migrations
+from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.tables import METADATA
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import migrate
-from tests.graph import new_edge, new_job, place, report
+from tests.graph import JOBS, SYSTEM, done, new_edge, new_job, place, report
 
 _CONSTRAINTS = (
     "SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint"
@@ -60,6 +61,30 @@ async def test_the_sum_over_all_owners_is_made_of_what_is_there(database_url: st
         await migrate(database_url, MODEL)
         assert await store.sum_totals() == written
         assert (written.phases, written.progress) == ({"succeeded": 2}, 2000)
+        assert (await verify(store)).clean
+
+
+async def test_facets_are_made_of_what_is_there(database_url: str) -> None:
+    """Of nodes that were written before there were any, and after a kind declares others."""
+    async with PostgresStore(database_url, MODEL) as store:
+        await new_edge(store)
+        await new_job(store)
+        await done(store, Command("patchSpec", f"{JOBS}/j", {}, labels={"team": "a", "tier": ""}))
+        await done(store, Command("patchStatus", f"{JOBS}/j", {"phase": "running"}), actor=SYSTEM)
+        await on(database_url, lambda connection: command.downgrade(_config(connection), "0003"))
+        await migrate(database_url)
+        assert (await verify(store)).clean
+        await on(
+            database_url,
+            lambda connection: connection.execute(
+                text(
+                    "WITH gone AS (DELETE FROM facets WHERE facet = 'status.phase' AND kind = 'Job')"
+                    " UPDATE facets SET facet = 'spec.former' WHERE facet = 'spec.agent'"
+                )
+            ),
+        )
+        assert not (await verify(store)).clean
+        await migrate(database_url)
         assert (await verify(store)).clean
 
 

@@ -40,7 +40,7 @@ class Auditor:
         for event in self.history.events(self.audit.head.position):
             self.found += self.audit.step(event)
             touched.touch(MODEL, event)
-        self.found += self.audit.compare(Rows.of(self.history.store.state, touched), touched)
+        self.found += self.audit.compare(Rows.of(MODEL, self.history.store.state, touched), touched)
 
 
 @settings(max_examples=150, deadline=None)
@@ -57,7 +57,7 @@ def test_the_audit_is_silent_on_what_the_rule_book_admits(moves: list[Move], spl
     history.take(moves[split:])
     auditor.follow()
     later.follow()
-    everything = Rows.of(history.store.state)
+    everything = Rows.of(MODEL, history.store.state)
     assert not [*auditor.found, *later.found, *auditor.audit.compare(everything), *later.audit.compare(everything)]
 
 
@@ -71,7 +71,7 @@ def written(moves: Sequence[Move]) -> History:
 def judged(events: Sequence[Event], state: State) -> list[str]:
     """What the audit says of a log and of the state that is stored with it."""
     audit = Audit(MODEL)
-    return [*(sentence for event in events for sentence in audit.step(event)), *audit.compare(Rows.of(state))]
+    return [*(sentence for event in events for sentence in audit.step(event)), *audit.compare(Rows.of(MODEL, state))]
 
 
 def renumbered(events: Sequence[Event]) -> list[Event]:
