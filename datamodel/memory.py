@@ -20,6 +20,7 @@ from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.memory_history import MemoryHistory
 from datamodel.memory_snapshot import Beside, MemorySnapshot
+from datamodel.memory_walks import MemoryWalks
 from datamodel.model import Model
 from datamodel.names import is_within
 from datamodel.needs import Needs, needs
@@ -52,7 +53,7 @@ class Copy(msgspec.Struct, frozen=True):
     epoch: int
 
 
-class MemoryStore(MemoryHistory):
+class MemoryStore(MemoryHistory, MemoryWalks):
     """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
 
     def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:

@@ -16,6 +16,7 @@ from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.rows import Keys, Rows
+from datamodel.walk import Walks
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -258,7 +259,7 @@ class Snapshots(Protocol):
         ...
 
 
-class Store(Log, Graph, History, Leases, Bookkeeping, Snapshots, Protocol):
+class Store(Log, Graph, History, Walks, Leases, Bookkeeping, Snapshots, Protocol):
     """All that is kept in one database."""
 
 

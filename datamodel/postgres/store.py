@@ -18,12 +18,13 @@ from datamodel.postgres.graph import PostgresGraph
 from datamodel.postgres.history import PostgresHistory
 from datamodel.postgres.recent import Recent
 from datamodel.postgres.snapshot import snapshot
+from datamodel.postgres.walks import PostgresWalks
 from datamodel.postgres.writer import Writer
 
 _CHANGE_COLUMNS = ", ".join(f"n.{column}" for column in rows.NODE_COLUMNS.split(", "))
 
 
-class PostgresStore(PostgresGraph, PostgresHistory, PostgresBookkeeping):
+class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookkeeping):
     """One database. Open it with `async with`; all methods raise `Transient` where the database does not answer."""
 
     def __init__(self, url: str, model: Model) -> None:

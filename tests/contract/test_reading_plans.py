@@ -1,15 +1,23 @@
 """What the reads of the past and of pages look at, as Postgres tells it: no more than what they are asked for."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, get_args
+
+import asyncpg
+import pytest
+import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.event import Op
 from datamodel.postgres.connect import connect_writer
 from datamodel.postgres.history import NEWEST
 from datamodel.postgres.store import PostgresStore
-from tests.graph import SYSTEM, new_job, present, unit
+from datamodel.postgres.walks import BY_FACET, BY_KIND, CHANGED, PLACES
+from tests.graph import JOBS, SYSTEM, new_job, present, unit
+
+JOBS_MADE = 20_000
+LIMIT = 101
 
 
 async def test_an_old_node_costs_no_more_than_a_young_one(postgres: PostgresStore, database_url: str) -> None:
@@ -24,6 +32,57 @@ async def test_an_old_node_costs_no_more_than_a_young_one(postgres: PostgresStor
     assert read <= 2 * len(get_args(Op)), plan
     (former,) = (await postgres.nodes_at([node.path], latest.version - 1)).values()
     assert former.status["percentCompleted"] == 998.0
+
+
+@pytest_asyncio.fixture
+async def many(postgres: PostgresStore, database_url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """20,000 jobs, each a node with one event; 1 in 200 is labelled, 1 in 100 runs."""
+    connection = await asyncpg.connect(database_url)
+    base = (await postgres.head()).position
+    await connection.execute(
+        f"""
+        INSERT INTO events SELECT {base} + n, n::text, now(), 'created', '{JOBS}/j' || n, md5(n::text), 'Job',
+          '{{"spec": {{}}}}', '', '', '' FROM generate_series(1, {JOBS_MADE}) AS n;
+        INSERT INTO nodes SELECT '{JOBS}/j' || n, md5(n::text), 'Job', '{{}}', '{{}}', '{{}}', '', '{{}}', '{{}}', 1,
+          {base} + n, {base} + n, now() FROM generate_series(1, {JOBS_MADE}) AS n;
+        INSERT INTO facets SELECT '{JOBS}/j' || n, 'label:team', 'Job', 'red' FROM generate_series(1, {JOBS_MADE}, 200) AS n;
+        INSERT INTO facets SELECT '{JOBS}/j' || n, 'status.phase', 'Job', CASE n % 100 WHEN 0 THEN 'running' ELSE 'pending' END
+          FROM generate_series(1, {JOBS_MADE}) AS n;
+        UPDATE head SET position = {base} + {JOBS_MADE}
+        """
+    )
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_a_page_is_a_run_of_an_index(
+    many: "asyncpg.Connection[asyncpg.Record]", database_url: str, *, analyzed: bool
+) -> None:
+    if analyzed:
+        await many.execute("ANALYZE")
+    span = (f"{JOBS}/j3", f"{JOBS}0", LIMIT)
+    labelled = await explained(database_url, BY_FACET, *span, ["Job"], "label:team", ["red"])
+    phased = await explained(database_url, BY_FACET, *span, ["Job"], "status.phase", ["running", "pending"])
+    for plan, values in ((labelled, 1), (phased, 2)):
+        assert 0 < sum(touched(scan) for scan in scans(plan, "facets")) <= values * LIMIT, plan
+        assert sum(touched(scan) for scan in scans(plan, "nodes")) <= LIMIT, plan
+    of_kind = await explained(database_url, BY_KIND, *span, "Job")
+    assert sum(touched(scan) for scan in scans(of_kind, "nodes")) == LIMIT, of_kind
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_what_changed_costs_what_changed(
+    many: "asyncpg.Connection[asyncpg.Record]", postgres: PostgresStore, database_url: str, *, analyzed: bool
+) -> None:
+    if analyzed:
+        await many.execute("ANALYZE")
+    end = (await postgres.head()).position
+    span = ("/config/", "/config0", LIMIT)
+    plan = await explained(database_url, CHANGED, *span, end - 10, end)
+    assert sum(touched(scan) for scan in scans(plan, "events")) == 10, plan
+    plan = await explained(database_url, PLACES, *span)
+    assert sum(touched(scan) for scan in scans(plan, "events")) <= LIMIT + 1, plan
 
 
 async def explained(url: str, query: str, *arguments: Any) -> dict[str, Any]:

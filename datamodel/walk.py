@@ -1,0 +1,76 @@
+"""Walks over the nodes in order of path, a bounded part at a time: what stores offer to those who put pages together."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from datamodel.node import Node
+
+END = "\U0010ffff"
+"""After every path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The paths above `after` and below `before`. All text sorts by code point, which is the order of UTF-8's bytes."""
+
+    after: str = ""
+    before: str = END
+
+    @classmethod
+    def below(cls, path: str) -> "Span":
+        """What lies below a path, without it."""
+        return cls(f"{path}/", f"{path}0")  # the character after the slash
+
+    @classmethod
+    def at(cls, path: str) -> "Span":
+        """A path alone."""
+        return cls(path[:-1] + chr(ord(path[-1]) - 1) + END, f"{path}\x01")
+
+    def holds(self, path: str) -> bool:
+        return self.after < path < self.before
+
+    def between(self, after: str, through: str) -> "Span":
+        """The part above `after` and up to `through`, that included."""
+        return Span(max(self.after, after), min(self.before, through if through == END else f"{through}\x01"))
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The present nodes of some kinds in a span; with a `facet`, those that have one of its values."""
+
+    kinds: tuple[str, ...]
+    span: Span
+    facet: str = ""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Walked:
+    """All nodes up to the path `through`, in order of path; `END` where there are no more."""
+
+    nodes: list[Node]
+    through: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """All paths up to `through`, in order; `END` where there are no more."""
+
+    paths: list[str]
+    through: str
+
+
+class Walks(Protocol):
+    """A bounded part of what there is, in order of path."""
+
+    async def walk(self, walk: Walk, after: str, limit: int) -> Walked:
+        """The next nodes above a path, at most so many."""
+        ...
+
+    async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
+        """The next paths at which something happened after a position and up to another. It looks at all events between."""
+        ...
+
+    async def places(self, span: Span, limit: int) -> Paths:
+        """The next paths at which anything ever happened, as far as the log is kept."""
+        ...
