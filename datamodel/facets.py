@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from datamodel.declarations import wrong
 from datamodel.errors import Invalid
 from datamodel.kinds import Document, Kind, Part
 
@@ -90,18 +91,18 @@ def _fields(kind: Any) -> dict[str, SelectableField]:
 def _field(kind: type[Kind], name: str) -> SelectableField:
     part, *keys = name.split(".")
     if part not in ("spec", "status") or not keys:
-        raise _undeclared(kind, name, "begins with neither 'spec.' nor 'status.'")
+        raise wrong(kind, "selectable", f"{name!r} begins with neither 'spec.' nor 'status.'")
     shape: Any = kind.Spec if part == "spec" else kind.Status
     info: FieldInfo | None = None
     for key in keys:
         fields = shape.model_fields.values() if isinstance(shape, type) and issubclass(shape, Part) else ()
         info = next((field for field in fields if field.alias == key), None)
         if info is None:
-            raise _undeclared(kind, name, f"has no {key!r}")
+            raise wrong(kind, "selectable", f"{name!r} has no {key!r}")
         shape = _plain(info.annotation)
     type_ = _scalar(shape)
     if type_ is None:
-        raise _undeclared(kind, name, "is no text, number or flag")
+        raise wrong(kind, "selectable", f"{name!r} is no text, number or flag")
     assert info is not None
     default = None if info.is_required() or info.default_factory is not None else info.default
     default = default.value if isinstance(default, Enum) else default
@@ -138,7 +139,3 @@ def _ordered(number: Any) -> str:
         double = math.inf if number > 0 else -math.inf
     (bits,) = struct.unpack(">Q", struct.pack(">d", double + 0.0))  # which makes one zero of the two
     return f"{bits ^ _BITS if bits & _SIGN else bits | _SIGN:016x}"
-
-
-def _undeclared(kind: type[Kind], name: str, why: str) -> Invalid:
-    return Invalid(f"{kind.__module__}.{kind.__name__}: selectable {name!r} {why}", field="selectable")

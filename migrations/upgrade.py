@@ -22,7 +22,8 @@ _ADVISORY_LOCK = 7_316_551
 
 
 async def migrate(database_url: str, model: Model) -> None:
-    """Upgrades the schema and writes the model's missing seeds. Safe to run again, and by several programs at once."""
+    """Upgrades the schema, fills in what the model's kinds declare selectable by now, and writes its missing seeds. Safe to run
+    again, and by several programs at once."""
     engine = create_async_engine(_sqlalchemy_url(database_url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
@@ -30,6 +31,7 @@ async def migrate(database_url: str, model: Model) -> None:
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+    await fill_facets(database_url, model)
     async with PostgresStore(database_url, model) as store:
         await seed(store)
 

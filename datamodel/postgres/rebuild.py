@@ -17,11 +17,11 @@ from datamodel.postgres.connect import connect_writer, transient
 from datamodel.postgres.present import Connection
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
 from datamodel.postgres.script import PREPARE
-from datamodel.postgres.tables import LEDGER, LINKS, METADATA, NODES, POOLS, TOTALS
+from datamodel.postgres.tables import FACETS, LEDGER, LINKS, METADATA, NODES, POOLS, TOTALS
 
 BESIDE, FORMER = "beside", "former"
 """Schemas: of the new projection until it takes the place, and of the one that was in use until it is dropped."""
-PROJECTION = (NODES, LINKS, POOLS, LEDGER, TOTALS)
+PROJECTION = (NODES, LINKS, FACETS, POOLS, LEDGER, TOTALS)
 LOCK_TIMEOUT_S = 2.0
 """How long the log may stand still for readers that are at the tables. Then appends go on, and it is tried again."""
 LOCK_PAUSE_S = 3.0

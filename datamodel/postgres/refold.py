@@ -38,4 +38,4 @@ class Refold:
                 ) from error
             self.position, self.at = event.position, event.at
         admission = Admission([], [*events] if log else [], self._state.commit(), {}, {})
-        return rows_script(self._state, admission, self.at)
+        return rows_script(self._model, self._state, admission, self.at)

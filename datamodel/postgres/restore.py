@@ -19,7 +19,7 @@ from datamodel.state import State, Touched
 SEEDER = "seed:"
 """What the names of those begin with who write the seeds of a new database."""
 
-_TABLES = "events, nodes, links, pools, ledger, totals, marks, idempotency, leases"
+_TABLES = "events, nodes, links, facets, pools, ledger, totals, marks, idempotency, leases"
 _INSERT_LEASES = (
     "INSERT INTO leases SELECT name, '', token, '-infinity' FROM json_to_recordset({}) AS kept(name text, token bigint)"
 )
@@ -61,7 +61,7 @@ async def _begin(connection: Connection) -> None:
 async def _put(connection: Connection, model: Model, backup: Reader) -> Head:
     refold = Refold(model)
     for lines in _runs(backup.lines()):
-        await connection.execute(_script(refold, lines))
+        await connection.execute(_script(model, refold, lines))
     if (refold.position, refold.at) != (backup.top.position, backup.top.at):
         raise Invalid(f"the backup's log ends at {refold.position}, and should at {backup.top.position}", field="file")
     return Head(refold.position, refold.at)
@@ -74,7 +74,7 @@ def _runs(lines: Iterator[Line]) -> Iterator[list[Line]]:
             yield run
 
 
-def _script(refold: Refold, lines: Sequence[Line]) -> str:
+def _script(model: Model, refold: Refold, lines: Sequence[Line]) -> str:
     match lines[0]:
         case Logged():
             return refold.script([line.event for line in lines if isinstance(line, Logged)], log=True)
@@ -82,4 +82,4 @@ def _script(refold: Refold, lines: Sequence[Line]) -> str:
             return _INSERT_LEASES.format(literal(_encode(lines).decode()))
     marks = {line.name: line.through for line in lines if isinstance(line, Mark)}
     keys = {line.key: Replay.of(line.digest, line.outcome) for line in lines if isinstance(line, Key)}
-    return rows_script(State(), Admission([], [], Touched(), marks, keys), refold.at)
+    return rows_script(model, State(), Admission([], [], Touched(), marks, keys), refold.at)

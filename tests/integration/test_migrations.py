@@ -72,7 +72,7 @@ async def test_facets_are_made_of_what_is_there(database_url: str) -> None:
         await done(store, Command("patchSpec", f"{JOBS}/j", {}, labels={"team": "a", "tier": ""}))
         await done(store, Command("patchStatus", f"{JOBS}/j", {"phase": "running"}), actor=SYSTEM)
         await on(database_url, lambda connection: command.downgrade(_config(connection), "0003"))
-        await migrate(database_url)
+        await migrate(database_url, MODEL)
         assert (await verify(store)).clean
         await on(
             database_url,
@@ -84,7 +84,7 @@ async def test_facets_are_made_of_what_is_there(database_url: str) -> None:
             ),
         )
         assert not (await verify(store)).clean
-        await migrate(database_url)
+        await migrate(database_url, MODEL)
         assert (await verify(store)).clean
 
 
