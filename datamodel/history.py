@@ -23,6 +23,11 @@ class History(Protocol):
         """The nodes that existed at a position among these paths, as they were. The position is kept and in the log."""
         ...
 
+    async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
+        """Of those of these paths whose node has gone after a position and up to another: the position of the first deletion
+        there, and the node as it was before."""
+        ...
+
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:

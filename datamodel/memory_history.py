@@ -30,6 +30,17 @@ class MemoryHistory:
                 nodes[event.path] = image(nodes.get(event.path), event)
         return {path: node for path, node in nodes.items() if node is not None}
 
+    async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
+        wanted, nodes = set(paths), dict[str, Node | None]()
+        found: dict[str, tuple[int, Node]] = {}
+        for event in self._read(through):
+            if event.path in wanted:
+                node = nodes.get(event.path)
+                if event.op == "deleted" and event.position > after and node is not None:
+                    found.setdefault(event.path, (event.position, node))
+                nodes[event.path] = image(node, event)
+        return found
+
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:

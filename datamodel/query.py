@@ -72,7 +72,7 @@ async def page(
 ) -> Page:
     """The first page, of the present or as of a moment; or with a cursor the one that follows, of the same position. Raises
     `Invalid`, and `Gone` where the position is not kept any more."""
-    plan = _Plan(store.model, query)
+    plan = Plan(store.model, query)
     after = ""
     if cursor:
         position, after = await _resumed(store, query, cursor)
@@ -102,8 +102,8 @@ async def count(store: Store, query: Query, *, as_of: Moment | None = None) -> i
     return total
 
 
-class _Plan:
-    """A query that was checked, as a walk and what is left to be judged of each node."""
+class Plan:
+    """A query that was checked, as a walk and what is left to be judged of each node. Raises `Invalid`."""
 
     def __init__(self, model: Model, query: Query) -> None:
         if not 1 <= query.limit <= LIMIT_MAX:
@@ -129,6 +129,7 @@ class _Plan:
             yield replace(term, key=LABEL + term.key)
 
     def fits(self, node: Node) -> bool:
+        """Whether the query finds a node."""
         kind = self.kinds.get(node.kind)
         if kind is None or not self.walk.span.holds(node.path) or not self.labels.matches(node.labels):
             return False
@@ -138,9 +139,7 @@ class _Plan:
         return self.fields.matches({**values, NAME_FIELD: last_name(node.path)})
 
 
-async def _round(
-    store: Store, plan: _Plan, position: int, after: str, look: int, recent: int
-) -> tuple[list[Node], str]:
+async def _round(store: Store, plan: Plan, position: int, after: str, look: int, recent: int) -> tuple[list[Node], str]:
     """Nodes above a path that fit, up to another path, and that one. The present is read first: what changes after that
     is among the changes."""
     present = await store.walk(plan.walk, after, look)

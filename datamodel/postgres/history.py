@@ -1,6 +1,6 @@
 """Reading the past on Postgres: what a node was is put together from the newest event of each kind, not from all of them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import get_args
@@ -17,14 +17,20 @@ _OPS = list(get_args(Op))
 
 NEWEST = """
 SELECT newest.*, (SELECT count(*) FROM events WHERE path = newest.path AND op = 'specChanged'
-  AND position > born.position AND position <= $2) AS spec_changes
-FROM unnest($1::text[]) AS wanted(path)
-CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'created' AND position <= $2
+  AND position > born.position AND position <= wanted.at) AS spec_changes
+FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at)
+CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'created' AND position <= wanted.at
   ORDER BY position DESC LIMIT 1) AS born
 CROSS JOIN unnest($3::text[]) AS ops(op)
 CROSS JOIN LATERAL (SELECT * FROM events WHERE path = wanted.path AND op = ops.op
-  AND position BETWEEN born.position AND $2 ORDER BY position DESC LIMIT 1) AS newest
+  AND position BETWEEN born.position AND wanted.at ORDER BY position DESC LIMIT 1) AS newest
 ORDER BY newest.path, newest.position
+"""
+
+_DEPARTED = """
+SELECT wanted.path, first.position FROM unnest($1::text[]) AS wanted(path)
+CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'deleted'
+  AND position > $2 AND position <= $3 ORDER BY position LIMIT 1) AS first
 """
 
 _POSITION_AT = """
@@ -60,12 +66,19 @@ class PostgresHistory:
         nodes = {row["path"]: rows.node(row) for row in found}
         others = [path for path in paths if path not in nodes]
         if others:
-            nodes |= await self._former(others, position)
+            nodes |= await self._former(dict.fromkeys(others, position))
         return nodes
 
-    async def _former(self, paths: list[str], position: int) -> dict[str, Node]:
+    async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
+        found = await self._database.look_up(_DEPARTED, list(paths), after, through)
+        went = {row["path"]: row["position"] for row in found}
+        nodes = await self._former({path: position - 1 for path, position in went.items()}) if went else {}
+        return {path: (went[path], node) for path, node in nodes.items()}
+
+    async def _former(self, positions: Mapping[str, int]) -> dict[str, Node]:
+        """By path, the nodes at a position each."""
         nodes = {}
-        found = await self._database.look_up(NEWEST, paths, position, _OPS)
+        found = await self._database.look_up(NEWEST, list(positions), list(positions.values()), _OPS)
         for path, events in groupby(found, key=lambda row: row["path"]):
             node: Node | None = None
             spec_changes = 0

@@ -27,7 +27,7 @@ async def test_an_old_node_costs_no_more_than_a_young_one(postgres: PostgresStor
     await postgres.append([unit(command, actor=SYSTEM) for command in status])
     latest = await present(postgres, node.path)
     await postgres.append([unit(Command("patchSpec", node.path, {"retries": 7}))])
-    plan = await explained(database_url, NEWEST, [node.path], latest.version - 1, list(get_args(Op)))
+    plan = await explained(database_url, NEWEST, [node.path], [latest.version - 1], list(get_args(Op)))
     read = sum(touched(scan) for scan in scans(plan, "events"))
     assert read <= 2 * len(get_args(Op)), plan
     (former,) = (await postgres.nodes_at([node.path], latest.version - 1)).values()
