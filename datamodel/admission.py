@@ -30,13 +30,14 @@ class Replay(msgspec.Struct, frozen=True):
 
 
 class Guards(msgspec.Struct, frozen=True):
-    """What the present says of what units name beside rows: tokens of held leases, marks, used idempotency keys, and which
-    of the uids that they ask for are taken."""
+    """What the present says of what units name beside rows: tokens of held leases, marks, used idempotency keys, which of the
+    uids that they ask for are taken, and the nodes that too much goes with for all of it to be here."""
 
     leases: Mapping[str, int] = {}
     marks: Mapping[str, int] = {}
     keys: Mapping[str, Replay] = {}
     uids: Collection[str] = frozenset()
+    large: Collection[str] = frozenset()
 
 
 class Admission(msgspec.Struct):

@@ -9,12 +9,14 @@ from datetime import UTC, datetime
 from typing import Self
 
 from datamodel.books.ledger import LedgerBook
-from datamodel.books.nodes import Living, NodeBook
+from datamodel.books.living import Living
+from datamodel.books.nodes import NodeBook
 from datamodel.books.reservations import ReservationBook
 from datamodel.books.seen import Seen
 from datamodel.errors import Invalid
 from datamodel.event import Event
 from datamodel.ledger import Totals
+from datamodel.links import links_of
 from datamodel.model import Model
 from datamodel.ports import Head
 from datamodel.rows import Keys, Rows
@@ -68,6 +70,7 @@ class Audit:
         if self._ids.add(event.id):
             found.append(f"the id {event.id} was another event's")
         self.head, self.event_id = Head(event.position, event.at), event.id
+        found += self._nodes.links.settle(event.at)
         try:
             self._follow(event, found)
         except Invalid as error:
@@ -89,6 +92,7 @@ class Audit:
                 {*self._ledger.keys, *stored.entries},
                 self._ledger.owners | stored.totals.keys(),
             )
+        yield from self._nodes.links.unsettled()
         yield from self._nodes.compare(stored, sorted(keys.nodes))
         yield from self._reservations.compare(stored, sorted(keys.pools))
         yield from self._ledger.compare_entries(stored.entries, sorted(keys.entries))
@@ -127,6 +131,8 @@ class Audit:
                 self._change(node, event, found)
             case "labelsChanged":
                 self._nodes.change_labels(node, event.part["labels"], found)
+            case "linksChanged":
+                self._nodes.change_links(node, links_of(event.part), found)
             case "finalized":
                 self._nodes.finalize(node, tuple(event.part["finalizers"]), found)
             case "deletionRequested":
@@ -146,7 +152,7 @@ class Audit:
             if claim is None:
                 found.append("its name claims nothing")
                 return
-            if node.links.get(kind.settle.owner) != claim.owner:
+            if node.links.get(kind.settle.owner) != (claim.owner,):
                 found.append(f"its link {kind.settle.owner!r} does not lead to {claim.owner}")
             self._ledger.begin(claim, node, found)
 

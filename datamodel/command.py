@@ -8,7 +8,7 @@ from datamodel.errors import TendrilError
 from datamodel.kinds import Document
 from datamodel.node import Node
 
-Op = Literal["create", "apply", "patchSpec", "patchStatus", "delete", "finalize"]
+Op = Literal["create", "apply", "patchSpec", "patchStatus", "link", "unlink", "delete", "finalize"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -16,16 +16,19 @@ class Command(msgspec.Struct, frozen=True):
 
     * `create`: the node must not exist. `apply`: creates it or replaces its spec and labels.
     * `patchSpec`, `patchStatus`: a JSON merge patch (RFC 7396) in `body`.
+    * `link`, `unlink`: adds the node at the path `body["target"]` to the targets of the link named `body["link"]`, or takes it
+      away.
     * `delete`: with everything below it. `finalize`: takes the finalizer named in `body["finalizer"]` away.
 
-    `expected_version` refuses the command where the node has changed since. `links` maps link names to paths.
+    `expected_version` refuses the command where the node has changed since. `links` maps link names to the paths of all their
+    targets; `apply` leaves links as they are that it does not name.
     """
 
     op: Op
     path: str
     body: Document = {}
     labels: dict[str, str] | None = None
-    links: dict[str, str] = {}
+    links: dict[str, tuple[str, ...]] = {}
     uid: str = ""
     expected_version: int | None = None
 

@@ -7,7 +7,16 @@ import msgspec
 
 from datamodel.kinds import Document
 
-Op = Literal["created", "specChanged", "statusChanged", "labelsChanged", "finalized", "deletionRequested", "deleted"]
+Op = Literal[
+    "created",
+    "specChanged",
+    "statusChanged",
+    "labelsChanged",
+    "linksChanged",
+    "finalized",
+    "deletionRequested",
+    "deleted",
+]
 
 
 class Event(msgspec.Struct, frozen=True, rename="camel"):

@@ -13,6 +13,7 @@ from datamodel.state import EntryKey, State
 def violations(model: Model, state: State) -> Iterator[str]:
     """A sentence for each violation in a whole state, in a fixed order. Entries of owners that are gone do not matter."""
     yield from _orphans(model, state)
+    yield from _wrong_links(model, state)
     yield from _wrong_totals(state)
     yield from _wrong_pools(model, state)
     yield from _wrong_attempts(model, state)
@@ -23,6 +24,25 @@ def _orphans(model: Model, state: State) -> Iterator[str]:
         _, parent = model.locate(path)
         if parent and parent not in state.nodes:
             yield f"node {path}: its parent does not exist"
+
+
+def _wrong_links(model: Model, state: State) -> Iterator[str]:
+    kinds = {node.uid: node.kind for node in state.nodes.values()}
+    for path in sorted(state.nodes):
+        node = state.nodes[path]
+        declared = model.kinds[node.kind].links
+        for name, link in declared.items():
+            count = len(node.links.get(name, ()))
+            if (link.required and count == 0) or (count > 1 and not link.many):
+                yield f"node {path}: its link {name!r} has {count} targets"
+        for name, targets in node.links.items():
+            for uid in targets:
+                if name not in declared:
+                    yield f"node {path}: its kind declares no link {name!r}"
+                elif uid in kinds and kinds[uid] != declared[name].to:
+                    yield f"node {path}: its link {name!r} leads to {uid}, a {kinds[uid]}"
+                elif uid not in kinds and declared[name].gone != "keep":
+                    yield f"node {path}: the target {uid} of its link {name!r} does not exist"
 
 
 def _wrong_totals(state: State) -> Iterator[str]:

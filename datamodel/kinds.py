@@ -7,7 +7,7 @@ ledger entry that it settles. All rules are pure functions of the node's own pat
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
@@ -70,11 +70,18 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A typed reference to a node of the kind named `to`, which must exist when the link is made; `reverse` names the way
-    back. When the target goes, the source keeps the uid of what is gone."""
+    """A typed reference to nodes of the kind named `to`, which must exist when the link is made; `reverse` names the way
+    back. It has one target at most, or any number where it is `many`; `required`: never none.
+
+    `gone` is what happens when a target is to go: `restrict` refuses it, `unlink` takes the target away from the source,
+    `cascade` deletes the source too, and with `keep` the source keeps the uid of what is gone.
+    """
 
     to: str
     reverse: str
+    many: bool = False
+    required: bool = False
+    gone: Literal["restrict", "unlink", "cascade", "keep"] = "restrict"
 
 
 @dataclass(frozen=True, slots=True)

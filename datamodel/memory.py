@@ -159,12 +159,12 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         }
 
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
-        found = (node for node in self._of_kind(kind, after) if node.links.get(link) == target)
+        found = (node for node in self._of_kind(kind, after) if target in node.links.get(link, ()))
         return list(itertools.islice(found, limit))
 
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         living = {node.uid for node in self.state.nodes.values()}
-        found = (node for node in self._of_kind(kind, after) if node.links.get(link, "") not in {"", *living})
+        found = (node for node in self._of_kind(kind, after) if not living.issuperset(node.links.get(link, ())))
         return list(itertools.islice(found, limit))
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]:

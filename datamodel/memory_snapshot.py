@@ -53,10 +53,10 @@ class MemorySnapshot:
         async for path, node in self.nodes():
             yield path, node.phase
 
-    async def links(self) -> AsyncIterator[tuple[tuple[str, str], str]]:
+    async def links(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, ...]]]:
         async for path, node in self.nodes():
-            for name, target in sorted(node.links.items()):
-                yield (path, name), target
+            for name, targets in sorted(node.links.items()):
+                yield (path, name), targets
 
     async def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:
         for row in sorted(facet_rows(self._model, self._state.nodes.values()).items()):

@@ -42,6 +42,12 @@ class Model:
             if kind.settle is not None and book is None:
                 raise wrong(kind, "settle", "it settles a ledger, for which the model has no book")
         self.book = book
+        self.binding = {
+            kind: bound
+            for kind, declared in self.kinds.items()
+            if (bound := {name: link for name, link in declared.links.items() if link.gone != "keep"})
+        }
+        """By kind, the links that matter when their target is to go."""
         self.seeds = tuple(seeds)
         for seed in self.seeds:
             self._check_seed(seed)
@@ -123,6 +129,8 @@ class Model:
                 raise wrong(
                     kind, "links", f"the way back of {name!r} is named as children of {link.to}: {link.reverse!r}"
                 )
+            if link.required and link.gone == "unlink":
+                raise wrong(kind, "links", f"{name!r} is required, and cannot be unlinked when its target goes")
 
     def _check_seed(self, seed: Seed) -> None:
         """Seeds are written in their order, so what is above one is a seed that comes before it."""
@@ -148,3 +156,5 @@ def _check_declaration(kind: type[Kind], known: dict[str, type[Kind]]) -> None:
         raise wrong(kind, "phases", "a kind that settles a ledger needs some")
     if kind.settle is not None and kind.settle.owner not in kind.links:
         raise wrong(kind, "settle", f"it settles for its link {kind.settle.owner!r}, which it has not")
+    if kind.settle is not None and kind.links[kind.settle.owner].gone == "unlink":
+        raise wrong(kind, "settle", f"it settles for its link {kind.settle.owner!r}, which must stay")

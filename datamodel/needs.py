@@ -7,7 +7,6 @@ from datamodel.command import Unit
 from datamodel.kinds import Kind
 from datamodel.ledger import ALL
 from datamodel.model import Model
-from datamodel.names import is_within
 from datamodel.node import Node
 from datamodel.state import EntryKey
 
@@ -15,7 +14,7 @@ from datamodel.state import EntryKey
 @dataclass(slots=True)
 class Needs:
     """Keys of rows by table. `created` are the nodes among them that must not exist, `deleted` and `finalized` the paths whose
-    subtrees matter."""
+    subtrees matter, with what is linked to them."""
 
     nodes: set[str] = field(default_factory=set)
     pools: set[str] = field(default_factory=set)
@@ -75,16 +74,6 @@ class Needs:
         """Whether subtrees matter."""
         return bool(self.deleted or self.finalized)
 
-    def subtrees(self, nodes: Iterable[Node]) -> set[str]:
-        """The paths below which every node must be read, once the named nodes are known: a finalized node may take its
-        deleted ancestors with it."""
-        ancestors = {
-            node.path
-            for node in nodes
-            if node.deletion_requested_at is not None and any(is_within(path, node.path) for path in self.finalized)
-        }
-        return self.deleted | self.finalized | ancestors
-
     def with_nodes(self, model: Model, nodes: Iterable[Node]) -> None:
         """Adds what the nodes that may be deleted derive: their pools and, if they own a ledger, its totals."""
         for node in nodes:
@@ -96,6 +85,7 @@ class Needs:
 def needs(model: Model, units: Sequence[Unit]) -> Needs:
     """The read set of prepared units."""
     found = Needs()
+    relinked: set[str] = set()
     for unit in units:
         if unit.fence is not None:
             found.leases.add(unit.fence.lease)
@@ -112,9 +102,14 @@ def needs(model: Model, units: Sequence[Unit]) -> Needs:
                         found.created.add(command.path)
                     if parent:
                         found.nodes.add(parent)
-                    found.nodes.update(command.links.values())
+                    for paths in command.links.values():
+                        found.nodes.update(paths)
+                        relinked.add(command.path)
                     if command.uid:
                         found.uids.add(command.uid)
+                case "link" | "unlink":
+                    found.nodes.add(command.body["target"])
+                    relinked.add(command.path)
                 case "delete":
                     found.deleted.add(command.path)
                 case "finalize":
@@ -123,4 +118,6 @@ def needs(model: Model, units: Sequence[Unit]) -> Needs:
                         found.nodes.add(parent)
                         parent = model.locate(parent)[1]
             found.add_derived(kind, command.path)
+    if found.removes:
+        found.deleted |= relinked  # they may go with what they are linked to just now
     return found

@@ -8,7 +8,8 @@ from datamodel.kinds import Document
 
 
 class Node(msgspec.Struct, frozen=True, rename="camel"):
-    """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds target uids."""
+    """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds the uids of
+    each link's targets, in order; a link without any is not there."""
 
     path: str
     uid: str
@@ -16,7 +17,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
     labels: dict[str, str]
     spec: Document
     status: Document
-    links: dict[str, str]
+    links: dict[str, tuple[str, ...]]
     finalizers: tuple[str, ...]
     generation: int
     version: int

@@ -116,11 +116,11 @@ class Graph(Protocol):
         ...
 
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
-        """Nodes of a kind whose link has this target uid, in order of path."""
+        """Nodes of a kind whose link has this uid among its targets, in order of path."""
         ...
 
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
-        """Nodes of a kind whose link's target is gone, in order of path."""
+        """Nodes of a kind of whose link a target is gone, in order of path."""
         ...
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]: ...
@@ -215,8 +215,8 @@ class Snapshot(Protocol):
         """By path, the phase under which a node is listed and counted."""
         ...
 
-    def links(self) -> AsyncIterator[tuple[tuple[str, str], str]]:
-        """By source path and link name, the target's uid, as the way back is found."""
+    def links(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, ...]]]:
+        """By source path and link name, the targets' uids in order, as the way back is found."""
         ...
 
     def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:

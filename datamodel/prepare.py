@@ -1,11 +1,14 @@
 """What no present could make acceptable is refused here, before any row is read or lock taken."""
 
 import re
+from collections.abc import Sequence
 
 from msgspec import structs
 
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
+from datamodel.kinds import Document, Kind
+from datamodel.links import TARGETS_LIMIT
 from datamodel.model import Model
 from datamodel.names import check_labels
 from datamodel.parts import check_labels_size, normal_spec
@@ -15,7 +18,7 @@ _UID = re.compile(r"[0-9a-f]{32}")
 
 
 def prepare(model: Model, unit: Unit) -> Unit:
-    """The unit with normalized specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels and
+    """The unit with normalized specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels, links and
     uids, specs that do not have their kind's shape, and guards that make no sense."""
     _check_guards(unit)
     return structs.replace(unit, commands=tuple(_prepared(model, command) for command in unit.commands))
@@ -37,11 +40,31 @@ def _prepared(model: Model, command: Command) -> Command:
     if command.labels:
         check_labels(command.labels)
         check_labels_size(command.labels)
+    if command.op in ("link", "unlink"):
+        _check_link_body(model, kind, command.body)
     if command.op not in ("create", "apply"):
         return command
     if command.uid and _UID.fullmatch(command.uid) is None:
         raise Invalid("a uid is 32 of 0-9 and a-f", field="/metadata/uid")
-    for name in command.links:
-        if name not in kind.links:
-            raise Invalid(f"{kind.__name__} has no link {name[:80]!r}", field="/links")
+    for name, paths in command.links.items():
+        _check_link(model, kind, name, paths)
     return structs.replace(command, body=normal_spec(kind, command.body))
+
+
+def _check_link_body(model: Model, kind: type[Kind], body: Document) -> None:
+    for name in ("link", "target"):
+        if not isinstance(body.get(name), str):
+            raise Invalid(f"{name!r} is a string: a link has a name, and its target a path", field=f"/{name}")
+    _check_link(model, kind, body["link"], (body["target"],))
+
+
+def _check_link(model: Model, kind: type[Kind], name: str, paths: Sequence[str]) -> None:
+    if name not in kind.links:
+        raise Invalid(f"{kind.__name__} has no link {name[:80]!r}", field="/links")
+    if len(paths) > TARGETS_LIMIT:
+        raise Invalid(f"the link {name!r} has {len(paths)} targets; at most {TARGETS_LIMIT}", field=f"/links/{name}")
+    for path in paths:
+        try:
+            model.locate(path)
+        except Invalid as error:
+            raise Invalid(f"link {name!r}: {error.message}", field=f"/links/{name}") from error

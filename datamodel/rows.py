@@ -63,8 +63,8 @@ class Rows:
 
     nodes: dict[str, Node] = field(default_factory=dict)
     phases: dict[str, str] = field(default_factory=dict)
-    links: dict[tuple[str, str], str] = field(default_factory=dict)
     facets: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    links: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     pools: dict[str, Pool] = field(default_factory=dict)
     entries: dict[EntryKey, Entry] = field(default_factory=dict)
     totals: dict[str, Totals] = field(default_factory=dict)
@@ -76,8 +76,8 @@ class Rows:
         return cls(
             nodes=nodes,
             phases={path: node.phase for path, node in nodes.items()},
-            links={(path, name): target for path, node in nodes.items() for name, target in node.links.items()},
             facets=facet_rows(model, nodes.values()),
+            links={(path, name): targets for path, node in nodes.items() for name, targets in node.links.items()},
             pools=_chosen(state.pools, None if keys is None else keys.pools),
             entries=_chosen(state.entries, None if keys is None else keys.entries),
             totals=_chosen(state.totals, None if keys is None else keys.owners),

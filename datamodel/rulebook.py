@@ -16,15 +16,14 @@ from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound, Tendr
 from datamodel.event import Event, Op
 from datamodel.kinds import Document, Kind
 from datamodel.ledger import Totals
+from datamodel.links import Links, check_cardinality, part_of
 from datamodel.merge import merged
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.parts import check_status, normal_spec
 from datamodel.pool import Pool
+from datamodel.removal import Removal, released, removal
 from datamodel.state import State, fold
-
-SUBTREE_LIMIT = 10_000
-"""The most nodes that one deletion may take with it."""
 
 
 def admit(
@@ -133,6 +132,9 @@ class _Book:
         match command.op:
             case "apply":
                 self.replace(unit, kind, before, command.body, command.labels)
+                self.relink(unit, kind, before, {**before.links, **self.targets(kind, command.links, before)})
+            case "link" | "unlink":
+                self.relink(unit, kind, before, self.relinked(kind, before, command))
             case "patchSpec":
                 spec = normal_spec(kind, merged(before.spec, command.body))
                 self.replace(unit, kind, before, spec, command.labels)
@@ -153,9 +155,11 @@ class _Book:
         part: Document = {"spec": command.body}
         if command.labels:
             part["labels"] = command.labels
-        links = {name: self.target(name, path, kind) for name, path in command.links.items()}
+        links = self.targets(kind, command.links) if command.links else {}
+        if kind.links:
+            check_cardinality(kind, links)
         if links:
-            part["links"] = links
+            part["links"] = part_of(links)
         if kind.finalizers:
             part["finalizers"] = list(kind.finalizers)
         if kind.reserve is not None:
@@ -175,25 +179,53 @@ class _Book:
             self.uids.add(uid)
         return uid
 
-    def check_claim(self, kind: type[Kind], path: str, links: Mapping[str, str]) -> None:
+    def check_claim(self, kind: type[Kind], path: str, links: Links) -> None:
         assert kind.settle is not None
         claim = kind.settle.claim(path)
         if claim is None:
             raise Invalid(f"the name of {path} claims no ledger entry", field="/metadata/name")
-        if links.get(kind.settle.owner) != claim.owner:
+        if links.get(kind.settle.owner) != (claim.owner,):
             raise Conflict(f"{path}: its link does not lead to {claim.owner}", field=f"/links/{kind.settle.owner}")
         entry = self.state.entries.get((claim.owner, claim.index))
         begun = kind.settle.begin(entry, claim, path, self.state.totals.get(claim.owner, Totals()).entries)
         if isinstance(begun, str):
             raise Conflict(f"{path}: {begun}")
 
-    def target(self, name: str, path: str, kind: type[Kind]) -> str:
+    def targets(self, kind: type[Kind], wanted: Mapping[str, Sequence[str]], before: Node | None = None) -> Links:
+        """The uids of all these links' targets; `before` is the node as it is."""
+        return {
+            name: tuple(sorted({self.target(kind, name, path, before) for path in paths}))
+            for name, paths in wanted.items()
+        }
+
+    def target(self, kind: type[Kind], name: str, path: str, before: Node | None) -> str:
         node = self.state.nodes.get(path)
         if node is None or node.kind != kind.links[name].to:
             raise NotFound(f"link {name!r}: {path} is no {kind.links[name].to}", field=f"/links/{name}")
-        if node.deletion_requested_at is not None:
+        known = before is not None and node.uid in before.links.get(name, ())
+        if node.deletion_requested_at is not None and not known:
             raise Conflict(f"link {name!r}: {path} is being deleted", field=f"/links/{name}")
         return node.uid
+
+    def relinked(self, kind: type[Kind], before: Node, command: Command) -> Links:
+        """A node's links once one target more or less is linked."""
+        name, path = command.body["link"], command.body["target"]
+        targets, uid = {*before.links.get(name, ())}, self.target(kind, name, path, before)
+        if command.op == "link" and targets - {uid} and not kind.links[name].many:
+            raise Conflict(f"link {name!r} of {before.path} has a target already", field=f"/links/{name}")
+        targets = targets | {uid} if command.op == "link" else targets - {uid}
+        return {**before.links, name: tuple(sorted(targets))}
+
+    def relink(self, unit: Unit, kind: type[Kind], before: Node, links: Links) -> None:
+        links = {name: targets for name, targets in links.items() if targets}
+        if links == before.links:
+            return
+        if before.deletion_requested_at is not None:
+            raise Conflict(f"{before.path} is being deleted, and its links go with it", field="/links")
+        check_cardinality(kind, links)
+        if kind.settle is not None and links.get(kind.settle.owner) != before.links.get(kind.settle.owner):
+            raise Invalid("the owner of a claim cannot change", field=f"/links/{kind.settle.owner}")
+        self.record(unit, "linksChanged", before.path, before.uid, before.kind, {"links": part_of(links)})
 
     def replace(
         self, unit: Unit, kind: type[Kind], before: Node, spec: Document, labels: dict[str, str] | None
@@ -224,19 +256,12 @@ class _Book:
         self.record(unit, "statusChanged", before.path, before.uid, before.kind, {"status": status})
 
     def delete(self, unit: Unit, before: Node) -> None:
-        doomed = [*self.state.below(before.path), before]
-        if len(doomed) > SUBTREE_LIMIT:
-            raise Conflict(f"{before.path} has more than {SUBTREE_LIMIT} nodes below it: delete those first")
-        for node in doomed:
+        plan = removal(self.model, self.state, before)
+        for node in plan.doomed:
+            if node.path in self.guards.large:
+                raise Conflict(f"too much goes with {node.path}: delete some of it first")
             self.check_settled(node)
-        holding: set[str] = set()
-        for node in doomed:
-            if node.finalizers or node.path in holding:
-                holding.add(self.model.locate(node.path)[1])
-                if node.deletion_requested_at is None:
-                    self.record(unit, "deletionRequested", node.path, node.uid, node.kind, {})
-            else:
-                self.record(unit, "deleted", node.path, node.uid, node.kind, {})
+        self.remove(unit, plan)
 
     def check_settled(self, node: Node) -> None:
         kind = self.model.kinds[node.kind]
@@ -249,13 +274,16 @@ class _Book:
         if finalizer in before.finalizers:
             left = [name for name in before.finalizers if name != finalizer]
             self.record(unit, "finalized", before.path, before.uid, before.kind, {"finalizers": left})
-        node = self.state.nodes.get(before.path)
-        while node is not None and node.deletion_requested_at is not None:
-            if node.finalizers or self.state.has_below(node.path):
-                return
-            self.record(unit, "deleted", node.path, node.uid, node.kind, {})
-            _, parent = self.model.locate(node.path)
-            node = self.state.nodes.get(parent)
+        self.remove(unit, released(self.model, self.state, self.state.nodes[before.path]))
+
+    def remove(self, unit: Unit, plan: Removal) -> None:
+        for node, links in plan.unlinked:
+            self.record(unit, "linksChanged", node.path, node.uid, node.kind, {"links": part_of(links)})
+        for node in plan.doomed:
+            if node.path not in plan.held:
+                self.record(unit, "deleted", node.path, node.uid, node.kind, {})
+            elif node.deletion_requested_at is None:
+                self.record(unit, "deletionRequested", node.path, node.uid, node.kind, {})
 
     def record(self, unit: Unit, op: Op, path: str, uid: str, kind: str, part: Document) -> None:
         event = Event(

@@ -12,6 +12,7 @@ from msgspec import structs
 from datamodel.event import Event
 from datamodel.kinds import Kind
 from datamodel.ledger import ALL, Entry, Totals
+from datamodel.links import links_of
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
@@ -91,10 +92,6 @@ class State:
         prefix = path + "/"
         return [self.nodes[found] for found in sorted((n for n in self.nodes if n.startswith(prefix)), reverse=True)]
 
-    def has_below(self, path: str) -> bool:
-        prefix = path + "/"
-        return any(found.startswith(prefix) for found in self.nodes)
-
 
 class Touched:
     """The keys that a run of folds changed; nodes and entries with the row before it (None: it did not exist)."""
@@ -136,7 +133,7 @@ def image(before: Node | None, event: Event) -> Node | None:
                 labels=part.get("labels", {}),
                 spec=part.get("spec", {}),
                 status={},
-                links=part.get("links", {}),
+                links=links_of(part),
                 finalizers=tuple(part.get("finalizers", ())),
                 generation=1,
                 version=event.position,
@@ -154,6 +151,8 @@ def image(before: Node | None, event: Event) -> Node | None:
             return structs.replace(before, spec=part["spec"], generation=before.generation + 1, version=at)
         case "labelsChanged":
             return structs.replace(before, labels=part["labels"], version=at)
+        case "linksChanged":
+            return structs.replace(before, links=links_of(part), version=at)
         case "finalized":
             return structs.replace(before, finalizers=tuple(part["finalizers"]), version=at)
         case "deletionRequested":

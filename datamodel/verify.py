@@ -93,7 +93,7 @@ def _fold(model: Model, state: State, event: Event, report: Report) -> None:
 
 async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report: Report) -> None:
     nodes = state.nodes
-    links = {(path, name): target for path, node in nodes.items() for name, target in node.links.items()}
+    links = {(path, name): targets for path, node in nodes.items() for name, targets in node.links.items()}
     entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
     left_by_the_gone = state.entries.keys() - entries.keys()
     await _compare("node", snapshot.nodes(), nodes, report)

@@ -58,7 +58,7 @@ class Retention:
         keys: set[str] = set()
         after = ""
         while attempts := await self._store.dangling("Attempt", "job", after=after, limit=PAGE):
-            keys.update(_key(attempt.links["job"], attempt.spec["job"]) for attempt in attempts)
+            keys.update(_key(attempt.links["job"][0], attempt.spec["job"]) for attempt in attempts)
             after = attempts[-1].path
         return sorted(keys)
 
@@ -123,7 +123,7 @@ def _unwanted_attempt(change: Change) -> Iterable[Wake]:
     if attempt is None:
         return ()
     unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
-    return (Wake(_key(attempt.links["job"], attempt.spec["job"])),) if unwanted else ()
+    return (Wake(_key(attempt.links["job"][0], attempt.spec["job"])),) if unwanted else ()
 
 
 def _key(uid: str, path: str) -> str:

@@ -54,7 +54,7 @@ class Flower(Kind):
     plane, parent, segment = GARDEN, Bed, "flowers"
     Spec, Status = FlowerSpec, FlowerStatus
     phases = Phases("bud", {"bud": frozenset({"bloom", "wilted"}), "bloom": frozenset({"wilted"})})
-    links = {"beside": Link(to="Flower", reverse="neighbours")}
+    links = {"beside": Link(to="Flower", reverse="neighbours", gone="unlink")}
 
 
 MODEL = Model([Garden, Shed, Bed, Flower], [Seed("/garden"), Seed("/garden/shed")])

@@ -94,7 +94,7 @@ def attempt(job: Node, index: int = 0, epoch: int = 1, edge: str = "e", **spec: 
         "retries": job.spec["retries"],
         **spec,
     }
-    return Command("create", attempt_path(job, index, epoch, edge), body, links={"job": job.path})
+    return Command("create", attempt_path(job, index, epoch, edge), body, links={"job": (job.path,)})
 
 
 async def place(store: Store, job: Node, index: int = 0, epoch: int = 1, edge: str = "e", **spec: Any) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from datamodel.books.difference import difference, presence
-from datamodel.books.nodes import Living
+from datamodel.books.living import Living
 from datamodel.kinds import Claim
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.rows import Rows

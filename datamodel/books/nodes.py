@@ -3,46 +3,19 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-import msgspec
-
 from datamodel.books.difference import difference, presence
+from datamodel.books.links import LinkBook
+from datamodel.books.living import Living
 from datamodel.books.seen import Seen
 from datamodel.event import Event
 from datamodel.facets import facets_of
-from datamodel.kinds import Document, Kind
+from datamodel.kinds import Document, Kind, Link
+from datamodel.links import Links, links_of
 from datamodel.node import Node
 from datamodel.rows import Rows
 
 UIDS_KEPT = 1_000_000
 """Of the dead: a uid that comes back after more deaths than this is not noticed."""
-
-
-class Living(msgspec.Struct, eq=False):
-    """A node as its events left it: what a `Node` has, and beside it its kind's declaration, its parent's path and how many
-    living children it has."""
-
-    path: str
-    uid: str
-    kind: str
-    labels: dict[str, str]
-    spec: Document
-    status: Document
-    links: dict[str, str]
-    finalizers: tuple[str, ...]
-    generation: int
-    version: int
-    created_version: int
-    created_at: datetime
-    deletion_requested_at: datetime | None
-    declared: type[Kind]
-    parent: str
-    children: int = 0
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing follows its phase. What has no phases never ends."""
-        phases = self.declared.phases
-        return phases is not None and not phases.allowed.get(self.status.get("phase") or phases.initial)
 
 
 class NodeBook:
@@ -52,6 +25,7 @@ class NodeBook:
         self.living: dict[str, Living] = {}
         self._by_uid: dict[str, Living] = {}
         self._dead = Seen(UIDS_KEPT)
+        self.links = LinkBook()
 
     def carry(self, node: Node, declared: type[Kind], parent: str) -> None:
         """Takes a node over from a state that was verified."""
@@ -60,7 +34,7 @@ class NodeBook:
 
     def create(self, event: Event, declared: type[Kind], parent: str, found: list[str]) -> Living:
         part = event.part
-        links = part.get("links") or {}
+        links = links_of(part)
         finalizers = tuple(part.get("finalizers") or ())
         if event.path in self.living:
             found.append(f"the path is taken by {self.living[event.path].uid}")
@@ -71,8 +45,7 @@ class NodeBook:
             found.append(f"begins with the finalizers {finalizers}, its kind declares {declared.finalizers}")
         if parent:
             self._check_parent(parent, found)
-        for name, target in links.items():
-            self._check_link(declared, name, target, found)
+        self._check_links(declared, links, {}, found)
         node = Living(
             path=event.path,
             uid=event.uid,
@@ -126,6 +99,16 @@ class NodeBook:
             found.append("nothing differs")
         node.labels = labels
 
+    def change_links(self, node: Living, links: Links, found: list[str]) -> None:
+        if links == node.links:
+            found.append("nothing differs")
+        self._check_links(node.declared, links, node.links, found)
+        settles = node.declared.settle
+        if settles is not None and links.get(settles.owner) != node.links.get(settles.owner):
+            found.append(f"its link {settles.owner!r} leads to another owner than before")
+        self.links.relink(node, node.links, links)
+        node.links = links
+
     def finalize(self, node: Living, finalizers: tuple[str, ...], found: list[str]) -> None:
         if finalizers == node.finalizers:
             found.append("nothing differs")
@@ -136,22 +119,24 @@ class NodeBook:
     def request_deletion(self, node: Living, at: datetime, found: list[str]) -> None:
         if node.deletion_requested_at is not None:
             found.append("nothing differs")
-        if not node.finalizers and not node.children:
+        if not node.finalizers and not node.children and not self.links.holds(node):
             found.append("nothing holds the deletion")
         node.deletion_requested_at = at
+        self.links.request(node)
 
     def remove(self, node: Living, found: list[str]) -> None:
         if node.children:
             found.append(f"{node.children} nodes live below it")
         if node.finalizers:
             found.append(f"its finalizers {node.finalizers} are left")
+        self.links.remove(node, found)
         self._leave(node)
 
     def compare(self, stored: Rows, paths: Iterable[str]) -> Iterator[str]:
         """A sentence for each row of these nodes, of their phases, links and facets, that is not what follows from the log."""
-        linked: dict[str, dict[str, str]] = {}
-        for (source, name), target in stored.links.items():
-            linked.setdefault(source, {})[name] = target
+        linked: dict[str, Links] = {}
+        for (source, name), targets in stored.links.items():
+            linked.setdefault(source, {})[name] = targets
         found_by: dict[str, dict[str, tuple[str, str]]] = {}
         for (source, facet), found in stored.facets.items():
             found_by.setdefault(source, {})[facet] = found
@@ -178,11 +163,28 @@ class NodeBook:
         elif above.deletion_requested_at is not None:
             found.append("its parent is being deleted")
 
-    def _check_link(self, declared: type[Kind], name: str, uid: str, found: list[str]) -> None:
-        link, target = declared.links.get(name), self._by_uid.get(uid)
-        if link is None:
-            found.append(f"its kind declares no link {name!r}")
-        elif target is None:
+    def _check_links(self, declared: type[Kind], links: Links, before: Links, found: list[str]) -> None:
+        for name, targets in links.items():
+            link = declared.links.get(name)
+            if link is None:
+                found.append(f"its kind declares no link {name!r}")
+                continue
+            if list(targets) != sorted({*targets}) or not targets:
+                found.append(f"the targets of its link {name!r} are not in order, or none")
+            if len(targets) > 1 and not link.many:
+                found.append(f"its link {name!r} has {len(targets)} targets, and may have one")
+            for uid in targets:
+                if uid not in before.get(name, ()):
+                    self._check_target(link, name, uid, found)
+        found += [
+            f"its link {name!r} has no target"
+            for name, link in declared.links.items()
+            if link.required and name not in links
+        ]
+
+    def _check_target(self, link: Link, name: str, uid: str, found: list[str]) -> None:
+        target = self._by_uid.get(uid)
+        if target is None:
             found.append(f"the target of its link {name!r} does not exist")
         elif target.kind != link.to:
             found.append(f"its link {name!r} leads to a {target.kind}")
@@ -191,6 +193,7 @@ class NodeBook:
 
     def _enter(self, node: Living) -> None:
         self.living[node.path] = self._by_uid[node.uid] = node
+        self.links.relink(node, {}, node.links)
         above = self.living.get(node.parent)
         if above is not None:
             above.children += 1
@@ -199,6 +202,8 @@ class NodeBook:
         del self.living[node.path]
         self._by_uid.pop(node.uid, None)
         self._dead.add(node.uid)
+        self.links.relink(node, node.links, {})
+        node.gone = True
         above = self.living.get(node.parent)
         if above is not None:
             above.children -= 1

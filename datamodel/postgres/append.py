@@ -19,7 +19,8 @@ from datamodel.model import Model
 from datamodel.needs import Needs, needs
 from datamodel.ports import Change
 from datamodel.postgres.clock import Clock
-from datamodel.postgres.present import Connection, Present, read_present
+from datamodel.postgres.connect import Connection
+from datamodel.postgres.present import Present, read_present
 from datamodel.postgres.recent import changes_of
 from datamodel.postgres.remembered import LIMIT_CHANGES, Remembered, claimed_guards
 from datamodel.postgres.script import guards_script, literal, rows_script

@@ -3,10 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from datamodel.errors import NotMigrated, Transient
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection  # generic for the type checker only
 
 STATEMENT_TIMEOUT_S = 30.0
 HOLDER_TIMEOUT_MS = 1_000

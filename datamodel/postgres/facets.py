@@ -6,8 +6,7 @@ from datamodel.facets import selectable_fields
 from datamodel.kinds import Kind
 from datamodel.model import Model
 from datamodel.postgres import rows
-from datamodel.postgres.connect import connect, transient
-from datamodel.postgres.present import Connection
+from datamodel.postgres.connect import Connection, connect, transient
 
 BATCH_NODES = 1_000
 """Filled in at once: nobody can append meanwhile."""

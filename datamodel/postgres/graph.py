@@ -68,7 +68,7 @@ class PostgresGraph:
 
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._database.fetch(
-            f"SELECT {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"
+            f"SELECT DISTINCT ON (source) {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"
             " WHERE kind = $1 AND name = $2 AND source > $3"
             " AND NOT EXISTS (SELECT FROM nodes AS targets WHERE targets.uid = links.target) ORDER BY source LIMIT $4",
             kind,

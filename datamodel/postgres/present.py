@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import asyncpg
 import msgspec
 
 from datamodel.admission import Guards, Kept, Replay
@@ -14,13 +13,9 @@ from datamodel.model import Model
 from datamodel.needs import Needs
 from datamodel.pool import Pool
 from datamodel.postgres import rows
-from datamodel.rulebook import SUBTREE_LIMIT
+from datamodel.postgres.connect import Connection
+from datamodel.postgres.doomed import read_doomed
 from datamodel.state import State
-
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-else:
-    Connection = asyncpg.Connection  # generic for the type checker only
 
 # Every part is read by key, so one query can carry all of them; a part that nobody needs gets an empty array.
 _READ = """
@@ -146,31 +141,13 @@ async def read_present(
     state.pools = {row.path: Pool(row.capacity, row.used) for row in found["pools"]}
     state.entries = {(row.owner, row.index): row.entry() for row in found["ledger"]}
     state.totals = {row.owner: Totals(row.phases, row.progress) for row in found["totals"]}
-    if wanted.deleted or wanted.finalized:
-        await _read_doomed(connection, model, wanted, state)
+    large = await read_doomed(connection, model, wanted, state) if wanted.removes else set[str]()
     guards = Guards(
         leases={row.name: row.token for row in found["leases"]},
         marks={row.name: row.through for row in found["marks"]},
         keys={row.key: Replay.of(row.digest, row.outcome) for row in found["idempotency"]},
         uids={row.name for row in found["uids"]},
+        large=large,
     )
     (head,) = found["head"]
     return Present(state, guards, head.position, head.event, head.now, found["changed"], size_bytes)
-
-
-async def _read_doomed(connection: Connection, model: Model, wanted: Needs, state: State) -> None:
-    """Adds what deletions take with them: everything below, and what those nodes derive."""
-    for root in sorted(wanted.subtrees(list(state.nodes.values()))):
-        # "0" is the character after "/": the range holds every path that begins with root + "/".
-        below = await connection.fetch(
-            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > $1 AND path < $2 LIMIT {SUBTREE_LIMIT + 1}",
-            root + "/",
-            root + "0",
-        )
-        for row in below:
-            state.nodes[row["path"]] = rows.node(row)
-    wanted.with_nodes(model, list(state.nodes.values()))
-    for row in await connection.fetch("SELECT * FROM pools WHERE path = ANY($1)", list(wanted.pools)):
-        state.pools[row["path"]] = rows.pool(row)
-    for row in await connection.fetch("SELECT * FROM totals WHERE owner = ANY($1)", list(wanted.owners)):
-        state.totals[row["owner"]] = rows.totals(row)

@@ -13,8 +13,7 @@ from datamodel.errors import Conflict, Transient
 from datamodel.model import Model
 from datamodel.ports import Head
 from datamodel.postgres import rows
-from datamodel.postgres.connect import connect_writer, transient
-from datamodel.postgres.present import Connection
+from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
 from datamodel.postgres.script import PREPARE
 from datamodel.postgres.tables import FACETS, LEDGER, LINKS, METADATA, NODES, POOLS, TOTALS

@@ -10,8 +10,7 @@ from datamodel.errors import Conflict, Invalid, NotMigrated
 from datamodel.keeping.archive import Key, Lease, Line, Logged, Mark, Reader
 from datamodel.model import Model
 from datamodel.ports import Head
-from datamodel.postgres.connect import connect_writer, transient
-from datamodel.postgres.present import Connection
+from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
 from datamodel.postgres.script import PREPARE, literal, rows_script
 from datamodel.state import State, Touched

@@ -18,6 +18,7 @@ NODE_COLUMNS = (
 )
 
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
+_links: msgspec.json.Decoder[dict[str, tuple[str, ...]]] = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _amounts: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
 
 
@@ -31,7 +32,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     spec: Document
     status: Document
     phase: str
-    links: dict[str, str]
+    links: dict[str, tuple[str, ...]]
     finalizers: tuple[str, ...]
     generation: int
     version: int
@@ -93,7 +94,7 @@ def node(row: asyncpg.Record) -> Node:
         labels=_document.decode(row["labels"]),
         spec=_document.decode(row["spec"]),
         status=_document.decode(row["status"]),
-        links=_document.decode(row["links"]),
+        links=_links.decode(row["links"]),
         finalizers=tuple(row["finalizers"]),
         generation=row["generation"],
         version=row["version"],

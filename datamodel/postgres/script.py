@@ -13,6 +13,7 @@ import msgspec
 
 from datamodel.admission import Admission, Guards
 from datamodel.facets import facets_of
+from datamodel.links import Links
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.postgres import rows
@@ -43,6 +44,8 @@ def _deleted(table: str, column: str) -> str:
 _STATEMENTS = {
     "insert_events": _inserted("events"),
     "delete_nodes": _deleted("nodes", "path"),
+    "unlink": "DELETE FROM links USING json_populate_recordset(NULL::links, $1) AS old"
+    " WHERE links.source = old.source AND links.name = old.name AND links.target = old.target",
     "delete_links": _deleted("links", "source"),
     "insert_nodes": _inserted("nodes"),
     "insert_links": _inserted("links"),
@@ -50,7 +53,7 @@ _STATEMENTS = {
     "change_nodes": _updated(
         "nodes",
         "path",
-        *("labels", "spec", "status", "phase", "finalizers", "generation", "version", "deletion_requested_at"),
+        *("labels", "spec", "status", "phase", "links", "finalizers", "generation", "version", "deletion_requested_at"),
     ),
     "delete_facets": _deleted("facets", "path"),
     # Each by its key: a plan that was made while the table was empty would look for all of them in all of it.
@@ -133,6 +136,8 @@ def _nodes(state: State, touched: dict[str, Node | None]) -> Iterator[tuple[str,
     reported: list[dict[str, Any]] = []
     changed: list[Node] = []
     deleted: list[str] = []
+    linked: list[dict[str, str]] = []
+    unlinked: list[dict[str, str]] = []
     for path, before in touched.items():
         after = state.nodes.get(path)
         if before is not None and (after is None or after.uid != before.uid):
@@ -141,23 +146,31 @@ def _nodes(state: State, touched: dict[str, Node | None]) -> Iterator[tuple[str,
             continue
         if before is None or after.uid != before.uid:
             created.append(after)
+            if after.links:
+                linked += _links(after, {})
         elif _only_reported(before, after):
             reported.append({"path": path, "status": after.status, "phase": after.phase, "version": after.version})
         else:
             changed.append(after)
+            if after.links is not before.links:
+                linked += _links(after, before.links)
+                unlinked += _links(before, after.links)
     yield "delete_nodes", deleted
     yield "delete_links", deleted
     yield "insert_nodes", [rows.NodeRow.of(node) for node in created]
-    yield (
-        "insert_links",
-        [
-            {"source": node.path, "name": name, "target": target}
-            for node in created
-            for name, target in node.links.items()
-        ],
-    )
+    yield "unlink", unlinked
+    yield "insert_links", linked
     yield "report_nodes", reported
     yield "change_nodes", [rows.NodeRow.of(node) for node in changed]
+
+
+def _links(node: Node, others: Links) -> Iterator[dict[str, str]]:
+    """A row for each of a node's links that is none of the others."""
+    for name, targets in node.links.items():
+        others_here = frozenset(others.get(name, ()))
+        for target in targets:
+            if target not in others_here:
+                yield {"source": node.path, "name": name, "target": target}
 
 
 def _only_reported(before: Node, after: Node) -> bool:
@@ -165,6 +178,7 @@ def _only_reported(before: Node, after: Node) -> bool:
     return (
         after.spec is before.spec
         and after.labels is before.labels
+        and after.links is before.links
         and after.finalizers is before.finalizers
         and after.deletion_requested_at == before.deletion_requested_at
     )

@@ -14,12 +14,12 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head
 from datamodel.postgres import rows
-from datamodel.postgres.connect import connect, transient
-from datamodel.postgres.present import Connection
+from datamodel.postgres.connect import Connection, connect, transient
 from datamodel.rows import Keys, Rows
 from datamodel.state import EntryKey
 
 _BATCH_ROWS = 1_000
+_LINKS = "SELECT source, name, array_agg(target ORDER BY target) AS targets FROM links"
 
 _kept = msgspec.json.Decoder(Kept).decode
 
@@ -55,8 +55,8 @@ class PostgresSnapshot:
 
     async def rows(self, keys: Keys) -> Rows:
         nodes = await self._among(f"SELECT {rows.NODE_COLUMNS}, phase FROM nodes WHERE path = ANY($1)", keys.nodes)
-        links = await self._among("SELECT * FROM links WHERE source = ANY($1)", keys.nodes)
         facets = await self._among("SELECT * FROM facets WHERE path = ANY($1)", keys.nodes)
+        links = await self._among(f"{_LINKS} WHERE source = ANY($1) GROUP BY source, name", keys.nodes)
         pools = await self._among("SELECT * FROM pools WHERE path = ANY($1)", keys.pools)
         entries = await self._among(
             'SELECT * FROM ledger WHERE (owner, "index") IN (SELECT * FROM unnest($1::text[], $2::integer[]))',
@@ -67,8 +67,8 @@ class PostgresSnapshot:
         return Rows(
             nodes={row["path"]: rows.node(row) for row in nodes},
             phases={row["path"]: row["phase"] for row in nodes},
-            links={(row["source"], row["name"]): row["target"] for row in links},
             facets={(row["path"], row["facet"]): (row["kind"], row["value"]) for row in facets},
+            links={(row["source"], row["name"]): tuple(row["targets"]) for row in links},
             pools={row["path"]: rows.pool(row) for row in pools},
             entries={(row["owner"], row["index"]): rows.entry(row) for row in entries},
             totals={row["owner"]: rows.totals(row) for row in totals},
@@ -82,9 +82,9 @@ class PostgresSnapshot:
         async for row in self._rows("SELECT path, phase FROM nodes ORDER BY path"):
             yield row["path"], row["phase"]
 
-    async def links(self) -> AsyncIterator[tuple[tuple[str, str], str]]:
-        async for row in self._rows("SELECT * FROM links ORDER BY source, name"):
-            yield (row["source"], row["name"]), row["target"]
+    async def links(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, ...]]]:
+        async for row in self._rows(f"{_LINKS} GROUP BY source, name ORDER BY source, name"):
+            yield (row["source"], row["name"]), tuple(row["targets"])
 
     async def facets(self) -> AsyncIterator[tuple[tuple[str, str], tuple[str, str]]]:
         async for row in self._rows("SELECT * FROM facets ORDER BY path, facet"):

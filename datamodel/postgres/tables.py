@@ -74,7 +74,7 @@ LINKS = sa.Table(
     METADATA,
     sa.Column("source", _PATH, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("target", sa.Text(collation="C"), primary_key=True),
     sa.Index(None, "target", "name", "source"),
     comment="The links of nodes, for the way back; target is a uid.",
 )

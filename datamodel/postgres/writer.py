@@ -9,8 +9,7 @@ from datamodel.command import Outcome, Unit
 from datamodel.model import Model
 from datamodel.ports import Change
 from datamodel.postgres.append import Decision, decide, transact
-from datamodel.postgres.connect import connect_writer, transient
-from datamodel.postgres.present import Connection
+from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.remembered import Remembered
 from datamodel.postgres.script import GUARDS_FAILED, PREPARE
 

@@ -144,6 +144,6 @@ class Attempt(Kind):
             RUNNING: frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED}),
         },
     )
-    links = {"job": Link(to="Job", reverse="attempts")}
+    links = {"job": Link(to="Job", reverse="attempts", required=True, gone="keep")}
     reserve = Reserve(pool=_pool, amounts=lambda spec: amounts(spec["requests"]), held=_held)
     settle = Settle(owner="job", claim=claim_of, begin=_begin, advance=_advance, final=COUNTED, verdict=_verdict)

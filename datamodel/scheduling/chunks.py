@@ -1,7 +1,7 @@
 """The book of chunks: a second account of what `attempts.py` says, for the audit, which trusts neither."""
 
 from datamodel.books.ledger import LedgerBook, Owner, Piece
-from datamodel.books.nodes import Living
+from datamodel.books.living import Living
 from datamodel.kinds import Claim
 from datamodel.scheduling.attempts import ABANDON, INTERRUPTED, PLACED, RETRY, STOP, STOPPED
 from datamodel.scheduling.jobs import ABORTED, FAILED, RUNNING, SUCCEEDED

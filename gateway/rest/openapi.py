@@ -42,7 +42,11 @@ def _schemas(model: Model, extras: Extras) -> Document:
         version=_INTEGER,
         createdAt=_TIME,
         deletionRequestedAt=_TIME,
-        links=LABELS,
+        links={
+            "type": "object",
+            "additionalProperties": {"type": "array", "items": _STRING},
+            "description": "uids of the targets by link name",
+        },
         finalizers={"type": "array", "items": _STRING},
     )
     sent = {**object_schema(name=NAME, labels=LABELS), "additionalProperties": False}

@@ -29,7 +29,7 @@ class Decision:
     def command(self) -> Command:
         """The attempt that carries the decision out. Its name makes a second one for the same chunk and epoch a conflict."""
         path = f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
-        return Command("create", path, attempt_spec(self.job, self.chunk), links={"job": self.job.path})
+        return Command("create", path, attempt_spec(self.job, self.chunk), links={"job": (self.job.path,)})
 
 
 def attempt_spec(job: PendingJob, chunk: Chunk) -> Document:

@@ -65,7 +65,7 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
     rooms: list[Pool] = []
     for node in state.nodes.values():
         if node.kind == "Attempt" and node.phase not in ENDED:
-            running.add(node.links["job"])
+            running.update(node.links["job"])
             yield from _attempt(node, state, engines)
         elif node.kind == "Edge":
             name = place_of(node.path)[1]

@@ -136,7 +136,7 @@ class Rogues:
         if edge is not None and created.error is None:
             path = f"{desired_path(*place_of(edge.path))}/attempts/{attempt_name(created.uid, 0, 1)}"
             spec = {"job": job, "index": 0, "count": 1, "steps": STEPS, "requests": requests}
-            place = Command("create", path, spec, links={"job": job})
+            place = Command("create", path, spec, links={"job": (job,)})
             await self._refused(Unit((place,), Actor(name, SYSTEM)), Refusal(Conflict, "/spec/requests/cpu"), before)
         await self._appended(Unit((Command("delete", job),), owner))
 

@@ -68,7 +68,7 @@ class Witness:
     def _reachable(self, job: str, state: State, now_s: float) -> Iterator[Node]:
         """What may still run of a job, on edges that are there and have been for a while."""
         for node in state.nodes.values():
-            if node.kind == "Attempt" and node.links.get("job") == job and node.phase not in ENDED:
+            if node.kind == "Attempt" and job in node.links.get("job", ()) and node.phase not in ENDED:
                 path = inventory_path(*place_of(node.path))
                 edge = state.nodes.get(path)
                 back = now_s - self._back_s.get(path, -IN_FLIGHT_S) < IN_FLIGHT_S

@@ -14,6 +14,7 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
 from tests.graph import memory_store
+from tests.plants import GARDEN, garden_store
 
 
 class InTurn:
@@ -58,3 +59,28 @@ async def another(store: Store, request: pytest.FixtureRequest) -> AsyncIterator
         return
     async with PostgresStore(request.getfixturevalue("database_url"), MODEL) as other:
         yield other
+
+
+@pytest_asyncio.fixture
+async def garden_in_memory() -> MemoryStore:
+    store = garden_store()
+    await seed(store)
+    return store
+
+
+@pytest_asyncio.fixture
+async def garden_in_postgres(database_url: str) -> AsyncIterator[PostgresStore]:
+    async with PostgresStore(database_url, GARDEN) as store:
+        yield store
+
+
+@pytest_asyncio.fixture
+async def garden_in_turn(database_url: str) -> AsyncIterator[InTurn]:
+    async with PostgresStore(database_url, GARDEN) as first, PostgresStore(database_url, GARDEN) as second:
+        yield InTurn(first, second)
+
+
+@pytest.fixture(params=["in_memory", "in_postgres", "in_turn"])
+def garden(request: pytest.FixtureRequest) -> Store:
+    """The same three, with the model of `tests/garden.py`."""
+    return cast("Store", request.getfixturevalue(f"garden_{request.param}"))

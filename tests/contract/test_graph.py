@@ -5,7 +5,7 @@ import pytest
 from datamodel.command import Command
 from datamodel.errors import Conflict, Invalid, NotFound
 from datamodel.ports import Store
-from datamodel.rulebook import SUBTREE_LIMIT
+from datamodel.removal import SUBTREE_LIMIT
 from tests.graph import (
     JOBS,
     STEPS,
@@ -89,10 +89,10 @@ async def test_links_lead_to_living_nodes_of_their_kind(store: Store) -> None:
     await new_edge(store)
     node = await new_job(store)
     path = await place(store, node)
-    assert (await present(store, path)).links == {"job": node.uid}
+    assert (await present(store, path)).links == {"job": (node.uid,)}
     for target, error in ((f"{JOBS}/none", NotFound), ("/config/job-groups/default", NotFound)):
         wanted = attempt(node, index=1)
-        command = Command("create", wanted.path, wanted.body, links={"job": target})
+        command = Command("create", wanted.path, wanted.body, links={"job": (target,)})
         assert refusal(await send(store, command, actor=SYSTEM)) is error
     await done(store, Command("delete", node.path))
     assert refusal(await send(store, attempt(node, index=1), actor=SYSTEM)) is Conflict

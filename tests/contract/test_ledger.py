@@ -81,9 +81,11 @@ async def test_a_claim_needs_its_name_and_its_owner(store: Store) -> None:
     for name, error in (("free-form", Invalid), (f"{job.uid}-00-1", Invalid), (f"{job.uid}-99999999-1", Invalid)):
         command = Command("create", f"{attempts}/{name}", good.body, links=good.links)
         assert refusal(await send(store, command, actor=SYSTEM)) is error
-    for links in ({}, {"job": other.path}):
-        command = Command("create", good.path, good.body, links=links)
-        assert refusal(await send(store, command, actor=SYSTEM)) is Conflict
+    cases: list[tuple[tuple[str, ...], type[Exception]]] = [((), Invalid), ((other.path,), Conflict)]
+    for targets, refused in cases:
+        command = Command("create", good.path, good.body, links={"job": targets})
+        (verdict,) = await send(store, command, actor=SYSTEM)
+        assert (type(verdict.error), verdict.error and verdict.error.field) == (refused, "/links/job")
     assert await store.entries(job.uid) == []
 
 

@@ -43,7 +43,7 @@ async def test_a_key_without_a_row_is_absent(store: Store) -> None:
         keys = Keys({path, f"{JOBS}/none"}, {"/none"}, {(node.uid, 0), (node.uid, 1), ("x", 0)}, {"x"})
         rows = await snapshot.rows(keys)
         nothing = await snapshot.rows(Keys())
-    assert (set(rows.nodes), set(rows.phases), rows.links) == ({path}, {path}, {(path, "job"): node.uid})
+    assert (set(rows.nodes), set(rows.phases), rows.links) == ({path}, {path}, {(path, "job"): (node.uid,)})
     assert (rows.pools, set(rows.entries), rows.totals) == ({}, {(node.uid, 0)}, {})
     assert nothing == Rows()
 

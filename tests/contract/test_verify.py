@@ -81,7 +81,7 @@ def _tamper_with_entry(store: MemoryStore, node: Node) -> None:
     [
         (_tamper("status", {"phase": "running"}), "node /config"),
         (_tamper("version", 1), "version: 1 is stored"),
-        (_tamper("links", {"job": "x"}), "link ('/config"),
+        (_tamper("links", {"job": ("x",)}), "link ('/config"),
         (lambda store, node: store.state.nodes.pop(node.path), "is not stored"),
         (lambda store, _: store.state.pools.update({EDGE_PATH: Pool({"cpu": 1}, {})}), f"pool {EDGE_PATH}"),
         (lambda store, node: store.state.totals.update({node.uid: Totals({"placed": 9})}), "totals"),

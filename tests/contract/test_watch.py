@@ -76,7 +76,7 @@ async def test_of_many_violations_the_first_are_told_and_all_are_counted(memory:
     [
         ({"status": {"phase": "running"}}, "status"),
         ({"generation": 7}, "generation"),
-        ({"links": {"job": "x"}}, "links"),
+        ({"links": {"job": ("x",)}}, "links"),
     ],
 )
 async def test_a_row_that_does_not_follow_is_told_once_it_is_touched(

@@ -180,7 +180,7 @@ class World:
             case "place":
                 uid = self.uid()
                 body = {"job": path, "index": index, "count": CHUNKS, "steps": STEPS, "requests": REQUESTS}
-                made = Command("create", at, body, uid=uid, links={"job": path})
+                made = Command("create", at, body, uid=uid, links={"job": (path,)})
                 return made, lambda graph: graph.place(at, path, owner, uid, (index, epoch))
             case "report":
                 phase, percent = wish.value

@@ -141,7 +141,7 @@ _nodes = st.builds(
     labels=st.dictionaries(st.text(), st.text()),
     spec=_documents,
     status=_documents,
-    links=st.dictionaries(st.text(), st.text()),
+    links=st.dictionaries(st.text(), st.lists(st.text(), min_size=1).map(tuple)),
     finalizers=st.lists(st.text()).map(tuple),
     generation=st.integers(1),
     version=st.integers(1),

@@ -109,7 +109,7 @@ async def test_a_job_is_seen_with_its_parts_executions_and_attempts(gateway: Gat
                     "node": {
                         "path": attempt,
                         "kind": "Attempt",
-                        "links": {"job": job.uid},
+                        "links": {"job": [job.uid]},
                         "status": {"phase": "running", "percent": 50.0},
                         "spec": {"index": 0},
                     }

@@ -74,7 +74,7 @@ async def test_the_other_planes_are_read_only(gateway: Gateway) -> None:
     job = await new_job(gateway.store)
     path = await place(gateway.store, job)
     attempt = await gateway.client.get(f"/v1{path}")
-    assert attempt.json()["metadata"]["links"] == {"job": job.uid}
+    assert attempt.json()["metadata"]["links"] == {"job": [job.uid]}
     assert (await gateway.client.get("/v1/inventory/sites/s/edges/e")).json()["spec"]["runtime"] == "simulated"
     assert len((await gateway.client.get("/v1/desired-config/sites/s/edges/e/attempts")).json()["items"]) == 1
     refused = await gateway.client.delete("/v1/inventory/sites/s/edges/e")

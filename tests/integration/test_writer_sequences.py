@@ -142,7 +142,7 @@ class World:
                 return Command("patchSpec", path, {"retries": wish.value})
             case "place":
                 body = {"job": path, "index": wish.claim[0], "count": 3, "steps": STEPS, "requests": REQUESTS}
-                return Command("create", at, {**body, "retries": 1}, links={"job": path})
+                return Command("create", at, {**body, "retries": 1}, links={"job": (path,)})
             case "report":
                 return Command("patchStatus", at, {"phase": wish.value, "outputs": {"n": wish.claim[0]}})
             case "intend":

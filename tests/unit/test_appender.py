@@ -117,7 +117,7 @@ async def test_what_is_invalid_never_reaches_the_store(store: GatedStore, append
         creation("Not-A-Label"),
         Unit((Command("create", f"{JOBS}/j"),), USER),
         Unit((Command("create", f"{JOBS}/j", {"steps": STEPS}, uid="x"),), USER),
-        Unit((Command("create", f"{JOBS}/j", {"steps": STEPS}, links={"none": JOBS}),), USER),
+        Unit((Command("create", f"{JOBS}/j", {"steps": STEPS}, links={"none": (JOBS,)}),), USER),
         Unit((), USER, key="k", atomic=False),
         Unit((), USER, key="k" * 1000),
         Unit((), USER, advance=Advance("mark", 2, 1)),

@@ -81,7 +81,7 @@ class Writer:
             "intent": "run",
             **changes.pop("spec", {}),
         }
-        part = {"spec": spec, "links": {"job": JOB}, **changes}
+        part = {"spec": spec, "links": {"job": [JOB]}, **changes}
         return self.add("created", attempt(index, epoch), **part)
 
     def report(self, index: int = 0, epoch: int = 1, **status: Any) -> list[str]:
@@ -171,10 +171,10 @@ def test_nothing_new_comes_below_or_links_to_what_is_being_deleted(log: Writer) 
 
 
 def test_links_lead_where_they_are_declared_to(log: Writer) -> None:
-    only(log.place(links={"job": "none"}), "its link 'job' does not exist", "does not lead to")
-    only(log.place(1, links={"job": f"uid of {GROUP}"}), "leads to a JobGroup", "does not lead to")
-    only(log.place(2, links={"job": OTHER}, spec={"requests": REQUESTS | {"cpu": 1e-9}}), "cpu of", "does not lead")
-    only(log.add("created", f"{GROUP}2", spec={}, links={"up": JOB}), "declares no link 'up'")
+    only(log.place(links={"job": ["none"]}), "its link 'job' does not exist", "does not lead to")
+    only(log.place(1, links={"job": [f"uid of {GROUP}"]}), "leads to a JobGroup", "does not lead to")
+    only(log.place(2, links={"job": [OTHER]}, spec={"requests": REQUESTS | {"cpu": 1e-9}}), "cpu of", "does not lead")
+    only(log.add("created", f"{GROUP}2", spec={}, links={"up": [JOB]}), "declares no link 'up'")
 
 
 def test_only_what_exists_changes(log: Writer) -> None:
@@ -250,7 +250,7 @@ def test_an_edge_runs_the_chunk_that_the_name_claims(log: Writer) -> None:
     only(log.place(1, spec={"count": 1}), "says 1 of 1")
     name = attempt().replace(JOB, "free-form")
     spec = {"index": 0, "count": 1, "requests": REQUESTS | {"cpu": 1e-9}, "retries": 0, "intent": "run"}
-    said = log.add("created", name, spec=spec, links={"job": JOB})
+    said = log.add("created", name, spec=spec, links={"job": [JOB]})
     only(said, "cpu of", "its name claims no chunk")
 
 

@@ -84,7 +84,7 @@ def test_a_decision_is_an_attempt_that_says_which_chunk_it_is() -> None:
     assert (claim.owner, claim.index, claim.epoch) == (f"{7:032x}", 3, 1)
     spec = normal_spec(Attempt, command.body)
     assert (spec["index"], spec["count"], spec["workWs"]) == (3, 4, 25.0)
-    assert command.links == {"job": decision.job.path}
+    assert command.links == {"job": (decision.job.path,)}
 
 
 def test_a_job_without_what_waits_leaves_the_backlog() -> None:

@@ -116,7 +116,7 @@ def test_the_read_set_is_named_by_the_commands() -> None:
         MODEL,
         [
             Unit(
-                (Command("create", attempt, links={"job": JOB.path}, uid="b" * 32),),
+                (Command("create", attempt, links={"job": (JOB.path,)}, uid="b" * 32),),
                 SYSTEM,
                 fence=Fence("p", 1),
                 key="k",
@@ -134,7 +134,7 @@ def test_the_read_set_is_named_by_the_commands() -> None:
     assert wanted.created == {attempt}
     assert (wanted.entries, wanted.owners) == ({("a" * 32, 4)}, {"a" * 32, ALL})
     assert (wanted.leases, wanted.marks, wanted.keys, wanted.uids) == ({"p"}, {"m"}, {"k"}, {"b" * 32})
-    assert wanted.subtrees([]) == {JOB.path, "/inventory/sites/s"}
+    assert (wanted.deleted, wanted.finalized) == ({"/inventory/sites/s"}, {JOB.path})
 
 
 def test_a_conflict_names_the_version_that_is_there() -> None:

@@ -1,0 +1,37 @@
+"""A living node in the books."""
+
+from datetime import datetime
+
+import msgspec
+
+from datamodel.kinds import Document, Kind
+from datamodel.links import Links
+
+
+class Living(msgspec.Struct, eq=False):
+    """A node as its events left it: what a `Node` has, and beside it its kind's declaration, its parent's path and how many
+    living children it has."""
+
+    path: str
+    uid: str
+    kind: str
+    labels: dict[str, str]
+    spec: Document
+    status: Document
+    links: Links
+    finalizers: tuple[str, ...]
+    generation: int
+    version: int
+    created_version: int
+    created_at: datetime
+    deletion_requested_at: datetime | None
+    declared: type[Kind]
+    parent: str
+    children: int = 0
+    gone: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing follows its phase. What has no phases never ends."""
+        phases = self.declared.phases
+        return phases is not None and not phases.allowed.get(self.status.get("phase") or phases.initial)
