@@ -130,7 +130,7 @@ class Audit:
             case "statusChanged" | "specChanged":
                 self._change(node, event, found)
             case "labelsChanged":
-                self._nodes.change_labels(node, event.part["labels"], found)
+                self._nodes.change_labels(node, event.part["labels"], event.actor, found)
             case "linksChanged":
                 self._nodes.change_links(node, links_of(event.part), found)
             case "finalized":
@@ -161,7 +161,7 @@ class Audit:
         if event.op == "statusChanged":
             self._nodes.change_status(node, event.part["status"], found)
         else:
-            self._nodes.change_spec(node, event.part["spec"], found)
+            self._nodes.change_spec(node, event.part["spec"], event.actor, found)
             if kind.offer is not None:
                 self._reservations.offer(node.path, kind.offer.capacity(node.spec))
             if kind.reserve is not None:

@@ -14,7 +14,8 @@ Op = Literal["create", "apply", "patchSpec", "patchStatus", "link", "unlink", "d
 class Command(msgspec.Struct, frozen=True):
     """One wish for one node.
 
-    * `create`: the node must not exist. `apply`: creates it or replaces its spec and labels.
+    * `create`: the node must not exist. `apply`: creates it, or makes its spec and labels as told, where others own fields that
+      are not named.
     * `patchSpec`, `patchStatus`: a JSON merge patch (RFC 7396) in `body`.
     * `link`, `unlink`: adds the node at the path `body["target"]` to the targets of the link named `body["link"]`, or takes it
       away.

@@ -7,10 +7,10 @@ ledger entry that it settles. All rules are pure functions of the node's own pat
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from datamodel.ledger import Entry
@@ -32,6 +32,21 @@ class Part(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, ser_json_inf_nan="strings"
     )
+
+
+class Immutable:
+    """The mark of a field that stays as its node was created with it: `Annotated[int, IMMUTABLE]`."""
+
+
+IMMUTABLE = Immutable()
+
+
+class SecretReference(Part):
+    """Where a secret is kept, and never the secret itself: nothing of it may be in the log."""
+
+    name: Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+    key: Annotated[str, StringConstraints(max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
+    """Which of the secret's values."""
 
 
 class Empty(Part):

@@ -104,6 +104,7 @@ def needs(model: Model, units: Sequence[Unit]) -> Needs:
                         found.nodes.add(parent)
                     for paths in command.links.values():
                         found.nodes.update(paths)
+                    if command.op == "apply" and command.links:
                         relinked.add(command.path)
                     if command.uid:
                         found.uids.add(command.uid)

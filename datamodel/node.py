@@ -9,7 +9,7 @@ from datamodel.kinds import Document
 
 class Node(msgspec.Struct, frozen=True, rename="camel"):
     """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds the uids of
-    each link's targets, in order; a link without any is not there."""
+    each link's targets, in order; a link without any is not there. `owners`: see `datamodel.ownership`."""
 
     path: str
     uid: str
@@ -24,6 +24,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
     created_version: int
     created_at: datetime
     deletion_requested_at: datetime | None = None
+    owners: dict[str, str] = {}
 
     @property
     def phase(self) -> str:

@@ -38,6 +38,18 @@ def normal_spec(kind: type[Kind], spec: Document) -> Document:
     return normal
 
 
+def named_spec(kind: type[Kind], spec: Document) -> Document:
+    """What a spec names itself, in the spelling in which it is stored. Raises `Invalid` as `normal_spec` does."""
+    try:
+        part = kind.Spec.model_validate(spec)
+    except ValidationError as error:
+        raise invalid(error, "/spec") from error
+    encoded = part.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
+    named = _document(encoded)
+    _check_stored(encoded, named, "/spec", SPEC_LIMIT_BYTES)
+    return named
+
+
 def check_status(kind: type[Kind], status: Document) -> None:
     """Raises `Invalid` naming the field under `/status` where a status does not have its kind's shape. It is stored as it
     comes, so the types are strict: what reads it later may count on them."""

@@ -11,14 +11,14 @@ from datamodel.kinds import Document, Kind
 from datamodel.links import TARGETS_LIMIT
 from datamodel.model import Model
 from datamodel.names import check_labels
-from datamodel.parts import check_labels_size, normal_spec
+from datamodel.parts import check_labels_size, named_spec, normal_spec
 
 KEY_LIMIT = 255
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
 def prepare(model: Model, unit: Unit) -> Unit:
-    """The unit with normalized specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels, links and
+    """The unit with checked specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels, links and
     uids, specs that do not have their kind's shape, and guards that make no sense."""
     _check_guards(unit)
     return structs.replace(unit, commands=tuple(_prepared(model, command) for command in unit.commands))
@@ -48,7 +48,8 @@ def _prepared(model: Model, command: Command) -> Command:
         raise Invalid("a uid is 32 of 0-9 and a-f", field="/metadata/uid")
     for name, paths in command.links.items():
         _check_link(model, kind, name, paths)
-    return structs.replace(command, body=normal_spec(kind, command.body))
+    complete = normal_spec if command.op == "create" else named_spec
+    return structs.replace(command, body=complete(kind, command.body))
 
 
 def _check_link_body(model: Model, kind: type[Kind], body: Document) -> None:

@@ -4,7 +4,7 @@
 that follow; the same code stands in front of the fake and of Postgres.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -16,14 +16,17 @@ from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound, Tendr
 from datamodel.event import Event, Op
 from datamodel.kinds import Document, Kind
 from datamodel.ledger import Totals
-from datamodel.links import Links, check_cardinality, part_of
+from datamodel.links import Links, part_of
 from datamodel.merge import merged
 from datamodel.model import Model
 from datamodel.node import Node
+from datamodel.ownership import check_owners
 from datamodel.parts import check_status, normal_spec
 from datamodel.pool import Pool
 from datamodel.removal import Removal, released, removal
+from datamodel.revision import revised_labels, revised_spec
 from datamodel.state import State, fold
+from datamodel.targets import first_links, revised_links
 
 
 def admit(
@@ -131,13 +134,12 @@ class _Book:
             raise NotFound(f"{command.path} does not exist")
         match command.op:
             case "apply":
-                self.replace(unit, kind, before, command.body, command.labels)
-                self.relink(unit, kind, before, {**before.links, **self.targets(kind, command.links, before)})
-            case "link" | "unlink":
-                self.relink(unit, kind, before, self.relinked(kind, before, command))
+                self.revise(unit, kind, before, command)
+                self.relink(unit, kind, before, command)
             case "patchSpec":
-                spec = normal_spec(kind, merged(before.spec, command.body))
-                self.replace(unit, kind, before, spec, command.labels)
+                self.revise(unit, kind, before, command)
+            case "link" | "unlink":
+                self.relink(unit, kind, before, command)
             case "patchStatus":
                 self.report(unit, kind, before, merged(before.status, command.body))
             case "delete":
@@ -152,19 +154,18 @@ class _Book:
                 raise NotFound(f"{parent}, the parent of {command.path}, does not exist", field="/metadata/parent")
             if above.deletion_requested_at is not None:
                 raise Conflict(f"{parent}, the parent of {command.path}, is being deleted")
-        part: Document = {"spec": command.body}
+        spec = command.body if command.op == "create" else normal_spec(kind, command.body)
+        part: Document = {"spec": spec}
         if command.labels:
             part["labels"] = command.labels
-        links = self.targets(kind, command.links) if command.links else {}
-        if kind.links:
-            check_cardinality(kind, links)
+        links = first_links(self.state, kind, command.links) if kind.links else {}
         if links:
             part["links"] = part_of(links)
         if kind.finalizers:
             part["finalizers"] = list(kind.finalizers)
         if kind.reserve is not None:
             pool = kind.reserve.pool(command.path)
-            lacking = self.state.pools.get(pool, Pool()).lacking(kind.reserve.amounts(command.body))
+            lacking = self.state.pools.get(pool, Pool()).lacking(kind.reserve.amounts(spec))
             if lacking is not None:
                 raise Conflict(f"{pool} has too little {lacking} left", field=f"/spec/requests/{lacking}")
         if kind.settle is not None:
@@ -191,51 +192,19 @@ class _Book:
         if isinstance(begun, str):
             raise Conflict(f"{path}: {begun}")
 
-    def targets(self, kind: type[Kind], wanted: Mapping[str, Sequence[str]], before: Node | None = None) -> Links:
-        """The uids of all these links' targets; `before` is the node as it is."""
-        return {
-            name: tuple(sorted({self.target(kind, name, path, before) for path in paths}))
-            for name, paths in wanted.items()
-        }
+    def relink(self, unit: Unit, kind: type[Kind], before: Node, command: Command) -> None:
+        links = revised_links(self.state, kind, before, command)
+        if links != before.links:
+            self.record(unit, "linksChanged", before.path, before.uid, before.kind, {"links": part_of(links)})
 
-    def target(self, kind: type[Kind], name: str, path: str, before: Node | None) -> str:
-        node = self.state.nodes.get(path)
-        if node is None or node.kind != kind.links[name].to:
-            raise NotFound(f"link {name!r}: {path} is no {kind.links[name].to}", field=f"/links/{name}")
-        known = before is not None and node.uid in before.links.get(name, ())
-        if node.deletion_requested_at is not None and not known:
-            raise Conflict(f"link {name!r}: {path} is being deleted", field=f"/links/{name}")
-        return node.uid
-
-    def relinked(self, kind: type[Kind], before: Node, command: Command) -> Links:
-        """A node's links once one target more or less is linked."""
-        name, path = command.body["link"], command.body["target"]
-        targets, uid = {*before.links.get(name, ())}, self.target(kind, name, path, before)
-        if command.op == "link" and targets - {uid} and not kind.links[name].many:
-            raise Conflict(f"link {name!r} of {before.path} has a target already", field=f"/links/{name}")
-        targets = targets | {uid} if command.op == "link" else targets - {uid}
-        return {**before.links, name: tuple(sorted(targets))}
-
-    def relink(self, unit: Unit, kind: type[Kind], before: Node, links: Links) -> None:
-        links = {name: targets for name, targets in links.items() if targets}
-        if links == before.links:
-            return
-        if before.deletion_requested_at is not None:
-            raise Conflict(f"{before.path} is being deleted, and its links go with it", field="/links")
-        check_cardinality(kind, links)
-        if kind.settle is not None and links.get(kind.settle.owner) != before.links.get(kind.settle.owner):
-            raise Invalid("the owner of a claim cannot change", field=f"/links/{kind.settle.owner}")
-        self.record(unit, "linksChanged", before.path, before.uid, before.kind, {"links": part_of(links)})
-
-    def replace(
-        self, unit: Unit, kind: type[Kind], before: Node, spec: Document, labels: dict[str, str] | None
-    ) -> None:
-        if labels is not None and labels != before.labels:
+    def revise(self, unit: Unit, kind: type[Kind], before: Node, command: Command) -> None:
+        labels = revised_labels(before, command, unit.actor.name)
+        spec = revised_spec(kind, before, command, unit.actor.name)
+        if labels != before.labels:
             self.record(unit, "labelsChanged", before.path, before.uid, before.kind, {"labels": labels})
         if spec != before.spec:
-            if kind.reserve is not None and kind.reserve.amounts(spec) != kind.reserve.amounts(before.spec):
-                raise Invalid("what a node reserves cannot change", field="/spec/requests")
             self.record(unit, "specChanged", before.path, before.uid, before.kind, {"spec": spec})
+        check_owners(self.state.nodes[before.path].owners)
 
     def report(self, unit: Unit, kind: type[Kind], before: Node, status: Document) -> None:
         if status == before.status:

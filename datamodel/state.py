@@ -10,11 +10,12 @@ from typing import Any
 from msgspec import structs
 
 from datamodel.event import Event
-from datamodel.kinds import Kind
+from datamodel.kinds import Document, Kind
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.links import links_of
 from datamodel.model import Model
 from datamodel.node import Node
+from datamodel.ownership import owned, transferred
 from datamodel.pool import Pool
 
 EntryKey = tuple[str, int]
@@ -139,6 +140,7 @@ def image(before: Node | None, event: Event) -> Node | None:
                 version=event.position,
                 created_version=event.position,
                 created_at=event.at,
+                owners={"": event.actor},
             )
         case "deleted":
             return None
@@ -148,15 +150,22 @@ def image(before: Node | None, event: Event) -> Node | None:
         case "statusChanged":
             return structs.replace(before, status=part["status"], version=at)
         case "specChanged":
-            return structs.replace(before, spec=part["spec"], generation=before.generation + 1, version=at)
+            spec = part["spec"]
+            owners = _owners(before, spec, before.labels, event.actor)
+            return structs.replace(before, spec=spec, owners=owners, generation=before.generation + 1, version=at)
         case "labelsChanged":
-            return structs.replace(before, labels=part["labels"], version=at)
+            owners = _owners(before, before.spec, part["labels"], event.actor)
+            return structs.replace(before, labels=part["labels"], owners=owners, version=at)
         case "linksChanged":
             return structs.replace(before, links=links_of(part), version=at)
         case "finalized":
             return structs.replace(before, finalizers=tuple(part["finalizers"]), version=at)
         case "deletionRequested":
             return structs.replace(before, deletion_requested_at=event.at, version=at)
+
+
+def _owners(before: Node, spec: Document, labels: dict[str, str], actor: str) -> dict[str, str]:
+    return transferred(before.owners, owned(before.spec, before.labels), owned(spec, labels), actor)
 
 
 def _fold_capacity(kind: type[Kind], state: State, path: str, after: Node | None) -> None:

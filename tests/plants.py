@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
-from datamodel.kinds import Kind, Link, Part, Plane
+from datamodel.kinds import IMMUTABLE, Kind, Link, Part, Plane, SecretReference
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
@@ -34,9 +34,19 @@ class Bed(Kind):
     plane, parent, segment = PLANE, Garden, "beds"
 
 
+class Soil(Part):
+    acidity: Annotated[float, IMMUTABLE] = 7.0
+    water: int = 1
+
+
 class PlantSpec(Part):
     height: Annotated[int, Field(ge=0)] = 1
     colours: dict[str, str] = {}
+    species: Annotated[str, Field(min_length=1), IMMUTABLE] = "rose"
+    soil: Soil = Soil()
+    pots: Annotated[tuple[Soil, ...], Field(max_length=9)] = ()
+    depths: dict[str, Soil | None] = {}
+    patent: Annotated[SecretReference, IMMUTABLE] | None = None
 
 
 class Plant(Kind):

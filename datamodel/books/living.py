@@ -10,7 +10,7 @@ from datamodel.links import Links
 
 class Living(msgspec.Struct, eq=False):
     """A node as its events left it: what a `Node` has, and beside it its kind's declaration, its parent's path and how many
-    living children it has."""
+    living children it has. `others` are the leaves of spec and labels that are not its creator's, by JSON pointer."""
 
     path: str
     uid: str
@@ -29,6 +29,8 @@ class Living(msgspec.Struct, eq=False):
     parent: str
     children: int = 0
     gone: bool = False
+    creator: str = ""
+    others: dict[str, str] = {}
 
     @property
     def ended(self) -> bool:

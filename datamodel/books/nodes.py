@@ -3,16 +3,20 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from datamodel.books import owners
 from datamodel.books.difference import difference, presence
 from datamodel.books.links import LinkBook
 from datamodel.books.living import Living
 from datamodel.books.seen import Seen
 from datamodel.event import Event
 from datamodel.facets import facets_of
+from datamodel.immutable import changed_immutable
 from datamodel.kinds import Document, Kind, Link
 from datamodel.links import Links, links_of
 from datamodel.node import Node
 from datamodel.rows import Rows
+
+_COMPARED = tuple(name for name in Node.__struct_fields__ if name != "owners")
 
 UIDS_KEPT = 1_000_000
 """Of the dead: a uid that comes back after more deaths than this is not noticed."""
@@ -29,8 +33,9 @@ class NodeBook:
 
     def carry(self, node: Node, declared: type[Kind], parent: str) -> None:
         """Takes a node over from a state that was verified."""
-        values = {name: getattr(node, name) for name in Node.__struct_fields__}
-        self._enter(Living(**values, declared=declared, parent=parent))
+        living = Living(**{name: getattr(node, name) for name in _COMPARED}, declared=declared, parent=parent)
+        owners.carry(living, node.owners)
+        self._enter(living)
 
     def create(self, event: Event, declared: type[Kind], parent: str, found: list[str]) -> Living:
         part = event.part
@@ -62,6 +67,7 @@ class NodeBook:
             deletion_requested_at=None,
             declared=declared,
             parent=parent,
+            creator=event.actor,
         )
         self._enter(node)
         return node
@@ -88,15 +94,20 @@ class NodeBook:
                 found.append(f"its table does not lead from {now} to {then}")
         node.status = status
 
-    def change_spec(self, node: Living, spec: Document, found: list[str]) -> None:
+    def change_spec(self, node: Living, spec: Document, actor: str, found: list[str]) -> None:
         if spec == node.spec:
             found.append("nothing differs")
+        pointer = changed_immutable(node.declared, node.spec, spec)
+        if pointer is not None:
+            found.append(f"{pointer} is another than at its creation")
+        owners.change(node, spec, node.labels, actor)
         node.spec = spec
         node.generation += 1
 
-    def change_labels(self, node: Living, labels: dict[str, str], found: list[str]) -> None:
+    def change_labels(self, node: Living, labels: dict[str, str], actor: str, found: list[str]) -> None:
         if labels == node.labels:
             found.append("nothing differs")
+        owners.change(node, node.spec, labels, actor)
         node.labels = labels
 
     def change_links(self, node: Living, links: Links, found: list[str]) -> None:
@@ -144,8 +155,9 @@ class NodeBook:
             mine, row = self.living.get(path), stored.nodes.get(path)
             if missing := presence(f"node {path}", row, mine):
                 yield missing
-            elif row is not None:
-                for name in Node.__struct_fields__:
+            elif row is not None and mine is not None:
+                yield from owners.compare(mine, row.owners)
+                for name in _COMPARED:
                     if wrong := difference(f"node {path}, {name}", getattr(row, name), getattr(mine, name)):
                         yield wrong
             phase = mine.status.get("phase", "") if mine is not None else None

@@ -14,7 +14,7 @@ from datamodel.pool import Pool
 
 NODE_COLUMNS = (
     "path, uid, kind, labels, spec, status, links, finalizers, generation, version, created_version, created_at,"
-    " deletion_requested_at"
+    " deletion_requested_at, owners"
 )
 
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
@@ -39,6 +39,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     created_version: int
     created_at: datetime
     deletion_requested_at: datetime | None = None
+    owners: dict[str, str] = {}
 
     @classmethod
     def of(cls, node: Node) -> "NodeRow":
@@ -57,6 +58,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             node.created_version,
             node.created_at,
             node.deletion_requested_at,
+            node.owners,
         )
 
     def node(self) -> Node:
@@ -74,6 +76,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             self.created_version,
             self.created_at,
             self.deletion_requested_at,
+            self.owners,
         )
 
 
@@ -101,6 +104,7 @@ def node(row: asyncpg.Record) -> Node:
         created_version=row["created_version"],
         created_at=row["created_at"],
         deletion_requested_at=row["deletion_requested_at"],
+        owners=_document.decode(row["owners"]),
     )
 
 

@@ -53,7 +53,18 @@ _STATEMENTS = {
     "change_nodes": _updated(
         "nodes",
         "path",
-        *("labels", "spec", "status", "phase", "links", "finalizers", "generation", "version", "deletion_requested_at"),
+        *(
+            "labels",
+            "spec",
+            "status",
+            "phase",
+            "links",
+            "owners",
+            "finalizers",
+            "generation",
+            "version",
+            "deletion_requested_at",
+        ),
     ),
     "delete_facets": _deleted("facets", "path"),
     # Each by its key: a plan that was made while the table was empty would look for all of them in all of it.

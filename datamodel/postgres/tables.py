@@ -62,6 +62,7 @@ NODES = sa.Table(
     sa.Column("created_version", sa.BigInteger, nullable=False),
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("deletion_requested_at", sa.DateTime(timezone=True)),
+    sa.Column("owners", pg.JSON, nullable=False),
     sa.CheckConstraint("created_version > 0 AND version >= created_version", name="version_order"),
     sa.CheckConstraint("generation > 0", name="generation_positive"),
     sa.Index(None, "kind", "path"),

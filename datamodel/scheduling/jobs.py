@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import Kind, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, Kind, Part, Phases, Seed
 from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.resources import Requests
 
@@ -43,18 +43,18 @@ class Step(Part):
 
 
 class JobSpec(Part):
-    """A job: the steps that run for every chunk, and how many chunks there are."""
+    """A job: the steps that run for every chunk, and how many chunks there are. What its attempts were made of stays."""
 
-    chunks: Annotated[int, Field(ge=1, le=CHUNKS_LIMIT, strict=True)] = 1
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_LIMIT)]
-    requests: Requests = Requests()
+    chunks: Annotated[int, Field(ge=1, le=CHUNKS_LIMIT, strict=True), IMMUTABLE] = 1
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_LIMIT), IMMUTABLE]
+    requests: Annotated[Requests, IMMUTABLE] = Requests()
     retries: Annotated[
         int, Field(ge=0, le=100, strict=True, description="failures of a chunk that are tried again")
     ] = 2
     work_ws: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, description="the whole job's watt-seconds")] = (
         0.0
     )
-    outputs: Annotated[dict[str, Literal["sum", "collect", "merge"]], Field(max_length=64)] = {}
+    outputs: Annotated[dict[str, Literal["sum", "collect", "merge"]], Field(max_length=64), IMMUTABLE] = {}
 
     @field_validator("steps")
     @classmethod

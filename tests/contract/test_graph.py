@@ -22,15 +22,18 @@ from tests.graph import (
     report,
     send,
 )
+from tests.plants import PLANT, plant, plant_garden, tended
 
 GROUP = "/config/job-groups/g"
 
 
-async def test_a_merge_patch_keeps_what_it_does_not_name(store: Store) -> None:
-    node = await new_job(store, retries=1, outputs={"primes": "sum", "log": "collect"})
-    await done(store, Command("patchSpec", node.path, {"retries": 3, "outputs": {"log": None, "all": "merge"}}))
-    after = await present(store, node.path)
-    assert after.spec == {**node.spec, "retries": 3, "outputs": {"primes": "sum", "all": "merge"}}
+async def test_a_merge_patch_keeps_what_it_does_not_name(garden: Store) -> None:
+    await plant_garden(garden)
+    await tended(garden, plant(body={"height": 2, "colours": {"leaf": "green", "bud": "red"}}))
+    node = await present(garden, PLANT)
+    await tended(garden, Command("patchSpec", PLANT, {"height": 3, "colours": {"bud": None, "root": "brown"}}))
+    after = await present(garden, PLANT)
+    assert after.spec == {**node.spec, "height": 3, "colours": {"leaf": "green", "root": "brown"}}
     assert (after.generation, after.version > node.version) == (2, True)
 
 

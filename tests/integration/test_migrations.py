@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 import migrations
-from datamodel.command import Command
+from datamodel.audit import Audit
+from datamodel.command import Actor, Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.tables import METADATA
 from datamodel.scheduling.model import MODEL
@@ -30,6 +31,10 @@ _CONSTRAINTS = (
 _TABLES = (
     "SELECT relname, reloptions::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')"
     " AND relname NOT LIKE 'alembic%' ORDER BY 1"
+)
+_FIRST_SHAPE = (
+    "UPDATE events SET part = jsonb_set(part::jsonb, '{links,job}', part::jsonb -> 'links' -> 'job' -> 0)::json"
+    " WHERE kind = 'Attempt' AND op = 'created'"
 )
 _COLLATIONS = (
     "SELECT table_name, column_name, collation_name, column_default, identity_generation FROM information_schema.columns"
@@ -86,6 +91,26 @@ async def test_facets_are_made_of_what_is_there(database_url: str) -> None:
         assert not (await verify(store)).clean
         await migrate(database_url, MODEL)
         assert (await verify(store)).clean
+
+
+async def test_links_and_owners_are_made_of_what_is_there(database_url: str) -> None:
+    """Of a log that was written before a link had many targets and a field an owner."""
+    async with PostgresStore(database_url, MODEL) as store:
+        await new_edge(store)
+        job = await new_job(store)
+        attempt = await place(store, job)
+        await done(store, Command("patchSpec", attempt, {"intent": "stop"}), actor=Actor("retention", "system"))
+        await done(store, Command("patchSpec", job.path, {}, {"zone": "a"}), actor=Actor("tom", "user"))
+        written = await store.nodes([job.path, attempt])
+        assert written[attempt].owners == {"": "placement", "/spec/intent": "retention"}
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "0003"))
+    await on(database_url, lambda connection: connection.execute(text(_FIRST_SHAPE)))
+    await migrate(database_url, MODEL)
+    async with PostgresStore(database_url, MODEL) as store:
+        assert await store.nodes([job.path, attempt]) == written
+        assert [node.path for node in await store.linked("Attempt", "job", job.uid)] == [attempt]
+        found = await verify(store, Audit(MODEL))
+        assert found.clean, str(found)
 
 
 async def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database_url: str) -> None:
