@@ -8,7 +8,7 @@ from datamodel.errors import TendrilError
 from datamodel.kinds import Document
 from datamodel.node import Node
 
-Op = Literal["create", "apply", "patchSpec", "patchStatus", "link", "unlink", "delete", "finalize"]
+Op = Literal["create", "apply", "patchSpec", "jsonPatch", "patchStatus", "link", "unlink", "delete", "finalize"]
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -16,7 +16,8 @@ class Command(msgspec.Struct, frozen=True):
 
     * `create`: the node must not exist. `apply`: creates it, or makes its spec and labels as told, where others own fields that
       are not named.
-    * `patchSpec`, `patchStatus`: a JSON merge patch (RFC 7396) in `body`.
+    * `patchSpec`, `patchStatus`: a JSON merge patch (RFC 7396) in `body`. `jsonPatch`: a JSON patch (RFC 6902) of the spec in
+      `body["patch"]`.
     * `link`, `unlink`: adds the node at the path `body["target"]` to the targets of the link named `body["link"]`, or takes it
       away.
     * `delete`: with everything below it. `finalize`: takes the finalizer named in `body["finalizer"]` away.

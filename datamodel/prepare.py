@@ -7,6 +7,7 @@ from msgspec import structs
 
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
+from datamodel.json_patch import check_patch
 from datamodel.kinds import Document, Kind
 from datamodel.links import TARGETS_LIMIT
 from datamodel.model import Model
@@ -40,6 +41,8 @@ def _prepared(model: Model, command: Command) -> Command:
     if command.labels:
         check_labels(command.labels)
         check_labels_size(command.labels)
+    if command.op == "jsonPatch":
+        check_patch(command.body)
     if command.op in ("link", "unlink"):
         _check_link_body(model, kind, command.body)
     if command.op not in ("create", "apply"):

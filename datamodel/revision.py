@@ -3,6 +3,7 @@
 from datamodel.command import Command
 from datamodel.errors import Invalid
 from datamodel.immutable import changed_immutable
+from datamodel.json_patch import patched
 from datamodel.kinds import Document, Kind
 from datamodel.merge import merged
 from datamodel.node import Node
@@ -14,6 +15,8 @@ def revised_spec(kind: type[Kind], before: Node, command: Command, actor: str) -
     """The spec as a command of an actor leaves it. Raises `Invalid` where it may not be so."""
     if command.op == "apply":
         wanted = applied(before.owners, before.spec, command.body, actor, SPEC)
+    elif command.op == "jsonPatch":
+        wanted = patched(before.spec, command.body["patch"])
     else:
         wanted = merged(before.spec, command.body)
     spec = normal_spec(kind, wanted)

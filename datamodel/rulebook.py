@@ -136,7 +136,7 @@ class _Book:
             case "apply":
                 self.revise(unit, kind, before, command)
                 self.relink(unit, kind, before, command)
-            case "patchSpec":
+            case "patchSpec" | "jsonPatch":
                 self.revise(unit, kind, before, command)
             case "link" | "unlink":
                 self.relink(unit, kind, before, command)
