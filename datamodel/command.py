@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from datamodel.errors import TendrilError
+from datamodel.event import Op as EventOp
 from datamodel.kinds import Document
 from datamodel.node import Node
 
@@ -61,7 +62,8 @@ class Advance(msgspec.Struct, frozen=True):
 
 class Unit(msgspec.Struct, frozen=True):
     """Commands that are sent together. `atomic`: all or none; otherwise each stands for itself. Guards (fence, advance,
-    idempotency `key`) hold for the whole unit. `digest` tells a replayed key from a reused one."""
+    idempotency `key`) hold for the whole unit. `digest` tells a replayed key from a reused one. `dry_run`: all is judged, the
+    verdicts tell what would be (with uids that will be others), and nothing is written."""
 
     commands: tuple[Command, ...]
     actor: Actor
@@ -72,11 +74,13 @@ class Unit(msgspec.Struct, frozen=True):
     digest: str = ""
     fence: Fence | None = None
     advance: Advance | None = None
+    dry_run: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What became of one command. `version` is the node's after it, `node` its image then (None where it is gone). What an
-    idempotency key replays is `unchanged` too, and tells no image."""
+    """What became of one command. `version` is the node's after it, `node` its image then (None where it is gone). `effects`
+    are what it does to other nodes, in order: the events' op and path. What an idempotency key replays is `unchanged` too, and
+    tells no image and no effects."""
 
     outcome: Literal["changed", "unchanged", "refused"]
     path: str
@@ -84,6 +88,7 @@ class Verdict(msgspec.Struct, frozen=True):
     version: int = 0
     replayed: bool = False
     node: Node | None = None
+    effects: tuple[tuple[EventOp, str], ...] = ()
     error: TendrilError | None = None
 
 

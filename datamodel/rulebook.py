@@ -6,6 +6,7 @@ that follow; the same code stands in front of the fake and of Postgres.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -79,6 +80,9 @@ class _Book:
                 v if v.error else _refused(c.path, aborted) for v, c in zip(verdicts, unit.commands, strict=True)
             )
         outcome = tuple(verdicts)
+        if unit.dry_run:
+            self.undo(checkpoint, recorded)
+            return outcome
         if unit.advance is not None:
             self.marks[unit.advance.mark] = unit.advance.through
         if unit.key:
@@ -96,7 +100,8 @@ class _Book:
                 raise Invalid("this idempotency key was used for another request", field="/idempotency-key")
             if known is not None:
                 return tuple(
-                    msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None) for v in known.outcome
+                    msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None, effects=())
+                    for v in known.outcome
                 )
         if advance is not None:
             through = self.marks.get(advance.mark, self.guards.marks.get(advance.mark, 0))
@@ -119,9 +124,12 @@ class _Book:
         after = self.state.nodes.get(command.path)
         node = after if after is not None else before
         assert node is not None
-        changed = len(self.events) > recorded
+        count = len(self.events) - recorded
+        alone = count == 0 or (count == 1 and self.events[-1].path == command.path)
+        effects = () if alone else _effects(self.events[recorded:], command.path)
         version = node.version if after is not None else self.base + len(self.events)
-        return Verdict("changed" if changed else "unchanged", command.path, node.uid, version, node=after)
+        outcome: Literal["changed", "unchanged"] = "changed" if count else "unchanged"
+        return Verdict(outcome, command.path, node.uid, version, node=after, effects=effects)
 
     def carry_out(self, unit: Unit, command: Command, kind: type[Kind], parent: str, before: Node | None) -> None:
         match command.op:
@@ -273,6 +281,7 @@ class _Book:
 
     def undo(self, checkpoint: int, recorded: int) -> None:
         self.state.rollback(checkpoint)
+        self.uids.difference_update(event.uid for event in self.events[recorded:] if event.op == "created")
         del self.events[recorded:]
 
 
@@ -282,6 +291,10 @@ def _check_version(before: Node | None, command: Command) -> None:
         raise Conflict(
             f"{command.path} is at version {version}, not {command.expected_version}", field="/metadata/version"
         )
+
+
+def _effects(events: Sequence[Event], path: str) -> tuple[tuple[Op, str], ...]:
+    return tuple((event.op, event.path) for event in events if event.path != path)
 
 
 def _refused(path: str, error: TendrilError) -> Verdict:

@@ -95,6 +95,7 @@ class Remembered:
             and self.clock is not None
             and self.clock.trusted
             and not (wanted.removes or wanted.keys or wanted.uids)
+            and not any(unit.dry_run for unit in units)  # no table's key judges what is not written
             and len(marks) == len(wanted.marks)
             and all(mark.after > 0 for mark in marks)  # else there is no row yet
             and len({unit.fence for unit in units if unit.fence is not None}) == len(wanted.leases)
