@@ -15,7 +15,7 @@ Owners = dict[str, str]
 SPEC, LABELS = "/spec", "/metadata/labels"
 """Where the two parts of a node that have owners stand."""
 
-OWNERS_LIMIT_BYTES = 64 * 1024
+OWNERS_LIMIT_CHARACTERS = 64 * 1024
 
 _NOTHING: Any = object()
 
@@ -47,9 +47,9 @@ def applied(owners: Owners, present: Document, wanted: Document, actor: str, poi
 
 def check_owners(owners: Owners) -> None:
     """Raises `Invalid` where they take more room than they may."""
-    size = sum(len(pointer.encode()) + len(owner.encode()) for pointer, owner in owners.items())
-    if size > OWNERS_LIMIT_BYTES:
-        raise Invalid(f"so many fields have owners of their own that their names take {size} bytes", field=SPEC)
+    size = sum(map(len, owners)) + sum(map(len, owners.values()))
+    if size > OWNERS_LIMIT_CHARACTERS:
+        raise Invalid(f"so many fields have owners of their own that to tell them takes {size} characters", field=SPEC)
 
 
 def escaped(name: str) -> str:
@@ -64,18 +64,20 @@ def _gather(
     inherited = owners.get(pointer, inherited)
     if not isinstance(after, dict) or not after:
         return inherited if before == after else actor
-    if len(owners) <= 1 and before == after:
-        return inherited
+    alike = len(owners) <= 1  # then what has not changed has one owner, and need not be looked into
     members = before if isinstance(before, dict) else {}
-    each = {
-        (below := f"{pointer}/{escaped(name)}"): _gather(
-            owners, members.get(name, _NOTHING), value, actor, below, inherited, found
-        )
-        for name, value in after.items()
-    }
-    distinct = {*each.values()}
-    if len(distinct) == 1:
-        return distinct.pop()
+    each: dict[str, str | None] = {}
+    several: set[str | None] = set()
+    for name, value in after.items():
+        known = members.get(name, _NOTHING)
+        if alike and known == value:
+            several.add(inherited)
+            continue
+        below = f"{pointer}/{escaped(name)}"
+        each[below] = _gather(owners, known, value, actor, below, inherited, found)
+    several.update(each.values())
+    if len(several) == 1:
+        return several.pop()
     found.update((below, owner) for below, owner in each.items() if owner is not None)
     return None
 

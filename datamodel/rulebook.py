@@ -17,7 +17,7 @@ from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound, Tendr
 from datamodel.event import Event, Op
 from datamodel.kinds import Document, Kind
 from datamodel.ledger import Totals
-from datamodel.links import Links, part_of
+from datamodel.links import Links
 from datamodel.merge import merged
 from datamodel.model import Model
 from datamodel.node import Node
@@ -168,7 +168,7 @@ class _Book:
             part["labels"] = command.labels
         links = first_links(self.state, kind, command.links) if kind.links else {}
         if links:
-            part["links"] = part_of(links)
+            part["links"] = links
         if kind.finalizers:
             part["finalizers"] = list(kind.finalizers)
         if kind.reserve is not None:
@@ -203,7 +203,7 @@ class _Book:
     def relink(self, unit: Unit, kind: type[Kind], before: Node, command: Command) -> None:
         links = revised_links(self.state, kind, before, command)
         if links != before.links:
-            self.record(unit, "linksChanged", before.path, before.uid, before.kind, {"links": part_of(links)})
+            self.record(unit, "linksChanged", before.path, before.uid, before.kind, {"links": links})
 
     def revise(self, unit: Unit, kind: type[Kind], before: Node, command: Command) -> None:
         labels = revised_labels(before, command, unit.actor.name)
@@ -255,7 +255,7 @@ class _Book:
 
     def remove(self, unit: Unit, plan: Removal) -> None:
         for node, links in plan.unlinked:
-            self.record(unit, "linksChanged", node.path, node.uid, node.kind, {"links": part_of(links)})
+            self.record(unit, "linksChanged", node.path, node.uid, node.kind, {"links": links})
         for node in plan.doomed:
             if node.path not in plan.held:
                 self.record(unit, "deleted", node.path, node.uid, node.kind, {})

@@ -12,7 +12,12 @@ from datamodel.state import State
 
 def first_links(state: State, kind: type[Kind], wanted: Mapping[str, Sequence[str]]) -> Links:
     """The links of a new node. Raises what forbids one of them, naming it."""
-    links = {name: targets for name, targets in _targets(state, kind, wanted, None).items() if targets}
+    links: Links = {}
+    for name, paths in wanted.items():
+        if len(paths) == 1:
+            links[name] = (_target(state, kind, name, paths[0], None),)
+        elif paths:
+            links |= _targets(state, kind, {name: paths}, None)
     check_cardinality(kind, links)
     return links
 
