@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Annotated
 
 import cyclopts
@@ -15,6 +16,7 @@ from datamodel.feed.bus import connect
 from datamodel.feed.relayed import Relayed
 from datamodel.loading import load_model
 from datamodel.model import Model
+from datamodel.overdue import overdue
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.verify import Report, verify
@@ -55,7 +57,10 @@ def run(
 
 async def _verify(database_url: str, model: Model) -> Report:
     async with PostgresStore(database_url, model) as store:
-        return await verify(store)
+        report = await verify(store)
+        for line in await overdue(store, datetime.now(UTC)):
+            _say(line)
+        return report
 
 
 async def _watch(database_url: str, model: Model, nats_url: str, every_s: float) -> int:

@@ -167,6 +167,10 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         found = (node for node in self._of_kind(kind, after) if not living.issuperset(node.links.get(link, ())))
         return list(itertools.islice(found, limit))
 
+    async def deleting(self, *, after: str = "", limit: int = 100) -> list[Node]:
+        found = (path for path, node in self.state.nodes.items() if node.deletion_requested_at is not None)
+        return [self.state.nodes[path] for path in sorted(path for path in found if path > after)[:limit]]
+
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
         return {path: self.state.pools[path] for path in paths if path in self.state.pools}
 

@@ -78,6 +78,15 @@ class PostgresGraph:
         )
         return [rows.node(row) for row in found]
 
+    async def deleting(self, *, after: str = "", limit: int = 100) -> list[Node]:
+        found = await self._database.fetch(
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE deletion_requested_at IS NOT NULL AND path > $1"
+            " ORDER BY path LIMIT $2",
+            after,
+            limit,
+        )
+        return [rows.node(row) for row in found]
+
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
         found = await self._database.look_up("SELECT * FROM pools WHERE path = ANY($1)", list(paths))
         return {row["path"]: rows.pool(row) for row in found}

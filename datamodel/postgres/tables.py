@@ -66,6 +66,7 @@ NODES = sa.Table(
     sa.CheckConstraint("created_version > 0 AND version >= created_version", name="version_order"),
     sa.CheckConstraint("generation > 0", name="generation_positive"),
     sa.Index(None, "kind", "path"),
+    sa.Index("nodes_deleting", "path", postgresql_where=sa.text("deletion_requested_at IS NOT NULL")),
     comment="The projection: each node's present. Parts are json, not jsonb: they are read and written whole.",
     postgresql_with={"fillfactor": 80},
 )

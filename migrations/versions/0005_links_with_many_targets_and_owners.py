@@ -33,6 +33,8 @@ def upgrade() -> None:
     )
     _tell_other_owners(op.get_bind())
     op.alter_column("nodes", "owners", nullable=False)
+    waiting = sa.text("deletion_requested_at IS NOT NULL")
+    op.create_index("nodes_deleting", "nodes", ["path"], unique=False, postgresql_where=waiting)
 
 
 _CHANGES = """
@@ -65,6 +67,7 @@ def _tell_other_owners(connection: sa.Connection) -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("nodes_deleting", table_name="nodes")
     op.drop_column("nodes", "owners")
     op.execute(
         "DELETE FROM links USING links AS other WHERE (other.source, other.name) = (links.source, links.name)"
