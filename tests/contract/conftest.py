@@ -82,5 +82,5 @@ async def garden_in_turn(database_url: str) -> AsyncIterator[InTurn]:
 
 @pytest.fixture(params=["in_memory", "in_postgres", "in_turn"])
 def garden(request: pytest.FixtureRequest) -> Store:
-    """The same three, with the model of `tests/garden.py`."""
+    """The same three, with the model of `tests/plants.py`."""
     return cast("Store", request.getfixturevalue(f"garden_{request.param}"))

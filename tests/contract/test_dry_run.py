@@ -3,7 +3,7 @@
 from datamodel.command import Advance, Command, Fence
 from datamodel.errors import Aborted, Conflict, Fenced, NotFound
 from datamodel.ports import Store
-from tests.garden import PLANT, TRELLIS, graft, grown, link, plant, plant_garden, tend, tended
+from tests.plants import PLANT, TRELLIS, graft, grown, link, plant, plant_garden, tend, tended
 
 NEAR = "/garden/beds/b/plants"
 GRAFT = "/garden/beds/b/grafts/g"

@@ -9,7 +9,7 @@ from datamodel.command import Command
 from datamodel.errors import Conflict, Invalid, TendrilError
 from datamodel.json_patch import OPERATIONS_LIMIT, patched
 from datamodel.ports import Store
-from tests.garden import PLANT, grown, plant, plant_garden, tend, tended
+from tests.plants import PLANT, grown, plant, plant_garden, tend, tended
 
 
 def patch(*operations: Any) -> Command:

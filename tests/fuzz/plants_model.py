@@ -1,5 +1,5 @@
 """What links, deletions and applies have to do, said a second time and in the plainest way: loops over all nodes, until
-nothing changes any more. Nothing here is shared with the rule book. It knows the kinds of `tests/garden.py` by their names.
+nothing changes any more. Nothing here is shared with the rule book. It knows the kinds of `tests/plants.py` by their names.
 """
 
 from collections.abc import Iterator
