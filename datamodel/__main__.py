@@ -57,6 +57,7 @@ def run(
 
 async def _verify(database_url: str, model: Model) -> Report:
     async with PostgresStore(database_url, model) as store:
+        await store.check_model()
         report = await verify(store)
         for line in await overdue(store, datetime.now(UTC)):
             _say(line)
@@ -72,6 +73,7 @@ async def _watch(database_url: str, model: Model, nats_url: str, every_s: float)
     async with AsyncExitStack() as opened:
         try:
             store = await opened.enter_async_context(PostgresStore(database_url, model))
+            await store.check_model()
             feed = None
             if nats_url:
                 bus = await connect(nats_url, "verify")

@@ -125,7 +125,7 @@ class Audit:
         node = self._nodes.find(event, found)
         if node is None:
             return
-        node.version = event.position
+        node.version, node.schema = event.position, event.schema
         match event.op:
             case "statusChanged" | "specChanged":
                 self._change(node, event, found)

@@ -33,6 +33,10 @@ def check_kind(kind: type[Kind]) -> None:
         check_name(kind.segment)
     except TendrilError as error:
         raise wrong(kind, "segment", error.message) from error
+    if kind.version < 1:
+        raise wrong(kind, "version", "versions are counted from 1")
+    if sorted(kind.upcasts) != list(range(1, kind.version)):
+        raise wrong(kind, "upcasts", f"there is one for each version before {kind.version}, and no other")
     _check_line(kind)
     _check_phases(kind)
 

@@ -146,6 +146,20 @@ class Settle:
     verdict: Callable[[Entry | None, Claim, Document], Document]
 
 
+def _unchanged(document: Document) -> Document:
+    return document
+
+
+@dataclass(frozen=True, slots=True)
+class Upcast:
+    """How documents of one version of a kind become the next one's. Both are pure functions that return new documents, of the
+    shape and with the defaults of their time. What the kind offers, reserves and settles, and `status.phase`, must stay as
+    they were: they are stored beside the node."""
+
+    spec: Callable[[Document], Document] = _unchanged
+    status: Callable[[Document], Document] = _unchanged
+
+
 class Kind:
     """The base of every declaration. The class name is the kind's name; the docstring is its documentation."""
 
@@ -172,6 +186,11 @@ class Kind:
     offer: ClassVar[Offer | None] = None
     reserve: ClassVar[Reserve | None] = None
     settle: ClassVar[Settle | None] = None
+
+    version: ClassVar[int] = 1
+    """Of `Spec` and `Status`; one more with every change after which what is stored is not of their shape."""
+    upcasts: ClassVar[Mapping[int, Upcast]] = {}
+    """By version, the way to the next one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from datamodel.pool import Pool
 from datamodel.ports import LEASE_LIMIT_S, Change, Head, Placement, Snapshot
 from datamodel.rulebook import admit
 from datamodel.state import State
+from datamodel.upcast import upcast_event, upcast_node
 
 QUARANTINE_LIMIT = 10_000
 IDEMPOTENCY_KEPT = timedelta(hours=24)
@@ -111,7 +112,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return self._head
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        return [_event(event) for event in self._events[after : after + limit]]
+        return [upcast_event(self._model, _event(event)) for event in self._events[after : after + limit]]
 
     async def changes(self, after: int, limit: int) -> list[Change]:
         return [self._change(event) for event in await self.events(after, limit)]
@@ -255,6 +256,8 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         for table, former in zip(self._tables, copy.tables, strict=True):
             table.clear()
             table.update(former)
+        nodes = self.state.nodes  # of the copy's model, which may have been an older one
+        nodes.update((path, upcast_node(self._model, node)) for path, node in nodes.items())
         self._events, self._head, self._epoch = copy.events.copy(), copy.head, copy.epoch
 
     @property

@@ -14,6 +14,7 @@ from datamodel.pool import Pool
 from datamodel.ports import Head
 from datamodel.rows import Keys, Rows, facet_rows
 from datamodel.state import EntryKey, State
+from datamodel.upcast import upcast_event
 
 _event = msgspec.json.Decoder(Event).decode
 
@@ -40,7 +41,7 @@ class MemorySnapshot:
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         for event in islice(self._events, after, self.head.position):
-            yield _event(event)
+            yield upcast_event(self._model, _event(event))
 
     async def rows(self, keys: Keys) -> Rows:
         return Rows.of(self._model, self._state, keys)

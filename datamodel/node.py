@@ -7,9 +7,10 @@ import msgspec
 from datamodel.kinds import Document
 
 
-class Node(msgspec.Struct, frozen=True, rename="camel"):
+class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds the uids of
-    each link's targets, in order; a link without any is not there. `owners`: see `datamodel.ownership`."""
+    each link's targets, in order; a link without any is not there. `owners`: see `datamodel.ownership`. `schema` is the
+    version of the kind that wrote it last; what is read has documents of the present one all the same."""
 
     path: str
     uid: str
@@ -25,6 +26,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel"):
     created_at: datetime
     deletion_requested_at: datetime | None = None
     owners: dict[str, str] = {}
+    schema: int = 1
 
     @property
     def phase(self) -> str:

@@ -275,6 +275,7 @@ class _Book:
             actor=unit.actor.name,
             cause=unit.cause,
             correlation=unit.correlation,
+            schema=self.model.kinds[kind].version,
         )
         fold(self.model, self.state, event)
         self.events.append(event)

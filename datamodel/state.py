@@ -141,27 +141,29 @@ def image(before: Node | None, event: Event) -> Node | None:
                 created_version=event.position,
                 created_at=event.at,
                 owners={"": event.actor},
+                schema=event.schema,
             )
         case "deleted":
             return None
     assert before is not None, f"{event.op} of {event.path} at {event.position}, which does not exist"
-    at = event.position
+    at, schema = event.position, event.schema
     match event.op:
         case "statusChanged":
-            return structs.replace(before, status=part["status"], version=at)
+            return structs.replace(before, status=part["status"], version=at, schema=schema)
         case "specChanged":
             spec = part["spec"]
             owners = _owners(before, spec, before.labels, event.actor)
-            return structs.replace(before, spec=spec, owners=owners, generation=before.generation + 1, version=at)
+            generation = before.generation + 1
+            return structs.replace(before, spec=spec, owners=owners, generation=generation, version=at, schema=schema)
         case "labelsChanged":
             owners = _owners(before, before.spec, part["labels"], event.actor)
-            return structs.replace(before, labels=part["labels"], owners=owners, version=at)
+            return structs.replace(before, labels=part["labels"], owners=owners, version=at, schema=schema)
         case "linksChanged":
-            return structs.replace(before, links=links_of(part), version=at)
+            return structs.replace(before, links=links_of(part), version=at, schema=schema)
         case "finalized":
-            return structs.replace(before, finalizers=tuple(part["finalizers"]), version=at)
+            return structs.replace(before, finalizers=tuple(part["finalizers"]), version=at, schema=schema)
         case "deletionRequested":
-            return structs.replace(before, deletion_requested_at=event.at, version=at)
+            return structs.replace(before, deletion_requested_at=event.at, version=at, schema=schema)
 
 
 def _owners(before: Node, spec: Document, labels: dict[str, str], actor: str) -> dict[str, str]:

@@ -27,6 +27,7 @@ async def run(settings: Settings) -> None:
         PostgresStore(settings.database_url, model) as store,
         Appender(store, committed=link.poke) as appender,
     ):
+        await store.check_model()
         backend = Backend(store, appender, Reads(store), changes, lambda: link.connected)
         server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
         watched = [plane.root for plane in model.planes if USER in plane.spec_writers]

@@ -14,6 +14,7 @@ from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.ports import Log
 from datamodel.postgres.facets import fill_facets
+from datamodel.postgres.kinds import adopt
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
 
@@ -22,8 +23,9 @@ _ADVISORY_LOCK = 7_316_551
 
 
 async def migrate(database_url: str, model: Model) -> None:
-    """Upgrades the schema, fills in what the model's kinds declare selectable by now, and writes its missing seeds. Safe to run
-    again, and by several programs at once."""
+    """Upgrades the schema, and once what is stored suits the model, fills in what its kinds declare selectable by now, and
+    writes its missing seeds. Safe to run again, and by several programs at once. Raises `Invalid` with a list of what the model
+    breaks."""
     engine = create_async_engine(_sqlalchemy_url(database_url), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
@@ -31,6 +33,7 @@ async def migrate(database_url: str, model: Model) -> None:
             await connection.run_sync(_upgrade)
     finally:
         await engine.dispose()
+    await adopt(database_url, model)
     await fill_facets(database_url, model)
     async with PostgresStore(database_url, model) as store:
         await seed(store)

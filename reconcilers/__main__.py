@@ -19,6 +19,7 @@ async def run(settings: Settings) -> None:
     bus = await connect(settings.nats_url, "reconcilers")
     try:
         async with PostgresStore(settings.database_url, model) as store:
+            await store.check_model()
             await Program(settings, store, bus, JetStreams(bus)).run()
     finally:
         await bus.close()

@@ -42,6 +42,14 @@ async def database_url(databases: Databases) -> AsyncIterator[str]:
     await databases.drop(url)
 
 
+@pytest_asyncio.fixture
+async def empty_database_url(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test alone, with nothing in it."""
+    url = await databases.create_empty()
+    yield url
+    await databases.drop(url)
+
+
 @pytest_asyncio.fixture(scope="session")
 async def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Nats]:
     home = tmp_path_factory.mktemp("nats")

@@ -43,6 +43,12 @@ class Databases:
         await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "template"')
         return self.postgres.url(name)
 
+    async def create_empty(self) -> str:
+        """The URL of a new database with nothing in it."""
+        name = f"test_{next(self._numbers)}"
+        await self._execute(f'CREATE DATABASE "{name}"')
+        return self.postgres.url(name)
+
     async def drop(self, url: str) -> None:
         """Drops what `create` made, even where a test left connections."""
         name = url.partition("?")[0].rpartition("/")[2]

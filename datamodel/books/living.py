@@ -25,6 +25,7 @@ class Living(msgspec.Struct, eq=False):
     created_version: int
     created_at: datetime
     deletion_requested_at: datetime | None
+    schema: int
     declared: type[Kind]
     parent: str
     children: int = 0

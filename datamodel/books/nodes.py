@@ -65,6 +65,7 @@ class NodeBook:
             created_version=event.position,
             created_at=event.at,
             deletion_requested_at=None,
+            schema=event.schema,
             declared=declared,
             parent=parent,
             creator=event.actor,

@@ -104,7 +104,7 @@ class _Reader:
 
     async def _read(self, query: str, *arguments: Sequence[str]) -> list[str]:
         """Reads nodes; their paths."""
-        found = [rows.node(row) for row in await self._connection.fetch(query, *arguments)]
+        found = [rows.node(self._model, row) for row in await self._connection.fetch(query, *arguments)]
         self._state.nodes.update((node.path, node) for node in found)
         return [node.path for node in found]
 

@@ -27,13 +27,13 @@ async def fill_facets(url: str, model: Model) -> None:
                     list(kind.selectable),
                 )
                 for name in kind.selectable:
-                    while await _fill(connection, kind, name):
+                    while await _fill(connection, model, kind, name):
                         pass
     finally:
         connection.terminate()
 
 
-async def _fill(connection: Connection, kind: type[Kind], name: str) -> int:
+async def _fill(connection: Connection, model: Model, kind: type[Kind], name: str) -> int:
     """How many nodes of a batch lacked the field."""
     field = selectable_fields(kind)[name]
     async with connection.transaction():
@@ -45,7 +45,7 @@ async def _fill(connection: Connection, kind: type[Kind], name: str) -> int:
             name,
             BATCH_NODES,
         )
-        nodes = [rows.node(row) for row in lacking]
+        nodes = [rows.node(model, row) for row in lacking]
         await connection.execute(
             "INSERT INTO facets SELECT * FROM json_populate_recordset(NULL::facets, $1)",
             _encode([rows.FacetRow(n.path, name, n.kind, field.value(n.spec, n.status)) for n in nodes]).decode(),

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from datamodel.ledger import ALL, Entry, Totals
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Placement
@@ -13,12 +14,13 @@ from datamodel.postgres.database import Database
 class PostgresGraph:
     """The queries. What they mean is said at the port."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, model: Model) -> None:
         self._database = database
+        self._model = model
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         found = await self._database.look_up(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", list(paths))
-        return {row["path"]: rows.node(row) for row in found}
+        return {row["path"]: rows.node(self._model, row) for row in found}
 
     async def list_nodes(
         self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
@@ -33,7 +35,7 @@ class PostgresGraph:
             list(phases),
             limit,
         )
-        return [rows.node(row) for row in found]
+        return [rows.node(self._model, row) for row in found]
 
     async def children(
         self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
@@ -51,7 +53,7 @@ class PostgresGraph:
         )
         nodes: dict[str, list[Node]] = {parent: [] for parent in parents}
         for row in found:
-            nodes[row["parent"]].append(rows.node(row))
+            nodes[row["parent"]].append(rows.node(self._model, row))
         return nodes
 
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
@@ -64,7 +66,7 @@ class PostgresGraph:
             limit,
             kind,
         )
-        return [rows.node(row) for row in found]
+        return [rows.node(self._model, row) for row in found]
 
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._database.fetch(
@@ -76,7 +78,7 @@ class PostgresGraph:
             after,
             limit,
         )
-        return [rows.node(row) for row in found]
+        return [rows.node(self._model, row) for row in found]
 
     async def deleting(self, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._database.fetch(
@@ -85,7 +87,7 @@ class PostgresGraph:
             after,
             limit,
         )
-        return [rows.node(row) for row in found]
+        return [rows.node(self._model, row) for row in found]
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]:
         found = await self._database.look_up("SELECT * FROM pools WHERE path = ANY($1)", list(paths))

@@ -8,6 +8,7 @@ from typing import get_args
 from msgspec import structs
 
 from datamodel.event import Event, Op
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database
@@ -50,6 +51,7 @@ class PostgresHistory:
     """The queries. What they mean is said at the port."""
 
     _database: Database
+    _model: Model
 
     async def oldest(self) -> int:
         return 0
@@ -63,7 +65,7 @@ class PostgresHistory:
         found = await self._database.look_up(
             f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1) AND version <= $2", list(paths), position
         )
-        nodes = {row["path"]: rows.node(row) for row in found}
+        nodes = {row["path"]: rows.node(self._model, row) for row in found}
         others = [path for path in paths if path not in nodes]
         if others:
             nodes |= await self._former(dict.fromkeys(others, position))
@@ -83,7 +85,7 @@ class PostgresHistory:
             node: Node | None = None
             spec_changes = 0
             for row in events:
-                node, spec_changes = image(node, rows.event(row)), row["spec_changes"]
+                node, spec_changes = image(node, rows.event(self._model, row)), row["spec_changes"]
             if node is not None:
                 nodes[path] = structs.replace(node, generation=1 + spec_changes)
         return nodes
@@ -103,4 +105,4 @@ class PostgresHistory:
             uid,
             limit,
         )
-        return [rows.event(row) for row in found]
+        return [rows.event(self._model, row) for row in found]

@@ -137,7 +137,7 @@ async def read_present(
     if not found["head"]:
         raise NotMigrated("the log has no head: the database is not migrated")
     state = State()
-    state.nodes = {row.path: row.node() for row in found["nodes"]}
+    state.nodes = {row.path: row.node(model) for row in found["nodes"]}
     state.pools = {row.path: Pool(row.capacity, row.used) for row in found["pools"]}
     state.entries = {(row.owner, row.index): row.entry() for row in found["ledger"]}
     state.totals = {row.owner: Totals(row.phases, row.progress) for row in found["totals"]}

@@ -76,7 +76,7 @@ async def _fold_next(connection: Connection, refold: Refold) -> bool:
         "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2", refold.position, BATCH_EVENTS
     )
     if found:
-        await connection.execute(refold.script([rows.event(row) for row in found], log=False))
+        await connection.execute(refold.script([rows.event(refold.model, row) for row in found], log=False))
     return len(found) == BATCH_EVENTS
 
 

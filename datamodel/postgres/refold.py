@@ -19,7 +19,7 @@ class Refold:
     """Takes a log from its first event on. It holds the whole graph in memory."""
 
     def __init__(self, model: Model) -> None:
-        self._model = model
+        self.model = model
         self._state = State()
         self.position = 0
         self.at = EPOCH
@@ -31,11 +31,11 @@ class Refold:
             if event.position != self.position + 1:
                 raise Invalid(f"event {event.position} follows {self.position}", field="position")
             try:
-                fold(self._model, self._state, event)
+                fold(self.model, self._state, event)
             except Exception as error:
                 raise Invalid(
                     f"event {event.position} ({event.op} of {event.path}) does not fit: {error!r}", field="part"
                 ) from error
             self.position, self.at = event.position, event.at
         admission = Admission([], [*events] if log else [], self._state.commit(), {}, {})
-        return rows_script(self._model, self._state, admission, self.at)
+        return rows_script(self.model, self._state, admission, self.at)

@@ -9,12 +9,14 @@ import msgspec
 from datamodel.event import Event
 from datamodel.kinds import Document
 from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
+from datamodel.upcast import upcast_event, upcast_node
 
 NODE_COLUMNS = (
     "path, uid, kind, labels, spec, status, links, finalizers, generation, version, created_version, created_at,"
-    " deletion_requested_at, owners"
+    " deletion_requested_at, owners, schema"
 )
 
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
@@ -40,6 +42,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     created_at: datetime
     deletion_requested_at: datetime | None = None
     owners: dict[str, str] = {}
+    schema: int = 1
 
     @classmethod
     def of(cls, node: Node) -> "NodeRow":
@@ -59,10 +62,11 @@ class NodeRow(msgspec.Struct, frozen=True):
             node.created_at,
             node.deletion_requested_at,
             node.owners,
+            node.schema,
         )
 
-    def node(self) -> Node:
-        return Node(
+    def node(self, model: Model) -> Node:
+        stored = Node(
             self.path,
             self.uid,
             self.kind,
@@ -77,7 +81,9 @@ class NodeRow(msgspec.Struct, frozen=True):
             self.created_at,
             self.deletion_requested_at,
             self.owners,
+            self.schema,
         )
+        return upcast_node(model, stored)
 
 
 class FacetRow(msgspec.Struct, frozen=True):
@@ -89,7 +95,12 @@ class FacetRow(msgspec.Struct, frozen=True):
     value: str
 
 
-def node(row: asyncpg.Record) -> Node:
+def node(model: Model, row: asyncpg.Record) -> Node:
+    return upcast_node(model, stored_node(row))
+
+
+def stored_node(row: asyncpg.Record) -> Node:
+    """A node as it was written, whatever the version."""
     return Node(
         path=row["path"],
         uid=row["uid"],
@@ -105,11 +116,12 @@ def node(row: asyncpg.Record) -> Node:
         created_at=row["created_at"],
         deletion_requested_at=row["deletion_requested_at"],
         owners=_document.decode(row["owners"]),
+        schema=row["schema"],
     )
 
 
-def event(row: asyncpg.Record) -> Event:
-    return Event(
+def event(model: Model, row: asyncpg.Record) -> Event:
+    stored = Event(
         position=row["position"],
         id=row["id"],
         at=row["at"],
@@ -121,7 +133,9 @@ def event(row: asyncpg.Record) -> Event:
         actor=row["actor"],
         cause=row["cause"],
         correlation=row["correlation"],
+        schema=row["schema"],
     )
+    return upcast_event(model, stored)
 
 
 def pool(row: asyncpg.Record) -> Pool:

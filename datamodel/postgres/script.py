@@ -64,6 +64,7 @@ _STATEMENTS = {
             "generation",
             "version",
             "deletion_requested_at",
+            "schema",
         ),
     ),
     "delete_facets": _deleted("facets", "path"),
@@ -185,9 +186,11 @@ def _links(node: Node, others: Links) -> Iterator[dict[str, str]]:
 
 
 def _only_reported(before: Node, after: Node) -> bool:
-    """Whether nothing but the status differs: most writes, and they need not carry the spec again."""
+    """Whether nothing but the status differs: most writes, and they need not carry the spec again. What an older version of
+    the kind wrote is written whole."""
     return (
-        after.spec is before.spec
+        after.schema == before.schema
+        and after.spec is before.spec
         and after.labels is before.labels
         and after.links is before.links
         and after.finalizers is before.finalizers

@@ -10,6 +10,7 @@ import msgspec
 from datamodel.admission import Kept
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head
@@ -25,7 +26,7 @@ _kept = msgspec.json.Decoder(Kept).decode
 
 
 @asynccontextmanager
-async def snapshot(url: str) -> AsyncIterator["PostgresSnapshot"]:
+async def snapshot(url: str, model: Model) -> AsyncIterator["PostgresSnapshot"]:
     """Opens a connection of its own. While it is open, Postgres cannot clean up what changes: for verification and export,
     not for requests."""
     connection = await connect(url)
@@ -37,7 +38,7 @@ async def snapshot(url: str) -> AsyncIterator["PostgresSnapshot"]:
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
             row = await connection.fetchrow("SELECT position, at FROM head")
         assert row is not None, "the database is migrated"
-        yield PostgresSnapshot(connection, Head(position=row["position"], at=row["at"]))
+        yield PostgresSnapshot(connection, model, Head(position=row["position"], at=row["at"]))
     finally:
         connection.terminate()  # which ends the transaction too, and cannot fail where the connection is lost
 
@@ -45,13 +46,14 @@ async def snapshot(url: str) -> AsyncIterator["PostgresSnapshot"]:
 class PostgresSnapshot:
     """The tables as the transaction sees them, read in batches."""
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    def __init__(self, connection: Connection, model: Model, head: Head) -> None:
         self._connection = connection
+        self._model = model
         self.head = head
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         async for row in self._rows("SELECT * FROM events WHERE position > $1 ORDER BY position", after):
-            yield rows.event(row)
+            yield rows.event(self._model, row)
 
     async def rows(self, keys: Keys) -> Rows:
         nodes = await self._among(f"SELECT {rows.NODE_COLUMNS}, phase FROM nodes WHERE path = ANY($1)", keys.nodes)
@@ -65,7 +67,7 @@ class PostgresSnapshot:
         )
         totals = await self._among("SELECT * FROM totals WHERE owner = ANY($1)", keys.owners)
         return Rows(
-            nodes={row["path"]: rows.node(row) for row in nodes},
+            nodes={row["path"]: rows.node(self._model, row) for row in nodes},
             phases={row["path"]: row["phase"] for row in nodes},
             facets={(row["path"], row["facet"]): (row["kind"], row["value"]) for row in facets},
             links={(row["source"], row["name"]): tuple(row["targets"]) for row in links},
@@ -76,7 +78,7 @@ class PostgresSnapshot:
 
     async def nodes(self) -> AsyncIterator[tuple[str, Node]]:
         async for row in self._rows(f"SELECT {rows.NODE_COLUMNS} FROM nodes ORDER BY path"):
-            yield row["path"], rows.node(row)
+            yield row["path"], rows.node(self._model, row)
 
     async def phases(self) -> AsyncIterator[tuple[str, str]]:
         async for row in self._rows("SELECT path, phase FROM nodes ORDER BY path"):

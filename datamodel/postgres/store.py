@@ -6,7 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Self
 
 from datamodel.command import Outcome, Unit
+from datamodel.errors import Invalid, NotMigrated
 from datamodel.event import Event
+from datamodel.fingerprint import fingerprints
 from datamodel.ledger import Totals
 from datamodel.model import Model
 from datamodel.node import Node
@@ -47,6 +49,20 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
         await self._writer.close()
         await self._database.__aexit__()
 
+    async def check_model(self) -> None:
+        """Raises `Invalid` where the database was migrated for another model. One that was not migrated yet suits any."""
+        try:
+            found = await self._database.fetch("SELECT kind, fingerprint FROM kinds")
+        except NotMigrated:
+            return
+        known, mine = {row["kind"]: row["fingerprint"] for row in found}, fingerprints(self._model)
+        if found and known != mine:
+            kinds = sorted(name for name in known.keys() | mine.keys() if known.get(name) != mine.get(name))
+            raise Invalid(
+                f"the database was migrated for another model, in which {', '.join(kinds)} are declared otherwise:"
+                " run `tendril migrate` with this one"
+            )
+
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         return await self._writer.append(units)
 
@@ -57,7 +73,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
     async def events(self, after: int, limit: int) -> list[Event]:
         query = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
         found = await self._database.look_up(query, after, limit)
-        return [rows.event(row) for row in found]
+        return [rows.event(self._model, row) for row in found]
 
     def others_wrote(self) -> None:
         """Somebody has appended: the next reading of changes goes to the database, whatever is known here."""
@@ -90,7 +106,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
                 row["was_path"],
                 row["was"],
                 row["was_kind"],
-                rows.node(row) if row["uid"] is not None else None,
+                rows.node(self._model, row) if row["uid"] is not None else None,
                 len(row["spec"]) + len(row["status"]) if row["uid"] is not None else 0,
             )
             for row in found
@@ -106,7 +122,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
         found = await self._database.look_up(
             f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > $1 ORDER BY path LIMIT $2", after, limit
         )
-        nodes = [rows.node(row) for row in found]
+        nodes = [rows.node(self._model, row) for row in found]
         return [Change(node.version, "", node.path, node.uid, node.kind, node) for node in nodes]
 
     async def count_nodes(self) -> int:
@@ -118,4 +134,4 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
         return found[0]["id"] if found else None
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
-        return snapshot(self._database.url)
+        return snapshot(self._database.url, self._model)

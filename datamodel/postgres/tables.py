@@ -39,6 +39,7 @@ EVENTS = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("cause", sa.Text, nullable=False),
     sa.Column("correlation", sa.Text, nullable=False),
+    sa.Column("schema", sa.Integer, nullable=False, server_default="1"),
     sa.CheckConstraint("position > 0", name="position_positive"),
     # What a node was at a position is the newest event of each kind before it: a step down this index for each.
     sa.Index(None, "path", "op", "position"),
@@ -63,6 +64,7 @@ NODES = sa.Table(
     sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("deletion_requested_at", sa.DateTime(timezone=True)),
     sa.Column("owners", pg.JSON, nullable=False),
+    sa.Column("schema", sa.Integer, nullable=False, server_default="1"),
     sa.CheckConstraint("created_version > 0 AND version >= created_version", name="version_order"),
     sa.CheckConstraint("generation > 0", name="generation_positive"),
     sa.Index(None, "kind", "path"),
@@ -171,4 +173,14 @@ QUARANTINE = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("body", sa.LargeBinary, nullable=False),
     comment="Reports that could not be understood, kept for people to look at.",
+)
+
+KINDS = sa.Table(
+    "kinds",
+    METADATA,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.CheckConstraint("version > 0", name="version_positive"),
+    comment="The kinds of the model that the database was migrated for, with a digest of what is declared of each.",
 )

@@ -1,5 +1,6 @@
 """Walks on Postgres: each is a run of an index, from where the last one ended."""
 
+from datamodel.model import Model
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database
 from datamodel.walk import END, Paths, Span, Walk, Walked
@@ -36,6 +37,7 @@ class PostgresWalks:
     """The queries. What they mean is said at the port."""
 
     _database: Database
+    _model: Model
 
     async def walk(self, walk: Walk, after: str, limit: int) -> Walked:
         bounds = max(walk.span.after, after), walk.span.before, limit
@@ -45,7 +47,7 @@ class PostgresWalks:
             found = await self._database.look_up(BY_KIND, *bounds, walk.kinds[0])
         else:
             found = await self._database.look_up(BY_PATH, *bounds, list(walk.kinds))
-        nodes = [rows.node(row) for row in found]
+        nodes = [rows.node(self._model, row) for row in found]
         return Walked(nodes, nodes[-1].path if len(nodes) == limit else END)
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:

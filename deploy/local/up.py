@@ -74,9 +74,11 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
     schedules = load_model().includes(MODEL)
     await supervisor.run(programs.migrations(), timeout_s=MIGRATION_TIMEOUT_S)
     write_private(environment, _exports(programs.by_hand()))
+    if schedules:
+        supervisor.launch(programs.reconcilers())
     supervisor.launch(programs.gateway())
     if schedules:
-        supervisor.launch(programs.reconcilers(), *programs.agents())
+        supervisor.launch(*programs.agents())
     await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
     _say(
         f"""

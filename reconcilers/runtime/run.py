@@ -26,6 +26,7 @@ def run_reconcilers(program: str, make: Callable[[Replica], Iterable[Reconciler]
         bus = await connect(settings.nats_url, program)
         try:
             async with PostgresStore(settings.database_url, model) as store:
+                await store.check_model()
                 times = {"lease_ttl_s": settings.lease_ttl_s, "poll_s": settings.poll_s}
                 replica = Replica(program, store, bus, JetStreams(bus), **times)
                 for reconciler in make(replica):
