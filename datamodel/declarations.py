@@ -4,11 +4,15 @@ import inspect
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Kind, Part, Plane
 from datamodel.names import check_name
+from datamodel.parts import normal_spec
+
+METADATA = frozenset({"name", "path", "uid", "kind", "generation", "version", "createdAt", "deletionRequestedAt"})
+"""What is true of every node, as its document names it."""
 
 _DECLARED = ("plane", "segment")
 
@@ -39,6 +43,7 @@ def check_kind(kind: type[Kind]) -> None:
         raise wrong(kind, "upcasts", f"there is one for each version before {kind.version}, and no other")
     _check_line(kind)
     _check_phases(kind)
+    check_presentation(kind)
 
 
 def _check_line(kind: type[Kind]) -> None:
@@ -69,6 +74,44 @@ def _check_phases(kind: type[Kind]) -> None:
         raise wrong(kind, "phases", f"{strange[0]!r} is no phase of its Status, which has {', '.join(known)}")
     if declared.default != phases.initial:
         raise wrong(kind, "phases", f"they begin with {phases.initial!r}, and its Status with {declared.default!r}")
+
+
+def check_presentation(kind: type[Kind]) -> None:
+    """Raises `Invalid` where an example is no spec of the kind, or a column leads nowhere."""
+    for number, example in enumerate(kind.examples):
+        try:
+            normal_spec(kind, example)
+        except Invalid as error:
+            raise wrong(kind, "examples", f"number {number}: {error.message}") from error
+    names = [column.name for column in kind.columns]
+    for column in kind.columns:
+        if names.count(column.name) > 1:
+            raise wrong(kind, "columns", f"two are named {column.name!r}")
+        if not _leads(kind, column.path):
+            raise wrong(kind, "columns", f"{column.name!r}: nothing is declared at {column.path!r}")
+
+
+def _leads(kind: type[Kind], path: str) -> bool:
+    """Whether a dotted path leads to a member that is declared, or into an object whose members are not."""
+    first, *names = path.split(".")
+    if first == "metadata":
+        return len(names) == 1 and names[0] in METADATA
+    if first not in ("spec", "status") or not names:
+        return False
+    annotation: Any = kind.Spec if first == "spec" else kind.Status
+    for name in names:
+        part = next(_parts(annotation, set()), None)
+        if part is None:
+            return _is_object(annotation)
+        found = [declared for own, declared in part.model_fields.items() if name == (declared.alias or own)]
+        if not found:
+            return False
+        annotation = found[0].annotation
+    return True
+
+
+def _is_object(annotation: Any) -> bool:
+    return get_origin(annotation) is dict or any(_is_object(argument) for argument in get_args(annotation))
 
 
 def check_part_names(kinds: Collection[type[Kind]]) -> None:

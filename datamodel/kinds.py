@@ -146,6 +146,16 @@ class Settle:
     verdict: Callable[[Entry | None, Claim, Document], Document]
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """What a list shows of each node: `path` leads from `metadata`, `spec` or `status` to a member, as in `status.phase`."""
+
+    name: str
+    path: str
+    format: Literal["text", "number", "bytes", "percent", "age"] = "text"
+    """`bytes` is shown with its unit, `percent` of 100, `age` is how long ago a time was."""
+
+
 def _unchanged(document: Document) -> Document:
     return document
 
@@ -186,6 +196,11 @@ class Kind:
     offer: ClassVar[Offer | None] = None
     reserve: ClassVar[Reserve | None] = None
     settle: ClassVar[Settle | None] = None
+
+    columns: ClassVar[tuple[Column, ...]] = ()
+    """What a list shows beside the name."""
+    examples: ClassVar[tuple[Document, ...]] = ()
+    """Specs as somebody would write them, for the documentation of the API."""
 
     version: ClassVar[int] = 1
     """Of `Spec` and `Status`; one more with every change after which what is stored is not of their shape."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from datamodel.kinds import SYSTEM, USER, Kind, Link, Part, Phases, Plane, Seed
+from datamodel.kinds import SYSTEM, USER, Column, Kind, Link, Part, Phases, Plane, Seed
 from datamodel.model import Model
 
 GARDEN = Plane("garden", spec_writers=frozenset({USER}), status_writers=frozenset({SYSTEM}))
@@ -53,6 +53,8 @@ class Flower(Kind):
 
     plane, parent, segment = GARDEN, Bed, "flowers"
     Spec, Status = FlowerSpec, FlowerStatus
+    columns = (Column("phase", "status.phase"), Column("height", "spec.heightCm", "number"))
+    examples = ({"colour": "white", "heightCm": 60},)
     phases = Phases("bud", {"bud": frozenset({"bloom", "wilted"}), "bloom": frozenset({"wilted"})})
     links = {"beside": Link(to="Flower", reverse="neighbours", gone="unlink")}
 

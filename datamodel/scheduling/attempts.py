@@ -10,7 +10,7 @@ import msgspec
 from msgspec import structs
 from pydantic import Field
 
-from datamodel.kinds import Claim, Document, Kind, Link, Part, Phases, Reserve, Settle
+from datamodel.kinds import Claim, Column, Document, Kind, Link, Part, Phases, Reserve, Settle
 from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.edges import DesiredEdge
@@ -137,6 +137,13 @@ class Attempt(Kind):
     plane, parent, segment = DESIRED, DesiredEdge, "attempts"
     Spec = AttemptSpec
     Status = AttemptStatus
+    columns = (
+        Column("phase", "status.phase"),
+        Column("done", "status.percent", "percent"),
+        Column("intent", "spec.intent"),
+        Column("settlement", "status.settlement"),
+        Column("age", "metadata.createdAt", "age"),
+    )
     phases = Phases(
         PENDING,
         {

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from datamodel.kinds import SYSTEM, Kind, Offer, Part, Seed
+from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part, Seed
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
 from datamodel.scheduling.resources import Capacity, amounts
 
@@ -44,6 +44,13 @@ class Edge(Kind):
     Spec = EdgeSpec
     Status = EdgeStatus
     selectable = ("status.phase", "spec.runtime", "spec.agent")
+    columns = (
+        Column("phase", "status.phase"),
+        Column("runtime", "spec.runtime"),
+        Column("cpu", "spec.capacity.cpu", "number"),
+        Column("memory", "spec.capacity.memoryBytes", "bytes"),
+        Column("since", "status.since", "age"),
+    )
     offer = Offer(lambda spec: amounts(spec["capacity"]))
 
 
@@ -65,6 +72,7 @@ class DesiredEdge(Kind):
 
     plane, parent, segment = DESIRED, DesiredSite, "edges"
     Spec = DesiredEdgeSpec
+    columns = (Column("cordoned", "spec.cordoned"),)
 
 
 SEEDS = (Seed("/inventory"), Seed("/desired-config"))

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Kind, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, Column, Kind, Part, Phases, Seed
 from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.resources import Requests
 
@@ -113,6 +113,8 @@ class JobGroup(Kind):
 
     plane, parent, segment = CONFIG, Config, "job-groups"
     Spec = JobGroupSpec
+    columns = (Column("description", "spec.description"), Column("age", "metadata.createdAt", "age"))
+    examples = ({"description": "What runs at night."},)
 
 
 class Job(Kind):
@@ -129,6 +131,20 @@ class Job(Kind):
         },
     )
     selectable = ("status.phase",)
+    columns = (
+        Column("phase", "status.phase"),
+        Column("done", "status.percentCompleted", "percent"),
+        Column("chunks", "spec.chunks", "number"),
+        Column("failed", "status.chunks.failed", "number"),
+        Column("age", "metadata.createdAt", "age"),
+    )
+    examples = (
+        {
+            "chunks": 8,
+            "requests": {"cpu": 0.25, "memoryBytes": 67_108_864, "powerW": 4},
+            "steps": [{"name": "count", "image": "busybox:latest", "script": "echo $CHUNK_INDEX of $CHUNK_COUNT"}],
+        },
+    )
     finalizers = ("attempts",)
     """Retention ends and removes the job's attempts before the job goes."""
 
@@ -156,6 +172,8 @@ class Scheduler(Kind):
     plane, parent, segment, singleton = CONFIG, Config, "scheduler", True
     Spec = SchedulerSpec
     Status = SchedulerStatus
+    columns = (Column("policy", "spec.policy"), Column("chunks/min", "status.chunksPerMinute", "number"))
+    examples = ({"policy": "firstFit"},)
 
 
 SEEDS = (

@@ -1,8 +1,10 @@
 """Object types of kinds: a node's own fields, its parts, its children and the links that lead to it."""
 
 from collections.abc import Callable
+from inspect import cleandoc
 from typing import Any
 
+import msgspec
 import strawberry
 from strawberry.types.field import StrawberryField
 
@@ -86,7 +88,13 @@ def _node_type(kind: type[Kind], parts: Parts, shown: Callable[[Node], Document]
     def is_type_of(node: Any, _: object) -> bool:
         return isinstance(node, Node) and node.kind == kind.__name__
 
-    return object_type(kind.__name__, fields, kind.__doc__, interface=NodeInterface, is_type_of=is_type_of)
+    return object_type(kind.__name__, fields, _described(kind), interface=NodeInterface, is_type_of=is_type_of)
+
+
+def _described(kind: type[Kind]) -> str:
+    """A kind's documentation with its examples."""
+    examples = [f"For example: `{msgspec.json.encode(example).decode()}`" for example in kind.examples]
+    return "\n\n".join([cleandoc(kind.__doc__ or ""), *examples])
 
 
 def _status(kind: type[Kind], shown: Callable[[Node], Document] | None) -> Any:

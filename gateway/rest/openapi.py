@@ -1,5 +1,6 @@
 """The OpenAPI document: the routes, and the schemas of every kind from its own declaration."""
 
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -56,7 +57,10 @@ def _schemas(model: Model, extras: Extras) -> Document:
             **object_schema(metadata=reference("Metadata"), spec=spec, status=status),
             "description": kind.__doc__,
             "required": ["metadata", "spec", "status"],
+            "x-columns": [asdict(column) for column in kind.columns],
         }
+        if kind.examples:
+            schemas[kind.Spec.__name__]["examples"] = list(kind.examples)
         writes = is_written_by_users(kind)
         if writes:
             needed = ["spec"] if any(field.is_required() for field in kind.Spec.model_fields.values()) else []

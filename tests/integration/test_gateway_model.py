@@ -54,3 +54,16 @@ async def test_nothing_of_another_model_is(gateway: Gateway) -> None:
 async def test_it_is_ready_when_its_planes_are_there(gateway: Gateway) -> None:
     answer = await gateway.client.get("/readyz")
     assert answer.json()["detail"] == "NATS is not connected"
+
+
+async def test_its_documentation_has_the_examples_and_columns(gateway: Gateway) -> None:
+    schemas = (await gateway.client.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["FlowerSpec"]["examples"] == [{"colour": "white", "heightCm": 60}]
+    assert schemas["Flower"]["x-columns"] == [
+        {"name": "phase", "path": "status.phase", "format": "text"},
+        {"name": "height", "path": "spec.heightCm", "format": "number"},
+    ]
+    assert "examples" not in schemas["ShedSpec"]
+    query = '{__type(name: "Flower") {description}}'
+    answer = (await gateway.client.post("/graphql", json={"query": query})).json()
+    assert answer["data"]["__type"]["description"] == ('One plant.\n\nFor example: `{"colour":"white","heightCm":60}`')

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.errors import Invalid
-from datamodel.kinds import Kind, Link, Part, Phases, Plane, Seed, Settle
+from datamodel.kinds import Column, Kind, Link, Part, Phases, Plane, Seed, Settle, Upcast
 from datamodel.ledger import Entry
 from datamodel.model import Model
 from datamodel.parts import check_status, normal_spec
@@ -139,6 +139,38 @@ class FullMoon(Kind):
     Status = MoonStatus
 
 
+class Tulip(Kind):
+    plane, parent, segment = PLANE, Garden, "tulips"
+    examples = ({}, {"depth": 3})
+
+
+class Twins(Kind):
+    plane, parent, segment = PLANE, Garden, "twins"
+    columns = (Column("a", "metadata.name"), Column("a", "metadata.uid"))
+
+
+class Misled(Kind):
+    plane, parent, segment = PLANE, Garden, "misled"
+    Status = MoonStatus
+    columns = (Column("phase", "status.phase"), Column("none", "status.fase"))
+
+
+class Deep(Kind):
+    plane, parent, segment = PLANE, Garden, "deep"
+    columns = (Column("none", "metadata.finalizers.0"),)
+
+
+class Young(Kind):
+    plane, parent, segment = PLANE, Garden, "young"
+    version = 0
+
+
+class Leaping(Kind):
+    plane, parent, segment = PLANE, Garden, "leaping"
+    version = 3
+    upcasts = {2: Upcast()}
+
+
 Sun = _another()
 _settle = Settle(
     owner="wall",
@@ -189,6 +221,12 @@ class Bookless(Ownerless):
         ([Garden, LateMoon], "phases", "they begin with 'full', and its Status with 'new'"),
         ([Garden, Dark], "phases", "those of `phase` in its Status"),
         ([Garden, FullMoon, Sun], "Status", "the name MoonStatus is taken by tests/unit/test_model.py:"),
+        ([Garden, Tulip], "examples", "number 1: /spec/depth: Extra inputs"),
+        ([Garden, Twins], "columns", "two are named 'a'"),
+        ([Garden, Misled], "columns", "'none': nothing is declared at 'status.fase'"),
+        ([Garden, Deep], "columns", "nothing is declared at 'metadata.finalizers.0'"),
+        ([Garden, Young], "version", "counted from 1"),
+        ([Garden, Leaping], "upcasts", "one for each version before 3"),
         ([Garden, Phaseless], "phases", "a kind that settles a ledger needs some"),
         ([Garden, Ownerless], "settle", "for its link 'wall', which it has not"),
         ([Garden, Bookless], "settle", "the model has no book"),
