@@ -48,7 +48,7 @@ async def grow(store: MemoryStore) -> None:
         USER, Command("create", "/garden/beds/b", labels={"sun": "much"}), Command("create", "/garden/beds/empty")
     )
     await write(USER, Command("create", f"{flowers}/rose", {"heightCm": 80}))
-    await write(USER, Command("create", f"{flowers}/lily", {"colour": "white"}, links={"beside": f"{flowers}/rose"}))
+    await write(USER, Command("create", f"{flowers}/lily", {"colour": "white"}, links={"beside": (f"{flowers}/rose",)}))
     await write(SYSTEM, Command("patchStatus", f"{flowers}/rose", {"phase": "bloom"}))
     await write(USER, Command("patchSpec", f"{flowers}/rose", {"heightCm": 95}, labels={"cut": "no"}))
     await write(USER, Command("apply", "/garden/shed", {"tools": 3}))

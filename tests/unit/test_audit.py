@@ -251,7 +251,7 @@ def test_an_edge_runs_the_chunk_that_the_name_claims(log: Writer) -> None:
     name = attempt().replace(JOB, "free-form")
     spec = {"index": 0, "count": 1, "requests": REQUESTS | {"cpu": 1e-9}, "retries": 0, "intent": "run"}
     said = log.add("created", name, spec=spec, links={"job": [JOB]})
-    only(said, "cpu of", "its name claims no chunk")
+    only(said, "cpu of", "its name claims nothing")
 
 
 def test_chunks_begin_in_order_with_epoch_1(log: Writer) -> None:

@@ -35,7 +35,7 @@ def test_a_golden_log_is_read(log: Path, model: Model) -> None:
     assert found.nodes == {path: upcast_node(model, node) for path, node in kept.nodes.items()}
     assert (found.pools, found.ledger, found.totals) == (kept.pools, kept.ledger, kept.totals)
     assert list(violations(model, state)) == []
-    assert list(audit.compare(Rows.of(state))) == []
+    assert list(audit.compare(Rows.of(model, state))) == []
 
 
 def test_every_kind_of_event_is_in_them() -> None:

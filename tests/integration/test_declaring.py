@@ -1,0 +1,78 @@
+"""The page on declaring says what is so: its model is loaded, served by its own commands, and evolves as it says."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from datamodel.loading import load_model
+from datamodel.memory import MemoryStore
+from datamodel.model import Model
+from migrations.upgrade import seed
+from sim.chaos.machine import ROOT
+from tests.gateway import open_gateway
+from tests.graph import counted_ids
+
+PAGE = (ROOT / "docs" / "declaring.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "bakery.py").write_text(BLOCKS[0])
+    monkeypatch.delitem(sys.modules, "bakery", raising=False)
+    return load_model("bakery")
+
+
+async def test_the_commands_of_the_page_answer(bakery: Model) -> None:
+    store = MemoryStore(bakery, lambda: datetime.now(UTC), counted_ids())
+    await seed(store)
+    (created, queried) = [json.loads(found) for found in re.findall(r"--data '(.*?)'", PAGE)]
+    loaves = "/v1/bakery/ovens/stone/loaves"
+    async with open_gateway(store) as gateway:
+        assert (await gateway.client.post(loaves, json=created)).status_code == 201
+        listed = (await gateway.client.get(loaves, params={"phase": "waiting"})).json()
+        assert [item["spec"] for item in listed["items"]] == [{"flour": "rye", "grams": 750}]
+        (edge,) = (await gateway.client.post("/graphql", json=queried)).json()["data"]["root"]["bakery"]["ovens"][
+            "edges"
+        ]
+        assert edge["node"]["loaves"]["edges"][0]["node"] == {
+            "name": "first",
+            "spec": {"grams": 750},
+            "status": {"phase": "waiting"},
+        }
+        created["metadata"]["name"], created["spec"]["grams"] = "small", 50
+        refused = (await gateway.client.post(loaves, json=created)).json()
+        assert refused["errors"][0]["pointer"] == "/spec/grams"
+
+
+def test_the_message_of_the_page_is_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "burnt.py").write_text(
+        BLOCKS[0].replace('"baking": frozenset({"done"})', '"baking": frozenset({"burnt"})')
+    )
+    with pytest.raises(Exception, match="is no phase") as raised:
+        load_model("burnt")
+    line = BLOCKS[0].splitlines().index("class Loaf(Kind):") + 1
+    assert (
+        str(raised.value)
+        == f"burnt.py:{line}: Loaf.phases: 'burnt' is no phase of its Status, which has waiting, baking, done"
+    )
+    assert str(raised.value).replace("burnt.py", "bakery.py") in PAGE
+
+
+def test_the_change_of_the_page_suits_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, kind = re.findall(r"class LoafSpec.*?(?=\n\n\n)|    version = 2.*", BLOCKS[1], re.DOTALL)
+    model = re.sub(r"class LoafSpec.*?(?=\n\n\n)", lambda _: spec, BLOCKS[0], flags=re.DOTALL)
+    model = re.sub(r"    columns = .*?examples = .*?\n", lambda _: kind, model, flags=re.DOTALL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "bakery_later.py").write_text(model.replace("Column, Kind", "Kind, Upcast"))
+    loaf = load_model("bakery_later").kinds["Loaf"]
+    upcast = loaf.upcasts[1].spec({"flour": "rye", "grams": 750})
+    assert loaf.Spec.model_validate(upcast).model_dump(by_alias=True) == upcast
+    assert loaf.version == 2
