@@ -37,6 +37,12 @@ def upcast_event(model: Model, event: Event) -> Event:
     return structs.replace(event, part=part)
 
 
+def restamped(model: Model, event: Event) -> Event:
+    """An event that was upcast, as the present version of its kind would have written it."""
+    kind = model.kinds.get(event.kind)
+    return event if kind is None or event.schema == kind.version else structs.replace(event, schema=kind.version)
+
+
 def _steps(kind: type[Kind], schema: int, path: str) -> Sequence[Upcast]:
     if schema > kind.version:
         raise Transient(

@@ -40,7 +40,7 @@ def unit(*commands: Command, actor: Actor = USER, **guards: Any) -> Unit:
 
 async def send(log: Log, *commands: Command, actor: Actor = USER, **guards: Any) -> Outcome:
     """The verdicts on one unit."""
-    (outcome,) = await log.append([unit(*commands, actor=actor, **guards)])
+    (outcome,) = await log.append([prepare(log.model, Unit(commands, actor, **guards))])
     return outcome
 
 

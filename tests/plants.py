@@ -80,7 +80,7 @@ class Shop(Kind):
     plane, parent, segment = PLANE, Garden, "shops"
 
 
-GARDEN = Model([*MODEL.kinds.values(), Garden, Trellis, Bed, Plant, Graft, Bud, Shop], MODEL.seeds)
+GARDEN = Model([*MODEL.kinds.values(), Garden, Trellis, Bed, Plant, Graft, Bud, Shop], MODEL.seeds, MODEL.book)
 
 
 def garden_store() -> MemoryStore:

@@ -16,7 +16,10 @@ from datamodel.links import Links, links_of
 from datamodel.node import Node
 from datamodel.rows import Rows
 
-_COMPARED = tuple(name for name in Node.__struct_fields__ if name != "owners")
+_KEPT = tuple(name for name in Node.__struct_fields__ if name != "owners")
+_COMPARED = tuple(
+    name for name in _KEPT if name != "schema"
+)  # which is how a row was written, and no fact of the graph
 
 UIDS_KEPT = 1_000_000
 """Of the dead: a uid that comes back after more deaths than this is not noticed."""
@@ -33,7 +36,7 @@ class NodeBook:
 
     def carry(self, node: Node, declared: type[Kind], parent: str) -> None:
         """Takes a node over from a state that was verified."""
-        living = Living(**{name: getattr(node, name) for name in _COMPARED}, declared=declared, parent=parent)
+        living = Living(**{name: getattr(node, name) for name in _KEPT}, declared=declared, parent=parent)
         owners.carry(living, node.owners)
         self._enter(living)
 

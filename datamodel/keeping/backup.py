@@ -4,6 +4,7 @@ from pathlib import Path
 
 from datamodel.keeping.archive import FORMAT, Key, Lease, Logged, Mark, Top, writing
 from datamodel.ports import Head, Snapshots
+from datamodel.upcast import restamped
 
 
 async def backup(store: Snapshots, path: Path) -> Head:
@@ -13,7 +14,7 @@ async def backup(store: Snapshots, path: Path) -> Head:
         head = snapshot.head
         with writing(path, Top(FORMAT, head.position, head.at, await snapshot.epoch())) as file:
             async for event in snapshot.events():
-                file.put(Logged(event))
+                file.put(Logged(restamped(store.model, event)))
             async for name, through in snapshot.marks():
                 file.put(Mark(name, through))
             async for name, token in snapshot.tokens():

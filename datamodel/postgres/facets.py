@@ -27,27 +27,31 @@ async def fill_facets(url: str, model: Model) -> None:
                     list(kind.selectable),
                 )
                 for name in kind.selectable:
-                    while await _fill(connection, model, kind, name):
-                        pass
+                    while lacking := await _lacking(connection, kind, name):
+                        await _fill(connection, model, kind, name, lacking)
     finally:
         connection.terminate()
 
 
-async def _fill(connection: Connection, model: Model, kind: type[Kind], name: str) -> int:
-    """How many nodes of a batch lacked the field."""
+async def _lacking(connection: Connection, kind: type[Kind], name: str) -> list[str]:
+    """Paths of nodes without the field. Who writes a node now writes its facets too, so none is added meanwhile."""
+    found = await connection.fetch(
+        "SELECT path FROM nodes WHERE kind = $1"
+        " AND NOT EXISTS (SELECT FROM facets WHERE facets.path = nodes.path AND facet = $2) LIMIT $3",
+        kind.__name__,
+        name,
+        BATCH_NODES,
+    )
+    return [row["path"] for row in found]
+
+
+async def _fill(connection: Connection, model: Model, kind: type[Kind], name: str, paths: list[str]) -> None:
     field = selectable_fields(kind)[name]
     async with connection.transaction():
         await connection.execute("SELECT FROM head FOR UPDATE")
-        lacking = await connection.fetch(
-            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE kind = $1"
-            " AND NOT EXISTS (SELECT FROM facets WHERE facets.path = nodes.path AND facet = $2) LIMIT $3",
-            kind.__name__,
-            name,
-            BATCH_NODES,
-        )
-        nodes = [rows.node(model, row) for row in lacking]
+        found = await connection.fetch(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", paths)
+        nodes = [rows.node(model, row) for row in found]
         await connection.execute(
-            "INSERT INTO facets SELECT * FROM json_populate_recordset(NULL::facets, $1)",
+            "INSERT INTO facets SELECT * FROM json_populate_recordset(NULL::facets, $1) ON CONFLICT DO NOTHING",
             _encode([rows.FacetRow(n.path, name, n.kind, field.value(n.spec, n.status)) for n in nodes]).decode(),
         )
-    return len(nodes)

@@ -87,7 +87,7 @@ class PostgresHistory:
             for row in events:
                 node, spec_changes = image(node, rows.event(self._model, row)), row["spec_changes"]
             if node is not None:
-                nodes[path] = structs.replace(node, generation=1 + spec_changes)
+                nodes[path] = structs.replace(node, generation=1 + spec_changes, owners={})
         return nodes
 
     async def history(

@@ -9,6 +9,7 @@ from datamodel.event import Event
 from datamodel.model import Model
 from datamodel.postgres.script import rows_script
 from datamodel.state import State, fold
+from datamodel.upcast import restamped
 
 BATCH_EVENTS = 1_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -16,7 +17,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refold:
-    """Takes a log from its first event on. It holds the whole graph in memory."""
+    """Takes a log from its first event on, each event upcast, and writes it as of the present versions. The whole graph is
+    held in memory."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
@@ -27,7 +29,8 @@ class Refold:
     def script(self, events: Sequence[Event], *, log: bool) -> str:
         """What writes the rows that these events touched, and the events themselves if `log`. Raises `Invalid` where they do
         not follow those before, or do not fit the model."""
-        for event in events:
+        written = [restamped(self.model, event) for event in events]
+        for event in written:
             if event.position != self.position + 1:
                 raise Invalid(f"event {event.position} follows {self.position}", field="position")
             try:
@@ -37,5 +40,5 @@ class Refold:
                     f"event {event.position} ({event.op} of {event.path}) does not fit: {error!r}", field="part"
                 ) from error
             self.position, self.at = event.position, event.at
-        admission = Admission([], [*events] if log else [], self._state.commit(), {}, {})
+        admission = Admission([], written if log else [], self._state.commit(), {}, {})
         return rows_script(self.model, self._state, admission, self.at)

@@ -14,6 +14,7 @@ from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
 from datamodel.postgres.script import PREPARE, literal, rows_script
 from datamodel.state import State, Touched
+from datamodel.upcast import upcast_event
 
 SEEDER = "seed:"
 """What the names of those begin with who write the seeds of a new database."""
@@ -76,7 +77,9 @@ def _runs(lines: Iterator[Line]) -> Iterator[list[Line]]:
 def _script(model: Model, refold: Refold, lines: Sequence[Line]) -> str:
     match lines[0]:
         case Logged():
-            return refold.script([line.event for line in lines if isinstance(line, Logged)], log=True)
+            return refold.script(
+                [upcast_event(model, line.event) for line in lines if isinstance(line, Logged)], log=True
+            )
         case Lease():
             return _INSERT_LEASES.format(literal(_encode(lines).decode()))
     marks = {line.name: line.through for line in lines if isinstance(line, Mark)}

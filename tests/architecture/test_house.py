@@ -18,6 +18,8 @@ PURE = (
     "datamodel/rulebook.py",
     "datamodel/state.py",
     "datamodel/audit.py",
+    "datamodel/facets.py",
+    "datamodel/selectors.py",
     "datamodel/books",
     "datamodel/scheduling",
     "reconcilers/planning",

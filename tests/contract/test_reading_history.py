@@ -42,6 +42,22 @@ async def test_a_node_is_what_it_was_at_each_position(store: Store) -> None:
     assert (await store.nodes_at([node.path], end - 1))[node.path].finalizers == ()
 
 
+async def test_a_new_node_has_nothing_of_the_former_one(store: Store) -> None:
+    seen = []
+    for changes in (3, 2, 0, 1):
+        node = await new_job(store)
+        for number in range(changes):
+            await done(store, Command("patchSpec", node.path, {"retries": 10 + number}, labels={"n": str(number)}))
+            await done(store, Command("patchStatus", node.path, {"percentCompleted": float(number)}), actor=SYSTEM)
+            seen.append(await present(store, node.path))
+        seen.append(await present(store, node.path))
+        await done(store, Command("delete", node.path))
+        await done(store, Command("finalize", node.path, {"finalizer": "attempts"}), actor=SYSTEM)
+    for version in seen:
+        assert await store.nodes_at([version.path], version.version) == {version.path: version}
+    assert {version.generation for version in seen} == {1, 2, 3, 4}
+
+
 async def test_links_were_there_too(store: Store) -> None:
     await new_edge(store)
     node = await new_job(store)

@@ -13,7 +13,7 @@ from datamodel.errors import Invalid
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
-from datamodel.query import LIMIT_MAX, RECENT, Page, Query, count, page
+from datamodel.query import LIMIT_MAX, RECENT, ROUND_NODES, Page, Query, count, page
 from datamodel.scheduling.model import MODEL
 from datamodel.selectors import field_selector, label_selector
 from migrations.upgrade import seed
@@ -114,6 +114,23 @@ async def test_pages_go_on_at_their_position_whatever_happens(store: Store) -> N
     assert {first.position, second.position, third.position} == {first.position}
     assert third.cursor == ""
     assert await everything(store, query) == [f"{JOBS}/{name}" for name in ("b", "cc", "d", "e", "f", "g")]
+
+
+@pytest.mark.parametrize("recent", [0, RECENT])
+async def test_more_may_come_and_go_than_a_page_looks_at(store: Store, recent: int) -> None:
+    edges = [f"/desired-config/sites/s/edges/e{number:04}" for number in range(2 * ROUND_NODES + 50)]
+    create = [Command("create", path) for path in edges]
+    await done(store, Command("create", "/desired-config/sites/s"), *create, actor=SYSTEM)
+    query = Query("DesiredEdge", limit=50)
+    found = await page(store, query)
+    newcomers = [Command("create", f"{edges[49]}-{number:03}") for number in range(2 * ROUND_NODES + 50)]
+    await done(store, *newcomers, actor=SYSTEM)
+    await done(store, *(Command("delete", path) for path in edges[3:-3]), actor=SYSTEM)
+    paths = [node.path for node in found.nodes]
+    while found.cursor:
+        found = await page(store, query, cursor=found.cursor, recent=recent)
+        paths += [node.path for node in found.nodes]
+    assert paths == edges
 
 
 async def test_what_makes_no_sense_is_refused_by_name(store: Store) -> None:

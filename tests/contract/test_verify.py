@@ -23,12 +23,16 @@ async def busy(store: Store) -> Node:
     """A job with an attempt that runs, after a history of everything that can happen."""
     await new_edge(store)
     gone = await new_job(store, "gone")
+    for labels in ({"a": "1", "b": "2"}, {"b": "3", "c": "4"}):
+        await done(store, Command("patchSpec", gone.path, {}, labels=labels))
     attempt = await place(store, gone)
     await done(store, Command("delete", gone.path))
     await done(store, Command("finalize", gone.path, {"finalizer": "attempts"}), actor=SYSTEM)
     await report(store, attempt, phase="succeeded")
     await done(store, Command("delete", attempt), actor=SYSTEM)
     node = await new_job(store, chunks=3)
+    for labels in ({"a": "1", "b": "2"}, {"b": "3"}):
+        await done(store, Command("patchSpec", node.path, {}, labels=labels))
     await report(store, await place(store, node), phase="failed")
     await report(store, await place(store, node, epoch=2), phase="succeeded", outputs={"n": 1.0})
     await report(store, await place(store, node, 1), phase="running", percent=33.3)

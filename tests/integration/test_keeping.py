@@ -9,20 +9,24 @@ from pathlib import Path
 import asyncpg
 import pytest
 import pytest_asyncio
+from msgspec import structs
 
 from datamodel.appender import Appender
+from datamodel.audit import Audit
 from datamodel.command import Advance, Command
 from datamodel.errors import Conflict, Invalid, NotMigrated, Transient
 from datamodel.keeping.archive import reading
 from datamodel.keeping.backup import backup
 from datamodel.memory import MemoryStore
+from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
-from migrations.upgrade import seed
+from migrations.upgrade import migrate, seed
+from tests import garden, garden_later
 from tests.graph import SYSTEM, done, job, memory_store, new_edge, new_job, place, report, unit
 from tests.services import Databases
 
@@ -245,3 +249,39 @@ async def test_two_do_not_rebuild_at_once(store: PostgresStore, database_url: st
     results = await asyncio.gather(*(rebuild(database_url, MODEL) for _ in range(2)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) in (["Conflict", "Head"], ["Head", "Head"])
     assert (await verify(store)).clean
+
+
+async def test_what_an_older_version_of_a_model_wrote_is_kept_as_the_present_one_reads_it(
+    databases: Databases, tmp_path: Path
+) -> None:
+    urls = [await databases.create_empty() for _ in range(2)]
+    await migrate(urls[0], garden.MODEL)
+    async with PostgresStore(urls[0], garden.MODEL) as former:
+        await done(former, Command("create", "/garden/beds/b"), Command("create", FLOWER, {"heightCm": 40}))
+        await done(former, Command("patchStatus", FLOWER, {"phase": "bloom"}), actor=SYSTEM)
+    for url in urls:
+        await migrate(url, garden_later.MODEL)
+    async with PostgresStore(urls[0], garden_later.MODEL) as original:
+        await backup(original, tmp_path / "b.gz")
+        read = facts(await original.nodes([FLOWER]))
+        with reading(tmp_path / "b.gz") as archive:
+            await restore(urls[1], garden_later.MODEL, archive)
+        await rebuild(urls[0], garden_later.MODEL)
+        for url in urls:
+            async with PostgresStore(url, garden_later.MODEL) as kept:
+                found = await verify(kept, Audit(garden_later.MODEL))
+                assert found.clean, str(found)
+                assert facts(await kept.nodes([FLOWER])) == read
+                await done(kept, Command("patchStatus", FLOWER, {"leaves": 7}), actor=SYSTEM)
+                assert (await verify(kept)).clean
+    assert read[FLOWER].spec["heightMm"] == 400
+    for url in urls:
+        await databases.drop(url)
+
+
+FLOWER = "/garden/beds/b/flowers/rose"
+
+
+def facts(nodes: dict[str, Node]) -> dict[str, Node]:
+    """But for how their rows were written."""
+    return {path: structs.replace(node, schema=1) for path, node in nodes.items()}
