@@ -125,7 +125,8 @@ async def test_more_may_come_and_go_than_a_page_looks_at(store: Store, recent: i
     found = await page(store, query)
     newcomers = [Command("create", f"{edges[49]}-{number:03}") for number in range(2 * ROUND_NODES + 50)]
     await done(store, *newcomers, actor=SYSTEM)
-    await done(store, *(Command("delete", path) for path in edges[3:-3]), actor=SYSTEM)
+    gone = [*(command.path for command in newcomers), *edges[3:-3]]
+    await done(store, *(Command("delete", path) for path in gone), actor=SYSTEM)
     paths = [node.path for node in found.nodes]
     while found.cursor:
         found = await page(store, query, cursor=found.cursor, recent=recent)
