@@ -28,6 +28,7 @@ from sim.world.process import Process
 from sim.world.rogues import Rogues
 from sim.world.script import Script, Submit
 from sim.world.universe import Universe
+from sim.world.weather import CALM
 from sim.world.witness import Witness
 
 LOOKED_S = 2.0
@@ -164,6 +165,8 @@ class World:
         if newest is None or newest.last != self._database.position:
             yield f"the log is at {self._database.position}, the feed at {newest}"
         else:
+            if newest.epoch > 1 and self._script.weather == CALM and not self._faults.whole_since(""):
+                yield f"the feed was made {newest.epoch} times, and nothing was ever wrong with the hub"
             yield from checks.not_relayed(self._state, self._streams, newest.epoch)
 
     def _read_at_rest(self) -> tuple[Report, Stream | None]:
