@@ -42,7 +42,7 @@ async def migrate(database_url: str, model: Model) -> None:
 async def seed(log: Log) -> None:
     """Creates what the model seeds and does not exist yet; what people changed since stays as it is."""
     for node in log.model.seeds:
-        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path))
+        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path), cause="seed")
         (outcome,) = await log.append([prepare(log.model, unit)])
         if outcome[0].error is not None and outcome[0].error.field != "/metadata/name":
             raise_refused(outcome)

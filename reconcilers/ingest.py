@@ -165,7 +165,8 @@ class Ingest:
         self._metrics.count(self.name, "applied", len(outcome) - len(refused))
 
     async def _know_site(self, site: str, fence: Fence) -> None:
-        unit = Unit((Command("apply", f"/inventory/sites/{check_name(site)}"),), Actor("ingest", SYSTEM), fence=fence)
+        command = Command("apply", f"/inventory/sites/{check_name(site)}")
+        unit = Unit((command,), Actor("ingest", SYSTEM), cause="registered", fence=fence)
         raise_refused(await self._appender.append(unit))
 
     async def _quarantine(self, key: str, reason: str, body: bytes) -> None:

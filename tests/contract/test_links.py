@@ -149,6 +149,15 @@ async def test_unlink_happens_with_the_removal(garden: Store) -> None:
     await whole(garden)
 
 
+async def test_what_goes_itself_is_not_unlinked_before(garden: Store) -> None:
+    await plant_garden(garden)
+    await tended(garden, plant("a"), plant(near=f"{NEAR}/a"))
+    before = (await garden.head()).position
+    await tended(garden, Command("delete", "/garden/beds/b"))
+    assert await told(garden, before) == [("deleted", "p"), ("deleted", "a"), ("deleted", "b")]
+    await whole(garden)
+
+
 async def test_a_kept_link_dangles(garden: Store) -> None:
     await plant_garden(garden)
     shop = await grown(garden, "/garden/shops/s")
@@ -177,6 +186,16 @@ async def test_cascade_waits_for_the_sources_finalizers(garden: Store) -> None:
     assert await told(garden, before) == [("finalized", "g"), ("linksChanged", "a"), ("deleted", "g"), ("deleted", "p")]
     assert await garden.nodes(["/garden/beds/c", PLANT]) == {"/garden/beds/c": await grown(garden, "/garden/beds/c")}
     await whole(garden)
+
+
+async def test_a_target_waits_for_the_last_of_its_sources(garden: Store) -> None:
+    await plant_garden(garden)
+    await tended(garden, plant(), graft("g", PLANT), graft("h", PLANT))
+    await tended(garden, Command("delete", PLANT))
+    for name, left in (("g", [PLANT]), ("h", [])):
+        await tended(garden, Command("finalize", f"/garden/beds/b/grafts/{name}", {"finalizer": "gardener"}))
+        assert [*await garden.nodes([PLANT, f"/garden/beds/b/grafts/{name}"])] == left
+        await whole(garden)
 
 
 async def test_a_parent_waits_for_what_its_children_wait_for(garden: Store) -> None:
