@@ -20,7 +20,7 @@ from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.prepare import prepare
 from datamodel.scheduling import wire
-from datamodel.scheduling.attempts import ENDED, attempt_name
+from datamodel.scheduling.attempts import ENDED, attempt_name, claim_of
 from datamodel.scheduling.edges import desired_path, place_of
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import EDGE
@@ -181,19 +181,22 @@ class Rogues:
             await self._refused(Unit((patch,), actor), Refusal(Forbidden, gone=False), before)
 
     async def _place_again(self, name: str) -> None:
-        """A placer that has not seen that the chunk is placed: it takes the epoch that has been taken, somewhere else."""
+        """A placer that has not seen that the chunk is placed: it takes the epoch that is taken, somewhere else, and then the
+        next one. That is its right where the chunk waits again by then; the audit knows."""
         before = self._footing
-        attempt, edge = await self._any("Attempt"), await self._any("Edge")
-        if attempt is None or edge is None:
+        attempt, edge = await self._any("Attempt", ("", "pending", "running")), await self._any("Edge")
+        claim = claim_of(attempt.path) if attempt is not None else None
+        if attempt is None or claim is None or edge is None:
             return
-        path = f"{desired_path(*place_of(edge.path))}/attempts/{last_name(attempt.path)}"
-        spec: Document = {
-            **attempt.spec,
-            "intent": "run",
-            "requests": {"cpu": 0.001, "memoryBytes": 1, "powerW": 0.001},
-        }
-        place = Command("create", path, spec, links={"job": attempt.spec["job"]})
-        await self._refused(Unit((place,), Actor(name, SYSTEM)), Refusal(Conflict), before)
+        places = f"{desired_path(*place_of(edge.path))}/attempts"
+        spec: Document = {**attempt.spec, "intent": "run"}
+        for epoch in (claim.epoch, claim.epoch + 1):
+            path = f"{places}/{attempt_name(claim.owner, claim.index, epoch)}"
+            unit = Unit((Command("create", path, spec, links={"job": attempt.spec["job"]}),), Actor(name, SYSTEM))
+            if epoch == claim.epoch:
+                await self._refused(unit, Refusal(Conflict), before)
+            else:
+                await self._appended(unit)
 
     async def _delete_what_runs(self, name: str) -> None:
         """Somebody who clears up too early. Where it has ended by then, it may go; the audit knows."""

@@ -11,7 +11,7 @@ from sim.world.script import AnyAction, Cut, Kill, Repeat, Restore, Rogue, Scrip
 from sim.world.weather import ROUGH
 from sim.world.world import World
 
-JOBS = (Submit(10.0, "done", 4), Submit(30.0, "goes-on", 12, seconds=20.0))
+JOBS = (Submit(10.0, "done", 4), Submit(30.0, "goes-on", 24, seconds=20.0))
 
 
 def script(*actions: AnyAction) -> Script:
