@@ -1,0 +1,48 @@
+"""The page on using the graph says what is so: its code runs, on the page on declaring's model."""
+
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from datamodel.command import Command
+from datamodel.errors import Conflict
+from datamodel.loading import load_model
+from datamodel.memory import MemoryStore
+from migrations.upgrade import seed
+from tests.graph import counted_ids, done
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def blocks(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+async def test_the_code_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    declared = blocks("declaring.md")[0].replace("    columns =", '    selectable = ("status.phase",)\n    columns =')
+    (tmp_path / "bakery.py").write_text(declared)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "bakery", raising=False)
+    store = MemoryStore(load_model("bakery"), lambda: datetime.now(UTC), counted_ids())
+    await seed(store)
+    page: dict[str, Any] = {}
+    for block in blocks("graph.md"):
+        exec(block, page)
+    await page["order"](store)
+    then = (await store.head()).at
+    await done(store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 1000}), actor=page["ANN"])
+    await page["look"](store, then)
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == "1"
+    assert "'grams': 900" in said.splitlines()[1]
+    assert "Difference(path='/bakery/ovens/stone/loaves/first'" in said
+    assert "Seen(what='modified'" in said
+    assert said.splitlines()[-1] == "Bookmark(position=5)"
+    with pytest.raises(Conflict):
+        await page["order"](store)
