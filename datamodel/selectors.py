@@ -66,8 +66,8 @@ def label_selector(text: str) -> Selector:
 
 
 def field_selector(text: str, known: Collection[str]) -> Selector:
-    r"""What a field selector says: `status.phase=running,spec.priority!=3`, on `known` fields. In a value `\,` is a comma and
-    `\\` a backslash. Raises `Invalid` naming `/fieldSelector`."""
+    r"""What a field selector says: `status.phase=running,spec.priority!=3`, on `known` fields. In a value `\,` is a comma,
+    `\=` an equals sign and `\\` a backslash. Raises `Invalid` naming `/fieldSelector`."""
     _check_length(text, FIELD_FIELD)
     found: list[Requirement] = []
     at = 0
@@ -119,7 +119,7 @@ def _written_label(requirement: Requirement) -> str:
 
 
 def _escaped(value: str) -> str:
-    return re.sub(r"([\\,])", r"\\\1", value)
+    return re.sub(r"([\\,=])", r"\\\1", value)
 
 
 class _LabelParser:

@@ -74,7 +74,7 @@ def declared(*names: str) -> type[Kind]:
 )
 def test_a_field_that_is_no_scalar_of_the_kind_is_refused_by_the_model(name: str, why: str) -> None:
     kind = declared(name)
-    with pytest.raises(Invalid, match=f"Other: selectable '{name}' {why}") as refused:
+    with pytest.raises(Invalid, match=f"Other.selectable: '{name}' {why}") as refused:
         Model([kind])
     assert refused.value.field == "selectable"
 
