@@ -15,8 +15,9 @@ else:
     Connection = asyncpg.Connection  # generic for the type checker only
 
 STATEMENT_TIMEOUT_S = 30.0
-HOLDER_TIMEOUT_MS = 1_000
-"""A transaction that sits idle for longer is ended by Postgres: it may hold the log's lock."""
+HOLDER_TIMEOUT_MS = 5_000
+"""A transaction that sits idle for longer is ended by Postgres: it may hold the log's lock. The largest unit that is admitted
+under it, a deletion of 10,000 nodes, takes a second or two to judge on a busy machine."""
 
 _SETTINGS = {
     "application_name": "tendril",

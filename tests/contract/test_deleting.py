@@ -26,7 +26,8 @@ async def test_old_ones_are_told_with_their_owner_and_age(garden: Store) -> None
     await plant_garden(garden)
     await tended(garden, plant(), graft("g", PLANT))
     await tended(garden, Command("delete", PLANT))
-    now = datetime.now(UTC)
+    now = (await grown(garden, PLANT)).deletion_requested_at
+    assert now is not None
     assert await overdue(garden, now) == []
     assert await overdue(garden, now + timedelta(hours=50, minutes=7)) == [
         f"{GRAFT}: its deletion was requested 50 h 07 min ago, and waits for its finalizer 'gardener'",
