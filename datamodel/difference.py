@@ -99,5 +99,5 @@ async def _changed(
 
 
 def _content(node: Node | None) -> Node | None:
-    """A node without what counts its changes, and what is told of the present only."""
+    """A node without what counts its changes, says who made them, and how it was written."""
     return node and structs.replace(node, version=0, generation=0, owners={}, schema=1)

@@ -9,7 +9,7 @@ from datamodel.node import Node
 
 
 class History(Protocol):
-    """What the log still tells. Who owned the fields of a node is told only where it has not changed since."""
+    """What the log still tells."""
 
     async def oldest(self) -> int:
         """The oldest position whose graph can be read."""

@@ -4,12 +4,11 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import msgspec
-from msgspec import structs
 
 from datamodel.event import Event
 from datamodel.model import Model
 from datamodel.node import Node
-from datamodel.state import State, image
+from datamodel.state import image
 from datamodel.upcast import upcast_event
 
 _event = msgspec.json.Decoder(Event).decode
@@ -20,7 +19,6 @@ class MemoryHistory:
 
     _events: list[bytes]
     _model: Model
-    state: State
 
     async def oldest(self) -> int:
         return 0
@@ -33,7 +31,7 @@ class MemoryHistory:
         for event in self._read(position):
             if event.path in wanted:
                 nodes[event.path] = image(nodes.get(event.path), event)
-        return {path: self._told(node) for path, node in nodes.items() if node is not None}
+        return {path: node for path, node in nodes.items() if node is not None}
 
     async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
         wanted, nodes = set(paths), dict[str, Node | None]()
@@ -42,7 +40,7 @@ class MemoryHistory:
             if event.path in wanted:
                 node = nodes.get(event.path)
                 if event.op == "deleted" and event.position > after and node is not None:
-                    found.setdefault(event.path, (event.position, structs.replace(node, owners={})))
+                    found.setdefault(event.path, (event.position, node))
                 nodes[event.path] = image(node, event)
         return found
 
@@ -55,8 +53,3 @@ class MemoryHistory:
 
     def _read(self, through: int | None = None) -> Iterator[Event]:
         return (upcast_event(self._model, _event(event)) for event in self._events[:through])
-
-    def _told(self, node: Node) -> Node:
-        """A node of the past; its owners only where it has not changed since."""
-        present = self.state.nodes.get(node.path)
-        return node if present is not None and present.version == node.version else structs.replace(node, owners={})

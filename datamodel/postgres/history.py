@@ -1,11 +1,9 @@
-"""Reading the past on Postgres: what a node was is put together from the newest event of each kind, not from all of them."""
+"""Reading the past on Postgres: what a node was is put together from few events of it, however often its status changed."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import get_args
-
-from msgspec import structs
 
 from datamodel.event import Event, Op
 from datamodel.model import Model
@@ -15,17 +13,21 @@ from datamodel.postgres.database import Database
 from datamodel.state import image
 
 _OPS = list(get_args(Op))
+OWNED = ["specChanged", "labelsChanged"]
+"""Of these all are read: whose a field is follows from everyone who changed it."""
+OTHERS = [op for op in _OPS if op not in OWNED]
 
 NEWEST = """
-SELECT newest.*, (SELECT count(*) FROM events WHERE path = newest.path AND op = 'specChanged'
-  AND position > born.position AND position <= wanted.at) AS spec_changes
-FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at)
+SELECT told.* FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at)
 CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'created' AND position <= wanted.at
   ORDER BY position DESC LIMIT 1) AS born
-CROSS JOIN unnest($3::text[]) AS ops(op)
-CROSS JOIN LATERAL (SELECT * FROM events WHERE path = wanted.path AND op = ops.op
-  AND position BETWEEN born.position AND wanted.at ORDER BY position DESC LIMIT 1) AS newest
-ORDER BY newest.path, newest.position
+CROSS JOIN LATERAL (
+  SELECT events.* FROM events WHERE path = wanted.path AND op = ANY($4::text[])
+    AND position BETWEEN born.position AND wanted.at
+  UNION ALL SELECT newest.* FROM unnest($3::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT events.* FROM events
+    WHERE path = wanted.path AND op = ops.op AND position BETWEEN born.position AND wanted.at
+    ORDER BY position DESC LIMIT 1) AS newest) AS told
+ORDER BY told.path, told.position
 """
 
 _DEPARTED = """
@@ -80,14 +82,13 @@ class PostgresHistory:
     async def _former(self, positions: Mapping[str, int]) -> dict[str, Node]:
         """By path, the nodes at a position each."""
         nodes = {}
-        found = await self._database.look_up(NEWEST, list(positions), list(positions.values()), _OPS)
+        found = await self._database.look_up(NEWEST, list(positions), list(positions.values()), OTHERS, OWNED)
         for path, events in groupby(found, key=lambda row: row["path"]):
             node: Node | None = None
-            spec_changes = 0
             for row in events:
-                node, spec_changes = image(node, rows.event(self._model, row)), row["spec_changes"]
+                node = image(node, rows.event(self._model, row))
             if node is not None:
-                nodes[path] = structs.replace(node, generation=1 + spec_changes, owners={})
+                nodes[path] = node
         return nodes
 
     async def history(

@@ -11,7 +11,7 @@ import pytest_asyncio
 from datamodel.command import Command
 from datamodel.event import Op
 from datamodel.postgres.connect import connect_writer
-from datamodel.postgres.history import NEWEST
+from datamodel.postgres.history import NEWEST, OTHERS, OWNED
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.walks import BY_FACET, BY_KIND, CHANGED, PLACES
 from tests.graph import JOBS, SYSTEM, new_job, present, unit
@@ -27,7 +27,7 @@ async def test_an_old_node_costs_no_more_than_a_young_one(postgres: PostgresStor
     await postgres.append([unit(command, actor=SYSTEM) for command in status])
     latest = await present(postgres, node.path)
     await postgres.append([unit(Command("patchSpec", node.path, {"retries": 7}))])
-    plan = await explained(database_url, NEWEST, [node.path], [latest.version - 1], list(get_args(Op)))
+    plan = await explained(database_url, NEWEST, [node.path], [latest.version - 1], OTHERS, OWNED)
     read = sum(touched(scan) for scan in scans(plan, "events"))
     assert read <= 2 * len(get_args(Op)), plan
     (former,) = (await postgres.nodes_at([node.path], latest.version - 1)).values()
@@ -44,7 +44,7 @@ async def many(postgres: PostgresStore, database_url: str) -> AsyncIterator["asy
         INSERT INTO events SELECT {base} + n, n::text, now(), 'created', '{JOBS}/j' || n, md5(n::text), 'Job',
           '{{"spec": {{}}}}', '', '', '' FROM generate_series(1, {JOBS_MADE}) AS n;
         INSERT INTO nodes SELECT '{JOBS}/j' || n, md5(n::text), 'Job', '{{}}', '{{}}', '{{}}', '', '{{}}', '{{}}', 1,
-          {base} + n, {base} + n, now() FROM generate_series(1, {JOBS_MADE}) AS n;
+          {base} + n, {base} + n, now(), NULL, '{{}}' FROM generate_series(1, {JOBS_MADE}) AS n;
         INSERT INTO facets SELECT '{JOBS}/j' || n, 'label:team', 'Job', 'red' FROM generate_series(1, {JOBS_MADE}, 200) AS n;
         INSERT INTO facets SELECT '{JOBS}/j' || n, 'status.phase', 'Job', CASE n % 100 WHEN 0 THEN 'running' ELSE 'pending' END
           FROM generate_series(1, {JOBS_MADE}) AS n;

@@ -35,7 +35,11 @@ class FlowerSpec(Part):
 
 def with_flowers(spec: type[Part], **declared: Any) -> Model:
     """The garden's model, with flowers of another declaration."""
-    flower = type("Flower", (garden.Flower,), {"__doc__": "Said otherwise.", "Spec": spec, "examples": (), **declared})
+    flower = type(
+        "Flower",
+        (garden.Flower,),
+        {"__doc__": "Said otherwise.", "Spec": spec, "columns": (), "examples": (), **declared},
+    )
     return Model([Garden, Shed, Bed, flower], garden.MODEL.seeds)
 
 
