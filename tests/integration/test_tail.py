@@ -153,6 +153,7 @@ async def replaced(pair: Pair, *, after: int) -> None:
         await eventually(somebody_reads)
         await cut(raw)
         await raw.execute("DELETE FROM nodes WHERE created_version > $1", after)
+        await raw.execute("DELETE FROM facets WHERE path NOT IN (SELECT path FROM nodes)")
         await raw.execute("DELETE FROM events WHERE position > $1", after)
         await raw.execute("UPDATE head SET position = $1, at = (SELECT at FROM events WHERE position = $1)", after)
 

@@ -123,6 +123,7 @@ async def _restore(pair: Pair, kept: list[str], position: int) -> None:
     """The database as it was at a position after which there were creations of jobs alone."""
     async with connection(pair.url) as raw, raw.transaction():
         await raw.execute("DELETE FROM nodes WHERE kind = 'Job' AND NOT path = ANY($1)", kept)
+        await raw.execute("DELETE FROM facets WHERE path NOT IN (SELECT path FROM nodes)")
         await raw.execute("DELETE FROM events WHERE position > $1", position)
         await raw.execute("UPDATE head SET position = $1, at = (SELECT at FROM events WHERE position = $1)", position)
 
