@@ -187,7 +187,7 @@ class Kind:
     """The lifecycle of `status.phase`."""
     links: ClassVar[Mapping[str, Link]] = {}
     selectable: ClassVar[tuple[str, ...]] = ()
-    """Scalar fields that nodes are found by, as "status.phase" or "spec.chunks". Each is a row beside every node of the kind,
+    """Scalar fields that nodes are found by, as "status.phase" or "spec.height". Each is a row beside every node of the kind,
     written when it changes. "metadata.name" can always be asked for."""
     finalizers: ClassVar[tuple[str, ...]] = ()
     """Owners that must clean up before a deletion is done, put on every new node."""

@@ -192,7 +192,7 @@ class Rogues:
         spec: Document = {**attempt.spec, "intent": "run"}
         for epoch in (claim.epoch, claim.epoch + 1):
             path = f"{places}/{attempt_name(claim.owner, claim.index, epoch)}"
-            unit = Unit((Command("create", path, spec, links={"job": attempt.spec["job"]}),), Actor(name, SYSTEM))
+            unit = Unit((Command("create", path, spec, links={"job": (attempt.spec["job"],)}),), Actor(name, SYSTEM))
             if epoch == claim.epoch:
                 await self._refused(unit, Refusal(Conflict), before)
             else:
