@@ -180,7 +180,7 @@ class LineStreams:
         """Some of what is sent at once may get there and the rest not."""
         count = len(changes)
         cut_short = self._rng.random() < self._weather.lost
-        taken = self._rng.randrange(count) if cut_short else count
+        taken = self._rng.randrange(count) if cut_short and count else count
 
         def put() -> None:
             for position, change in enumerate(changes[:taken], after + 1):
