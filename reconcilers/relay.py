@@ -72,6 +72,8 @@ class Relay:
         the log; else a new epoch's."""
         found = await self._streams.newest()
         if found is not None and await self._is_good(found):
+            # A rebuild may have been cut short before it did: another relay would go on in a stream that nobody follows.
+            await self._streams.delete_older(found.epoch)
             _log.info("attached", epoch=found.epoch, position=found.last)
             return found
         return await self._rebuild(found.epoch if found is not None else 0)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 
 from datamodel.command import Command
+from datamodel.errors import Transient
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
 from datamodel.feed.message import decode
@@ -133,6 +134,29 @@ async def test_a_store_that_was_restored_gets_a_stream_of_a_new_epoch(store: Pos
     stream = await stream_of(bus)
     assert (stream.epoch, stream.last) == (8, (await store.head()).position)
     await assert_equal(store, bus, rebuilt=True)
+
+
+class CutShort(JetStreams):
+    """Does not get as far as to remove older streams the first time."""
+
+    removals = 0
+
+    async def delete_older(self, epoch: int) -> None:
+        self.removals += 1
+        if self.removals == 1:
+            raise Transient("the connection was lost")
+        await super().delete_older(epoch)
+
+
+async def test_nobody_goes_on_in_a_stream_that_a_rebuild_left_behind(store: PostgresStore, bus: Bus) -> None:
+    former = Publisher(store, JetStreams(bus))
+    await former.publish()
+    await store.set_epoch(7)
+    await Publisher(store, CutShort(bus), token=2).publish()
+    await put(store, "g")
+    await former.publish()
+    stream = await stream_of(bus)
+    assert (stream.epoch, stream.last) == (8, (await store.head()).position)
 
 
 async def test_the_largest_nodes_pass(store: PostgresStore, bus: Bus) -> None:

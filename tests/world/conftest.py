@@ -1,4 +1,4 @@
-"""Nine hundred worlds take both cores for minutes: they begin with the session, in the time that other tests leave over."""
+"""A thousand worlds take both cores for minutes: they begin with the session, in the time that other tests leave over."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SEEDS = int(os.environ.get("TENDRIL_WORLDS", "900"))
+SEEDS = int(os.environ.get("TENDRIL_WORLDS", "1000"))
 ROOT = Path(__file__).parents[2]
 _STARTED = pytest.StashKey["subprocess.Popen[str]"]()
 
