@@ -3,10 +3,13 @@
 import asyncio
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from sim.chaos.machine import ROOT, Machine, machine, until
+from sim.chaos.machine import ROOT, Machine, machine
+
+LINES_TOLD = 3
 
 
 async def test_a_soak_samples_every_program_and_tells_of_one_that_ended(tmp_path: Path) -> None:
@@ -17,14 +20,8 @@ async def test_a_soak_samples_every_program_and_tells_of_one_that_ended(tmp_path
         page = (tmp_path / "quiet" / "report.html").read_text()
         assert all(series["name"] in page for series in quiet["series"])
 
-        soaking = asyncio.create_task(_soaked(up, tmp_path / "killed"))
-
-        async def loaded() -> bool:
-            return len((await up.ask("GET", "/v1/jobs", params={"group": "load"})).json()["items"]) > 5
-
-        await until(loaded, timeout_s=20)
-        await up.kill("edge-2")
-        assert "agents edge-2 was started again 1 times" in (await soaking)["problems"]
+        killed = await _soaked(up, tmp_path / "killed", while_loaded=lambda: up.kill("edge-2"))
+        assert "agents edge-2 was started again 1 times" in killed["problems"]
 
 
 async def test_a_home_where_nothing_runs_is_named(tmp_path: Path) -> None:
@@ -36,13 +33,28 @@ async def test_a_home_where_nothing_runs_is_named(tmp_path: Path) -> None:
     assert f"--home: no system runs in {tmp_path}" in said.decode()
 
 
-async def _soaked(up: Machine, directory: Path) -> dict[str, Any]:
-    """The result of some seconds."""
+async def _soaked(
+    up: Machine, directory: Path, *, while_loaded: Callable[[], Awaitable[None]] | None = None
+) -> dict[str, Any]:
+    """The result of some seconds. What is to happen meanwhile does when the soak has told of its load a few times, and so has
+    seen every program."""
     words = ("--minutes", "0.1", "--warmup-minutes", "0.03", "--rate", "10", "--every", "1")
     soaking = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sim.soak", "--home", str(up.home), "--directory", str(directory), *words), cwd=ROOT
+        *(sys.executable, "-m", "sim.soak", "--home", str(up.home), "--directory", str(directory), *words),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
     )
-    code = await asyncio.wait_for(soaking.wait(), 60)
+    assert soaking.stderr is not None
+    async with asyncio.timeout(60):
+        if while_loaded is not None:
+            told = 0
+            while told < LINES_TOLD:
+                line = await soaking.stderr.readline()
+                assert line, "the soak ended"
+                told += b"arrived" in line
+            await while_loaded()
+        sys.stderr.write((await soaking.stderr.read()).decode())
+        code = await soaking.wait()
     result: dict[str, Any] = json.loads((directory / "result.json").read_bytes())
     assert code == (1 if result["problems"] else 0)
     return result
