@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import math
-from collections import deque
+from collections import OrderedDict, deque
 
 _STALE_LIMIT = 64
 """Times of keys that became due earlier stay in the heap; beyond this many and as many as there are keys, they go."""
@@ -16,7 +16,7 @@ class KeyQueue:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, None] = {}
+        self._waiting = OrderedDict[str, None]()  # a dict finds its first ever more slowly as others go
         self._working: set[str] = set()
         self._again: set[str] = set()
         self._later: list[tuple[float, str]] = []
@@ -60,8 +60,7 @@ class KeyQueue:
                 if called.done() and not called.cancelled():
                     self._call_one()  # it was called, but goes: another takes its place
                 raise
-        key = next(iter(self._waiting))
-        del self._waiting[key]
+        key, _ = self._waiting.popitem(last=False)
         self._working.add(key)
         return key
 

@@ -1,5 +1,6 @@
 """What this process wrote or read last of the log, so that those in it who follow the log read nothing twice."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 
 from datamodel.admission import Admission
@@ -16,7 +17,7 @@ class Recent:
     may lead to another database."""
 
     def __init__(self) -> None:
-        self._changes: dict[int, Change] = {}
+        self._changes = OrderedDict[int, Change]()  # a dict finds its first ever more slowly as others go
         self._bytes = 0
         self.last = 0
         """The highest position that is known of."""
@@ -30,8 +31,8 @@ class Recent:
         if changes:
             self.last = max(self.last, changes[-1].position)
         while len(self._changes) > LIMIT_CHANGES or self._bytes > LIMIT_BYTES:
-            oldest = next(iter(self._changes))  # they came in order, or nearly so
-            self._bytes -= self._changes.pop(oldest).size_bytes
+            _, oldest = self._changes.popitem(last=False)  # they came in order, or nearly so
+            self._bytes -= oldest.size_bytes
 
     def after(self, position: int, limit: int) -> list[Change]:
         """The run of known changes that begins right after a position; none where that one is not known."""
