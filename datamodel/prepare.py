@@ -15,6 +15,7 @@ from datamodel.names import check_labels
 from datamodel.parts import check_labels_size, named_spec, normal_spec
 
 KEY_LIMIT = 255
+TOLD_LIMIT = 512
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -28,8 +29,11 @@ def prepare(model: Model, unit: Unit) -> Unit:
 def _check_guards(unit: Unit) -> None:
     if len(unit.key) > KEY_LIMIT:
         raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
-    if "\x00" in unit.key:
-        raise Invalid("an idempotency key contains a zero byte, which cannot be stored", field="/idempotency-key")
+    if not unit.key.isprintable():
+        raise Invalid("an idempotency key has printable characters only", field="/idempotency-key")
+    for name, text in (("actor", unit.actor.name), ("cause", unit.cause), ("correlation", unit.correlation)):
+        if not text.isprintable() or len(text) > TOLD_LIMIT:
+            raise Invalid(f"the {name} is told in at most {TOLD_LIMIT} printable characters", field=f"/{name}")
     if unit.key and not unit.atomic:
         raise Invalid("only an atomic unit can be replayed by a key", field="/idempotency-key")
     if unit.advance is not None and unit.advance.through < unit.advance.after:

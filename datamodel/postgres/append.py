@@ -1,8 +1,8 @@
 """Two ways through one transaction of the log, with one result.
 
 `transact` locks, reads what is not known, admits, writes what changed, and commits. `decide` admits by what the process
-remembers, before it has the lock, and gives a script that writes on condition that nobody else has written since: one round
-trip, and Python thinks about the next batch while the database writes the last one.
+remembers, before it has the lock, for a writing that fails where somebody else has written since: one round trip, and Python
+thinks about the next batch while the database writes the last one.
 
 Positions come from the one row of `head`, under its lock, so what is committed is always a contiguous prefix and a reader
 needs nothing but `position > mine`.
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from datamodel.admission import Admission
 from datamodel.command import Unit
@@ -23,7 +24,8 @@ from datamodel.postgres.connect import Connection
 from datamodel.postgres.present import Present, read_present
 from datamodel.postgres.recent import changes_of
 from datamodel.postgres.remembered import LIMIT_CHANGES, Remembered, claimed_guards
-from datamodel.postgres.script import guards_script, literal, rows_script
+from datamodel.postgres.statements import WRITE, arguments, literal
+from datamodel.postgres.writes import guard_writes, row_writes, size_bytes
 from datamodel.rulebook import admit
 
 IDS_DRAWN = 64
@@ -31,13 +33,13 @@ IDS_DRAWN = 64
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided by what is remembered: it stands if `script` succeeds, and if what is remembered is of the same `era`
-    still when its turn comes."""
+    """What was decided by what is remembered: it stands if `WRITE` succeeds with these arguments, and if what is remembered is
+    of the same `era` still when its turn comes."""
 
     era: int
     admission: Admission
     changes: list[Change]
-    script: str
+    arguments: list[Any]
 
 
 def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decision | None:
@@ -52,11 +54,13 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     if not wanted.created <= remembered.known.nodes and _refuses(admission):
         remembered.clear()  # a node that was taken for new may be there, and the refusal wrong
         return None
-    written = rows_script(model, remembered.state, admission, now)
-    remembered.admitted(admission, position, len(written))
-    changes = changes_of(admission, remembered.state, len(written))
-    script = [guards_script(guards, position, event, now), written]
-    return Decision(remembered.era, admission, changes, ";\n".join(part for part in script if part))
+    writes = row_writes(model, remembered.state, admission, now)
+    size = size_bytes(writes)
+    remembered.admitted(admission, position, size)
+    changes = changes_of(admission, remembered.state, size)
+    return Decision(
+        remembered.era, admission, changes, arguments({**guard_writes(guards, position, event, now), **writes})
+    )
 
 
 def _refuses(admission: Admission) -> bool:
@@ -82,12 +86,14 @@ async def transact(
         present = await _catch_up(connection, model, wanted, remembered)
         state = remembered.state
     admission = admit(model, state, present.guards, units, present.position, present.now, _identifiers())
-    written = rows_script(model, state, admission, present.now)
+    writes = row_writes(model, state, admission, present.now)
+    size = size_bytes(writes)
     if state is remembered.state:
         remembered.clock, remembered.event = Clock(present.now, asked_s), present.event
-        remembered.admitted(admission, present.position, len(written))
-    await connection.execute(";\n".join(part for part in (written, "COMMIT") if part))
-    return admission, changes_of(admission, state, len(written))
+        remembered.admitted(admission, present.position, size)
+    await connection.execute(WRITE, *arguments(writes))
+    await connection.execute("COMMIT")
+    return admission, changes_of(admission, state, size)
 
 
 async def _catch_up(connection: Connection, model: Model, wanted: Needs, remembered: Remembered) -> Present:

@@ -72,12 +72,12 @@ async def connect(url: str) -> "asyncpg.Connection[asyncpg.Record]":
     return await _connect(url, _SETTINGS)
 
 
-async def connect_writer(url: str, prepare: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """The connection of a process' writer, with the statements that the script `prepare` prepares. Raises `Transient`."""
+async def connect_writer(url: str, define: str) -> "asyncpg.Connection[asyncpg.Record]":
+    """The connection of a process' writer, for which the script `define` is run first. Raises `Transient`."""
     connection = await _connect(url, _KEYED_SETTINGS)
     try:
-        with transient("prepare"):
-            await connection.execute(prepare)
+        with transient("define"):
+            await connection.execute(define)
     except BaseException:
         connection.terminate()
         raise

@@ -15,7 +15,7 @@ from datamodel.ports import Head
 from datamodel.postgres import rows
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
-from datamodel.postgres.script import PREPARE
+from datamodel.postgres.statements import DEFINE, WRITE, arguments
 from datamodel.postgres.tables import FACETS, LEDGER, LINKS, METADATA, NODES, POOLS, TOTALS
 
 BESIDE, FORMER = "beside", "former"
@@ -57,7 +57,7 @@ async def rebuild(
 async def _begin(connection: Connection) -> None:
     if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ADVISORY_LOCK):
         raise Conflict("the projection is being rebuilt already")
-    await connection.execute(f"DROP SCHEMA IF EXISTS {BESIDE} CASCADE; CREATE SCHEMA {BESIDE}; {_tables()}; {PREPARE}")
+    await connection.execute(f"DROP SCHEMA IF EXISTS {BESIDE} CASCADE; CREATE SCHEMA {BESIDE}; {_tables()}; {DEFINE}")
 
 
 def _tables() -> str:
@@ -76,7 +76,8 @@ async def _fold_next(connection: Connection, refold: Refold) -> bool:
         "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2", refold.position, BATCH_EVENTS
     )
     if found:
-        await connection.execute(refold.script([rows.event(refold.model, row) for row in found], log=False))
+        writes = refold.writes([rows.event(refold.model, row) for row in found], log=False)
+        await connection.execute(WRITE, *arguments(writes))
     return len(found) == BATCH_EVENTS
 
 

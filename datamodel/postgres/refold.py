@@ -7,7 +7,8 @@ from datamodel.admission import Admission
 from datamodel.errors import Invalid
 from datamodel.event import Event
 from datamodel.model import Model
-from datamodel.postgres.script import rows_script
+from datamodel.postgres.statements import Writes
+from datamodel.postgres.writes import row_writes
 from datamodel.state import State, fold
 from datamodel.upcast import restamped
 
@@ -26,7 +27,7 @@ class Refold:
         self.position = 0
         self.at = EPOCH
 
-    def script(self, events: Sequence[Event], *, log: bool) -> str:
+    def writes(self, events: Sequence[Event], *, log: bool) -> Writes:
         """What writes the rows that these events touched, and the events themselves if `log`. Raises `Invalid` where they do
         not follow those before, or do not fit the model."""
         written = [restamped(self.model, event) for event in events]
@@ -41,4 +42,4 @@ class Refold:
                 ) from error
             self.position, self.at = event.position, event.at
         admission = Admission([], written if log else [], self._state.commit(), {}, {})
-        return rows_script(self.model, self._state, admission, self.at)
+        return row_writes(self.model, self._state, admission, self.at)

@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 
-import msgspec
-
 from datamodel.admission import Admission, Replay
 from datamodel.errors import Conflict, Invalid, NotMigrated
 from datamodel.keeping.archive import Key, Lease, Line, Logged, Mark, Reader
@@ -12,7 +10,8 @@ from datamodel.model import Model
 from datamodel.ports import Head
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
-from datamodel.postgres.script import PREPARE, literal, rows_script
+from datamodel.postgres.statements import DEFINE, WRITE, Writes, arguments
+from datamodel.postgres.writes import row_writes
 from datamodel.state import State, Touched
 from datamodel.upcast import upcast_event
 
@@ -21,10 +20,8 @@ SEEDER = "seed:"
 
 _TABLES = "events, nodes, links, facets, pools, ledger, totals, marks, idempotency, leases"
 _INSERT_LEASES = (
-    "INSERT INTO leases SELECT name, '', token, '-infinity' FROM json_to_recordset({}) AS kept(name text, token bigint)"
+    "INSERT INTO leases SELECT name, '', token, '-infinity' FROM unnest($1::text[], $2::bigint[]) AS kept(name, token)"
 )
-
-_encode = msgspec.json.Encoder().encode
 
 
 async def restore(url: str, model: Model, backup: Reader) -> Head:
@@ -34,7 +31,7 @@ async def restore(url: str, model: Model, backup: Reader) -> Head:
     Raises `NotMigrated` where the database has no tables, `Conflict` where it holds more than seeds, `Invalid` where the
     backup is not whole or does not fit the model, and `Transient` where the database does not answer.
     """
-    connection = await connect_writer(url, PREPARE)
+    connection = await connect_writer(url, DEFINE)
     try:
         with transient("restore"):
             await _begin(connection)
@@ -61,7 +58,13 @@ async def _begin(connection: Connection) -> None:
 async def _put(connection: Connection, model: Model, backup: Reader) -> Head:
     refold = Refold(model)
     for lines in _runs(backup.lines()):
-        await connection.execute(_script(model, refold, lines))
+        leases = [line for line in lines if isinstance(line, Lease)]
+        if leases:
+            await connection.execute(
+                _INSERT_LEASES, [lease.name for lease in leases], [lease.token for lease in leases]
+            )
+        else:
+            await connection.execute(WRITE, *arguments(_writes(model, refold, lines)))
     if (refold.position, refold.at) != (backup.top.position, backup.top.at):
         raise Invalid(f"the backup's log ends at {refold.position}, and should at {backup.top.position}", field="file")
     return Head(refold.position, refold.at)
@@ -74,14 +77,10 @@ def _runs(lines: Iterator[Line]) -> Iterator[list[Line]]:
             yield run
 
 
-def _script(model: Model, refold: Refold, lines: Sequence[Line]) -> str:
-    match lines[0]:
-        case Logged():
-            return refold.script(
-                [upcast_event(model, line.event) for line in lines if isinstance(line, Logged)], log=True
-            )
-        case Lease():
-            return _INSERT_LEASES.format(literal(_encode(lines).decode()))
+def _writes(model: Model, refold: Refold, lines: Sequence[Line]) -> Writes:
+    if isinstance(lines[0], Logged):
+        events = [upcast_event(model, line.event) for line in lines if isinstance(line, Logged)]
+        return refold.writes(events, log=True)
     marks = {line.name: line.through for line in lines if isinstance(line, Mark)}
     keys = {line.key: Replay.of(line.digest, line.outcome) for line in lines if isinstance(line, Key)}
-    return rows_script(model, State(), Admission([], [], Touched(), marks, keys), refold.at)
+    return row_writes(model, State(), Admission([], [], Touched(), marks, keys), refold.at)

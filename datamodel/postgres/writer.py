@@ -11,7 +11,7 @@ from datamodel.ports import Change
 from datamodel.postgres.append import Decision, decide, transact
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.remembered import Remembered
-from datamodel.postgres.script import GUARDS_FAILED, PREPARE
+from datamodel.postgres.statements import DEFINE, GUARDS_FAILED, WRITE
 
 FOLLOWED = 5_000
 """Changes of others that are taken in at a time."""
@@ -100,7 +100,7 @@ class Writer:
                 if decision.era != self.remembered.era:
                     return False
                 with transient("append"):
-                    await connection.execute(decision.script)  # a script is one transaction
+                    await connection.execute(WRITE, *decision.arguments)  # a transaction of its own
         except asyncpg.PostgresError as error:
             if error.sqlstate not in GUARDS_FAILED:
                 self._drop()
@@ -119,7 +119,7 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self.remembered.clear()
             self._broken()
-            self._connection = await connect_writer(self._url, PREPARE)
+            self._connection = await connect_writer(self._url, DEFINE)
         return self._connection
 
     def _drop(self) -> None:

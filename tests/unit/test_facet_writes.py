@@ -6,7 +6,7 @@ from datamodel.admission import Guards
 from datamodel.command import Command
 from datamodel.kinds import Document
 from datamodel.memory import MemoryStore
-from datamodel.postgres.script import rows_script
+from datamodel.postgres.writes import row_writes
 from datamodel.rulebook import admit
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
@@ -16,13 +16,13 @@ PATH = f"{JOBS}/j"
 
 
 async def statements(store: MemoryStore, command: Command, actor: object = USER) -> set[str]:
-    """The statements on facets of one command's script."""
+    """The statements on facets of one command's writes."""
     now = datetime.now(UTC)
     sent = unit(command, actor=actor)  # type: ignore[arg-type]
     admission = admit(MODEL, store.state, Guards(), [sent], (await store.head()).position, now, counted_ids())
     assert admission.events, "something changed"
-    script = rows_script(MODEL, store.state, admission, now)
-    return {name for name in ("put_facets", "drop_facets", "delete_facets") if f"EXECUTE {name}(" in script}
+    writes = row_writes(MODEL, store.state, admission, now)
+    return {name for name in ("put_facets", "drop_facets", "delete_facets") if writes[name][0]}
 
 
 def status(**fields: Document | str | float) -> Command:

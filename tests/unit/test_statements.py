@@ -1,0 +1,51 @@
+"""How rows travel to the writer's function."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from datamodel.command import Actor, Command, Unit
+from datamodel.errors import Invalid
+from datamodel.postgres.statements import WRITE, arguments, array
+from datamodel.prepare import TOLD_LIMIT, prepare
+from datamodel.scheduling.model import MODEL
+from tests.graph import JOBS, USER
+
+SEPARATOR = "\x1f"
+
+
+def test_a_column_is_one_text_and_what_has_no_rows_is_null() -> None:
+    at = datetime(2020, 1, 1, microsecond=7, tzinfo=UTC)
+    told = [argument for argument in arguments({"require_head": ([3], ["e"], [at]), "put_marks": ([], [])}) if argument]
+    assert told == ["3", "e", "1577836800000007"]
+    assert len(arguments({})) == WRITE.count("$")
+
+
+def test_values_that_may_be_any_text_travel_one_by_one() -> None:
+    facets = (["/a", "/b"], ["f", "f"], ["K", "K"], [SEPARATOR, ""])
+    assert [SEPARATOR, ""] in arguments({"put_facets": facets})
+
+
+def test_a_word_with_the_separator_in_it_is_refused_before_it_moves_others() -> None:
+    with pytest.raises(ValueError, match="in the column name contains the separator"):
+        arguments({"put_marks": ([f"a{SEPARATOR}b", "c"], [1, 2])})
+
+
+def test_an_arrays_text_quotes_its_members() -> None:
+    assert array(()) == "{}"
+    assert array(('a"b\\', "c")) == '{"a\\"b\\\\", "c"}'
+
+
+@pytest.mark.parametrize(
+    ("unit", "field"),
+    [
+        (Unit((Command("delete", JOBS),), USER, key=SEPARATOR), "/idempotency-key"),
+        (Unit((Command("delete", JOBS),), Actor("a\nb", "user")), "/actor"),
+        (Unit((Command("delete", JOBS),), USER, cause="\x00"), "/cause"),
+        (Unit((Command("delete", JOBS),), USER, correlation="c" * (TOLD_LIMIT + 1)), "/correlation"),
+    ],
+)
+def test_what_is_told_of_a_unit_is_printable(unit: Unit, field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        prepare(MODEL, unit)
+    assert refused.value.field == field
