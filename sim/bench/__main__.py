@@ -12,11 +12,13 @@ from datamodel.feed.bus import connect
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
-from sim.bench import graph, scenarios
+from sim.bench import graph, scenarios, sizes
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
 from sim.bench.stack import HOST, servers, stack
+
+SHELVES = 1_000
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
 
@@ -35,7 +37,7 @@ def bench(
     calm_collector()
     try:
         figures = uvloop.run(_measure(edges, chunks, jobs, singles, rate, seconds))
-        figures |= uvloop.run(_measure_graph()) | {"machine": machine()}
+        figures |= uvloop.run(_measure_graph()) | uvloop.run(_measure_sizes()) | {"machine": machine()}
     except TendrilError as error:
         sys.stderr.write(f"bench: {error.message}\n")
         return 1
@@ -70,7 +72,7 @@ async def _measure_graph() -> dict[str, Any]:
     async with servers() as system, PostgresStore(system.database_url, BENCH) as store:
         bus = await connect(system.nats_url, "bench")
         try:
-            items = await graph.furnish(store, shelves=1_000)
+            items = await graph.furnish(store, SHELVES)
             return {
                 "append": await graph.appended(store, items, seconds=10),
                 "appendAloneMs": await graph.appended_alone(store, items, count=1_000),
@@ -79,6 +81,14 @@ async def _measure_graph() -> dict[str, Any]:
             }
         finally:
             await bus.close()
+
+
+async def _measure_sizes() -> dict[str, Any]:
+    """The same reads and writes again and again while the graph grows."""
+    async with servers() as system, PostgresStore(system.database_url, BENCH) as store:
+        growing = sizes.Growing(store, await graph.furnish(store, SHELVES), SHELVES)
+        await growing.begin()
+        return {f"at{name}": await growing.at(size) for name, size in sizes.SIZES.items()}
 
 
 if __name__ == "__main__":
