@@ -1,6 +1,7 @@
 """Following the feed: the present first, then what happens, through reconnections, lost messages and new epochs."""
 
 import asyncio
+import contextlib
 import random
 import uuid
 from collections.abc import Callable, Sequence
@@ -66,7 +67,12 @@ class _Follower:
         self._synced = False
         self._heard_s = 0.0
         self._consumed = 0
-        self._broken = asyncio.Event()
+        self._complete_at: int | None = None
+        """The message with which all that there was has come; None as long as the server has not said so."""
+        self._broken = False
+        self._drained = False
+        self._woken = asyncio.Event()
+        """It broke, or what waited at the server has come, it seems."""
         self._now_s = asyncio.get_running_loop().time
 
     async def run(self, stream: Stream) -> None:
@@ -79,11 +85,11 @@ class _Follower:
         )
         if not resumes:
             self._epoch, self._sequence, self._synced = stream.epoch, 0, False
-        self._broken.clear()
-        self._consumed = 0
+        self._broken = self._drained = False
+        self._consumed, self._complete_at = 0, None
         inbox = self._bus.client.new_inbox()
         subscription = await self._bus.client.subscribe(inbox, cb=self._on_message)
-        self._bus.on_reconnect(self._broken.set)
+        self._bus.on_reconnect(self._break)
         name = f"f{uuid.uuid4().hex}"
         try:
             if not resumes:
@@ -94,15 +100,16 @@ class _Follower:
             if not info.num_pending:
                 self._on_everything_delivered()
             self._heard_s = self._now_s()
-            while not self._broken.is_set() and self._now_s() - self._heard_s < SILENCE_S:
+            while not self._broken and self._now_s() - self._heard_s < SILENCE_S:
                 honour_cancellation()
-                try:
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HEARTBEAT_S):
-                        await self._broken.wait()
-                except TimeoutError:
-                    continue
+                        await self._woken.wait()
+                self._woken.clear()
+                if self._drained and not self._synced:
+                    await self._confirm(stream_name(stream.epoch), name)
         finally:
-            self._bus.off_reconnect(self._broken.set)
+            self._bus.off_reconnect(self._break)
             await self._leave(subscription, stream_name(stream.epoch), name)
 
     def _config(self, name: str, inbox: str, epoch: int, resumes: bool) -> ConsumerConfig:  # noqa: FBT001
@@ -131,8 +138,8 @@ class _Follower:
         tokens = message.reply.split(".")
         at = 5 if len(tokens) == 9 else 7  # later servers name the domain and the account too
         consumed = int(tokens[at + 1])
-        if consumed != self._consumed + 1 or self._broken.is_set():
-            self._broken.set()
+        if consumed != self._consumed + 1 or self._broken:
+            self._break()
             return
         self._consumed = consumed
         self._sequence = int(tokens[at])
@@ -142,26 +149,45 @@ class _Follower:
             _log.error("a message of the feed cannot be read", subject=message.subject, error=str(error))
         else:
             self._deliver(item)
-        if tokens[at + 3] == "0":
+        if consumed == self._complete_at:
             self._on_everything_delivered()
+        elif not self._synced and tokens[at + 3] == "0":
+            self._drained = True
+            self._woken.set()
 
     async def _on_control(self, message: Msg) -> None:
         headers = message.headers or {}
         if headers[_STATUS] != _CONTROL:  # such as 409: the consumer was deleted
-            self._broken.set()
+            self._break()
             return
         last = headers.get(Header.LAST_CONSUMER.value)
         if last is not None and int(last) != self._consumed:
-            self._broken.set()
+            self._break()
         answer = headers.get(Header.CONSUMER_STALLED.value) or message.reply
         if answer:
             await self._bus.client.publish(answer)
-        elif not self._broken.is_set():  # a heartbeat that waits for no answer of ours: the server has nothing to send
+        elif not self._broken:  # a heartbeat that waits for no answer of ours: the server has nothing to send
             self._on_everything_delivered()
 
+    async def _confirm(self, stream: str, consumer: str) -> None:
+        """Asks the server whether nothing waits. A message may say so just when a node's former state was taken away and its
+        new one, which is there and comes next, is not counted yet: of a stream that changes all the time one present in some
+        hundred was not complete. Counting to the number that waited at the start would not do either: what changes meanwhile
+        goes to the end, behind what is new."""
+        self._drained = False
+        info = await self._bus.client.jsm().consumer_info(stream, consumer)
+        if info.num_pending or info.delivered is None:
+            return  # more comes, and with the last of it another word that nothing waits
+        self._complete_at = info.delivered.consumer_seq
+        if self._consumed >= self._complete_at:
+            self._on_everything_delivered()
+
+    def _break(self) -> None:
+        self._broken = True
+        self._woken.set()
+
     def _on_everything_delivered(self) -> None:
-        """Nothing waits at the server, so every node there is has been delivered. Counting to the number that waited at the
-        start would not do: what changes meanwhile goes to the end, behind what is new."""
+        """Every node that there is has been delivered."""
         if not self._synced:
             self._synced = True
             self._deliver(Synced())

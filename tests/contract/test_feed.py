@@ -174,7 +174,7 @@ async def test_nothing_is_missing_from_a_present_that_is_read_while_it_changes(
 
     async with asyncio.TaskGroup() as group:
         group.create_task(change())
-        for _ in range(10):
+        for _ in range(60):
             async with following(broker.feed, GROUPS) as seen:
                 await until(lambda: seen.syncs == 1)
                 assert before <= seen.present
