@@ -1,4 +1,4 @@
-"""Verification: the log is whole, and the projection with its counters and ledgers is the fold of it."""
+"""Verification: the log is whole, and the projection with its counters and ledgers is the fold of the base and it."""
 
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
@@ -52,8 +52,8 @@ class Report:
 
 
 async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
-    """Compares everything at one position, while the store moves on. It folds the whole log into memory. An `audit` that has
-    taken nothing yet takes every event too, and its books are compared as well."""
+    """Compares everything at one position, while the store moves on. It folds the log into memory, onto the base where what was
+    before is not kept any more. An `audit` that has taken nothing yet takes both too, and its books are compared as well."""
     async with store.snapshot() as snapshot:
         report = Report(snapshot.head)
         state = await _folded(store.model, snapshot, audit, report)
@@ -68,8 +68,12 @@ async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
 
 async def _folded(model: Model, snapshot: Snapshot, audit: Audit | None, report: Report) -> State:
     state = State()
-    last = Head(position=0, at=report.head.at)
-    async for event in snapshot.events():
+    async for base in snapshot.base():
+        state.learn(base)
+    last = snapshot.oldest
+    if audit is not None and last.position:
+        audit.begin(last, state)
+    async for event in snapshot.events(after=last.position):
         if event.position != last.position + 1:
             report.add(f"event {event.position}: follows {last.position}")
         if last.position and event.at < last.at:

@@ -7,19 +7,32 @@ import msgspec
 
 from datamodel.admission import Admission, Replay
 from datamodel.errors import Conflict, Invalid, NotMigrated
-from datamodel.keeping.archive import Key, Lease, Line, Logged, Mark, Reader
+from datamodel.keeping.archive import (
+    BaseEntry,
+    BaseNode,
+    BasePool,
+    BaseTotals,
+    Key,
+    Lease,
+    Line,
+    Logged,
+    Mark,
+    Reader,
+)
 from datamodel.model import Model
 from datamodel.ports import Head
+from datamodel.postgres.base_rows import move_to, put_rows
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
 from datamodel.postgres.script import PREPARE, literal, rows_script
+from datamodel.postgres.segments import lay_out, make_room
 from datamodel.state import State, Touched
-from datamodel.upcast import upcast_event
+from datamodel.upcast import restamped_node, upcast_event, upcast_node
 
 SEEDER = "seed:"
 """What the names of those begin with who write the seeds of a new database."""
 
-_TABLES = "events, nodes, links, facets, pools, ledger, totals, marks, idempotency, leases"
+_TABLES = "events, base_rows, nodes, links, facets, pools, ledger, totals, marks, idempotency, leases"
 _INSERT_LEASES = (
     "INSERT INTO leases SELECT name, '', token, '-infinity' FROM json_to_recordset({}) AS kept(name text, token bigint)"
 )
@@ -37,7 +50,7 @@ async def restore(url: str, model: Model, backup: Reader) -> Head:
     connection = await connect_writer(url, PREPARE)
     try:
         with transient("restore"):
-            await _begin(connection)
+            await _begin(connection, backup)
             head = await _put(connection, model, backup)
             await connection.execute("UPDATE head SET epoch = greatest(epoch, $1)", backup.top.epoch + 1)
             await connection.execute("COMMIT")
@@ -47,21 +60,30 @@ async def restore(url: str, model: Model, backup: Reader) -> Head:
         connection.terminate()
 
 
-async def _begin(connection: Connection) -> None:
+async def _begin(connection: Connection, backup: Reader) -> None:
     await connection.execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
     if await connection.fetchval("SELECT position FROM head FOR UPDATE") is None:
         raise NotMigrated("the log has no head: the database is not migrated")
     others = await connection.fetchval("SELECT count(*) FROM events WHERE NOT starts_with(actor, $1)", SEEDER)
-    if others:
+    if others or await connection.fetchval("SELECT position FROM base"):
         raise Conflict(f"the database holds a log of its own, with {others} events: restore into a new one")
     await connection.execute(f"TRUNCATE {_TABLES}")
     await connection.execute("UPDATE head SET position = 0, at = 'epoch'")
+    await lay_out(connection, max(backup.top.oldest, 1))
+    await move_to(connection, Head(backup.top.oldest, backup.top.oldest_at))
 
 
 async def _put(connection: Connection, model: Model, backup: Reader) -> Head:
     refold = Refold(model)
+    refold.begin(Head(backup.top.oldest, backup.top.oldest_at))
     for lines in _runs(backup.lines()):
-        await connection.execute(_script(model, refold, lines))
+        base = _base(model, lines)
+        if base is not None:
+            await put_rows(connection, base)
+            await connection.execute(refold.base_script(base))
+        else:
+            await make_room(connection, refold.position + len(lines))
+            await connection.execute(_script(model, refold, lines))
     if (refold.position, refold.at) != (backup.top.position, backup.top.at):
         raise Invalid(f"the backup's log ends at {refold.position}, and should at {backup.top.position}", field="file")
     return Head(refold.position, refold.at)
@@ -72,6 +94,24 @@ def _runs(lines: Iterator[Line]) -> Iterator[list[Line]]:
     for _, same in groupby(lines, key=type):
         while run := list(islice(same, BATCH_EVENTS)):
             yield run
+
+
+def _base(model: Model, lines: Sequence[Line]) -> State | None:
+    """What lines of one type say of the base; None where they say nothing of it."""
+    state = State()
+    for line in lines:
+        match line:
+            case BaseNode():
+                state.nodes[line.node.path] = restamped_node(model, upcast_node(model, line.node))
+            case BasePool():
+                state.pools[line.path] = line.pool
+            case BaseEntry():
+                state.entries[line.entry.owner, line.entry.index] = line.entry
+            case BaseTotals():
+                state.totals[line.owner] = line.totals
+            case _:
+                return None
+    return state
 
 
 def _script(model: Model, refold: Refold, lines: Sequence[Line]) -> str:
