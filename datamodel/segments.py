@@ -4,7 +4,6 @@ Whoever reads the past puts together the base and the events after it. So the ba
 be forgotten, a segment at a time.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -41,9 +40,3 @@ class Segments(Protocol):
         """Forgets the first segment, as if it had never been kept; one that is gone already stays so. Raises `Conflict` where
         it is not before the base, and `Transient` where readers of the log leave no gap."""
         ...
-
-
-def beginning(segments: Sequence[Segment], position: int) -> int:
-    """Where the base has to be, so that as much as can be is forgotten of what is before a position: at the first position of
-    the segment that holds it. 0 where that is the first one."""
-    return max((segment.first for segment in segments[1:] if segment.first <= position), default=0)

@@ -101,6 +101,7 @@ async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report
     links = {(path, name): targets for path, node in nodes.items() for name, targets in node.links.items()}
     entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
     left_by_the_gone = state.entries.keys() - entries.keys()
+    forgotten = snapshot.oldest.position > 0  # who owned what at the base, and went before it
     stored = ((path, _fact(node)) async for path, node in snapshot.nodes())
     await _compare("node", stored, {path: _fact(node) for path, node in nodes.items()}, report)
     await _compare("phase", snapshot.phases(), {path: node.phase for path, node in nodes.items()}, report)
@@ -108,7 +109,11 @@ async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report
     await _compare("facet", snapshot.facets(), facet_rows(model, nodes.values()), report)
     await _compare("pool", snapshot.pools(), state.pools, report)
     await _compare("totals", snapshot.totals(), state.totals, report)
-    living = ((key, entry) async for key, entry in snapshot.entries() if key not in left_by_the_gone)
+    living = (
+        (key, entry)
+        async for key, entry in snapshot.entries()
+        if key not in left_by_the_gone and (not forgotten or key[0] in state.totals)
+    )
     await _compare("entry", living, entries, report)
 
 
