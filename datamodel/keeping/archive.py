@@ -20,7 +20,7 @@ import msgspec
 from datamodel.admission import Kept
 from datamodel.errors import Invalid
 from datamodel.event import Event
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import Counted, Totals
 from datamodel.node import Node
 from datamodel.pool import Pool
 
@@ -57,7 +57,7 @@ class BasePool(msgspec.Struct, frozen=True, tag_field="line", tag="basePool"):
 
 
 class BaseEntry(msgspec.Struct, frozen=True, tag_field="line", tag="baseEntry"):
-    entry: Entry
+    entry: Counted
 
 
 class BaseTotals(msgspec.Struct, frozen=True, tag_field="line", tag="baseTotals"):

@@ -17,6 +17,7 @@ from datamodel.keeping.archive import (
     Top,
     writing,
 )
+from datamodel.ledger import Counted
 from datamodel.model import Model
 from datamodel.ports import Head, Snapshots
 from datamodel.state import State
@@ -50,6 +51,6 @@ def _lines(model: Model, base: State) -> Iterator[Based]:
     for path, pool in base.pools.items():
         yield BasePool(path, pool)
     for entry in base.entries.values():
-        yield BaseEntry(entry)
+        yield BaseEntry(Counted.of(entry))
     for owner, totals in base.totals.items():
         yield BaseTotals(owner, totals)

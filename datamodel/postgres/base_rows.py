@@ -8,12 +8,13 @@ import msgspec
 
 from datamodel.errors import Invalid
 from datamodel.event import Event
+from datamodel.ledger import Counted
 from datamodel.model import Model
 from datamodel.pool import Pool
 from datamodel.ports import Head
 from datamodel.postgres import rows
 from datamodel.postgres.connect import Connection
-from datamodel.postgres.present import Counted, Offered, Owned
+from datamodel.postgres.present import Offered, Owned
 from datamodel.rows import Keys
 from datamodel.state import State, Touched, fold
 from datamodel.upcast import restamped_node

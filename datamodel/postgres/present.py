@@ -8,7 +8,7 @@ import msgspec
 
 from datamodel.admission import Guards, Kept, Replay
 from datamodel.errors import NotMigrated
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import Counted, Totals
 from datamodel.model import Model
 from datamodel.needs import Needs
 from datamodel.pool import Pool
@@ -70,23 +70,6 @@ class Owned(Totals, frozen=True, kw_only=True):
 
     def totals(self) -> Totals:
         return Totals(self.phases, self.progress)
-
-
-class Counted(msgspec.Struct):
-    """A row of the ledger; JSON's null stands for outputs that there are none of."""
-
-    owner: str
-    index: int
-    epoch: int
-    phase: str
-    holder: str
-    failures: int
-    progress: int
-    outputs: msgspec.Raw
-
-    def entry(self) -> Entry:
-        outputs = None if bytes(self.outputs) == b"null" else msgspec.Raw(bytes(self.outputs))
-        return Entry(self.owner, self.index, self.epoch, self.phase, self.holder, self.failures, self.progress, outputs)
 
 
 def _decoder(shape: Any) -> Callable[[str], Any]:

@@ -106,7 +106,7 @@ def _base(model: Model, lines: Sequence[Line]) -> State | None:
             case BasePool():
                 state.pools[line.path] = line.pool
             case BaseEntry():
-                state.entries[line.entry.owner, line.entry.index] = line.entry
+                state.entries[line.entry.owner, line.entry.index] = line.entry.entry()
             case BaseTotals():
                 state.totals[line.owner] = line.totals
             case _:
