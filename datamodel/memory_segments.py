@@ -8,7 +8,7 @@ from datamodel.model import Model
 from datamodel.ports import Head
 from datamodel.segments import SEGMENT_POSITIONS, Segment
 from datamodel.state import State, fold
-from datamodel.upcast import restamped, upcast_event, upcast_node
+from datamodel.upcast import restamped, restamped_node, upcast_event, upcast_node
 
 _event = msgspec.json.Decoder(Event).decode
 
@@ -23,7 +23,8 @@ class Base(msgspec.Struct, frozen=True):
         """The same, read by a later model."""
         state = State()
         state.learn(self.state)
-        state.nodes.update((path, upcast_node(model, node)) for path, node in state.nodes.items())
+        nodes = state.nodes
+        nodes.update((path, restamped_node(model, upcast_node(model, node))) for path, node in nodes.items())
         return Base(self.head, state)
 
 

@@ -218,7 +218,7 @@ class Snapshot(Protocol):
         ...
 
     def base(self) -> AsyncIterator[State]:
-        """The rows of the base, in bounded parts, nodes first."""
+        """The rows of the base, in bounded parts."""
         ...
 
     async def rows(self, keys: Keys) -> Rows:

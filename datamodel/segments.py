@@ -9,7 +9,7 @@ from typing import Protocol
 import msgspec
 
 SEGMENT_POSITIONS = 1_000_000
-FOLD_EVENTS = 2_000
+FOLD_EVENTS = 1_000
 """Folded into the base at a time."""
 
 

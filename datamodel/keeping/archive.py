@@ -46,7 +46,7 @@ class Top(msgspec.Struct, frozen=True, tag_field="line", tag="top"):
 
 
 class BaseNode(msgspec.Struct, frozen=True, tag_field="line", tag="baseNode"):
-    """What the graph was at the base; it comes before all events, nodes first."""
+    """What the graph was at the base; it comes before all events."""
 
     node: Node
 

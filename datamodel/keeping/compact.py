@@ -34,19 +34,24 @@ async def compact(
     Raises `Conflict` while somebody else does so, `Transient`, and `Invalid` where the moment is none or a file cannot be
     written; then it is done up to a segment, and can be done again.
     """
-    await _hold(store, holder)
+
+    async def hold() -> None:
+        if LEASE not in await store.acquire([LEASE], holder, LEASE_TTL_S):
+            raise Conflict("somebody else compacts the log, or was cut off while doing so less than a minute ago")
+
+    await hold()
     try:
         position = await _position(store, before)
         for segment, following in pairwise(await store.segments()):
             if following.first > position:
                 break
             if directory is not None:
-                told(f"exported {await export(store, segment, directory)}")
+                told(f"exported {await export(store, segment, directory, hold)}")
             while await _fold(store, following.first) < following.first:
-                await _hold(store, holder)
+                await hold()
             await store.drop_segment(segment)
             told(f"dropped positions {segment.first} to {segment.last}")
-            await _hold(store, holder)
+            await hold()
         return await store.oldest()
     finally:
         await store.release([LEASE], holder)
@@ -67,8 +72,3 @@ async def _fold(store: Store, through: int) -> int:
     if before == after < through:
         raise Conflict(f"the log does not go on after position {after}: it is another one than before")
     return after
-
-
-async def _hold(store: Store, holder: str) -> None:
-    if LEASE not in await store.acquire([LEASE], holder, LEASE_TTL_S):
-        raise Conflict("somebody else compacts the log, or was cut off while doing so less than a minute ago")

@@ -1,7 +1,7 @@
 """A segment of the log in a file, before it is dropped: `events-FIRST-LAST.jsonl.gz`, with the lines of a backup."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from datamodel.errors import Invalid
@@ -11,24 +11,28 @@ from datamodel.ports import Store
 from datamodel.segments import Segment
 from datamodel.upcast import restamped
 
-BATCH_EVENTS = 2_000
+BATCH_EVENTS = 1_000
 
 
-async def export(store: Store, segment: Segment, directory: Path) -> Path:
+Hold = Callable[[], Awaitable[None]]
+"""Raises `Conflict` where somebody else has taken over."""
+
+
+async def export(store: Store, segment: Segment, directory: Path, hold: Hold) -> Path:
     """A file with all events of a full segment, whole and on the disk; one that was written before is good enough if it holds
-    them. Raises `Invalid` where it does not, where what was written cannot be read again, and where nothing can be written;
-    then nothing may be dropped."""
+    them. `hold` is called every few moments. Raises `Invalid` where the file does not hold them, where what was written cannot
+    be read again, and where nothing can be written; then nothing may be dropped."""
     path = directory / f"events-{segment.first}-{segment.last}.jsonl.gz"
     try:
         if not path.exists():
-            await _write(store, segment, path)
+            await _write(store, segment, path, hold)
         await _check(store, segment, path)
     except OSError as error:
         raise Invalid(f"{path} cannot be written: {error.strerror}", field="export") from error
     return path
 
 
-async def _write(store: Store, segment: Segment, path: Path) -> None:
+async def _write(store: Store, segment: Segment, path: Path, hold: Hold) -> None:
     (last,) = await store.events(segment.last - 1, 1)
     after = segment.first - 1
     with writing(path, Top(SEGMENT_FORMAT, last.position, last.at, await store.epoch(), oldest=segment.first)) as file:
@@ -41,6 +45,7 @@ async def _write(store: Store, segment: Segment, path: Path) -> None:
             events = await store.events(after, min(BATCH_EVENTS, segment.last - after))
             await asyncio.to_thread(put, events)  # compressing a batch takes longer than anybody else can wait
             after = events[-1].position
+            await hold()
 
 
 async def _check(store: Store, segment: Segment, path: Path) -> None:

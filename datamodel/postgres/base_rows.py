@@ -20,7 +20,7 @@ from datamodel.state import State, Touched, fold
 from datamodel.upcast import restamped_node
 
 BATCH_ROWS = 1_000
-ALL_ROWS = "SELECT source, content FROM base_rows ORDER BY array_position('{nodes,pools,ledger,totals}', source), key"
+ALL_ROWS = "SELECT source, content FROM base_rows ORDER BY source, key"
 
 _READ = """
 SELECT base_rows.source, content FROM unnest($1::text[], $2::text[]) AS wanted(source, key)

@@ -21,6 +21,7 @@ from datamodel.event import Event
 from datamodel.keeping.archive import SEGMENT_FORMAT, Logged, reading
 from datamodel.keeping.backup import backup
 from datamodel.keeping.compact import compact
+from datamodel.keeping.export import export
 from datamodel.ports import Store
 from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
@@ -28,13 +29,18 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from datamodel.watch import Watch
+from migrations.upgrade import migrate
 from reconcilers.compaction import KEY, Compaction
 from sim.soak.database import Database
+from tests import garden, garden_later
+from tests.conftest import StartNats
 from tests.contract.test_compaction import assert_kept, busy
 from tests.graph import done, job, new_job, present, unit
+from tests.hub import running_hub
 from tests.pair import connection, decides_by_memory
 from tests.segments import SIZE, based, compacted, in_small_segments
 from tests.services import Databases
+from tests.waiting import eventually
 
 GROUPS = "/config/job-groups"
 
@@ -188,6 +194,38 @@ async def test_by_age(store: PostgresStore) -> None:
     assert (await store.segments())[-1].last >= head.position + 1_000_000
 
 
+async def test_reconcilers_that_are_told_so_forget_the_log(
+    store: PostgresStore, database_url: str, nats_server: StartNats, tmp_path: Path
+) -> None:
+    await busy(store)
+    head = (await store.head()).position
+    server = await nats_server()
+    async with running_hub(database_url, server.url(), keep_log_days=0.0, export_log=tmp_path):
+
+        async def is_forgotten() -> bool:
+            return (await store.segments())[0].first > head - SIZE
+
+        await eventually(is_forgotten, timeout_s=30.0)
+        await new_job(store, "after")
+    first, *_ = await store.segments()
+    assert [event.position for event in exported(tmp_path)] == list(range(1, first.first))
+    assert (await store.segments())[-1].last > head + 1_000_000
+    found = await verify(store, Audit(MODEL))
+    assert found.clean, str(found)
+
+
+async def test_who_takes_over_while_a_file_is_written_is_let_alone(store: PostgresStore, tmp_path: Path) -> None:
+    await busy(store)
+    first, *_ = await store.segments()
+
+    async def hold() -> None:
+        raise Conflict("somebody else")
+
+    with pytest.raises(Conflict):
+        await export(store, first, tmp_path, hold)
+    assert not [path.name for path in await asyncio.to_thread(lambda: list(tmp_path.iterdir()))]
+
+
 async def leased(store: Store) -> Fence:
     return Fence("compaction/0", (await store.acquire(["compaction/0"], "test", 60.0))["compaction/0"])
 
@@ -250,6 +288,53 @@ async def test_a_base_that_is_not_what_the_log_made_is_found(store: PostgresStor
             "UPDATE base_rows SET content = replace(content::text, '1000', '999')::json WHERE source = 'ledger'"
         )
     assert not (await verify(store)).clean
+
+
+async def test_a_base_of_an_older_model_is_read_by_the_present_one(databases: Databases, tmp_path: Path) -> None:
+    """Folded on, as it was, and from a backup: each document is brought to the present once."""
+    urls = [await databases.create_empty() for _ in range(2)]
+    await migrate(urls[0], garden.MODEL)
+    async with PostgresStore(urls[0], garden.MODEL) as former:
+        await done(former, Command("create", "/garden/beds/b"))
+        for name in ("rose", "lily", "iris"):
+            await done(former, Command("create", f"{FLOWERS}/{name}", {"heightCm": 40}))
+        await based(former, (await former.head()).position)
+        await done(former, Command("patchSpec", f"{FLOWERS}/lily", {"heightCm": 50}))
+        then = (await former.head()).position
+        await done(former, Command("patchSpec", f"{FLOWERS}/rose", {"heightCm": 60}))
+    for url in urls:
+        await migrate(url, garden_later.MODEL)
+    async with PostgresStore(urls[0], garden_later.MODEL) as later:
+        assert await heights(later, then) == {"rose": 400, "lily": 500, "iris": 400}
+        await based(later, then)
+        assert await heights(later, then) == {"rose": 400, "lily": 500, "iris": 400}
+        await based(later, then + 1)
+        await done(later, Command("patchSpec", f"{FLOWERS}/iris", {"heightMm": 700}))
+        end = (await later.head()).position
+        await backup(later, tmp_path / "b.gz")
+        await rebuild(urls[0], garden_later.MODEL)
+        with reading(tmp_path / "b.gz") as archive:
+            await restore(urls[1], garden_later.MODEL, archive)
+        async with PostgresStore(urls[1], garden_later.MODEL) as restored:
+            for store in (later, restored):
+                found = await verify(store, Audit(garden_later.MODEL))
+                assert found.clean, str(found)
+                assert await heights(store, end - 1) == {"rose": 600, "lily": 500, "iris": 400}
+                assert await heights(store, end) == {"rose": 600, "lily": 500, "iris": 700}
+                await based(store, end)
+                assert (await verify(store, Audit(garden_later.MODEL))).clean
+    for url in urls:
+        await databases.drop(url)
+
+
+FLOWERS = "/garden/beds/b/flowers"
+
+
+async def heights(store: Store, position: int) -> dict[str, int]:
+    """By name, in the unit of the later model."""
+    names = ("rose", "lily", "iris")
+    nodes = await store.nodes_at([f"{FLOWERS}/{name}" for name in names], position)
+    return {name: nodes[f"{FLOWERS}/{name}"].spec["heightMm"] for name in names}
 
 
 async def test_nothing_is_dropped_while_somebody_looks_at_everything(store: PostgresStore) -> None:
