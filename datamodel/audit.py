@@ -45,19 +45,23 @@ class Audit:
         """The books at a position whose state was verified otherwise, so that the log up to there need not be read. Uids and
         event ids that were used before are not known then."""
         audit = cls(model)
-        audit.head = head
+        audit.begin(head, state)
+        return audit
+
+    def begin(self, head: Head, state: State) -> None:
+        """Carries a state into books that nothing was taken into yet: the log goes on after it."""
+        self.head = head
         for path in sorted(state.nodes):
             node = state.nodes[path]
-            kind, parent = model.locate(path)
-            audit._nodes.carry(node, kind, parent)
+            kind, parent = self._model.locate(path)
+            self._nodes.carry(node, kind, parent)
             if kind.offer is not None:
-                audit._reservations.offer(path, kind.offer.capacity(node.spec))
-            if kind.reserve is not None and not audit._nodes.living[path].ended:
-                audit._reservations.carry(path, kind.reserve.pool(path), kind.reserve.amounts(node.spec))
+                self._reservations.offer(path, kind.offer.capacity(node.spec))
+            if kind.reserve is not None and not self._nodes.living[path].ended:
+                self._reservations.carry(path, kind.reserve.pool(path), kind.reserve.amounts(node.spec))
         for entry in state.entries.values():
             if entry.owner in state.totals:
-                audit._ledger.carry(entry)
-        return audit
+                self._ledger.carry(entry)
 
     def step(self, event: Event) -> list[str]:
         """Takes the next event of the log; a sentence for each violation. The books go on with what the event says."""

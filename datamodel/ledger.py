@@ -25,6 +25,29 @@ class Entry(msgspec.Struct, frozen=True):
     outputs: msgspec.Raw | None = None
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """An entry as JSON tells it, where null stands for outputs that there are none of."""
+
+    owner: str
+    index: int
+    epoch: int
+    phase: str
+    holder: str
+    failures: int
+    progress: int
+    outputs: msgspec.Raw
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Counted":
+        outputs = msgspec.Raw(b"null") if entry.outputs is None else entry.outputs
+        counted = entry.owner, entry.index, entry.epoch, entry.phase, entry.holder, entry.failures, entry.progress
+        return cls(*counted, outputs)
+
+    def entry(self) -> Entry:
+        outputs = None if bytes(self.outputs) == b"null" else msgspec.Raw(bytes(self.outputs))
+        return Entry(self.owner, self.index, self.epoch, self.phase, self.holder, self.failures, self.progress, outputs)
+
+
 class Totals(msgspec.Struct, frozen=True):
     """The sums over an owner's entries: how many are in each phase, and the sum of their progress (per mille)."""
 

@@ -19,15 +19,18 @@ from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.memory_history import MemoryHistory
+from datamodel.memory_segments import Base, MemorySegments
 from datamodel.memory_snapshot import Beside, MemorySnapshot
 from datamodel.memory_walks import MemoryWalks
 from datamodel.model import Model
+from datamodel.moments import not_kept
 from datamodel.names import is_within
 from datamodel.needs import Needs, needs
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import LEASE_LIMIT_S, Change, Head, Placement, Snapshot
 from datamodel.rulebook import admit
+from datamodel.segments import SEGMENT_POSITIONS, Segment
 from datamodel.state import State
 from datamodel.upcast import upcast_event, upcast_node
 
@@ -52,9 +55,11 @@ class Copy(msgspec.Struct, frozen=True):
     events: list[bytes]
     head: Head
     epoch: int
+    base: Base
+    segments: list[Segment]
 
 
-class MemoryStore(MemoryHistory, MemoryWalks):
+class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
     """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
 
     def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:
@@ -63,6 +68,8 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         """The projection; open to tests that plant corruption."""
         self._events: list[bytes] = []
         self._head = Head(position=0, at=datetime(1970, 1, 1, tzinfo=UTC))
+        self._base = Base(self._head, State())
+        self._segments = [Segment(1, SEGMENT_POSITIONS - 1)]
         self._epoch = 0
         self._leases: dict[str, _Lease] = {}
         self._marks: dict[str, int] = {}
@@ -104,7 +111,8 @@ class MemoryStore(MemoryHistory, MemoryWalks):
     def _keep(self, admission: Admission, now: datetime) -> None:
         if admission.events:
             self._events.extend(_encode(event) for event in admission.events)
-            self._head = Head(position=len(self._events), at=now)
+            self._head = Head(admission.events[-1].position, now)
+            self._room_through(self._head.position)
         self._marks.update(admission.marks)
         self._keys.update((key, (replay, now)) for key, replay in admission.keys.items())
 
@@ -112,7 +120,10 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return self._head
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        return [upcast_event(self._model, _event(event)) for event in self._events[after : after + limit]]
+        skipped = after + 1 - self._first
+        if skipped < 0:
+            raise not_kept(after + 1, await self.oldest())
+        return [upcast_event(self._model, _event(event)) for event in self._events[skipped : skipped + limit]]
 
     async def changes(self, after: int, limit: int) -> list[Change]:
         return [self._change(event) for event in await self.events(after, limit)]
@@ -129,7 +140,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return len(self.state.nodes)
 
     async def event_id(self, position: int) -> str | None:
-        found = await self.events(position - 1, 1) if position > 0 else []
+        found = await self.events(position - 1, 1) if position >= self._first else []
         return found[0].id if found else None
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
@@ -249,7 +260,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
 
     def copy(self) -> Copy:
         tables = tuple(table.copy() for table in self._tables)
-        return Copy(tables, self._events.copy(), self._head, self._epoch)
+        return Copy(tables, self._events.copy(), self._head, self._epoch, self._base, self._segments.copy())
 
     def put_back(self, copy: Copy) -> None:
         """The store is as it was when the copy was made: what was written since is lost."""
@@ -259,6 +270,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         nodes = self.state.nodes  # of the copy's model, which may have been an older one
         nodes.update((path, upcast_node(self._model, node)) for path, node in nodes.items())
         self._events, self._head, self._epoch = copy.events.copy(), copy.head, copy.epoch
+        self._base, self._segments = copy.base.upcast(self._model), copy.segments.copy()
 
     @property
     def _tables(self) -> tuple[dict[Any, Any], ...]:
@@ -273,7 +285,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         tokens = {name: lease.token for name, lease in self._leases.items()}
         replays = {key: replay for key, (replay, _) in self._keys.items()}
         beside = Beside(self._epoch, self._marks.copy(), tokens, replays)
-        yield MemorySnapshot(self._model, self._head, self._events, self.state, beside)
+        yield MemorySnapshot(self._model, self._head, self._events.copy(), self.state, beside, self._base)
 
     def _held(self, name: str) -> _Lease | None:
         lease = self._leases.get(name)

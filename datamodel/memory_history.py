@@ -1,13 +1,17 @@
-"""The past in the store in memory: read from the log's beginning each time, which is the plainest way there is."""
+"""The past in the store in memory: read from the base on each time, which is the plainest way there is."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
+from itertools import islice
 
 import msgspec
 
 from datamodel.event import Event
+from datamodel.memory_segments import Base
 from datamodel.model import Model
+from datamodel.moments import not_kept
 from datamodel.node import Node
+from datamodel.ports import Head
 from datamodel.state import image
 from datamodel.upcast import upcast_event
 
@@ -17,28 +21,35 @@ _event = msgspec.json.Decoder(Event).decode
 class MemoryHistory:
     """The reads. What they mean is said at the port."""
 
+    _head: Head
     _events: list[bytes]
+    _base: Base
     _model: Model
 
     async def oldest(self) -> int:
-        return 0
+        return self._base.head.position
 
     async def position_at(self, time: datetime) -> int:
-        return sum(event.at <= time for event in self._read())
+        base = self._base.head
+        if base.position and time < base.at:
+            raise not_kept(time, base.position)
+        return base.position + sum(event.at <= time for event in self._read())
 
     async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
-        wanted, nodes = set(paths), dict[str, Node | None]()
+        self._check_kept(position)
+        nodes = self._at_base(paths)
         for event in self._read(position):
-            if event.path in wanted:
-                nodes[event.path] = image(nodes.get(event.path), event)
+            if event.path in nodes:
+                nodes[event.path] = image(nodes[event.path], event)
         return {path: node for path, node in nodes.items() if node is not None}
 
     async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
-        wanted, nodes = set(paths), dict[str, Node | None]()
+        self._check_kept(after)
+        nodes = self._at_base(paths)
         found: dict[str, tuple[int, Node]] = {}
         for event in self._read(through):
-            if event.path in wanted:
-                node = nodes.get(event.path)
+            if event.path in nodes:
+                node = nodes[event.path]
                 if event.op == "deleted" and event.position > after and node is not None:
                     found.setdefault(event.path, (event.position, node))
                 nodes[event.path] = image(node, event)
@@ -47,9 +58,26 @@ class MemoryHistory:
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
-        found = [event for event in self._read() if event.path == path and (not uid or event.uid == uid)]
+        oldest = self._base.head.position
+        if 0 < after < oldest - 1:
+            raise not_kept(after + 1, oldest)
+        found = [event for event in self._told(oldest) if event.path == path and (not uid or event.uid == uid)]
         found = [event for event in found if event.position > after and (before is None or event.position < before)]
         return (found if before is None else found[::-1])[:limit]
 
+    def _check_kept(self, position: int) -> None:
+        oldest = self._base.head.position
+        if position < oldest:
+            raise not_kept(position, oldest)
+
+    def _at_base(self, paths: Collection[str]) -> dict[str, Node | None]:
+        return {path: self._base.state.nodes.get(path) for path in paths}
+
     def _read(self, through: int | None = None) -> Iterator[Event]:
-        return (upcast_event(self._model, _event(event)) for event in self._events[:through])
+        """What happened after the base."""
+        return self._told(self._base.head.position + 1, through)
+
+    def _told(self, first: int, through: int | None = None) -> Iterator[Event]:
+        before = self._head.position - len(self._events)
+        events = islice(self._events, max(0, first - 1 - before), None if through is None else max(0, through - before))
+        return (upcast_event(self._model, _event(event)) for event in events)

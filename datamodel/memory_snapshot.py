@@ -8,6 +8,7 @@ import msgspec
 from datamodel.admission import Kept, Replay
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
+from datamodel.memory_segments import Base
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
@@ -29,19 +30,25 @@ class Beside(msgspec.Struct, frozen=True):
 
 
 class MemorySnapshot:
-    """What a state held when the snapshot was taken. `events` is the encoded log, which may grow meanwhile."""
+    """What a state held when the snapshot was taken. `events` is the encoded log, to its end, from the base or before it."""
 
-    def __init__(self, model: Model, head: Head, events: Sequence[bytes], state: State, beside: Beside) -> None:
-        self.head = head
+    def __init__(
+        self, model: Model, head: Head, events: Sequence[bytes], state: State, beside: Beside, base: Base
+    ) -> None:
+        self.head, self.oldest = head, base.head
         self._model = model
+        self._base = base.state
         self._events = events
         self._state = State()
         self._state.learn(state)
         self._beside = beside
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        for event in islice(self._events, after, self.head.position):
+        for event in islice(self._events, max(0, after - self.head.position + len(self._events)), None):
             yield upcast_event(self._model, _event(event))
+
+    async def base(self) -> AsyncIterator[State]:
+        yield self._base
 
     async def rows(self, keys: Keys) -> Rows:
         return Rows.of(self._model, self._state, keys)

@@ -6,6 +6,7 @@ from datamodel.event import Event
 from datamodel.facets import facets_of
 from datamodel.model import Model
 from datamodel.node import Node
+from datamodel.ports import Head
 from datamodel.state import State
 from datamodel.walk import END, Paths, Span, Walk, Walked
 
@@ -16,6 +17,7 @@ class MemoryWalks:
     """The reads. What they mean is said at the port."""
 
     _model: Model
+    _head: Head
     _events: list[bytes]
     state: State
 
@@ -25,11 +27,13 @@ class MemoryWalks:
         return Walked([nodes[path] for path in paths], _through(paths, limit))
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
-        paths = sorted({path for path in map(_path, self._events[after:through]) if span.holds(path)})[:limit]
+        before = self._head.position - len(self._events)
+        events = self._events[max(0, after - before) : max(0, through - before)]
+        paths = sorted({path for path in map(_path, events) if span.holds(path)})[:limit]
         return Paths(paths, _through(paths, limit))
 
     async def places(self, span: Span, limit: int) -> Paths:
-        return await self.changed(span, 0, len(self._events), limit)
+        return await self.changed(span, 0, self._head.position, limit)
 
     def _is_of(self, walk: Walk, node: Node) -> bool:
         if node.kind not in walk.kinds or not walk.span.holds(node.path):

@@ -15,10 +15,19 @@ async def position_of(store: Store, moment: Moment, field: str = "/asOf") -> int
     if isinstance(moment, datetime):
         if moment.tzinfo is None:
             raise Invalid("a time needs its offset from UTC", field=field)
-        moment = await store.position_at(moment)
-    elif moment > (end := (await store.head()).position):
+        try:
+            return await store.position_at(moment)
+        except Gone as error:
+            raise Gone(error.message, oldest=error.oldest, field=field) from error
+    if moment > (end := (await store.head()).position):
         raise Invalid(f"the log ends at {end}, before {moment}", field=field)
     oldest = await store.oldest()
     if moment < oldest:
-        raise Gone(f"the graph is kept from position {oldest} on, not as of {moment}", oldest=oldest, field=field)
+        raise not_kept(moment, oldest, field)
     return moment
+
+
+def not_kept(moment: Moment, oldest: int, field: str = "") -> Gone:
+    """What to raise for a moment before the oldest that is kept."""
+    told = moment.isoformat() if isinstance(moment, datetime) else moment
+    return Gone(f"the graph is kept from position {oldest} on, not as of {told}", oldest=oldest, field=field)

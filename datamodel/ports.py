@@ -16,6 +16,8 @@ from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.rows import Keys, Rows
+from datamodel.segments import Segments
+from datamodel.state import State
 from datamodel.walk import Walks
 
 
@@ -61,12 +63,13 @@ class Log(Protocol):
     async def head(self) -> Head: ...
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        """Events in order of position, from `after + 1` on."""
+        """Events in order of position, from `after + 1` on. Raises `Gone` where that one is not kept any more."""
         ...
 
     async def changes(self, after: int, limit: int) -> list[Change]:
         """One change for each event from `after + 1` on, in order: `limit` of them, or as many as there are. What others
-        wrote may be missing where there is more than one, unless `others_wrote` was told; it comes with the next call."""
+        wrote may be missing where there is more than one, unless `others_wrote` was told; it comes with the next call. Raises
+        `Gone` where that event is not kept any more."""
         ...
 
     def others_wrote(self) -> None:
@@ -82,7 +85,7 @@ class Log(Protocol):
         ...
 
     async def event_id(self, position: int) -> str | None:
-        """The id of the event at a position, None where there is none."""
+        """The id of the event at a position, None where there is none, or none any more."""
         ...
 
 
@@ -205,8 +208,17 @@ class Snapshot(Protocol):
     @property
     def head(self) -> Head: ...
 
+    @property
+    def oldest(self) -> Head:
+        """Where the base is: it and the events after its position are the graph."""
+        ...
+
     def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """The log in order of position, from `after + 1` on."""
+        """The log in order of position, from `after + 1` on, as far as it is kept."""
+        ...
+
+    def base(self) -> AsyncIterator[State]:
+        """The rows of the base, in bounded parts."""
         ...
 
     async def rows(self, keys: Keys) -> Rows:
@@ -263,7 +275,7 @@ class Snapshots(Protocol):
         ...
 
 
-class Store(Log, Graph, History, Walks, Leases, Bookkeeping, Snapshots, Protocol):
+class Store(Log, Graph, History, Segments, Walks, Leases, Bookkeeping, Snapshots, Protocol):
     """All that is kept in one database."""
 
 

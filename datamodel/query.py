@@ -81,7 +81,10 @@ async def page(
     look = max(ROUND_NODES, query.limit + 1)
     found: list[Node] = []
     for _ in range(ROUNDS):
-        nodes, after = await _round(store, plan, position, after, look, recent)
+        try:
+            nodes, after = await _round(store, plan, position, after, look, recent)
+        except Gone as error:
+            raise await _gone(store, query, position, after, error.oldest) from error
         found += nodes
         if len(found) >= query.limit or after == END:
             break
@@ -221,10 +224,15 @@ async def _resumed(store: Store, query: Query, text: str) -> tuple[int, str]:
         raise Invalid("this cursor belongs to another query", field="/cursor")
     oldest = await store.oldest()
     if cursor.position < oldest:
-        onward = _written(query, (await store.head()).position, cursor.after)
-        message = f"this list was of position {cursor.position}, and the graph is kept from {oldest} on"
-        raise Gone(message, oldest=oldest, field="/cursor", cursor=onward)
+        raise await _gone(store, query, cursor.position, cursor.after, oldest)
     return await position_of(store, cursor.position, "/cursor"), cursor.after
+
+
+async def _gone(store: Store, query: Query, position: int, after: str, oldest: int) -> Gone:
+    """What to raise for a page of a position that is not kept any more."""
+    onward = _written(query, (await store.head()).position, after)
+    message = f"this list was of position {position}, and the graph is kept from {oldest} on"
+    return Gone(message, oldest=oldest, field="/cursor", cursor=onward)
 
 
 def _decoded(text: str) -> _Cursor:

@@ -43,6 +43,12 @@ def restamped(model: Model, event: Event) -> Event:
     return event if kind is None or event.schema == kind.version else structs.replace(event, schema=kind.version)
 
 
+def restamped_node(model: Model, node: Node) -> Node:
+    """A node that was upcast, as the present version of its kind would have written it."""
+    kind = model.kinds.get(node.kind)
+    return node if kind is None or node.schema == kind.version else structs.replace(node, schema=kind.version)
+
+
 def _steps(kind: type[Kind], schema: int, path: str) -> Sequence[Upcast]:
     if schema > kind.version:
         raise Transient(

@@ -1,4 +1,4 @@
-"""Verification: the log is whole, and the projection with its counters and ledgers is the fold of it."""
+"""Verification: the log is whole, and the projection with its counters and ledgers is the fold of the base and it."""
 
 from collections.abc import AsyncIterator, Hashable
 from dataclasses import dataclass, field
@@ -52,8 +52,8 @@ class Report:
 
 
 async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
-    """Compares everything at one position, while the store moves on. It folds the whole log into memory. An `audit` that has
-    taken nothing yet takes every event too, and its books are compared as well."""
+    """Compares everything at one position, while the store moves on. It folds the log into memory, onto the base where what was
+    before is not kept any more. An `audit` that has taken nothing yet takes both too, and its books are compared as well."""
     async with store.snapshot() as snapshot:
         report = Report(snapshot.head)
         state = await _folded(store.model, snapshot, audit, report)
@@ -68,8 +68,12 @@ async def verify(store: Snapshots, audit: Audit | None = None) -> Report:
 
 async def _folded(model: Model, snapshot: Snapshot, audit: Audit | None, report: Report) -> State:
     state = State()
-    last = Head(position=0, at=report.head.at)
-    async for event in snapshot.events():
+    async for base in snapshot.base():
+        state.learn(base)
+    last = snapshot.oldest
+    if audit is not None and last.position:
+        audit.begin(last, state)
+    async for event in snapshot.events(after=last.position):
         if event.position != last.position + 1:
             report.add(f"event {event.position}: follows {last.position}")
         if last.position and event.at < last.at:
@@ -97,6 +101,7 @@ async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report
     links = {(path, name): targets for path, node in nodes.items() for name, targets in node.links.items()}
     entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
     left_by_the_gone = state.entries.keys() - entries.keys()
+    forgotten = snapshot.oldest.position > 0  # who owned what at the base, and went before it
     stored = ((path, _fact(node)) async for path, node in snapshot.nodes())
     await _compare("node", stored, {path: _fact(node) for path, node in nodes.items()}, report)
     await _compare("phase", snapshot.phases(), {path: node.phase for path, node in nodes.items()}, report)
@@ -104,7 +109,11 @@ async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report
     await _compare("facet", snapshot.facets(), facet_rows(model, nodes.values()), report)
     await _compare("pool", snapshot.pools(), state.pools, report)
     await _compare("totals", snapshot.totals(), state.totals, report)
-    living = ((key, entry) async for key, entry in snapshot.entries() if key not in left_by_the_gone)
+    living = (
+        (key, entry)
+        async for key, entry in snapshot.entries()
+        if key not in left_by_the_gone and (not forgotten or key[0] in state.totals)
+    )
     await _compare("entry", living, entries, report)
 
 

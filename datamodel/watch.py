@@ -100,6 +100,8 @@ class Watch:
         known, event_id = audit.head.position, audit.event_id
         if snapshot.head.position < known:
             return f"its log ends at {snapshot.head.position}, and went to {known}"
+        if known < snapshot.oldest.position:
+            return f"its log is kept from {snapshot.oldest.position} on, and was followed to {known}"
         recognized = not known
         async for event in snapshot.events(after=max(0, known - 1)):
             if not recognized:

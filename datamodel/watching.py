@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from datamodel.errors import Gone
-from datamodel.moments import position_of
+from datamodel.moments import not_kept, position_of
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.query import Plan, Query
@@ -57,6 +57,7 @@ async def watch(
     while True:
         grown.clear()
         end = (await store.head()).position
+        await _check_kept(store, position)
         if await store.event_id(position) != event:
             raise Gone("the log is another one than before: list again", oldest=await store.oldest(), field="/after")
         if end > position:
@@ -64,12 +65,19 @@ async def watch(
             for begin in range(position, end, stretch):
                 async for seen in _told(store, plan, position, end, (begin, min(begin + stretch, end))):
                     yield seen
+            await _check_kept(store, position)  # so nothing of what was looked through was gone already
             position, event = end, last
             yield Bookmark(position)
         else:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(poll_s):
                     await grown.wait()
+
+
+async def _check_kept(store: Store, position: int) -> None:
+    oldest = await store.oldest()
+    if position < oldest:
+        raise not_kept(position, oldest, "/after")
 
 
 async def _told(store: Store, plan: Plan, start: int, end: int, stretch: tuple[int, int]) -> AsyncIterator[Seen]:

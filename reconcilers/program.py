@@ -45,6 +45,7 @@ class Program:
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Retention(store, appender, reads))
         replica.add(Stats(store, appender), workers=1)
+        replica.keep_log(settings, clock)
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises `Transient` where it cannot begin to listen."""

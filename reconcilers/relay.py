@@ -6,7 +6,7 @@ import structlog
 from msgspec import structs
 
 from datamodel.command import Fence
-from datamodel.errors import Conflict, Transient
+from datamodel.errors import Conflict, Gone, Transient
 from datamodel.feed.ports import Stream, Streams
 from datamodel.ports import Change, Store
 from reconcilers.runtime.controller import Watch
@@ -47,6 +47,9 @@ class Relay:
         except (Conflict, Transient):
             self._forget()
             raise
+        except Gone as error:
+            self._forget()
+            raise Conflict(f"the stream ends where the log is not kept any more: {error.message}") from error
 
     async def _publish(self, stream: Stream) -> float | None:
         """Each batch is read with the last published position before it, so that a database which was replaced unnoticed
@@ -69,7 +72,7 @@ class Relay:
 
     async def _attach(self) -> Stream:
         """The stream to go on with: the newest where it is whole, of no older epoch than the store asks for, and a prefix of
-        the log; else a new epoch's."""
+        the log that ends where that is still kept; else a new epoch's."""
         found = await self._streams.newest()
         if found is not None and await self._is_good(found):
             # A rebuild may have been cut short before it did: another relay would go on in a stream that nobody follows.
@@ -81,7 +84,7 @@ class Relay:
     async def _is_good(self, stream: Stream) -> bool:
         if not stream.complete or stream.epoch < await self._store.epoch():
             return False
-        if stream.last > (await self._store.head()).position:
+        if not await self._store.oldest() <= stream.last <= (await self._store.head()).position:
             return False
         return await self._streams.last_event(stream) == await self._store.event_id(stream.last)
 

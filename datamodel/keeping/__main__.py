@@ -1,26 +1,34 @@
-"""`tendril backup`, `restore` and `rebuild`, on the database of `TENDRIL_DATABASE_URL`."""
+"""`tendril backup`, `restore`, `rebuild` and `compact`, on the database of `TENDRIL_DATABASE_URL`."""
 
 import os
+import re
 import sys
 from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import uuid4
 
 import uvloop
 from cyclopts import App, Parameter
 
-from datamodel.errors import TendrilError
+from datamodel.errors import Invalid, TendrilError
 from datamodel.keeping.archive import reading
 from datamodel.keeping.backup import backup
+from datamodel.keeping.compact import compact
 from datamodel.loading import load_model
+from datamodel.moments import Moment
 from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.verify import verify
 
-app = App(name="keeping", help="A whole store into a file, out of one, and its projection out of its log.")
+app = App(
+    name="keeping", help="A whole store into a file, out of one, its projection out of its log, and its log cut short."
+)
 _TOLD_EVERY = 100_000
+_MOMENT = re.compile(r"([0-9]{1,5}(?=d)|[0-9]{1,15}(?!d))(d?)", re.ASCII)
 
 
 @app.command(name="backup")
@@ -39,6 +47,20 @@ def put_back(file: Annotated[Path, Parameter(help="As `backup` wrote it.")]) -> 
 def make_anew() -> int:
     """Make the projection anew from the log beside the one in use, put it in its place, and verify it. Everything may run."""
     return _run("rebuild", _make_anew())
+
+
+@app.command(name="compact")
+def forget(
+    *,
+    before: Annotated[
+        str, Parameter(help="A position of the log, or an age in days: `30d`. Reads of it and of what is later go on.")
+    ],
+    export: Annotated[
+        Path | None, Parameter(help="A directory that gets a file of each segment before it is dropped.")
+    ] = None,
+) -> int:
+    """Drop the log's segments before a moment, once they are folded into the base. Everything may run."""
+    return _run("compact", _forget(before, export))
 
 
 async def _back_up(file: Path) -> int:
@@ -63,6 +85,23 @@ async def _make_anew() -> int:
     head = await rebuild(_url(), load_model(), told)
     _say(f"rebuilt: position {head.position}")
     return await _verified()
+
+
+async def _forget(before: str, directory: Path | None) -> int:
+    moment = _moment(before, datetime.now(UTC))
+    async with PostgresStore(_url(), load_model()) as store:
+        await store.check_model()
+        oldest = await compact(store, moment, f"compact/{uuid4().hex}", directory=directory, told=_say)
+    _say(f"the graph is kept from position {oldest} on")
+    return 0
+
+
+def _moment(text: str, now: datetime) -> Moment:
+    """Raises `Invalid` for what is neither a position nor an age."""
+    if not (match := _MOMENT.fullmatch(text)):
+        raise Invalid(f"{text!r} is neither a position nor an age like 30d", field="before")
+    number = int(match[1])
+    return now - timedelta(days=number) if match[2] else number
 
 
 async def _verified() -> int:

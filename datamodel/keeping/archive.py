@@ -1,4 +1,5 @@
-"""The file of a backup: gzipped JSON lines. A head, everything in the order in which it is restored, and an end with a digest.
+"""The file of a backup, or of a segment of the log: gzipped JSON lines. A head, everything in the order in which it is
+restored, and an end with a digest.
 
 A file is whole or it is none: it is written under another name and renamed in the end, and who reads it knows by the last line
 that nothing is missing.
@@ -8,9 +9,9 @@ import gzip
 import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,20 +20,49 @@ import msgspec
 from datamodel.admission import Kept
 from datamodel.errors import Invalid
 from datamodel.event import Event
+from datamodel.ledger import Counted, Totals
+from datamodel.node import Node
+from datamodel.pool import Pool
 
-FORMAT = "tendril-backup/1"
+FORMAT = "tendril-backup/2"
+FORMER = "tendril-backup/1"
+"""Of backups that had no base yet."""
+SEGMENT_FORMAT = "tendril-segment/1"
 LINE_LIMIT_BYTES = 1024 * 1024
 """More than any event takes."""
 _LEVEL = 6
 
 
 class Top(msgspec.Struct, frozen=True, tag_field="line", tag="top"):
-    """The first line: the end of the log that follows, and the feed's epoch then."""
+    """The first line: the end of the log that follows, and the feed's epoch then. `oldest` is the position of the base, and
+    `oldest_at` the time of its event; of a segment, the position of its first event and nothing."""
 
     format: str
     position: int
     at: datetime
     epoch: int
+    oldest: int = 0
+    oldest_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BaseNode(msgspec.Struct, frozen=True, tag_field="line", tag="baseNode"):
+    """What the graph was at the base; it comes before all events."""
+
+    node: Node
+
+
+class BasePool(msgspec.Struct, frozen=True, tag_field="line", tag="basePool"):
+    path: str
+    pool: Pool
+
+
+class BaseEntry(msgspec.Struct, frozen=True, tag_field="line", tag="baseEntry"):
+    entry: Counted
+
+
+class BaseTotals(msgspec.Struct, frozen=True, tag_field="line", tag="baseTotals"):
+    owner: str
+    totals: Totals
 
 
 class Logged(msgspec.Struct, frozen=True, tag_field="line", tag="event"):
@@ -66,7 +96,8 @@ class _End(msgspec.Struct, frozen=True, tag_field="line", tag="end"):
     sha256: str
 
 
-Line = Logged | Mark | Lease | Key
+Based = BaseNode | BasePool | BaseEntry | BaseTotals
+Line = Logged | Mark | Lease | Key | Based
 
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.json.Encoder().encode
@@ -127,13 +158,13 @@ def writing(path: Path, top: Top) -> Iterator[Writer]:
 class Reader:
     """What a file holds. The lines are not to be trusted before the last of them came."""
 
-    def __init__(self, file: Bytes, name: str) -> None:
+    def __init__(self, file: Bytes, name: str, formats: Collection[str] = (FORMAT, FORMER)) -> None:
         self._file, self._name = file, name
         self._digest = hashlib.sha256()
         self._number = 0
         top = self._next()
-        if not isinstance(top, Top) or top.format != FORMAT:
-            raise Invalid(f"{name} is no backup of the format {FORMAT}", field="file")
+        if not isinstance(top, Top) or top.format not in formats:
+            raise Invalid(f"{name} is not of the format {' or '.join(formats)}", field="file")
         self.top = top
 
     def lines(self) -> Iterator[Line]:
@@ -164,14 +195,14 @@ class Reader:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[Reader]:
-    """Raises `Invalid` where there is no such file, or it is none of a backup."""
+def reading(path: Path, formats: Collection[str] = (FORMAT, FORMER)) -> Iterator[Reader]:
+    """Raises `Invalid` where there is no such file, or it is of another format."""
     try:
         raw = path.open("rb")
     except OSError as error:
         raise Invalid(f"{path} cannot be read: {error.strerror}", field="file") from error
     with raw, gzip.GzipFile(fileobj=raw, mode="rb") as file:
-        yield Reader(file, str(path))
+        yield Reader(file, str(path), formats)
 
 
 def _sync_directory(directory: Path) -> None:

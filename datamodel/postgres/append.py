@@ -101,8 +101,8 @@ async def _catch_up(connection: Connection, model: Model, wanted: Needs, remembe
     missing = remembered.missing(wanted)
     limit = LIMIT_CHANGES if remembered.known.rows else 0
     present = await read_present(connection, model, missing, since=remembered.position, changes=limit)
-    if limit and len(present.changed) == limit:
-        remembered.clear()
+    if limit and (len(present.changed) == limit or remembered.position < present.oldest):
+        remembered.clear()  # what changed since is more than is told
     else:
         remembered.forget(present.changed)
     remembered.learn(missing, present.rows, present.size_bytes)

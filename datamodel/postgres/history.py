@@ -5,8 +5,11 @@ from datetime import datetime
 from itertools import groupby
 from typing import get_args
 
+import msgspec
+
 from datamodel.event import Event, Op
 from datamodel.model import Model
+from datamodel.moments import not_kept
 from datamodel.node import Node
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database
@@ -17,18 +20,27 @@ OWNED = ["specChanged", "labelsChanged"]
 """Of these all are read: whose a field is follows from everyone who changed it."""
 OTHERS = [op for op in _OPS if op not in OWNED]
 
-NEWEST = """
-SELECT told.* FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at)
-CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'created' AND position <= wanted.at
-  ORDER BY position DESC LIMIT 1) AS born
+_AT_BASE = "base"
+"""Stands for an event in rows that are nodes of the base."""
+
+NEWEST = f"""
+SELECT told.* FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at) CROSS JOIN base
+LEFT JOIN LATERAL (SELECT events.position FROM events WHERE path = wanted.path AND op = 'created'
+  AND events.position > base.position AND events.position <= wanted.at ORDER BY events.position DESC LIMIT 1) AS born ON true
 CROSS JOIN LATERAL (
-  SELECT events.* FROM events WHERE path = wanted.path AND op = ANY($4::text[])
-    AND position BETWEEN born.position AND wanted.at
+  SELECT base.position, '' AS id, base.at, '{_AT_BASE}' AS op, key AS path, '' AS uid, '' AS kind, content AS part,
+    '' AS actor, '' AS cause, '' AS correlation, 0 AS schema
+    FROM base_rows WHERE source = 'nodes' AND key = wanted.path AND born.position IS NULL
+  UNION ALL SELECT events.* FROM events WHERE path = wanted.path AND op = ANY($4::text[])
+    AND position BETWEEN coalesce(born.position, base.position + 1) AND wanted.at
   UNION ALL SELECT newest.* FROM unnest($3::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT events.* FROM events
-    WHERE path = wanted.path AND op = ops.op AND position BETWEEN born.position AND wanted.at
+    WHERE path = wanted.path AND op = ops.op
+    AND position BETWEEN coalesce(born.position, base.position + 1) AND wanted.at
     ORDER BY position DESC LIMIT 1) AS newest) AS told
 ORDER BY told.path, told.position
 """
+"""Of each path: the creation of the node that was there, or where that is before the base, the node as it was at the base;
+and what made it another one."""
 
 _DEPARTED = """
 SELECT wanted.path, first.position FROM unnest($1::text[]) AS wanted(path)
@@ -38,7 +50,7 @@ CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op 
 
 _POSITION_AT = """
 WITH RECURSIVE search(low, high) AS (
-  SELECT $2::bigint, position FROM head
+  SELECT greatest(base.position - 1, 0), head.position FROM head, base
   UNION ALL
   SELECT CASE WHEN at <= $1 THEN middle ELSE low END, CASE WHEN at <= $1 THEN high ELSE middle - 1 END
   FROM (SELECT low, high, (low + high + 1) / 2 AS middle FROM search WHERE low < high) AS halved
@@ -46,7 +58,9 @@ WITH RECURSIVE search(low, high) AS (
 )
 SELECT low FROM search WHERE low = high
 """
-"""Times never run backwards in the log, so halving finds the last event that is not later."""
+"""Times never run backwards in the log, so halving finds the last event that is not later. Below the base it finds nothing."""
+
+_node = msgspec.json.Decoder(rows.NodeRow).decode
 
 
 class PostgresHistory:
@@ -56,11 +70,15 @@ class PostgresHistory:
     _model: Model
 
     async def oldest(self) -> int:
-        return 0
+        (row,) = await self._database.look_up("SELECT position FROM base")
+        return int(row["position"])
 
     async def position_at(self, time: datetime) -> int:
-        (row,) = await self._database.look_up(_POSITION_AT, time, await self.oldest())
-        return int(row["low"])
+        found = await self._database.look_up(_POSITION_AT, time)
+        oldest = await self.oldest()
+        if not found or found[0]["low"] < oldest:
+            raise not_kept(time, oldest)
+        return int(found[0]["low"])
 
     async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
         """A node that has not changed since is read as it is."""
@@ -71,12 +89,14 @@ class PostgresHistory:
         others = [path for path in paths if path not in nodes]
         if others:
             nodes |= await self._former(dict.fromkeys(others, position))
+        await self._check_kept(position)
         return nodes
 
     async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
         found = await self._database.look_up(_DEPARTED, list(paths), after, through)
         went = {row["path"]: row["position"] for row in found}
         nodes = await self._former({path: position - 1 for path, position in went.items()}) if went else {}
+        await self._check_kept(after)
         return {path: (went[path], node) for path, node in nodes.items()}
 
     async def _former(self, positions: Mapping[str, int]) -> dict[str, Node]:
@@ -86,14 +106,26 @@ class PostgresHistory:
         for path, events in groupby(found, key=lambda row: row["path"]):
             node: Node | None = None
             for row in events:
-                node = image(node, rows.event(self._model, row))
+                if row["op"] == _AT_BASE:
+                    node = _node(row["part"]).node(self._model)
+                else:
+                    node = image(node, rows.event(self._model, row))
             if node is not None:
                 nodes[path] = node
         return nodes
 
+    async def _check_kept(self, position: int) -> None:
+        """After something was read of a position: the base moves before anything is dropped."""
+        oldest = await self.oldest()
+        if position < oldest:
+            raise not_kept(position, oldest)
+
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
+        oldest = await self.oldest()
+        if 0 < after < oldest - 1:
+            raise not_kept(after + 1, oldest)
         order = "ASC" if before is None else "DESC"
         found = await self._database.look_up(
             "SELECT event.* FROM unnest($1::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT * FROM events WHERE path = $2"
@@ -101,7 +133,7 @@ class PostgresHistory:
             f" ORDER BY position {order} LIMIT $6) AS event ORDER BY position {order} LIMIT $6",
             _OPS,
             path,
-            after,
+            max(after, oldest - 1),
             before if before is not None else 2**63 - 1,
             uid,
             limit,

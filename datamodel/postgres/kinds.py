@@ -93,4 +93,10 @@ async def _nodes(connection: Connection, kind: str) -> AsyncIterator[tuple[Node,
 
 
 async def _is_in_the_log(connection: Connection, kind: str) -> bool:
-    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM events WHERE kind = $1)", kind))
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM events WHERE kind = $1)"
+            " OR EXISTS (SELECT FROM base_rows WHERE source = 'nodes' AND content ->> 'kind' = $1)",
+            kind,
+        )
+    )

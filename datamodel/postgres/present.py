@@ -8,7 +8,7 @@ import msgspec
 
 from datamodel.admission import Guards, Kept, Replay
 from datamodel.errors import NotMigrated
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import Counted, Totals
 from datamodel.model import Model
 from datamodel.needs import Needs
 from datamodel.pool import Pool
@@ -19,8 +19,9 @@ from datamodel.state import State
 
 # Every part is read by key, so one query can carry all of them; a part that nobody needs gets an empty array.
 _READ = """
-SELECT 'head' AS source, json_build_object('position', position, 'now', greatest(head.at, clock_timestamp()),
-  'event', coalesce(id, '')) AS row FROM head LEFT JOIN events USING (position)
+SELECT 'head' AS source, json_build_object('position', head.position, 'now', greatest(head.at, clock_timestamp()),
+  'event', coalesce(id, ''), 'oldest', base.position) AS row
+  FROM base, head LEFT JOIN events ON events.position = head.position
 UNION ALL SELECT 'nodes', row_to_json(nodes) FROM nodes WHERE path = ANY($1)
 UNION ALL SELECT 'pools', row_to_json(pools) FROM pools WHERE path = ANY($2)
 UNION ALL SELECT 'ledger', row_to_json(ledger)
@@ -39,6 +40,7 @@ class _Head(msgspec.Struct):
     position: int
     now: datetime
     event: str
+    oldest: int
 
 
 class _Named(msgspec.Struct):
@@ -55,29 +57,19 @@ class _Keyed(msgspec.Struct):
     outcome: Kept
 
 
-class _Offered(Pool, frozen=True, kw_only=True):
+class Offered(Pool, frozen=True, kw_only=True):
+    """A row of pools."""
+
     path: str
 
 
-class _Owned(Totals, frozen=True, kw_only=True):
-    owner: str
-
-
-class _Counted(msgspec.Struct):
-    """A row of the ledger; JSON's null stands for outputs that there are none of."""
+class Owned(Totals, frozen=True, kw_only=True):
+    """A row of totals."""
 
     owner: str
-    index: int
-    epoch: int
-    phase: str
-    holder: str
-    failures: int
-    progress: int
-    outputs: msgspec.Raw
 
-    def entry(self) -> Entry:
-        outputs = None if bytes(self.outputs) == b"null" else msgspec.Raw(bytes(self.outputs))
-        return Entry(self.owner, self.index, self.epoch, self.phase, self.holder, self.failures, self.progress, outputs)
+    def totals(self) -> Totals:
+        return Totals(self.phases, self.progress)
 
 
 def _decoder(shape: Any) -> Callable[[str], Any]:
@@ -87,9 +79,9 @@ def _decoder(shape: Any) -> Callable[[str], Any]:
 _DECODERS: dict[str, Callable[[str], Any]] = {
     "head": _decoder(_Head),
     "nodes": _decoder(rows.NodeRow),
-    "pools": _decoder(_Offered),
-    "ledger": _decoder(_Counted),
-    "totals": _decoder(_Owned),
+    "pools": _decoder(Offered),
+    "ledger": _decoder(Counted),
+    "totals": _decoder(Owned),
     "leases": _decoder(_Named),
     "marks": _decoder(_Named),
     "idempotency": _decoder(_Keyed),
@@ -99,14 +91,15 @@ _DECODERS: dict[str, Callable[[str], Any]] = {
 
 
 class Present(msgspec.Struct):
-    """The rows and guards that some units name, the log's last position and event, the time that its next events will have,
-    and which nodes (path, uid, whether it went) have changed since the position that was asked for. `size_bytes` is what the
-    rows take as JSON."""
+    """The rows and guards that some units name, the log's last position and event, the position that it is kept from, the time
+    that its next events will have, and which nodes (path, uid, whether it went) have changed since the position that was asked
+    for, as far as that is kept. `size_bytes` is what the rows take as JSON."""
 
     rows: State
     guards: Guards
     position: int
     event: str
+    oldest: int
     now: datetime
     changed: list[tuple[str, str, bool]]
     size_bytes: int
@@ -140,7 +133,7 @@ async def read_present(
     state.nodes = {row.path: row.node(model) for row in found["nodes"]}
     state.pools = {row.path: Pool(row.capacity, row.used) for row in found["pools"]}
     state.entries = {(row.owner, row.index): row.entry() for row in found["ledger"]}
-    state.totals = {row.owner: Totals(row.phases, row.progress) for row in found["totals"]}
+    state.totals = {row.owner: row.totals() for row in found["totals"]}
     large = await read_doomed(connection, model, wanted, state) if wanted.removes else set[str]()
     guards = Guards(
         leases={row.name: row.token for row in found["leases"]},
@@ -150,4 +143,4 @@ async def read_present(
         large=large,
     )
     (head,) = found["head"]
-    return Present(state, guards, head.position, head.event, head.now, found["changed"], size_bytes)
+    return Present(state, guards, head.position, head.event, head.oldest, head.now, found["changed"], size_bytes)

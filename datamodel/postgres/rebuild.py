@@ -1,4 +1,4 @@
-"""A projection made anew from the log, beside the one that is in use, and then put in its place."""
+"""A projection made anew from the base and the log, beside the one that is in use, and then put in its place."""
 
 import asyncio
 import time
@@ -13,8 +13,10 @@ from datamodel.errors import Conflict, Transient
 from datamodel.model import Model
 from datamodel.ports import Head
 from datamodel.postgres import rows
+from datamodel.postgres.base_rows import ALL_ROWS, states
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.refold import BATCH_EVENTS, Refold
+from datamodel.postgres.segments import KEEPERS_LOCK
 from datamodel.postgres.statements import DEFINE, WRITE, arguments
 from datamodel.postgres.tables import FACETS, LEDGER, LINKS, METADATA, NODES, POOLS, TOTALS
 
@@ -26,15 +28,14 @@ LOCK_TIMEOUT_S = 2.0
 LOCK_PAUSE_S = 3.0
 PATIENCE_S = 60.0
 NO_LIMIT_S = 24 * 3600.0
-_ADVISORY_LOCK = 7_316_552
 
 
 async def rebuild(
     url: str, model: Model, told: Callable[[int], None] = lambda _: None, *, patience_s: float = PATIENCE_S
 ) -> Head:
-    """Folds the whole log while the store is in use; returns where it stood when the new projection took the place of the
-    other. `told(position)` hears how far it is, `patience_s` is how long readers of the tables are waited for. Programs that
-    run need not be told: the rows that they remember are rows of the log. It holds the whole graph in memory.
+    """Folds all that is kept of the log while the store is in use; returns where it stood when the new projection took the
+    place of the other. `told(position)` hears how far it is, `patience_s` is how long readers of the tables are waited for.
+    Programs that run need not be told: the rows that they remember are rows of the log. It holds the whole graph in memory.
 
     Raises `Transient` where the database does not answer, or readers leave no gap to change the tables, `Invalid` where the log
     does not fit the model, and `Conflict` where somebody else rebuilds it; then everything is as before.
@@ -44,6 +45,7 @@ async def rebuild(
         with transient("rebuild"):
             await _begin(connection)
             refold = Refold(model)
+            await _take_base(connection, refold)
             while await _fold_next(connection, refold):
                 told(refold.position)
             for table in PROJECTION:
@@ -55,8 +57,8 @@ async def rebuild(
 
 
 async def _begin(connection: Connection) -> None:
-    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _ADVISORY_LOCK):
-        raise Conflict("the projection is being rebuilt already")
+    if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", KEEPERS_LOCK):
+        raise Conflict("the projection is being rebuilt already, or the log's base is being moved")
     await connection.execute(f"DROP SCHEMA IF EXISTS {BESIDE} CASCADE; CREATE SCHEMA {BESIDE}; {_tables()}; {DEFINE}")
 
 
@@ -68,6 +70,16 @@ def _tables() -> str:
         CreateIndex(index) for table in tables for index in table.indexes
     ]
     return ";".join(str(make.compile(dialect=dialect)) for make in made)
+
+
+async def _take_base(connection: Connection, refold: Refold) -> None:
+    """The base stays as it is meanwhile: who moves it needs the same advisory lock."""
+    async with connection.transaction():
+        row = await connection.fetchrow("SELECT position, at FROM base")
+        assert row is not None, "the database is migrated"
+        refold.begin(Head(row["position"], row["at"]))
+        async for base in states(refold.model, aiter(connection.cursor(ALL_ROWS, prefetch=BATCH_EVENTS))):
+            await connection.execute(WRITE, *arguments(refold.base_writes(base)))
 
 
 async def _fold_next(connection: Connection, refold: Refold) -> bool:

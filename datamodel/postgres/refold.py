@@ -7,6 +7,7 @@ from datamodel.admission import Admission
 from datamodel.errors import Invalid
 from datamodel.event import Event
 from datamodel.model import Model
+from datamodel.ports import Head
 from datamodel.postgres.statements import Writes
 from datamodel.postgres.writes import row_writes
 from datamodel.state import State, fold
@@ -18,7 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Refold:
-    """Takes a log from its first event on, each event upcast, and writes it as of the present versions. The whole graph is
+    """Takes a base and the log from there on, each event upcast, and writes it as of the present versions. The whole graph is
     held in memory."""
 
     def __init__(self, model: Model) -> None:
@@ -26,6 +27,22 @@ class Refold:
         self._state = State()
         self.position = 0
         self.at = EPOCH
+
+    def begin(self, head: Head) -> None:
+        """The log goes on after a base."""
+        self.position, self.at = head.position, head.at
+
+    def base_writes(self, base: State) -> Writes:
+        """What writes rows of the base, which are what is present as long as nothing else happened to them."""
+        for table, found in (
+            (self._state.nodes, base.nodes),
+            (self._state.pools, base.pools),
+            (self._state.entries, base.entries),
+            (self._state.totals, base.totals),
+        ):
+            for key, row in found.items():
+                self._state.put(table, key, row)
+        return row_writes(self.model, self._state, Admission([], [], self._state.commit(), {}, {}), self.at)
 
     def writes(self, events: Sequence[Event], *, log: bool) -> Writes:
         """What writes the rows that these events touched, and the events themselves if `log`. Raises `Invalid` where they do

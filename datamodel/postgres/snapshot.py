@@ -15,9 +15,10 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head
 from datamodel.postgres import rows
+from datamodel.postgres.base_rows import ALL_ROWS, states
 from datamodel.postgres.connect import Connection, connect, transient
 from datamodel.rows import Keys, Rows
-from datamodel.state import EntryKey
+from datamodel.state import EntryKey, State
 
 _BATCH_ROWS = 1_000
 _LINKS = "SELECT source, name, array_agg(target ORDER BY target) AS targets FROM links"
@@ -34,11 +35,13 @@ async def snapshot(url: str, model: Model) -> AsyncIterator["PostgresSnapshot"]:
     try:
         with transient("open a snapshot"):
             await transaction.start()
-            # The reader may think for as long as it likes: it holds no lock.
+            # The reader may think for as long as it likes: it holds up nobody but who wants to drop a segment, and that one
+            # has to wait, for what is dropped is missing in every snapshot.
             await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            row = await connection.fetchrow("SELECT position, at FROM head")
-        assert row is not None, "the database is migrated"
-        yield PostgresSnapshot(connection, model, Head(position=row["position"], at=row["at"]))
+            await connection.execute("LOCK TABLE events IN ACCESS SHARE MODE")
+            heads = await connection.fetch("SELECT position, at FROM head UNION ALL SELECT position, at FROM base")
+        head, oldest = (Head(position=row["position"], at=row["at"]) for row in heads)
+        yield PostgresSnapshot(connection, model, head, oldest)
     finally:
         connection.terminate()  # which ends the transaction too, and cannot fail where the connection is lost
 
@@ -46,14 +49,17 @@ async def snapshot(url: str, model: Model) -> AsyncIterator["PostgresSnapshot"]:
 class PostgresSnapshot:
     """The tables as the transaction sees them, read in batches."""
 
-    def __init__(self, connection: Connection, model: Model, head: Head) -> None:
+    def __init__(self, connection: Connection, model: Model, head: Head, oldest: Head) -> None:
         self._connection = connection
         self._model = model
-        self.head = head
+        self.head, self.oldest = head, oldest
 
     async def events(self, after: int = 0) -> AsyncIterator[Event]:
         async for row in self._rows("SELECT * FROM events WHERE position > $1 ORDER BY position", after):
             yield rows.event(self._model, row)
+
+    def base(self) -> AsyncIterator[State]:
+        return states(self._model, self._rows(ALL_ROWS))
 
     async def rows(self, keys: Keys) -> Rows:
         nodes = await self._among(f"SELECT {rows.NODE_COLUMNS}, phase FROM nodes WHERE path = ANY($1)", keys.nodes)

@@ -11,6 +11,7 @@ from datamodel.event import Event
 from datamodel.fingerprint import fingerprints
 from datamodel.ledger import Totals
 from datamodel.model import Model
+from datamodel.moments import not_kept
 from datamodel.node import Node
 from datamodel.ports import Change, Head, Snapshot
 from datamodel.postgres import rows
@@ -19,6 +20,7 @@ from datamodel.postgres.database import Database
 from datamodel.postgres.graph import PostgresGraph
 from datamodel.postgres.history import PostgresHistory
 from datamodel.postgres.recent import Recent
+from datamodel.postgres.segments import PostgresSegments
 from datamodel.postgres.snapshot import snapshot
 from datamodel.postgres.walks import PostgresWalks
 from datamodel.postgres.writer import Writer
@@ -26,7 +28,7 @@ from datamodel.postgres.writer import Writer
 _CHANGE_COLUMNS = ", ".join(f"n.{column}" for column in rows.NODE_COLUMNS.split(", "))
 
 
-class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookkeeping):
+class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWalks, PostgresBookkeeping):
     """One database. Open it with `async with`; all methods raise `Transient` where the database does not answer."""
 
     def __init__(self, url: str, model: Model) -> None:
@@ -73,6 +75,8 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
     async def events(self, after: int, limit: int) -> list[Event]:
         query = "SELECT * FROM events WHERE position > $1 ORDER BY position LIMIT $2"
         found = await self._database.look_up(query, after, limit)
+        if found:
+            await self._check_dense(after, found[0]["position"])
         return [rows.event(self._model, row) for row in found]
 
     def others_wrote(self) -> None:
@@ -99,6 +103,8 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
             after,
             limit,
         )
+        if found:
+            await self._check_dense(after, found[0]["at"])
         return [
             Change(
                 row["at"],
@@ -111,6 +117,11 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresWalks, PostgresBookk
             )
             for row in found
         ]
+
+    async def _check_dense(self, after: int, first: int) -> None:
+        """The log's last event is always kept, so what is missing of it is missing before something."""
+        if first != after + 1:
+            raise not_kept(after + 1, await self.oldest())
 
     def recall_node(self, path: str) -> Node | None:
         return self._writer.remembered.node(path)

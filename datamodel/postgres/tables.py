@@ -43,7 +43,27 @@ EVENTS = sa.Table(
     sa.CheckConstraint("position > 0", name="position_positive"),
     # What a node was at a position is the newest event of each kind before it: a step down this index for each.
     sa.Index(None, "path", "op", "position"),
-    comment="The log: append-only, positions dense from 1.",
+    comment="The log: append-only, positions dense. Its segments are partitions, in the schema segments.",
+    postgresql_partition_by="RANGE (position)",
+)
+
+BASE = sa.Table(
+    "base",
+    METADATA,
+    sa.Column("one", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("position", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+    sa.CheckConstraint("one", name="single"),
+    comment="Where the base is: the oldest position that can be read, and the time of its event.",
+)
+
+BASE_ROWS = sa.Table(
+    "base_rows",
+    METADATA,
+    sa.Column("source", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text(collation="C"), primary_key=True),
+    sa.Column("content", pg.JSON, nullable=False),
+    comment="What nodes, pools, ledger and totals were at the base, by table and key. They are read and written whole.",
 )
 
 NODES = sa.Table(

@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
+from datamodel.admission import Admission
 from datamodel.command import Outcome, Unit
+from datamodel.errors import Gone
 from datamodel.model import Model
 from datamodel.ports import Change
 from datamodel.postgres.append import Decision, decide, transact
 from datamodel.postgres.connect import Connection, connect_writer, transient
 from datamodel.postgres.remembered import Remembered
+from datamodel.postgres.segments import lacks_segment, make_segments
 from datamodel.postgres.statements import DEFINE, GUARDS_FAILED, WRITE
 
 FOLLOWED = 5_000
@@ -75,22 +78,35 @@ class Writer:
             async with self._writing:
                 era, newest = remembered.era, remembered.newest
                 if remembered.position:
-                    changes = await self._changes(remembered.position, FOLLOWED)
+                    try:
+                        changes = await self._changes(remembered.position, FOLLOWED)
+                    except Gone:
+                        remembered.clear()
+                        return
                     if remembered.era == era:  # else everything was forgotten meanwhile
                         remembered.follow(changes, newest)
 
     async def _transact(self, units: Sequence[Unit]) -> list[Outcome]:
         async with self._writing:
             try:
-                with transient("append"):
-                    connection = await self._connected()
-                    admission, changes = await transact(connection, self._model, units, self.remembered)
-            except BaseException:
-                self._drop()
-                raise
+                admission, changes = await self._admitted(units)
+            except asyncpg.CheckViolationError as error:
+                if not lacks_segment(error):
+                    raise
+                await make_segments(self._url)
+                admission, changes = await self._admitted(units)
             self.remembered.committed(admission)
             self._committed(changes)
             return admission.outcomes
+
+    async def _admitted(self, units: Sequence[Unit]) -> tuple[Admission, list[Change]]:
+        try:
+            with transient("append"):
+                connection = await self._connected()
+                return await transact(connection, self._model, units, self.remembered)
+        except BaseException:
+            self._drop()
+            raise
 
     async def _write(self, decision: Decision) -> bool:
         """Whether a decision stands."""
@@ -102,7 +118,7 @@ class Writer:
                 with transient("append"):
                     await connection.execute(WRITE, *decision.arguments)  # a transaction of its own
         except asyncpg.PostgresError as error:
-            if error.sqlstate not in GUARDS_FAILED:
+            if error.sqlstate not in GUARDS_FAILED and not lacks_segment(error):
                 self._drop()
                 raise
             self.remembered.mistaken()

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -13,15 +14,21 @@ from datamodel.feed.message import POKE
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
+from reconcilers.compaction import Compaction
 from reconcilers.relay import KEY as RELAY_KEY
 from reconcilers.relay import Relay
 from reconcilers.runtime.controller import Controller, Reconciler, Watch
 from reconcilers.runtime.metrics import Metrics
+from reconcilers.runtime.settings import RuntimeSettings
 from reconcilers.runtime.shards import Shards
 from reconcilers.runtime.tail import Tail
 
 WORKERS = 32
 _log = structlog.get_logger("reconcilers")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Replica:
@@ -49,6 +56,12 @@ class Replica:
         controller = Controller(reconciler, self.shards, self.metrics, workers)
         self._controllers.append(controller)
         return controller
+
+    def keep_log(self, settings: RuntimeSettings, clock: Callable[[], datetime] = _utc_now) -> None:
+        """The log is forgotten at the age that the settings say, if any."""
+        if settings.keep_log_days is not None:
+            keep = timedelta(days=settings.keep_log_days)
+            self.add(Compaction(self.store, keep, settings.export_log, clock), workers=1)
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises `Transient` where it cannot begin to listen."""

@@ -29,6 +29,7 @@ def run_reconcilers(program: str, make: Callable[[Replica], Iterable[Reconciler]
                 await store.check_model()
                 times = {"lease_ttl_s": settings.lease_ttl_s, "poll_s": settings.poll_s}
                 replica = Replica(program, store, bus, JetStreams(bus), **times)
+                replica.keep_log(settings)
                 for reconciler in make(replica):
                     replica.add(reconciler)
                 await replica.run()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from datamodel.errors import Transient
+from datamodel.errors import Gone, Transient
 from datamodel.ports import Change, Log
 
 BATCH = 512
@@ -62,7 +62,12 @@ class Tail:
         """Delivers what came; whether there may be more. The last event that is known is read again with what follows it, so
         that another database in the place of the former (restored, failed over) is noticed."""
         self._grown.clear()
-        changes = await self._log.changes(max(0, self._position - 1), BATCH + 1)
+        try:
+            changes = await self._log.changes(max(0, self._position - 1), BATCH + 1)
+        except Gone:
+            _log.warning("what came after is not kept any more", position=self._position)
+            self._position = -1
+            return True
         if self._position and (not changes or changes[0].event_id != self._event):
             _log.warning("the log is another one, or an older state of it", position=self._position)
             self._position = -1

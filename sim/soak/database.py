@@ -11,8 +11,9 @@ PROJECTION = ("nodes", "links", "ledger", "totals", "pools")
 _COUNTED = ("ledger", "totals", "links", "marks", "leases", "quarantine", "idempotency")
 
 _SIZES = """
-SELECT relname AS name, pg_total_relation_size(oid) AS bytes FROM pg_class
-WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+SELECT relname AS name, coalesce((SELECT sum(pg_total_relation_size(relid))::int8 FROM pg_partition_tree(oid)),
+  pg_total_relation_size(oid)) AS bytes FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
 """
 _ROWS = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in _COUNTED)  # noqa: S608 - constants
 _LOG = """

@@ -8,17 +8,20 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodel.audit import Audit
 from datamodel.command import Advance, Command, Fence, Outcome
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.model import MODEL
+from datamodel.verify import verify
 from migrations.upgrade import seed
 from tests.fuzz.budget import budget
 from tests.fuzz.graph_model import ATTEMPTS, CHUNKS, EDGE, GROUP, JOBS, ROOM, Graph, Row
 from tests.graph import EDGE as AGENT
 from tests.graph import STEPS, SYSTEM, USER, memory_store, new_edge, send
+from tests.segments import based, in_small_segments
 from tests.services import Databases
 
 REQUESTS = {"cpu": 0.5, "memoryBytes": 1, "powerW": 0.001}
@@ -78,7 +81,8 @@ _units = st.builds(
     mark=_guards,
     token=_guards,
 )
-_steps = st.one_of(*[_units] * 9, st.builds(Step, st.sampled_from([[Wish("sweep")], [Wish("lease")]])))
+_upkeep = st.sampled_from(["sweep", "lease", "compact"])
+_steps = st.one_of(*[_units] * 9, st.builds(Step, st.tuples(st.builds(Wish, _upkeep, pick=_picks)).map(list)))
 
 
 class World:
@@ -105,6 +109,9 @@ class World:
             await self.store.sweep(1_000)
             self.graph.sweep()
             return
+        if step.wishes[0].op == "compact":
+            await self.compact(step.wishes[0].pick)
+            return
         if step.wishes[0].op == "lease":
             self.token += 1
             await self.store.release([LEASE], f"holder {self.token - 1}")
@@ -126,6 +133,13 @@ class World:
         )
         assert told(outcome) == self.expected(step, key, pairs)
         self.uids |= {path: row.uid for path, row in self.graph.nodes.items() if row.kind == "Job"}
+
+    async def compact(self, pick: int) -> None:
+        """The base moves somewhere between where it is and the log's end; nothing that is present is another one for it."""
+        oldest, head = await self.store.oldest(), (await self.store.head()).position
+        await based(self.store, oldest + (head - oldest) * pick // 5, limit=3)
+        report = await verify(self.store, Audit(MODEL))
+        assert report.clean, str(report)
 
     def actor(self, op: str) -> Any:
         if op in ("place", "intend", "finalize", "remove"):
@@ -216,9 +230,11 @@ class World:
         assert (await store.head()).position == self.base + len(graph.log)
         assert await store.count_nodes() == self.others + len(graph.nodes)
         assert await store.marks(["mark"]) == ({"mark": self.mark} if self.mark else {})
-        changes = await store.changes(self.base, 10_000)
-        assert [(change.path, change.uid) for change in changes] == graph.log
-        assert [change.position for change in changes] == [self.base + n for n in range(1, len(graph.log) + 1)]
+        kept = max(self.base, (await store.segments())[0].first - 1)
+        log = graph.log[kept - self.base :]
+        changes = await store.changes(kept, 10_000)
+        assert [(change.path, change.uid) for change in changes] == log
+        assert [change.position for change in changes] == [kept + n for n in range(1, len(log) + 1)]
         for change in changes:
             if change.node is None:
                 assert not graph.lives(change.uid)
@@ -227,7 +243,7 @@ class World:
                 assert change.node.version >= change.position
         last = {change.uid: change.node for change in changes}
         assert all((node is not None) == graph.lives(uid) for uid, node in last.items())
-        assert [event.position for event in await store.events(self.base, 3)] == [c.position for c in changes[:3]]
+        assert [event.position for event in await store.events(kept, 3)] == [c.position for c in changes[:3]]
         living = {found.path: found.position for found in await store.living("", 10_000)}
         assert {path: living[path] for path in graph.nodes} == {
             p: self.base + r.version for p, r in graph.nodes.items()
@@ -349,6 +365,7 @@ _histories = st.lists(_stories, min_size=5, max_size=20).map(
 async def test_the_fake_does_what_the_model_says(steps: list[Step]) -> None:
     store = memory_store()
     await seed(store)
+    await in_small_segments(store, count=12)
     world = World(store)
     await world.begin()
     for step in steps:
@@ -362,6 +379,7 @@ async def test_the_database_does_what_the_model_says(databases: Databases, steps
     url = await databases.create()
     try:
         async with PostgresStore(url, MODEL) as store:
+            await in_small_segments(store, url, count=12)
             world = World(store)
             await world.begin()
             for number, step in enumerate(steps):

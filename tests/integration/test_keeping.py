@@ -155,10 +155,10 @@ async def test_a_backup_that_is_not_whole_restores_nothing(store: PostgresStore,
         "Compressed file": file.read_bytes()[:-40],
         "changed": gzip.compress(b"".join(lines[:3] + lines[4:])),
         "follows": gzip.compress(b"".join(lines[:3] + lines[4:])),
-        "no backup": gzip.compress(lines[0].replace(b"tendril-backup/1", b"tendril-backup/9") + lines[-1]),
+        "not of the format": gzip.compress(lines[0].replace(b"tendril-backup/2", b"tendril-backup/9") + lines[-1]),
         "line 2": gzip.compress(lines[0] + b"{}\n"),
         "line 1": b"text",
-        "no backup of": gzip.compress(b"".join(lines[1:])),
+        "not of": gzip.compress(b"".join(lines[1:])),
     }
     async with PostgresStore(new_url, MODEL) as other:
         before = await other.head()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -20,9 +21,11 @@ from datamodel.command import Actor, Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.tables import METADATA
 from datamodel.scheduling.model import MODEL
+from datamodel.segments import Segment
 from datamodel.verify import verify
 from migrations.upgrade import migrate
 from tests.graph import JOBS, SYSTEM, done, new_edge, new_job, place, report
+from tests.segments import SIZE, based, in_small_segments
 
 _CONSTRAINTS = (
     "SELECT conrelid::regclass::text AS of, conname, pg_get_constraintdef(oid) AS says FROM pg_constraint"
@@ -111,6 +114,39 @@ async def test_links_and_owners_are_made_of_what_is_there(database_url: str) -> 
         assert [node.path for node in await store.linked("Attempt", "job", job.uid)] == [attempt]
         found = await verify(store, Audit(MODEL))
         assert found.clean, str(found)
+
+
+async def test_the_log_that_was_becomes_the_first_segment(database_url: str) -> None:
+    """Its table stays the same, and is not copied; back again it is one table, however many segments it has."""
+    async with PostgresStore(database_url, MODEL) as store:
+        await in_small_segments(store, database_url, count=3)
+        for number in range(SIZE):
+            await new_job(store, f"j{number}")
+        written = await store.events(0, 1_000)
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "0006"))
+    before = await on(database_url, _catalog)
+    table = await on(database_url, lambda connection: connection.scalar(text("SELECT 'events'::regclass::oid")))
+    await migrate(database_url, MODEL)
+    async with PostgresStore(database_url, MODEL) as store:
+        assert await store.segments() == [Segment(1, 999_999)]
+        assert await store.events(0, 1_000) == written
+        await new_job(store, "after")
+        found = await verify(store, Audit(MODEL))
+        assert found.clean, str(found)
+    kept = await on(
+        database_url, lambda connection: connection.scalar(text("SELECT 'segments.events_1'::regclass::oid"))
+    )
+    assert kept == table
+    await on(database_url, lambda connection: command.downgrade(_config(connection), "0006"))
+    assert await on(database_url, _catalog) == before
+
+
+async def test_a_log_without_its_beginning_is_not_downgraded(database_url: str) -> None:
+    async with PostgresStore(database_url, MODEL) as store:
+        await based(store, (await store.head()).position)
+        with pytest.raises(RuntimeError, match="kept from position"):
+            await on(database_url, lambda connection: command.downgrade(_config(connection), "0006"))
+        assert (await verify(store)).clean
 
 
 async def test_a_downgrade_leaves_nothing_and_an_upgrade_brings_it_back(database_url: str) -> None:

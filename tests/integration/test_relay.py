@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from datamodel.command import Command
@@ -15,9 +16,11 @@ from datamodel.feed.stream import JetStreams, graph_subject, newest_stream, stre
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from migrations.upgrade import migrate
 from reconcilers.relay import BATCH
 from tests.feed import Publisher, connected, following
 from tests.graph import SYSTEM, done, new_job
+from tests.segments import SIZE, based, compacted, in_small_segments
 from tests.services import PrivateNats
 from tests.waiting import until
 
@@ -157,6 +160,60 @@ async def test_nobody_goes_on_in_a_stream_that_a_rebuild_left_behind(store: Post
     await former.publish()
     stream = await stream_of(bus)
     assert (stream.epoch, stream.last) == (8, (await store.head()).position)
+
+
+@pytest.mark.parametrize("another", [False, True])
+async def test_who_is_behind_what_is_kept_of_the_log_lists_again(
+    store: PostgresStore, database_url: str, bus: Bus, *, another: bool
+) -> None:
+    """The same relay, or one that finds the stream as the former left it: nobody misses what is gone."""
+    await in_small_segments(store, database_url)
+    publisher = Publisher(store, JetStreams(bus))
+    await put(store, "a", "b", "c")
+    await publisher.publish()
+    async with following(NatsFeed(bus), "/config") as seen:
+        await until(lambda: seen.syncs == 1)
+        async with PostgresStore(database_url, MODEL) as other:  # what a process wrote itself it remembers
+            await put(other, *(f"g{number}" for number in range(3 * SIZE)))
+            await put(other, "a", description="changed")
+            await done(other, Command("delete", f"{GROUPS}/b"))
+            await put(other, *(f"h{number}" for number in range(3 * SIZE)))
+            assert await compacted(other, (await other.head()).position) > 6 * SIZE
+        await (Publisher(store, JetStreams(bus), token=2) if another else publisher).publish()
+        await assert_equal(store, bus, rebuilt=True)
+        nodes = await store.nodes([path for path in await paths(store) if path.startswith("/config")])
+        await until(
+            lambda: {path: m.version for path, m in seen.nodes.items()} == {p: n.version for p, n in nodes.items()}
+        )
+        assert (seen.restarts, (await stream_of(bus)).epoch) == (2, 2)
+
+
+async def test_a_stream_of_an_empty_log_is_behind_too(empty_database_url: str, bus: Bus) -> None:
+    """It ends at position 0, which has no event to compare."""
+    await migrate(empty_database_url, MODEL)
+    async with PostgresStore(empty_database_url, MODEL) as store:
+        await JetStreams(bus).create(1, 1, 0)
+        head = (await store.head()).position
+        await in_small_segments(store, empty_database_url)
+        await put(store, *(f"g{number}" for number in range(2 * SIZE)))
+        assert await compacted(store, (await store.head()).position) > head
+        await Publisher(store, JetStreams(bus)).publish()
+        await assert_equal(store, bus, rebuilt=True)
+        assert (await stream_of(bus)).epoch == 2
+
+
+async def test_the_last_that_is_kept_is_enough_to_go_on_from(store: PostgresStore, database_url: str, bus: Bus) -> None:
+    await in_small_segments(store, database_url)
+    publisher = Publisher(store, JetStreams(bus))
+    await put(store, *(f"g{number}" for number in range(2 * SIZE)))
+    await publisher.publish()
+    head = (await store.head()).position
+    await based(store, head)
+    await Publisher(store, JetStreams(bus), token=2).publish()
+    await put(store, "z")
+    await publisher.publish()
+    stream = await stream_of(bus)
+    assert (stream.epoch, stream.last) == (1, head + 1)
 
 
 async def test_the_largest_nodes_pass(store: PostgresStore, bus: Bus) -> None:

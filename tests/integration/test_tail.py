@@ -14,6 +14,7 @@ from datamodel.postgres.store import PostgresStore
 from reconcilers.runtime.tail import BATCH, Tail
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, send, unit
 from tests.pair import Pair, connection, cut, paired, survived
+from tests.segments import SIZE, compacted, in_small_segments
 from tests.waiting import eventually, until
 
 
@@ -190,3 +191,19 @@ async def test_another_log_that_is_longer_already_is_noticed_by_the_last_known_e
     restart = seen.restarts[1]
     assert restart == 2
     assert seen.positions[restart:] == list(range(seen.positions[restart], before + 7))
+
+
+async def test_a_tail_that_was_left_behind_begins_anew(pair: Pair) -> None:
+    await in_small_segments(pair.other, pair.url)
+    tail, seen = Tail(pair.mine, 0.1), Seen()
+    await tail._begin()
+    await done(pair.other, *(job(f"j{number}") for number in range(3 * SIZE)))
+    assert await compacted(pair.other, await end(pair.other)) > 2 * SIZE
+    task = asyncio.create_task(tail.run(seen.changes.append, seen.restarted))
+    await seen.begins_anew(1)
+    await done(pair.other, job("after"))
+    await until(lambda: bool(seen.changes))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [change.path for change in seen.changes] == [f"{JOBS}/after"]
+    assert seen.restarts == [0]

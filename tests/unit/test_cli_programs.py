@@ -34,6 +34,7 @@ def test_the_help_lists_every_program() -> None:
         "backup",
         "restore",
         "rebuild",
+        "compact",
     ):
         assert f" {command} " in done.stdout
 

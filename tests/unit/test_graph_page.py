@@ -14,6 +14,7 @@ from datamodel.loading import load_model
 from datamodel.memory import MemoryStore
 from migrations.upgrade import seed
 from tests.graph import counted_ids, done
+from tests.segments import SIZE, in_small_segments
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -46,3 +47,14 @@ async def test_the_code_of_the_page_runs(
     assert said.splitlines()[-1] == "Bookmark(position=5)"
     with pytest.raises(Conflict):
         await page["order"](store)
+    await in_small_segments(store)
+    for grams in range(SIZE + 1):
+        await done(
+            store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 100 + grams}), actor=page["ANN"]
+        )
+    (tmp_path / "files").mkdir()
+    await page["forget"](store, (await store.head()).at, tmp_path / "files")
+    said = capsys.readouterr().out
+    assert said.splitlines()[0] == "['events-1-5.jsonl.gz', 'events-6-12.jsonl.gz']"
+    assert "/bakery/ovens/stone" in said.splitlines()[1]
+    assert said.splitlines()[2:] == ["the graph is kept from position 13 on, not as of 12"]
