@@ -52,13 +52,9 @@ class LinkBook:
         """A node is to go, and what is linked to it with it; else it may not be."""
         self._owed += [_Owed(s, name, target) for s, name, link in self._to(target) if link.gone != "unlink"]
 
-    def remove(self, target: Living, found: list[str]) -> None:
-        """A node goes."""
-        for source, name, link in self._to(target):
-            if link.gone == "unlink":
-                found.append(f"{source.path} is still linked to it as its {name!r}")
-            else:
-                self._owed.append(_Owed(source, name, target))
+    def remove(self, target: Living) -> None:
+        """A node goes. What was linked to it has been unlinked, or goes too."""
+        self._owed += [_Owed(source, name, target) for source, name, _ in self._to(target)]
 
     def settle(self, at: datetime) -> Iterator[str]:
         """A sentence for each deletion that was over before this time and did not take with it what it should have."""

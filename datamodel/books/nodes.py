@@ -144,7 +144,7 @@ class NodeBook:
             found.append(f"{node.children} nodes live below it")
         if node.finalizers:
             found.append(f"its finalizers {node.finalizers} are left")
-        self.links.remove(node, found)
+        self.links.remove(node)
         self._leave(node)
 
     def compare(self, stored: Rows, paths: Iterable[str]) -> Iterator[str]:

@@ -158,6 +158,28 @@ async def test_what_goes_itself_is_not_unlinked_before(garden: Store) -> None:
     await whole(garden)
 
 
+async def test_what_is_linked_to_itself_or_to_each_other_can_go_together(garden: Store) -> None:
+    await plant_garden(garden)
+    await tended(garden, plant(), plant("a"), plant("z", near=PLANT))
+    await tended(garden, *(link(PLANT, "near", f"{NEAR}/{name}") for name in ("p", "a", "z")))
+    await tended(garden, link(f"{NEAR}/a", "near", PLANT))
+    await whole(garden)
+    before = (await garden.head()).position
+    await tended(garden, Command("delete", "/garden/beds/b"))
+    assert await told(garden, before) == [("deleted", name) for name in ("z", "p", "a", "b")]
+    await whole(garden)
+
+
+async def test_what_is_linked_to_itself_can_go_alone(garden: Store) -> None:
+    await plant_garden(garden)
+    await tended(garden, plant())
+    await tended(garden, link(PLANT, "near", PLANT))
+    before = (await garden.head()).position
+    await tended(garden, Command("delete", PLANT))
+    assert await told(garden, before) == [("deleted", "p")]
+    await whole(garden)
+
+
 async def test_a_kept_link_dangles(garden: Store) -> None:
     await plant_garden(garden)
     shop = await grown(garden, "/garden/shops/s")
