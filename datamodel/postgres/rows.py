@@ -19,6 +19,9 @@ NODE_COLUMNS = (
     " deletion_requested_at, owners, schema"
 )
 
+ERA_BITS = 14
+"""An era is so many positions of the log, as a power of two: see the table of nodes."""
+
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
 _links: msgspec.json.Decoder[dict[str, tuple[str, ...]]] = msgspec.json.Decoder(dict[str, tuple[str, ...]])
 _amounts: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])

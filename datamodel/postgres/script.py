@@ -20,8 +20,10 @@ from datamodel.postgres import rows
 from datamodel.state import State
 
 
-def _inserted(table: str) -> str:
-    return f"INSERT INTO {table} SELECT * FROM json_populate_recordset(NULL::{table}, $1)"
+def _inserted(table: str, *columns: str) -> str:
+    """All columns, where none are named."""
+    into, told = (f"{table} ({', '.join(columns)})", ", ".join(columns)) if columns else (table, "*")
+    return f"INSERT INTO {into} SELECT {told} FROM json_populate_recordset(NULL::{table}, $1)"
 
 
 def _upserted(table: str, key: str, *columns: str) -> str:
@@ -47,7 +49,7 @@ _STATEMENTS = {
     "unlink": "DELETE FROM links USING json_populate_recordset(NULL::links, $1) AS old"
     " WHERE links.source = old.source AND links.name = old.name AND links.target = old.target",
     "delete_links": _deleted("links", "source"),
-    "insert_nodes": _inserted("nodes"),
+    "insert_nodes": _inserted("nodes", *rows.NodeRow.__struct_fields__),
     "insert_links": _inserted("links"),
     "report_nodes": _updated("nodes", "path", "status", "phase", "version"),
     "change_nodes": _updated(

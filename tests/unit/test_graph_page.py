@@ -39,8 +39,8 @@ async def test_the_code_of_the_page_runs(
     await done(store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 1000}), actor=page["ANN"])
     await page["look"](store, then)
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == "1"
-    assert "'grams': 900" in said.splitlines()[1]
+    assert said.splitlines()[:2] == ["['/bakery/ovens/stone/loaves/first']", "1"]
+    assert "'grams': 900" in said.splitlines()[2]
     assert "Difference(path='/bakery/ovens/stone/loaves/first'" in said
     assert "Seen(what='modified'" in said
     assert said.splitlines()[-1] == "Bookmark(position=5)"
