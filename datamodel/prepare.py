@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from datamodel.cause import CAUSE_LIMIT, CORRELATION_LIMIT
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
 from datamodel.json_patch import check_patch
@@ -26,6 +27,7 @@ def prepare(model: Model, unit: Unit) -> Unit:
 
 
 def _check_guards(unit: Unit) -> None:
+    _check_record(unit.cause, unit.correlation)
     if len(unit.key) > KEY_LIMIT:
         raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
     if "\x00" in unit.key:
@@ -36,8 +38,16 @@ def _check_guards(unit: Unit) -> None:
         raise Invalid(f"the mark {unit.advance.mark} cannot go back", field="/advance/through")
 
 
+def _check_record(cause: str, correlation: str) -> None:
+    for text, field, limit in ((cause, "/cause", CAUSE_LIMIT), (correlation, "/correlation", CORRELATION_LIMIT)):
+        if len(text) > limit or "\x00" in text:
+            raise Invalid(f"this has at most {limit} characters, and no zero byte", field=field)
+
+
 def _prepared(model: Model, command: Command) -> Command:
     kind, _ = model.locate(command.path)
+    if command.cause or command.correlation:
+        _check_record(command.cause, command.correlation)
     if command.labels:
         check_labels(command.labels)
         check_labels_size(command.labels)

@@ -16,7 +16,7 @@ from datamodel.upcast import upcast_event, upcast_node
 
 NODE_COLUMNS = (
     "path, uid, kind, labels, spec, status, links, finalizers, generation, version, created_version, created_at,"
-    " deletion_requested_at, owners, schema"
+    " deletion_requested_at, owners, schema, correlation"
 )
 
 ERA_BITS = 14
@@ -46,6 +46,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     deletion_requested_at: datetime | None = None
     owners: dict[str, str] = {}
     schema: int = 1
+    correlation: str = ""
 
     @classmethod
     def of(cls, node: Node) -> "NodeRow":
@@ -66,6 +67,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             node.deletion_requested_at,
             node.owners,
             node.schema,
+            node.correlation,
         )
 
     def node(self, model: Model) -> Node:
@@ -85,6 +87,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             self.deletion_requested_at,
             self.owners,
             self.schema,
+            self.correlation,
         )
         return upcast_node(model, stored)
 
@@ -120,6 +123,7 @@ def stored_node(row: asyncpg.Record) -> Node:
         deletion_requested_at=row["deletion_requested_at"],
         owners=_document.decode(row["owners"]),
         schema=row["schema"],
+        correlation=row["correlation"],
     )
 
 

@@ -67,6 +67,7 @@ NODES = sa.Table(
     sa.Column("deletion_requested_at", sa.DateTime(timezone=True)),
     sa.Column("owners", pg.JSON, nullable=False),
     sa.Column("schema", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("correlation", sa.Text, nullable=False, server_default=""),
     # An index on the version itself would make every change of a node a change of all its indexes. The era seldom changes,
     # and the nodes of one are few enough to be sorted.
     sa.Column("era", sa.BigInteger, sa.Computed(f"version >> {rows.ERA_BITS}", persisted=True)),

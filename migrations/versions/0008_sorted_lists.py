@@ -1,4 +1,4 @@
-"""Lists in order of creation, of the last change, and of declared fields"""
+"""Lists in any order, and nodes that say what they belong to"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,11 @@ def upgrade() -> None:
     op.add_column(
         "nodes", sa.Column("era", sa.BigInteger(), sa.Computed("version >> 14", persisted=True), nullable=True)
     )
+    op.add_column("nodes", sa.Column("correlation", sa.Text(), server_default="", nullable=False))
+    op.execute(
+        "UPDATE nodes SET correlation = events.correlation FROM events"
+        " WHERE events.position = nodes.created_version AND events.correlation <> ''"
+    )
     op.create_index(op.f("nodes_kind_created_version"), "nodes", ["kind", "created_version"], unique=False)
     op.create_index(op.f("nodes_kind_era"), "nodes", ["kind", "era"], unique=False)
     _forget_fields()
@@ -22,6 +27,7 @@ def downgrade() -> None:
     _forget_fields()
     op.drop_index(op.f("nodes_kind_era"), table_name="nodes")
     op.drop_index(op.f("nodes_kind_created_version"), table_name="nodes")
+    op.drop_column("nodes", "correlation")
     op.drop_column("nodes", "era")
 
 

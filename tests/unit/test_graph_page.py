@@ -46,3 +46,14 @@ async def test_the_code_of_the_page_runs(
     assert said.splitlines()[-1] == "Bookmark(position=5)"
     with pytest.raises(Conflict):
         await page["order"](store)
+    bought = Command("create", f"{page['STONE']}/loaves/next", {"flour": "rye", "grams": 500})
+    await done(store, bought, actor=page["ANN"], cause="request:r-1", correlation="order-18")
+    position = (await store.head()).position
+    risen = Command("patchSpec", bought.path, {"grams": 600})
+    await done(store, risen, actor=page["ANN"], cause=f"event:{position}")
+    await page["follow"](store, bought.path)
+    await page["why"](store, bought.path)
+    created, changed, began = capsys.readouterr().out.splitlines()
+    assert created.endswith("created /bakery/ovens/stone/loaves/next by ann because of request:r-1")
+    assert changed.endswith(f"specChanged /bakery/ovens/stone/loaves/next by ann because of event:{position}")
+    assert began == "it began with request:r-1"
