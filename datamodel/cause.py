@@ -4,7 +4,7 @@
 |---|---|
 | `request:ID` | a request, by the id that its answer told |
 | `event:POSITION` | an event, the newest that its reconciler acted on |
-| `report:SITE/AGENT/INCARNATION/NUMBER` | an agent's report |
+| `report:SOURCE/NUMBER` | a report from outside, by its number at its source |
 | `resync` | a reconciler looked at everything, as it does now and then |
 | `requeue` | a reconciler looked again, as it had said that it would |
 | `message` | a reconciler heard something that is no event, such as a heartbeat |
@@ -22,7 +22,7 @@ CAUSE_LIMIT = 256
 CORRELATION_LIMIT = 128
 
 _KNOWN = re.compile(
-    r"request:[!-~]{1,128}|event:[1-9][0-9]{0,18}|report:[^/\s]+/[^/\s]+/[0-9A-Za-z-]{1,64}/[1-9][0-9]*|resync|requeue|message|seed"
+    r"request:[!-~]{1,128}|event:[1-9][0-9]{0,18}|report:[^/\s]+(/[^/\s]+)*/[1-9][0-9]*|resync|requeue|message|seed"
 )
 
 
@@ -46,7 +46,7 @@ def event_cause(position: int) -> str:
 
 
 def report_cause(source: str, number: int) -> str:
-    """The report with this number of an agent's outbox; `source` is `SITE/AGENT/INCARNATION`."""
+    """The report with this number at its source."""
     return f"report:{source}/{number}"
 
 

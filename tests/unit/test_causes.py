@@ -202,7 +202,7 @@ async def test_a_unit_that_says_why_keeps_its_word() -> None:
         ),
         *(
             (text, False)
-            for text in ("", "event:", "event:0", "event:-1", "event:x", "request:", "report:s/a/7", "ledger")
+            for text in ("", "event:", "event:0", "event:-1", "event:x", "request:", "report:7", "ledger")
         ),
         ("request:" + "x" * 129, False),
         ("request:a b", False),
