@@ -5,6 +5,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Self
 
+from msgspec import structs
+
+from datamodel.cause import present_cause
 from datamodel.command import Outcome, Unit
 from datamodel.errors import Fenced, Transient
 from datamodel.ports import Log
@@ -55,10 +58,10 @@ class Appender:
             await self._task
 
     async def append(self, unit: Unit) -> Outcome:
-        """The verdicts on a unit's commands, once they are durable. Raises `Invalid` for a unit that no present could
-        accept, `Fenced` where a guard of the unit does not hold, and `Transient` where it is unknown whether it was
-        written."""
-        unit = prepare(self._log.model, unit)
+        """The verdicts on a unit's commands, once they are durable. A unit without a cause has that of the running task
+        (`datamodel.cause.present_cause`). Raises `Invalid` for a unit that no present could accept, `Fenced` where a guard of
+        the unit does not hold, and `Transient` where it is unknown whether it was written."""
+        unit = prepare(self._log.model, unit if unit.cause else _with_cause(unit))
         if self._commands >= WAITING_COMMANDS_LIMIT:
             async with self._room:
                 await self._room.wait_for(lambda: self._closed or self._commands < WAITING_COMMANDS_LIMIT)
@@ -142,6 +145,14 @@ class Appender:
                 self._committed()
         async with self._room:
             self._room.notify_all()
+
+
+def _with_cause(unit: Unit) -> Unit:
+    cause = present_cause.get()
+    if cause is None:
+        return unit
+    cause.has_led = True
+    return structs.replace(unit, cause=cause.text, correlation=unit.correlation or cause.correlation)
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

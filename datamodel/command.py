@@ -24,7 +24,7 @@ class Command(msgspec.Struct, frozen=True):
     * `delete`: with everything below it. `finalize`: takes the finalizer named in `body["finalizer"]` away.
 
     `expected_version` refuses the command where the node has changed since. `links` maps link names to the paths of all their
-    targets; `apply` leaves links as they are that it does not name.
+    targets; `apply` leaves links as they are that it does not name. An empty `cause` or `correlation` is the unit's.
     """
 
     op: Op
@@ -34,6 +34,8 @@ class Command(msgspec.Struct, frozen=True):
     links: dict[str, tuple[str, ...]] = {}
     uid: str = ""
     expected_version: int | None = None
+    cause: str = ""
+    correlation: str = ""
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -63,7 +65,8 @@ class Advance(msgspec.Struct, frozen=True):
 class Unit(msgspec.Struct, frozen=True):
     """Commands that are sent together. `atomic`: all or none; otherwise each stands for itself. Guards (fence, advance,
     idempotency `key`) hold for the whole unit. `digest` tells a replayed key from a reused one. `dry_run`: all is judged, the
-    verdicts tell what would be (with uids that will be others), and nothing is written."""
+    verdicts tell what would be (with uids that will be others), and nothing is written. `cause` and `correlation` (see
+    `datamodel.cause`) are for the record; where there is no correlation, an event has that of its node."""
 
     commands: tuple[Command, ...]
     actor: Actor

@@ -22,7 +22,7 @@ Op = Literal[
 class Event(msgspec.Struct, frozen=True, rename="camel"):
     """`part` is the post-image of what changed: the whole part for `created`, `{"spec": …}` for `specChanged`, and so on.
 
-    `actor` is who did it, `cause` what led to it (an event id, a request), `correlation` what it belongs to (a trace).
+    `actor` is who did it, `cause` what led to it, `correlation` what it belongs to: see `datamodel.cause`.
     `schema` is the version of the kind that wrote it; what is read has documents of the present one all the same.
     """
 

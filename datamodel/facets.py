@@ -1,14 +1,16 @@
 """Facets: what nodes are found by, which are their labels and the fields that their kind declares selectable.
 
 A facet's value is text that sorts in bytes as what it stands for does: texts as they are (their first 256 characters), flags,
-and numbers as the bits of a double. A field without a value stands as the empty text.
+numbers as the bits of a double, and times in UTC to the microsecond. A field without a value, or with an empty text, stands
+as `MISSING`, after all others.
 """
 
+import contextlib
 import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
@@ -23,6 +25,10 @@ from datamodel.kinds import Document, Kind, Part
 LABEL = "label:"
 """What the name of a label's facet begins with; fields are named by their path."""
 TEXT_LIMIT = 256
+MISSING = "\U0010ffff"
+"""A field without a value: after every other text."""
+
+Type = Literal["text", "number", "flag", "time"]
 
 _SIGN, _BITS = 1 << 63, (1 << 64) - 1
 
@@ -34,7 +40,7 @@ class SelectableField:
     name: str
     part: Literal["spec", "status"]
     keys: tuple[str, ...]
-    type: Literal["text", "number", "flag"]
+    type: Type
     default: Any = None
 
     def value(self, spec: Document, status: Document) -> str:
@@ -45,27 +51,30 @@ class SelectableField:
         return self._written(self.default if found is None else found)
 
     def read(self, text: str) -> str:
-        """The value that a person's text stands for; empty for a field without a value. Raises `Invalid`."""
+        """The value that a person's text stands for; an empty one for a field without a value. Raises `Invalid`."""
         if not text or self.type == "text":
-            return text[:TEXT_LIMIT]
+            return text[:TEXT_LIMIT] or MISSING
         if self.type == "flag":
             if text not in ("true", "false"):
                 raise Invalid(f"{self.name} is true or false, not {text[:80]!r}", field="/fieldSelector")
             return text
         try:
-            return _ordered(text)
-        except ValueError as error:
-            raise Invalid(f"{self.name} is a number, not {text[:80]!r}", field="/fieldSelector") from error
+            return _ordered(text) if self.type == "number" else _universal(text)
+        except (ValueError, OverflowError) as error:
+            raise Invalid(f"{self.name} is a {self.type}, not {text[:80]!r}", field="/fieldSelector") from error
 
     def _written(self, found: Any) -> str:
         if found is None:
-            return ""
+            return MISSING
         match self.type:
             case "number":
                 return _ordered(found)
             case "flag":
                 return "true" if found else "false"
-        return str(found)[:TEXT_LIMIT]
+            case "time":
+                with contextlib.suppress(ValueError, OverflowError):  # what was stored otherwise sorts as its text
+                    return _universal(str(found))
+        return str(found)[:TEXT_LIMIT] or MISSING
 
 
 def facets_of(kind: type[Kind], labels: Mapping[str, str], spec: Document, status: Document) -> dict[str, str]:
@@ -102,7 +111,7 @@ def _field(kind: type[Kind], name: str) -> SelectableField:
         shape = _plain(info.annotation)
     type_ = _scalar(shape)
     if type_ is None:
-        raise wrong(kind, "selectable", f"{name!r} is no text, number or flag")
+        raise wrong(kind, "selectable", f"{name!r} is no text, number, flag or time")
     assert info is not None
     default = None if info.is_required() or info.default_factory is not None else info.default
     default = default.value if isinstance(default, Enum) else default
@@ -119,7 +128,7 @@ def _plain(annotation: Any) -> Any:
     return annotation
 
 
-def _scalar(shape: Any) -> Literal["text", "number", "flag"] | None:
+def _scalar(shape: Any) -> Type | None:
     if get_origin(shape) is Literal:
         return "text" if all(isinstance(value, str) for value in get_args(shape)) else None
     if not isinstance(shape, type):
@@ -128,7 +137,9 @@ def _scalar(shape: Any) -> Literal["text", "number", "flag"] | None:
         return "flag"
     if issubclass(shape, int | float) and not issubclass(shape, Enum):
         return "number"
-    return "text" if issubclass(shape, str | datetime) else None
+    if issubclass(shape, datetime):
+        return "time"
+    return "text" if issubclass(shape, str) else None
 
 
 def _ordered(number: Any) -> str:
@@ -139,3 +150,10 @@ def _ordered(number: Any) -> str:
         double = math.inf if number > 0 else -math.inf
     (bits,) = struct.unpack(">Q", struct.pack(">d", double + 0.0))  # which makes one zero of the two
     return f"{bits ^ _BITS if bits & _SIGN else bits | _SIGN:016x}"
+
+
+def _universal(text: str) -> str:
+    """A time in UTC, to the microsecond; without an offset it is taken as UTC."""
+    time = datetime.fromisoformat(text)
+    time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    return time.isoformat(timespec="microseconds")

@@ -309,4 +309,5 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
     def _change(self, event: Event) -> Change:
         node = self.state.nodes.get(event.path)
         present = node if node is not None and node.uid == event.uid else None
-        return Change(event.position, event.id, event.path, event.uid, event.kind, present)
+        told = event.position, event.id, event.path, event.uid, event.kind, present, 0, event.correlation
+        return Change(*told)

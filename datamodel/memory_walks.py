@@ -1,14 +1,19 @@
 """Walks in the store in memory: everything is looked at each time."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from datamodel.event import Event
 from datamodel.facets import facets_of
 from datamodel.model import Model
+from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Head
+from datamodel.selectors import Requirement
+from datamodel.sorting import Place, is_before, place_of
 from datamodel.state import State
-from datamodel.walk import END, Paths, Span, Walk, Walked
+from datamodel.walk import END, NAME_FIELD, Paths, Span, Walk, Walked
 
 _event = msgspec.json.Decoder(Event).decode
 
@@ -21,10 +26,20 @@ class MemoryWalks:
     _events: list[bytes]
     state: State
 
-    async def walk(self, walk: Walk, after: str, limit: int) -> Walked:
-        nodes = self.state.nodes
-        paths = sorted(path for path, node in nodes.items() if path > after and self._is_of(walk, node))[:limit]
-        return Walked([nodes[path] for path in paths], _through(paths, limit))
+    async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
+        kinds, sort = self._model.kinds, walk.sort
+        found = {
+            place_of(sort, kinds[node.kind], node): node
+            for node in self.state.nodes.values()
+            if self._is_of(walk, node)
+        }
+        places = [place for place in found if after is None or is_before(sort, after, place)]
+        places = sorted(places, reverse=sort.descending)[:limit]
+        return Walked([found[place] for place in places], places[-1] if len(places) == limit else None)
+
+    async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int:
+        nodes = [node for node in self.state.nodes.values() if self._is_of(walk, node)]
+        return sum(all(term.holds(self._values(node)) for term in terms) for node in nodes)
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
         before = self._head.position - len(self._events)
@@ -38,8 +53,11 @@ class MemoryWalks:
     def _is_of(self, walk: Walk, node: Node) -> bool:
         if node.kind not in walk.kinds or not walk.span.holds(node.path):
             return False
+        return not walk.facet or self._values(node).get(walk.facet) in walk.values
+
+    def _values(self, node: Node) -> dict[str, str]:
         facets = facets_of(self._model.kinds[node.kind], node.labels, node.spec, node.status)
-        return not walk.facet or facets.get(walk.facet) in walk.values
+        return {**facets, NAME_FIELD: last_name(node.path)}
 
 
 def _path(event: bytes) -> str:

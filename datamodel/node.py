@@ -10,7 +10,8 @@ from datamodel.kinds import Document
 class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds the uids of
     each link's targets, in order; a link without any is not there. `owners`: see `datamodel.ownership`. `schema` is the
-    version of the kind that wrote it last; what is read has documents of the present one all the same."""
+    version of the kind that wrote it last; what is read has documents of the present one all the same. `correlation` is that of
+    the event that created it."""
 
     path: str
     uid: str
@@ -27,6 +28,7 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     deletion_requested_at: datetime | None = None
     owners: dict[str, str] = {}
     schema: int = 1
+    correlation: str = ""
 
     @property
     def phase(self) -> str:

@@ -30,7 +30,8 @@ class Head(msgspec.Struct, frozen=True):
 
 class Change(msgspec.Struct, frozen=True):
     """A node that changed at a position: `node` is its image then or a later one, None where it went with this change; where
-    it is gone since, one of both. `size_bytes` is about what the image takes as JSON, for who keeps it."""
+    it is gone since, one of both. `size_bytes` is about what the image takes as JSON, for who keeps it. `correlation` is
+    the event's."""
 
     position: int
     event_id: str
@@ -39,6 +40,7 @@ class Change(msgspec.Struct, frozen=True):
     kind: str
     node: Node | None
     size_bytes: int = 0
+    correlation: str = ""
 
 
 class Placement(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
+from datamodel.cause import CAUSE_LIMIT, CORRELATION_LIMIT
 from datamodel.command import Command, Unit
 from datamodel.errors import Invalid
 from datamodel.json_patch import check_patch
@@ -15,7 +16,7 @@ from datamodel.names import check_labels
 from datamodel.parts import check_labels_size, named_spec, normal_spec
 
 KEY_LIMIT = 255
-TOLD_LIMIT = 512
+ACTOR_LIMIT = 512
 _UID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -27,21 +28,32 @@ def prepare(model: Model, unit: Unit) -> Unit:
 
 
 def _check_guards(unit: Unit) -> None:
+    _check_told(unit.actor.name, "/actor", ACTOR_LIMIT)
+    _check_record(unit.cause, unit.correlation)
     if len(unit.key) > KEY_LIMIT:
         raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
     if not unit.key.isprintable():
         raise Invalid("an idempotency key has printable characters only", field="/idempotency-key")
-    for name, text in (("actor", unit.actor.name), ("cause", unit.cause), ("correlation", unit.correlation)):
-        if not text.isprintable() or len(text) > TOLD_LIMIT:
-            raise Invalid(f"the {name} is told in at most {TOLD_LIMIT} printable characters", field=f"/{name}")
     if unit.key and not unit.atomic:
         raise Invalid("only an atomic unit can be replayed by a key", field="/idempotency-key")
     if unit.advance is not None and unit.advance.through < unit.advance.after:
         raise Invalid(f"the mark {unit.advance.mark} cannot go back", field="/advance/through")
 
 
+def _check_record(cause: str, correlation: str) -> None:
+    _check_told(cause, "/cause", CAUSE_LIMIT)
+    _check_told(correlation, "/correlation", CORRELATION_LIMIT)
+
+
+def _check_told(text: str, field: str, limit: int) -> None:
+    if len(text) > limit or not text.isprintable():
+        raise Invalid(f"this has at most {limit} characters, and only printable ones", field=field)
+
+
 def _prepared(model: Model, command: Command) -> Command:
     kind, _ = model.locate(command.path)
+    if command.cause or command.correlation:
+        _check_record(command.cause, command.correlation)
     if command.labels:
         check_labels(command.labels)
         check_labels_size(command.labels)

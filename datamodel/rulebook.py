@@ -62,6 +62,7 @@ class _Book:
         self.marks: dict[str, int] = {}
         self.keys: dict[str, Replay] = {}
         self.uids = set(guards.uids)
+        self.cause = self.correlation = ""
 
     def decide(self, unit: Unit) -> Outcome:
         try:
@@ -111,6 +112,7 @@ class _Book:
 
     def verdict(self, unit: Unit, command: Command) -> Verdict:
         checkpoint, recorded = self.state.checkpoint(), len(self.events)
+        self.cause, self.correlation = command.cause or unit.cause, command.correlation or unit.correlation
         try:
             kind, parent = self.model.locate(command.path)
             authorize(unit.actor, kind, command)
@@ -263,6 +265,9 @@ class _Book:
                 self.record(unit, "deletionRequested", node.path, node.uid, node.kind, {})
 
     def record(self, unit: Unit, op: Op, path: str, uid: str, kind: str, part: Document) -> None:
+        correlation = self.correlation
+        if not correlation and (node := self.state.nodes.get(path)) is not None:
+            correlation = node.correlation
         event = Event(
             position=self.base + len(self.events) + 1,
             id=next(self.ids),
@@ -273,8 +278,8 @@ class _Book:
             kind=kind,
             part=part,
             actor=unit.actor.name,
-            cause=unit.cause,
-            correlation=unit.correlation,
+            cause=self.cause,
+            correlation=correlation,
             schema=self.model.kinds[kind].version,
         )
         fold(self.model, self.state, event)

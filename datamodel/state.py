@@ -142,6 +142,7 @@ def image(before: Node | None, event: Event) -> Node | None:
                 created_at=event.at,
                 owners={"": event.actor},
                 schema=event.schema,
+                correlation=event.correlation,
             )
         case "deleted":
             return None

@@ -1,12 +1,17 @@
-"""Walks over the nodes in order of path, a bounded part at a time: what stores offer to those who put pages together."""
+"""Walks over the nodes in some order, a bounded part at a time: what stores offer to those who put pages together."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from datamodel.node import Node
+from datamodel.selectors import Requirement
+from datamodel.sorting import BY_PATH, Place, Sort
 
 END = "\U0010ffff"
 """After every path."""
+NAME_FIELD = "metadata.name"
+"""What is the last name of a path, to those who count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +41,21 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The present nodes of some kinds in a span; with a `facet`, those that have one of its values."""
+    """The present nodes of some kinds in a span, in an order; with a `facet`, those that have one of its values."""
 
     kinds: tuple[str, ...]
     span: Span
     facet: str = ""
     values: tuple[str, ...] = ()
+    sort: Sort = BY_PATH
 
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """All nodes up to the path `through`, in order of path; `END` where there are no more."""
+    """All nodes up to the place `through`, in order; None where there are no more."""
 
     nodes: list[Node]
-    through: str
+    through: Place | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,15 @@ class Paths:
 
 
 class Walks(Protocol):
-    """A bounded part of what there is, in order of path."""
+    """A bounded part of what there is, in order."""
 
-    async def walk(self, walk: Walk, after: str, limit: int) -> Walked:
-        """The next nodes above a path, at most so many."""
+    async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
+        """The next nodes after a place (None: from the beginning). It looks at so many at most for each kind, and may find
+        fewer though more follow."""
+        ...
+
+    async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int:
+        """How many nodes of a walk hold all these terms now; keys are facets (see `datamodel.facets`) and `NAME_FIELD`."""
         ...
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from datamodel.errors import TendrilError
 from gateway.backend import Backend
 from gateway.graphql.endpoint import graphql_route
+from gateway.identified import Identified
 from gateway.masking import Masked
 from gateway.pages import page_routes
 from gateway.problem import answer_error, answer_http_error
@@ -32,7 +33,7 @@ def create_app(backend: Backend) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Masked), Middleware(LoopbackOnly)],
+        middleware=[Middleware(Identified), Middleware(Masked), Middleware(LoopbackOnly)],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
     extras = extras_of(backend.model)

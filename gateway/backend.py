@@ -38,21 +38,22 @@ class Backend:
             raise NotFound(f"{path} does not exist")
         return node
 
-    async def carry_out(self, command: Command, *, cause: str) -> Verdict:
+    async def carry_out(self, command: Command) -> Verdict:
         """Writes one command durably. Raises what refuses it."""
-        (verdict,) = raise_refused(await self.append((command,), cause=cause))
+        (verdict,) = raise_refused(await self.append((command,)))
         return verdict
 
-    async def append(self, commands: Sequence[Command], *, cause: str, key: str = "", digest: str = "") -> Outcome:
-        """The verdicts on commands that are written durably, all or none. Raises what refuses them before any is judged."""
-        return await self.appender.append(Unit(tuple(commands), ACTOR, cause=cause, key=key, digest=digest))
+    async def append(self, commands: Sequence[Command], *, key: str = "", digest: str = "") -> Outcome:
+        """The verdicts on commands that are written durably, all or none, because of the present request. Raises what refuses
+        them before any is judged."""
+        return await self.appender.append(Unit(tuple(commands), ACTOR, key=key, digest=digest))
 
     async def node_after(self, verdict: Verdict) -> Node:
         """The node as a command left it; as it is now where the verdict was replayed. Raises `NotFound`."""
         return verdict.node if verdict.node is not None else await self.node(verdict.path)
 
-    async def delete(self, path: str, *, cause: str) -> Node | None:
+    async def delete(self, path: str) -> Node | None:
         """Deletes a node with everything below it. The node where somebody has to clean up first, None once it is gone.
         Raises what refuses it."""
-        verdict = await self.carry_out(Command("delete", path), cause=cause)
+        verdict = await self.carry_out(Command("delete", path))
         return verdict.node

@@ -37,18 +37,16 @@ def job_path(group: str, name: str) -> str:
     return f"{group_path(group)}/jobs/{name}"
 
 
-async def submit(backend: Backend, document: Any, *, cause: str, key: str = "", digest: str = "") -> Node:
+async def submit(backend: Backend, document: Any, *, key: str = "", digest: str = "") -> Node:
     """Creates the job that a flat document describes: `name` (one is made up where there is none), `group`, `labels`, and
     the fields of a `JobSpec`. Raises what refuses it, with pointers into the document."""
     with _pointing_into(""):
         command = _creation(document)
-        (verdict,) = raise_refused(await backend.append((command,), cause=cause, key=key, digest=digest))
+        (verdict,) = raise_refused(await backend.append((command,), key=key, digest=digest))
     return await backend.node_after(verdict)
 
 
-async def submit_all(
-    backend: Backend, documents: Sequence[Any], *, cause: str, key: str = "", digest: str = ""
-) -> list[Node]:
+async def submit_all(backend: Backend, documents: Sequence[Any], *, key: str = "", digest: str = "") -> list[Node]:
     """Creates the jobs that flat documents describe, all or none. Raises what refuses one of them, with pointers that begin
     with its place: `/jobs/3/steps`."""
     commands = []
@@ -56,7 +54,7 @@ async def submit_all(
         with _pointing_into(_place(index)):
             commands.append(_creation(document))
     try:
-        verdicts = await backend.append(commands, cause=cause, key=key, digest=digest)
+        verdicts = await backend.append(commands, key=key, digest=digest)
     except Invalid:
         _check_each(backend.model, commands)
         raise

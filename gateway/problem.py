@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TendrilError, Transient
+from gateway.identified import request_id
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -37,7 +38,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The document. `type` is a URN of the class of error."""
+    """The document. `type` is a URN of the class of error, `requestId` what the answer's `X-Request-Id` tells too."""
 
     type: str
     title: str
@@ -45,6 +46,7 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail: str
     instance: str
     errors: Sequence[Finding] = ()
+    request_id: str = msgspec.field(name="requestId", default="")
 
 
 def findings(error: TendrilError) -> tuple[Finding, ...]:
@@ -92,7 +94,8 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that carries a problem document."""
-    document = Problem(f"urn:tendril:problem:{_word(status)}", status.phrase, status, detail, instance, errors)
+    kind = f"urn:tendril:problem:{_word(status)}"
+    document = Problem(kind, status.phrase, status, detail, instance, errors, request_id.get())
     return Response(_encode(document), status, headers, MEDIA_TYPE)
 
 

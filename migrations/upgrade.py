@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from datamodel.cause import SEED
 from datamodel.command import Actor, Command, Unit, raise_refused
 from datamodel.errors import Invalid
 from datamodel.model import Model
@@ -42,7 +43,7 @@ async def migrate(database_url: str, model: Model) -> None:
 async def seed(log: Log) -> None:
     """Creates what the model seeds and does not exist yet; what people changed since stays as it is."""
     for node in log.model.seeds:
-        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path), cause="seed")
+        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path), cause=SEED)
         (outcome,) = await log.append([prepare(log.model, unit)])
         if outcome[0].error is not None and outcome[0].error.field != "/metadata/name":
             raise_refused(outcome)

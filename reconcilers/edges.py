@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from datamodel.appender import Appender
+from datamodel.cause import MESSAGE
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.errors import Conflict
 from datamodel.feed.ports import Messages
@@ -122,7 +123,7 @@ class Edges:
 
     async def _make_desired(self, site: str, name: str, fence: Fence) -> None:
         commands = (Command("apply", f"/desired-config/sites/{site}"), Command("create", desired_path(site, name)))
-        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, cause="registered", fence=fence))
+        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
         for verdict in outcome:
             if verdict.error is not None and not isinstance(verdict.error, Conflict):
                 raise verdict.error
@@ -130,7 +131,9 @@ class Edges:
     async def _judge(self, key: str, path: str, phase: str, silent_s: float, fence: Fence) -> None:
         reason = "heard" if phase == ONLINE else f"silent for {silent_s:.0f} s"
         patch = {"phase": phase, "since": self._clock().isoformat(), "reason": reason}
-        unit = Unit((Command("patchStatus", path, patch),), ACTOR, cause="heartbeats", fence=fence)
+        unit = Unit(
+            (Command("patchStatus", path, patch),), ACTOR, cause=MESSAGE if phase == ONLINE else "", fence=fence
+        )
         raise_refused(await self._appender.append(unit))
         _log.info("an edge changed", edge=key, phase=phase, reason=reason)
 
@@ -147,7 +150,5 @@ class Edges:
                 if attempt.spec["intent"] == RUN
             )
             if commands:
-                outcome = await self._appender.append(
-                    Unit(commands, ACTOR, atomic=False, cause="edge lost", fence=fence)
-                )
+                outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
                 raise_refused(outcome)

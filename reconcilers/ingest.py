@@ -11,6 +11,7 @@ import msgspec
 import structlog
 
 from datamodel.appender import Appender
+from datamodel.cause import report_cause
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, raise_refused
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 from datamodel.feed.ports import Messages
@@ -144,12 +145,12 @@ class Ingest:
         self._through[mark] = through
 
     async def _settle(self, site: str, agent: str, advance: Advance, run: Sequence[msgspec.Raw], fence: Fence) -> None:
-        found = settle(site, agent, advance.mark.rpartition("/")[2], run)
+        found = settle(site, agent, advance.mark.rpartition("/")[2], run, advance.after + 1)
         for reason, body in found.rejected:
             await self._quarantine(f"{site}/{agent}", reason, body)
         if found.registrations:
-            await self._know_site(site, fence)
-        cause = f"reports:{advance.mark}:{advance.after + 1}-{advance.through}"
+            await self._know_site(site, next(iter(found.registrations.values())).cause, fence)
+        cause = report_cause(advance.mark, advance.through)
         unit = Unit(found.commands(), found.actor(site, agent), atomic=False, cause=cause, fence=fence, advance=advance)
         await self._judge(f"{site}/{agent}", found, await self._appender.append(unit))
 
@@ -164,9 +165,9 @@ class Ingest:
                 await self._quarantine(key, f"{verdict.path}: {reason}", wire.encode(found.patches.get(verdict.path)))
         self._metrics.count(self.name, "applied", len(outcome) - len(refused))
 
-    async def _know_site(self, site: str, fence: Fence) -> None:
+    async def _know_site(self, site: str, cause: str, fence: Fence) -> None:
         command = Command("apply", f"/inventory/sites/{check_name(site)}")
-        unit = Unit((command,), Actor("ingest", SYSTEM), cause="registered", fence=fence)
+        unit = Unit((command,), Actor("ingest", SYSTEM), cause=cause, fence=fence)
         raise_refused(await self._appender.append(unit))
 
     async def _quarantine(self, key: str, reason: str, body: bytes) -> None:

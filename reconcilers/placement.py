@@ -196,7 +196,7 @@ class Placement:
         """Writes the decisions and takes what the rule book made of them into the memory. A refused one makes its job and
         its edge be read again."""
         commands = tuple(decision.command() for decision in decisions)
-        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, cause="placement", fence=fence))
+        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
         self._remember(decisions, outcome)
 
     def _remember(self, decisions: list[Decision], outcome: Outcome) -> None:

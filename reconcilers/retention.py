@@ -76,7 +76,7 @@ class Retention:
             return AGAIN_S
         if job is not None and job.uid == uid:
             finalize = Command("finalize", path, {"finalizer": FINALIZER})
-            raise_refused(await self._appender.append(Unit((finalize,), ACTOR, cause="attempts are gone", fence=fence)))
+            raise_refused(await self._appender.append(Unit((finalize,), ACTOR, fence=fence)))
         return None
 
     async def _end_attempts(self, uid: str, fence: Fence, *, remove: bool) -> int:
@@ -99,7 +99,7 @@ class Retention:
         return waiting
 
     async def _append(self, commands: Sequence[Command], fence: Fence) -> None:
-        outcome = await self._appender.append(Unit(tuple(commands), ACTOR, atomic=False, cause="unwanted", fence=fence))
+        outcome = await self._appender.append(Unit(tuple(commands), ACTOR, atomic=False, fence=fence))
         for verdict in outcome:
             if verdict.error is not None and not isinstance(verdict.error, Conflict | NotFound):
                 raise verdict.error

@@ -41,7 +41,7 @@ class Stats:
                 name: {**dict.fromkeys(before.status.get(name, ())), **value} if isinstance(value, dict) else value
                 for name, value in status.items()
             }
-            unit = Unit((Command("patchStatus", key, patch),), ACTOR, cause="count", fence=fence)
+            unit = Unit((Command("patchStatus", key, patch),), ACTOR, fence=fence)
             raise_refused(await self._appender.append(unit))
         return EVERY_S
 

@@ -26,6 +26,7 @@ class Living(msgspec.Struct, eq=False):
     created_at: datetime
     deletion_requested_at: datetime | None
     schema: int
+    correlation: str
     declared: type[Kind]
     parent: str
     children: int = 0

@@ -69,6 +69,7 @@ class NodeBook:
             created_at=event.at,
             deletion_requested_at=None,
             schema=event.schema,
+            correlation=event.correlation,
             declared=declared,
             parent=parent,
             creator=event.actor,

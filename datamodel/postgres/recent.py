@@ -57,5 +57,6 @@ def changes_of(admission: Admission, state: State, size_bytes: int) -> list[Chan
         node = state.nodes.get(event.path)
         if node is not None and node.uid != event.uid:
             node = None
-        changes.append(Change(event.position, event.id, event.path, event.uid, event.kind, node, share))
+        told = event.position, event.id, event.path, event.uid, event.kind, node, share, event.correlation
+        changes.append(Change(*told))
     return changes

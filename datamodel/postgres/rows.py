@@ -16,8 +16,11 @@ from datamodel.upcast import upcast_event, upcast_node
 
 NODE_COLUMNS = (
     "path, uid, kind, labels, spec, status, links, finalizers, generation, version, created_version, created_at,"
-    " deletion_requested_at, owners, schema"
+    " deletion_requested_at, owners, schema, correlation"
 )
+
+ERA_BITS = 14
+"""An era is so many positions of the log, as a power of two: see the table of nodes."""
 
 _document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
 _links: msgspec.json.Decoder[dict[str, tuple[str, ...]]] = msgspec.json.Decoder(dict[str, tuple[str, ...]])
@@ -43,6 +46,7 @@ class NodeRow(msgspec.Struct, frozen=True):
     deletion_requested_at: datetime | None = None
     owners: dict[str, str] = {}
     schema: int = 1
+    correlation: str = ""
 
     @classmethod
     def of(cls, node: Node) -> "NodeRow":
@@ -63,6 +67,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             node.deletion_requested_at,
             node.owners,
             node.schema,
+            node.correlation,
         )
 
     def node(self, model: Model) -> Node:
@@ -82,6 +87,7 @@ class NodeRow(msgspec.Struct, frozen=True):
             self.deletion_requested_at,
             self.owners,
             self.schema,
+            self.correlation,
         )
         return upcast_node(model, stored)
 
@@ -117,6 +123,7 @@ def stored_node(row: asyncpg.Record) -> Node:
         deletion_requested_at=row["deletion_requested_at"],
         owners=_document.decode(row["owners"]),
         schema=row["schema"],
+        correlation=row["correlation"],
     )
 
 

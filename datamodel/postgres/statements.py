@@ -159,7 +159,7 @@ _STATEMENTS = {
         "nodes",
         "path word, uid word, kind word, labels jsonb, spec json, status json, phase text, links jsonb, finalizers text[],"
         " generation bigint, version bigint, created_version bigint, created_at timestamptz,"
-        " deletion_requested_at timestamptz, owners json, schema int",
+        " deletion_requested_at timestamptz, owners json, schema int, correlation word",
     ),
     "insert_links": _inserted("links", "source word, name word, target word"),
     "report_nodes": _updated("nodes", "path word, status json, phase text, version bigint"),

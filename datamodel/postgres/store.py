@@ -97,7 +97,8 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
 
     async def _read_changes(self, after: int, limit: int) -> list[Change]:
         found = await self._database.look_up(
-            f"SELECT e.position AS at, e.id, e.path AS was_path, e.uid AS was, e.kind AS was_kind, {_CHANGE_COLUMNS}"
+            f"SELECT e.position AS at, e.id, e.path AS was_path, e.uid AS was, e.kind AS was_kind,"
+            f" e.correlation AS is_of, {_CHANGE_COLUMNS}"
             " FROM events e LEFT JOIN nodes n ON n.path = e.path AND n.uid = e.uid"
             " WHERE e.position > $1 ORDER BY e.position LIMIT $2",
             after,
@@ -114,6 +115,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
                 row["was_kind"],
                 rows.node(self._model, row) if row["uid"] is not None else None,
                 len(row["spec"]) + len(row["status"]) if row["uid"] is not None else 0,
+                row["is_of"],
             )
             for row in found
         ]

@@ -7,6 +7,8 @@ checks of the rule book exact, and a key check for every node costs more than th
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from datamodel.postgres import rows
+
 METADATA = sa.MetaData(
     naming_convention={"ix": "%(table_name)s_%(column_0_N_name)s", "ck": "%(table_name)s_%(constraint_name)s"}
 )
@@ -85,9 +87,15 @@ NODES = sa.Table(
     sa.Column("deletion_requested_at", sa.DateTime(timezone=True)),
     sa.Column("owners", pg.JSON, nullable=False),
     sa.Column("schema", sa.Integer, nullable=False, server_default="1"),
+    sa.Column("correlation", sa.Text, nullable=False, server_default=""),
+    # An index on the version itself would make every change of a node a change of all its indexes. The era seldom changes,
+    # and the nodes of one are few enough to be sorted.
+    sa.Column("era", sa.BigInteger, sa.Computed(f"version >> {rows.ERA_BITS}", persisted=True)),
     sa.CheckConstraint("created_version > 0 AND version >= created_version", name="version_order"),
     sa.CheckConstraint("generation > 0", name="generation_positive"),
     sa.Index(None, "kind", "path"),
+    sa.Index(None, "kind", "created_version"),
+    sa.Index(None, "kind", "era"),
     sa.Index("nodes_deleting", "path", postgresql_where=sa.text("deletion_requested_at IS NOT NULL")),
     comment="The projection: each node's present. Parts are json, not jsonb: they are read and written whole.",
     postgresql_with={"fillfactor": 80},

@@ -1,8 +1,16 @@
 """Walks on Postgres: each is a run of an index, from where the last one ended."""
 
+import re
+from collections.abc import Sequence
+
 from datamodel.model import Model
+from datamodel.node import Node
 from datamodel.postgres import rows
+from datamodel.postgres.counting import count_query
 from datamodel.postgres.database import Database
+from datamodel.postgres.orders import FEW, few_query, sorted_query
+from datamodel.selectors import Requirement
+from datamodel.sorting import PATH, Place, beginning, is_before, place_of
 from datamodel.walk import END, Paths, Span, Walk, Walked
 
 # The bounds of a span are $1 and $2, the limit is $3.
@@ -39,16 +47,39 @@ class PostgresWalks:
     _database: Database
     _model: Model
 
-    async def walk(self, walk: Walk, after: str, limit: int) -> Walked:
-        bounds = max(walk.span.after, after), walk.span.before, limit
-        if walk.facet:
-            found = await self._database.look_up(BY_FACET, *bounds, list(walk.kinds), walk.facet, list(walk.values))
-        elif len(walk.kinds) == 1:
-            found = await self._database.look_up(BY_KIND, *bounds, walk.kinds[0])
-        else:
-            found = await self._database.look_up(BY_PATH, *bounds, list(walk.kinds))
+    async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
+        if walk.sort.name != PATH:
+            return await self._walk_sorted(walk, after, limit)
+        begin, before = walk.span.after, walk.span.before
+        if after is not None and walk.sort.descending:
+            before = min(before, after.path)
+        elif after is not None:
+            begin = max(begin, after.path)
+        query, arguments = _by_path(walk)
+        found = await self._database.look_up(query, begin, before, limit, *arguments)
         nodes = [rows.node(self._model, row) for row in found]
-        return Walked(nodes, nodes[-1].path if len(nodes) == limit else END)
+        return Walked(nodes, Place("", nodes[-1].path) if len(nodes) == limit else None)
+
+    async def _walk_sorted(self, walk: Walk, after: Place | None, limit: int) -> Walked:
+        """Each kind has a run of its own. Where only few nodes can be meant, they are sorted; else the order's index is walked,
+        and the nodes are looked at that it finds."""
+        found, ends = dict[Place, Node](), list[Place]()
+        for kind in walk.kinds:
+            few = await self._database.look_up(*few_query(walk, kind))
+            among = [row["path"] for row in few] if len(few) <= FEW else kind
+            looked = await self._database.look_up(*sorted_query(walk, among, after or beginning(walk.sort), limit))
+            nodes = [rows.node(self._model, row) for row in looked if row["path"] is not None]
+            found |= {place_of(walk.sort, self._model.kinds[kind], node): node for node in nodes}
+            if len(looked) == limit:
+                ends.append(Place(looked[-1]["key"], looked[-1]["at"]))
+        descending = walk.sort.descending
+        through = sorted(ends, reverse=descending)[0] if ends else None
+        places = [place for place in found if through is None or not is_before(walk.sort, through, place)]
+        return Walked([found[place] for place in sorted(places, reverse=descending)], through)
+
+    async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int:
+        (row,) = await self._database.fetch(*count_query(walk, terms))
+        return int(row["count"])
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
         return await self._paths(CHANGED, span, limit, after, through)
@@ -60,3 +91,16 @@ class PostgresWalks:
         found = await self._database.look_up(query, span.after, span.before, limit, *arguments)
         paths = [row["path"] for row in found]
         return Paths(paths, paths[-1] if len(paths) == limit else END)
+
+
+def _by_path(walk: Walk) -> tuple[str, list[object]]:
+    """The query of a walk in order of path, and its arguments from the fourth on."""
+    arguments: list[object] = [list(walk.kinds)]
+    if walk.facet:
+        query = BY_FACET
+        arguments += [walk.facet, list(walk.values)]
+    elif len(walk.kinds) == 1:
+        query, arguments = BY_KIND, [walk.kinds[0]]
+    else:
+        query = BY_PATH
+    return re.sub(r"(ORDER BY \S*path)", r"\1 DESC", query) if walk.sort.descending else query, arguments

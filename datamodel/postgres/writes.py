@@ -125,6 +125,7 @@ def _created(nodes: Sequence[Node]) -> Columns:
         [node.deletion_requested_at for node in nodes],
         [_json(node.owners) for node in nodes],
         [node.schema for node in nodes],
+        [node.correlation for node in nodes],
     )
 
 

@@ -49,7 +49,7 @@ def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
 async def submit_job(info: Info, document: JSON) -> Any:
     """Submits a job: the document that `POST /v1/jobs` takes."""
     try:
-        return {"job": await submit(info.context.backend, document, cause="submitJob"), "userErrors": ()}
+        return {"job": await submit(info.context.backend, document), "userErrors": ()}
     except TendrilError as error:
         return {"job": None, "userErrors": user_errors(error)}
 
@@ -60,7 +60,7 @@ async def create_job_group(info: Info, name: str, description: str = "") -> Any:
     try:
         path = group_path(check_name(name, "/name"))
         command = Command("create", path, {"description": description})
-        verdict = await backend.carry_out(command, cause="createJobGroup")
+        verdict = await backend.carry_out(command)
         return {"jobGroup": await backend.node_after(verdict), "userErrors": ()}
     except TendrilError as error:
         return {"jobGroup": None, "userErrors": user_errors(error)}

@@ -34,7 +34,7 @@ async def delete_node(info: Info, path: str) -> Any:
     backend = info.context.backend
     try:
         check_deletable(backend.model, path)
-        node = await backend.delete(path, cause="deleteNode")
+        node = await backend.delete(path)
     except TendrilError as error:
         return {"deleted": False, "node": None, "userErrors": user_errors(error)}
     return {"deleted": node is None, "node": node, "userErrors": ()}

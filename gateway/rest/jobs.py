@@ -118,7 +118,7 @@ class _Jobs:
     async def submit(self, request: Request) -> Response:
         document, body = await read_document(request)
         key, digest = _replay_guard(request, body)
-        job = await submit(self._backend, document, cause=f"POST {URL}", key=key, digest=digest)
+        job = await submit(self._backend, document, key=key, digest=digest)
         _, _, _, group, _, name = job.path.split("/")
         return json_answer(_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
 
@@ -126,7 +126,7 @@ class _Jobs:
         document, body = await read_document(request, BATCH_LIMIT_BYTES)
         documents = _documents(document)
         key, digest = _replay_guard(request, body)
-        jobs = await submit_all(self._backend, documents, cause=f"POST {BATCH}", key=key, digest=digest)
+        jobs = await submit_all(self._backend, documents, key=key, digest=digest)
         return json_answer({"items": [_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
     async def list_jobs(self, request: Request) -> Response:
@@ -145,7 +145,7 @@ class _Jobs:
         return json_answer(document)
 
     async def delete(self, request: Request) -> Response:
-        job = await self._backend.delete(_path(request), cause=f"DELETE {request.scope['path']}")
+        job = await self._backend.delete(_path(request))
         if job is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return json_answer(_document(job), HTTPStatus.ACCEPTED)

@@ -127,7 +127,7 @@ class _Nodes:
             raise Invalid("a name is required: a DNS label", field="/metadata/name")
         path = f"{request.scope['path'][len(PREFIX) :]}/{check_name(name)}"
         self._locate(path)
-        verdict = await self._backend.carry_out(Command("create", path, spec, _labels(meta)), cause=_cause(request))
+        verdict = await self._backend.carry_out(Command("create", path, spec, _labels(meta)))
         node = await self._backend.node_after(verdict)
         document = node_document(self._backend.model, node)
         return json_answer(document, HTTPStatus.CREATED, {"Location": f"{PREFIX}{path}"})
@@ -138,7 +138,7 @@ class _Nodes:
         meta, spec = _parts(document)
         if meta.get("name", last_name(path)) != last_name(path):
             raise Invalid("the name is not the one in the address", field="/metadata/name")
-        verdict = await self._backend.carry_out(Command("apply", path, spec, _labels(meta)), cause=_cause(request))
+        verdict = await self._backend.carry_out(Command("apply", path, spec, _labels(meta)))
         node = await self._backend.node_after(verdict)
         created = verdict.outcome == "changed" and verdict.version == node.created_version
         status = HTTPStatus.CREATED if created else HTTPStatus.OK
@@ -147,7 +147,7 @@ class _Nodes:
     async def delete(self, request: Request) -> Response:
         path = self._path(request)
         check_deletable(self._backend.model, path)
-        node = await self._backend.delete(path, cause=_cause(request))
+        node = await self._backend.delete(path)
         if node is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return json_answer(node_document(self._backend.model, node), HTTPStatus.ACCEPTED)
@@ -163,10 +163,6 @@ class _Nodes:
             self._backend.model.locate(path)
         except Invalid as error:
             raise NotFound(error.message) from error
-
-
-def _cause(request: Request) -> str:
-    return f"{request.method} {request.scope['path']}"
 
 
 def _parts(document: Document) -> tuple[Document, Document]:

@@ -35,12 +35,14 @@ class PendingJob:
     next_index: int
     retries: tuple[Chunk, ...] = ()
     generation: int = 1
+    correlation: str = ""
 
     @classmethod
     def of(cls, job: Node, begun: int, retries: tuple[Chunk, ...]) -> Self:
         """The job as the graph has it, when so many of its chunks have been placed before."""
         signature = signature_of(job.spec)
-        return cls(job.path, job.uid, job.created_version, job.spec, signature, begun, retries, job.generation)
+        order, generation, correlation = job.created_version, job.generation, job.correlation
+        return cls(job.path, job.uid, order, job.spec, signature, begun, retries, generation, correlation)
 
     @property
     def count(self) -> int:

@@ -27,9 +27,13 @@ class Decision:
     edge: str
 
     def command(self) -> Command:
-        """The attempt that carries the decision out. Its name makes a second one for the same chunk and epoch a conflict."""
+        """The attempt that carries the decision out. Its name makes a second one for the same chunk and epoch a conflict. It
+        belongs to its job's request, whatever woke the placement."""
         path = f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
-        return Command("create", path, attempt_spec(self.job, self.chunk), links={"job": (self.job.path,)})
+        job = self.job
+        return Command(
+            "create", path, attempt_spec(job, self.chunk), links={"job": (job.path,)}, correlation=job.correlation
+        )
 
 
 def attempt_spec(job: PendingJob, chunk: Chunk) -> Document:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from datamodel.cause import report_cause
 from datamodel.command import Actor, Command
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document
@@ -24,23 +25,30 @@ _NO_DOCUMENT: Document = {}
 
 @dataclass(slots=True)
 class Settlement:
-    """What a run of reports comes to. Patches of the same node are merged, in order of first mention."""
+    """What a run of reports comes to. Patches of the same node are merged, in order of first mention, and have the last report
+    that they come from as their cause. `source` is whose reports they are: `SITE/AGENT/INCARNATION`."""
 
+    source: str = ""
     registrations: dict[str, Command] = field(default_factory=dict)
     patches: dict[str, Document] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
     rejected: list[tuple[str, bytes]] = field(default_factory=list)
     edges: set[str] = field(default_factory=set)
 
-    def report(self, path: str, patch: Document) -> None:
-        """Merges one more patch of a node. Nothing follows an end: the first one counts."""
+    def report(self, path: str, patch: Document, number: int) -> None:
+        """Merges one more patch of a node, by the number of its report. Nothing follows an end: the first one counts."""
         before = self.patches.get(path, _NO_DOCUMENT)
         if before.get("phase") not in ENDED:
             self.patches[path] = {**before, **patch}
+            self.numbers[path] = number
 
     def commands(self) -> tuple[Command, ...]:
         return (
             *self.registrations.values(),
-            *(Command("patchStatus", path, patch) for path, patch in self.patches.items()),
+            *(
+                Command("patchStatus", path, patch, cause=report_cause(self.source, self.numbers[path]))
+                for path, patch in self.patches.items()
+            ),
         )
 
     def actor(self, site: str, agent: str) -> Actor:
@@ -48,10 +56,11 @@ class Settlement:
         return Actor(f"agent:{site}/{agent}", EDGE, frozenset(f"/sites/{site}/edges/{edge}" for edge in self.edges))
 
 
-def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Raw]) -> Settlement:
-    """Decodes reports one by one; those that do not parse or speak for another agent's edge are rejected with a reason."""
-    found = Settlement()
-    for raw in reports:
+def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Raw], first: int = 1) -> Settlement:
+    """Decodes reports one by one, which are numbered from `first` on; those that do not parse or speak for another agent's edge
+    are rejected with a reason."""
+    found = Settlement(f"{site}/{agent}/{incarnation}")
+    for number, raw in enumerate(reports, first):
         try:
             report = wire.decode_report(raw)
             check_name(report.edge, "/edge")
@@ -59,17 +68,18 @@ def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Ra
                 raise Invalid(f"agent {agent} speaks for edge {report.edge[:80]}", field="/edge")
             if isinstance(report, wire.EdgeReport):
                 path = inventory_path(site, report.edge)
-                found.registrations[path] = _registration(path, agent, incarnation, report)
+                cause = report_cause(found.source, number)
+                found.registrations[path] = _registration(path, agent, incarnation, report, cause)
             else:
                 path = f"{desired_path(site, report.edge)}/attempts/{check_name(report.attempt, '/attempt')}"
-                found.report(path, _status(report, bytes(raw)))
+                found.report(path, _status(report, bytes(raw)), number)
             found.edges.add(report.edge)
         except (*wire.UNREADABLE, TendrilError) as error:
             found.rejected.append((str(error), bytes(raw)))
     return found
 
 
-def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeReport) -> Command:
+def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeReport, cause: str) -> Command:
     spec = {
         "capacity": {"cpu": report.cpu, "memoryBytes": report.memory_bytes, "powerW": report.power_w},
         "runtime": report.runtime,
@@ -79,7 +89,7 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
     }
     check_labels(report.labels, "/labels")
     check_labels_size(report.labels)
-    return Command("apply", path, normal_spec(Edge, spec), labels=report.labels)
+    return Command("apply", path, normal_spec(Edge, spec), labels=report.labels, cause=cause)
 
 
 def _status(report: wire.AttemptReport, raw: bytes) -> Document:

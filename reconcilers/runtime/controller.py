@@ -11,15 +11,19 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from datamodel.cause import MESSAGE, RESYNC, Cause, present_cause
 from datamodel.command import Fence
 from datamodel.errors import Conflict, TendrilError, Transient
 from datamodel.feed.bus import honour_cancellation
 from datamodel.keyqueue import KeyQueue
 from datamodel.ports import Change
+from reconcilers.runtime.causes import Causes
 from reconcilers.runtime.metrics import Metrics
 from reconcilers.runtime.shards import Shards, lease_name, shard_of
 
 BACKOFF_S = (0.02, 10.0)
+GOES_ON_S = 1.0
+"""Who looks again so soon, and has written nothing yet, still acts on what woke it; later, it is time that made it look."""
 
 
 class Wake(NamedTuple):
@@ -68,6 +72,7 @@ class Controller:
     def __init__(self, reconciler: Reconciler, shards: Shards, metrics: Metrics, workers: int = 32) -> None:
         self.reconciler = reconciler
         self.queue = KeyQueue()
+        self.causes = Causes()
         self._shards = shards
         self._metrics = metrics
         self._workers = workers
@@ -77,10 +82,15 @@ class Controller:
         self._leases = [lease_name(reconciler.name, shard) for shard in range(reconciler.shards)]
         shards.want(reconciler.name, reconciler.shards, lambda _: self._resync.set())
 
-    def wake(self, key: str, after_s: float = 0.0) -> bool:
-        """Makes the key due. Keys of other replicas' shards are dropped (False): their holder wakes them."""
+    def wake(self, key: str, after_s: float = 0.0, *, change: Change | None = None, cause: str = MESSAGE) -> bool:
+        """Makes the key due, because of a change, or else of `cause`. Keys of other replicas' shards are dropped (False): their
+        holder wakes them."""
         if self._fence(key) is None:
             return False
+        if change is not None:
+            self.causes.put(key, change)
+        else:
+            self.causes.put_other(key, cause)
         if after_s:
             self.queue.add_after(key, after_s)
         else:
@@ -88,7 +98,8 @@ class Controller:
         return True
 
     def resync(self) -> None:
-        """All keys may have work to do."""
+        """All keys may have work to do: something was missed, or the log is another one."""
+        self.causes.restart()
         self._resync.set()
 
     async def run(self) -> None:
@@ -107,30 +118,37 @@ class Controller:
             honour_cancellation()
 
     async def _reconcile(self, key: str) -> None:
-        fence = self._fence(key)
+        cause, fence = self.causes.take(key), self._fence(key)
         if fence is None:
             self._failures.pop(key, None)
             return
+        present_cause.set(cause)  # of this worker's task, until its next key
         name = self.reconciler.name
         try:
             again = await self.reconciler.reconcile(key, fence)
         except (Conflict, Transient) as error:
             self._metrics.count(name, type(error).__name__.lower())
             self._log.info("again", key=key, error=error.message)
-            self.queue.add_after(key, self._backoff_s(key))
+            self._retry(key, cause)
         except TendrilError as error:
             self._metrics.count(name, "refused")
             self._log.warning("refused", key=key, error=error.message, field=error.field)
-            self.queue.add_after(key, self._backoff_s(key))
+            self._retry(key, cause)
         except Exception:  # noqa: BLE001 - one key's bug must not stop the others; it is logged with its trace
             self._metrics.count(name, "crashed")
             self._log.exception("a reconciliation crashed", key=key)
-            self.queue.add_after(key, self._backoff_s(key))
+            self._retry(key, cause)
         else:
             self._metrics.count(name, "done")
             self._failures.pop(key, None)
             if again is not None:
+                if again == 0 or (again <= GOES_ON_S and not cause.has_led):
+                    self.causes.put_back(key, cause)
                 self.queue.add_after(key, again)
+
+    def _retry(self, key: str, cause: Cause) -> None:
+        self.causes.put_back(key, cause)
+        self.queue.add_after(key, self._backoff_s(key))
 
     def _fence(self, key: str) -> Fence | None:
         leases = self._leases
@@ -152,7 +170,7 @@ class Controller:
             self._resync.clear()
             try:
                 for key in await self.reconciler.keys():
-                    self.wake(key)
+                    self.wake(key, cause=RESYNC)
             except TendrilError as error:
                 self._log.warning("resync failed", error=error.message)
                 await asyncio.sleep(BACKOFF_S[1] * random.uniform(0.05, 0.1))  # noqa: S311 - a bounded retry

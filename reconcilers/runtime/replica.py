@@ -115,7 +115,7 @@ class Replica:
             self._relay()
             for controller, watch in watching.get(change.kind, ()):
                 for wake in watch(change):
-                    controller.wake(wake.key, wake.after_s)
+                    controller.wake(wake.key, wake.after_s, change=change)
 
         return deliver
 

@@ -105,7 +105,7 @@ class Client:
         self.waiting -= 1
 
     async def _delete(self, job: str) -> None:
-        unit = Unit((Command("delete", path_of(job)),), ACTOR)
+        unit = Unit((Command("delete", path_of(job)),), ACTOR, cause=f"request:delete-{job}", correlation=job)
         (verdict,) = await self._until_answered(lambda: self._append(unit))
         if not isinstance(verdict.error, NotFound):  # then the request before deleted it, and its answer was lost
             raise_refused((verdict,))
@@ -136,4 +136,5 @@ def _submission(wish: Submit) -> Unit:
         "outputs": {"ran": "sum", "chunk": "collect"},
     }
     digest = hashlib.sha256(_encode(spec)).hexdigest()
-    return Unit((Command("create", path_of(wish.job), spec),), ACTOR, key=f"submit/{wish.job}", digest=digest)
+    create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
+    return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, TypeVar, cast
 
 import msgspec
+from msgspec import structs
 
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
 from datamodel.errors import Conflict, Fenced, Forbidden, Invalid, NotFound, TendrilError, Transient
@@ -234,7 +235,8 @@ class Rogues:
         return self._rng.choice(nodes) if nodes else None
 
     async def _appended(self, unit: Unit) -> Outcome:
-        prepared = prepare(MODEL, unit)
+        name = unit.actor.name
+        prepared = prepare(MODEL, structs.replace(unit, cause=f"request:{name}", correlation=name))
         (outcome,) = await self._asked(lambda: self._store.append([prepared]))
         return outcome
 

@@ -18,6 +18,7 @@ from datamodel.state import State
 from datamodel.verify import Report, verify
 from reconcilers.settings import Settings
 from sim.world import checks
+from sim.world.causes import Causes
 from sim.world.client import Client
 from sim.world.database import Database
 from sim.world.dice import Dice
@@ -73,6 +74,7 @@ class World:
         self._dice = Dice(script.seed)
         self._digest = hashlib.sha256()
         self._audit = Audit(MODEL)
+        self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness)
         self._streams = MemoryStreams()
@@ -193,11 +195,13 @@ class World:
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
+            self.outcome.broken.extend(self._causes.wrong(event, self._state))
             touched.touch(MODEL, event)
         self.outcome.broken.extend(self._audit.compare(Rows.of(MODEL, self._state, touched), touched))
 
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
+        self._causes.restored()
 
     def _tell(self) -> None:
         outcome, counts = self.outcome, self.outcome.counts

@@ -13,12 +13,12 @@ from datamodel.errors import Invalid
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
-from datamodel.query import LIMIT_MAX, RECENT, ROUND_NODES, Page, Query, count, page
+from datamodel.query import LIMIT_MAX, LOOKED_MAX, RECENT, ROUND_MAX, ROUND_NODES, Page, Query, count, page
 from datamodel.scheduling.model import MODEL
 from datamodel.selectors import field_selector, label_selector
 from migrations.upgrade import seed
 from tests.fuzz.budget import budget
-from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_edge, new_job, present
+from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_edge, present
 from tests.reading import Move, Versions, moves
 from tests.services import Databases
 
@@ -56,6 +56,7 @@ async def test_nodes_are_found_by_place_kind_and_depth(store: Store) -> None:
     assert set(jobs) < set(await everything(store, Query(under="/config", depth=2)))
     assert await everything(store, Query("Job", under="/config", depth=1)) == []
     assert await count(store, Query("Job")) == 3
+    assert await count(store, Query("Job", under=GROUP)) == 1
     assert await count(store, Query()) == await store.count_nodes()
 
 
@@ -77,6 +78,7 @@ async def test_nodes_are_found_by_labels_and_fields(store: Store) -> None:
         found = await everything(store, Query("Job", labels=label_selector(text)))
         assert found == [f"{JOBS}/{name}" for name in names], text
         assert await everything(store, Query(under=JOBS.rpartition("/")[0], labels=label_selector(text))) == found
+        assert await count(store, Query("Job", labels=label_selector(text))) == len(names)
     for text, names in (
         ("status.phase=pending", "ad"),
         ("status.phase!=pending", "bc"),
@@ -85,6 +87,7 @@ async def test_nodes_are_found_by_labels_and_fields(store: Store) -> None:
         ("metadata.name!=c,status.phase=failed", ""),
     ):
         assert await everything(store, fields(text)) == [f"{JOBS}/{name}" for name in names], text
+        assert await count(store, fields(text)) == len(names)
     both = replace(fields("status.phase=pending"), labels=label_selector("tier"))
     assert await everything(store, both) == [f"{JOBS}/d"]
 
@@ -161,10 +164,12 @@ async def test_a_cursor_that_is_none_is_refused(store: Store) -> None:
     decoded = base64.urlsafe_b64decode(first.cursor + "==").decode()
     for cursor in (
         *("x", "é", "!", first.cursor[:-2], "A" * 4_096, encoded("{}"), encoded("[1]")),
-        encoded(decoded.replace("[1,", "[2,")),
-        encoded(decoded.replace(f"[1,{first.position},", "[1,-1,")),
-        encoded(decoded.replace(f"[1,{first.position},", f"[1,{first.position + 1},")),
+        encoded(decoded.replace("[2,", "[1,")),
+        encoded(decoded.replace(f"[2,{first.position},", "[2,-1,")),
+        encoded(decoded.replace(f"[2,{first.position},", f"[2,{2**63},")),
+        encoded(decoded.replace(f"[2,{first.position},", f"[2,{first.position + 1},")),
         encoded(decoded.replace("/jobs/a", "\\u0000")),
+        encoded(decoded.replace('""]', "7]")),
     ):
         with pytest.raises(Invalid) as refused:
             await page(store, query, cursor=cursor)
@@ -225,6 +230,7 @@ async def walk_while_it_changes(store: Store, history: _History) -> None:
         assert [node for found in pages for node in found.nodes] == expected
         assert all(len(found.nodes) <= query.limit for found in pages)
         assert await count(store, query, as_of=position) == len(expected)
+        assert await count(store, query) == sum(map(_QUERIES[number][1], versions.at[versions.last].values()))
     await versions.check()
 
 
@@ -247,9 +253,26 @@ async def test_pages_in_the_database_are_of_one_position(databases: Databases, h
 
 async def test_a_page_looks_at_a_bounded_part(store: Store) -> None:
     """Where few nodes fit what no index tells, a page is short and the next one goes on."""
-    await done(store, *(job(f"j{number:04}") for number in range(2_500)))
-    last = await new_job(store, "z")
-    query = fields("metadata.name=z")
+    edges = [f"/desired-config/sites/s/edges/e{number:04}" for number in range(LOOKED_MAX + ROUND_MAX)]
+    create = [Command("create", path) for path in ("/desired-config/sites/s", *edges)]
+    for first in range(0, len(create), 2_000):
+        await done(store, *create[first : first + 2_000], actor=SYSTEM)
+    last = edges[-1].rpartition("/")[2]
+    query = Query("DesiredEdge", fields=field_selector(f"metadata.name={last}", ["metadata.name"]), limit=1)
     found = await page(store, query)
     assert (found.nodes, bool(found.cursor)) == ([], True)
-    assert await everything(store, query) == [last.path]
+    assert await everything(store, query) == [edges[-1]]
+
+
+async def test_a_page_is_full_where_more_follow(store: Store) -> None:
+    """Also where most of what an index finds does not fit."""
+    names = [f"j{number:04}" for number in range(6 * ROUND_NODES)]
+    await done(
+        store, *(Command("create", f"{JOBS}/{n}", {"steps": STEPS}, {"even": str(int(n[1:]) % 2)}) for n in names)
+    )
+    query = Query("Job", labels=label_selector("even!=0"), limit=ROUND_NODES)
+    found = await page(store, query)
+    assert [len(found.nodes)] == [ROUND_NODES]
+    while found.cursor:
+        found = await page(store, query, cursor=found.cursor)
+        assert len(found.nodes) == ROUND_NODES or not found.cursor

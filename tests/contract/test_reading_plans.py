@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any, get_args
 
 import asyncpg
@@ -12,9 +13,14 @@ from datamodel.command import Command
 from datamodel.event import Op
 from datamodel.postgres.connect import connect_writer
 from datamodel.postgres.history import NEWEST, OTHERS, OWNED
+from datamodel.postgres.orders import FEW, few_query, sorted_query
+from datamodel.postgres.rows import ERA_BITS
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.walks import BY_FACET, BY_KIND, CHANGED, PLACES
+from datamodel.sorting import Place, beginning, sort_of
+from datamodel.walk import Span, Walk
 from tests.graph import JOBS, SYSTEM, new_job, present, unit
+from tests.waiting import eventually
 
 JOBS_MADE = 20_000
 LIMIT = 101
@@ -69,6 +75,55 @@ async def test_a_page_is_a_run_of_an_index(
         assert sum(touched(scan) for scan in scans(plan, "nodes")) <= LIMIT, plan
     of_kind = await explained(database_url, BY_KIND, *span, "Job")
     assert sum(touched(scan) for scan in scans(of_kind, "nodes")) == LIMIT, of_kind
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+@pytest.mark.parametrize("text", ["status.phase", "-status.phase", "createdAt", "-createdAt", "version", "-version"])
+async def test_a_sorted_page_does_not_sort_everything(
+    many: "asyncpg.Connection[asyncpg.Record]", database_url: str, text: str, *, analyzed: bool
+) -> None:
+    """Each node had ten changes, so that an era has few of them."""
+    await many.execute("UPDATE nodes SET version = 10 * created_version WHERE kind = 'Job'")
+    if analyzed:
+        await many.execute("ANALYZE")
+    of_an_era = (1 << ERA_BITS) // 10 if text.endswith("version") else 0
+    sort = sort_of(text)
+    (middle,) = await many.fetch(
+        f"SELECT created_version, version, path FROM nodes WHERE path = '{JOBS}/j{JOBS_MADE // 2}'"
+    )
+    key = {"createdAt": middle["created_version"], "version": middle["version"]}.get(sort.name, "pending")
+    for after in (beginning(sort), Place(key, middle["path"])):
+        walk = Walk(("Job",), Span.below(JOBS), sort=sort)
+        plan = await explained(database_url, *sorted_query(walk, "Job", after, LIMIT))
+        for table in ("facets", "nodes"):
+            assert sum(touched(scan) for scan in scans(plan, table)) <= 2 * (LIMIT + of_an_era), plan
+        below = replace(walk, span=Span.below(f"{JOBS}/j7"), facet="label:team", values=("red",))
+        plan = await explained(database_url, *sorted_query(below, "Job", after, LIMIT))
+        for table in ("facets", "nodes"):
+            assert sum(touched(scan) for scan in scans(plan, table)) <= 3 * (LIMIT + of_an_era), plan
+    few = await explained(database_url, *few_query(Walk(("Job",), Span.below(JOBS)), "Job"))
+    assert sum(touched(scan) for scan in scans(few, "nodes")) <= FEW + 1, few
+
+
+async def test_a_change_of_status_stays_out_of_the_indexes(postgres: PostgresStore, database_url: str) -> None:
+    """What makes lists in order of the last change costs those who write nothing (unless an era ends)."""
+    jobs = [await new_job(postgres, f"j{number}") for number in range(5)]
+    for number in range(10):
+        changes = [Command("patchStatus", job.path, {"percentCompleted": float(number + 1)}) for job in jobs]
+        await postgres.append([unit(command, actor=SYSTEM) for command in changes])
+    connection = await asyncpg.connect(database_url)
+    try:
+
+        async def counted() -> bool:
+            return bool(await connection.fetchval(f"SELECT n_tup_upd >= 50 {_UPDATES}"))
+
+        await eventually(counted)
+        assert await connection.fetchval(f"SELECT n_tup_hot_upd {_UPDATES}") >= 45
+    finally:
+        await connection.close()
+
+
+_UPDATES = "FROM pg_stat_user_tables WHERE relname = 'nodes'"
 
 
 @pytest.mark.parametrize("analyzed", [False, True])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,14 @@ from datamodel.audit import Audit
 from datamodel.command import Actor, Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.tables import METADATA
+from datamodel.query import Query, page
 from datamodel.scheduling.model import MODEL
 from datamodel.segments import Segment
+from datamodel.sorting import sort_of
 from datamodel.verify import verify
 from migrations.upgrade import migrate
 from tests.graph import JOBS, SYSTEM, done, new_edge, new_job, place, report
+from tests.library import BOOKS, READER, book, shelf
 from tests.segments import SIZE, based, in_small_segments
 
 _CONSTRAINTS = (
@@ -94,6 +98,32 @@ async def test_facets_are_made_of_what_is_there(database_url: str) -> None:
         assert not (await verify(store)).clean
         await migrate(database_url, MODEL)
         assert (await verify(store)).clean
+
+
+async def test_fields_that_were_written_in_another_order_are_written_anew(database_url: str) -> None:
+    """As they were before lists could be sorted: what is missing was an empty text, and times were as they came."""
+    async with PostgresStore(database_url, BOOKS) as store:
+        await done(store, Command("create", "/library"), Command("create", shelf("a")), actor=READER)
+        commands = [book("z"), book("y", since="2026-01-01T01:00:00+02:00"), book("x", since="2026-01-01T00:00:00.5Z")]
+        await done(store, *commands, actor=READER)
+        query = Query("Book", sort=sort_of("spec.since"))
+        written = (await page(store, query)).nodes
+        assert [node.path[-1] for node in written] == ["y", "x", "z"]
+        await on(database_url, lambda connection: command.downgrade(_config(connection), "0006"))
+        await on(
+            database_url,
+            lambda connection: connection.execute(
+                text(
+                    "INSERT INTO facets SELECT path, 'spec.since', kind, coalesce(spec ->> 'since', '') FROM nodes"
+                    " WHERE kind = 'Book'"
+                )
+            ),
+        )
+        await migrate(database_url, BOOKS)
+        assert (await verify(store)).clean
+        assert (await page(store, query)).nodes == written
+        changed_last = await page(store, replace(query, sort=sort_of("-version")))
+        assert [node.path[-1] for node in changed_last.nodes] == ["x", "y", "z"]
 
 
 async def test_links_and_owners_are_made_of_what_is_there(database_url: str) -> None:

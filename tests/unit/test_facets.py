@@ -1,6 +1,6 @@
 """Facets: what a declared field must be, and values that sort and compare as what they stand for."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from datamodel.errors import Invalid
-from datamodel.facets import TEXT_LIMIT, facets_of, selectable_fields
+from datamodel.facets import MISSING, TEXT_LIMIT, facets_of, selectable_fields
 from datamodel.kinds import Kind, Part, Plane
 from datamodel.model import Model
 from datamodel.scheduling.attempts import Attempt
@@ -68,8 +68,8 @@ def declared(*names: str) -> type[Kind]:
         ("spec.none", "has no 'none'"),
         ("spec.soil.none", "has no 'none'"),
         ("spec.size.none", "has no 'none'"),
-        ("spec.soil", "is no text, number or flag"),
-        ("spec.owners", "is no text, number or flag"),
+        ("spec.soil", "is no text, number, flag or time"),
+        ("spec.owners", "is no text, number, flag or time"),
     ],
 )
 def test_a_field_that_is_no_scalar_of_the_kind_is_refused_by_the_model(name: str, why: str) -> None:
@@ -85,8 +85,8 @@ def test_what_is_not_stored_is_the_declared_default_or_nothing() -> None:
     assert facets.keys() == {"label:team", *Garden.selectable}
     assert facets["label:team"] == "a"
     assert facets["spec.flowerBeds"] == fields["spec.flowerBeds"].read("3")
-    assert (facets["spec.soil.isWet"], facets["spec.soil.acidity"], facets["spec.colour"]) == ("false", "", "red")
-    assert (facets["status.phase"], facets["status.since"]) == ("dry", "")
+    assert (facets["spec.soil.isWet"], facets["spec.soil.acidity"], facets["spec.colour"]) == ("false", MISSING, "red")
+    assert (facets["status.phase"], facets["status.since"]) == ("dry", MISSING)
     stored = facets_of(Garden, {}, {"size": 1, "soil": {"isWet": True, "acidity": 6.5}}, {"phase": "watered"})
     assert (stored["spec.soil.isWet"], stored["status.phase"]) == ("true", "watered")
     assert stored["spec.soil.acidity"] == fields["spec.soil.acidity"].read("6.5")
@@ -123,9 +123,41 @@ def test_a_text_is_cut() -> None:
     assert field.read("x" * 1_000) == field.value({}, {"phase": "x" * 1_000})
 
 
-@pytest.mark.parametrize(("name", "text"), [("spec.size", "many"), ("spec.soil.isWet", "True")])
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("spec.size", "many"),
+        ("spec.soil.isWet", "True"),
+        ("status.since", "today"),
+        ("status.since", "0001-01-01T00:00+09:00"),
+    ],
+)
 def test_a_value_that_the_field_cannot_have_is_refused(name: str, text: str) -> None:
     with pytest.raises(Invalid, match=name) as refused:
         selectable_fields(Garden)[name].read(text)
     assert refused.value.field == "/fieldSelector"
-    assert selectable_fields(Garden)[name].read("") == ""
+    assert selectable_fields(Garden)[name].read("") == MISSING
+
+
+_times = st.datetimes(timezones=st.timezones(), min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1))  # noqa: DTZ001
+
+
+@given(one=_times, other=_times)
+def test_times_sort_as_times_wherever_their_clocks_stand(one: datetime, other: datetime) -> None:
+    field = selectable_fields(Garden)["status.since"]
+    values = [field.value({}, {"since": time.isoformat()}) for time in (one, other)]
+    first, second = one.astimezone(UTC), other.astimezone(UTC)
+    assert (values[0] < values[1], values[0] == values[1]) == (first < second, first == second)
+    assert field.read(first.isoformat().replace("+00:00", "Z")) == values[0]
+
+
+def test_what_is_no_time_though_it_should_be_does_not_stop_a_write() -> None:
+    field = selectable_fields(Garden)["status.since"]
+    assert field.value({}, {"since": "noon"}) == "noon"
+    assert field.value({}, {"since": "2026-01-01T00:00:00"}) == field.read("2026-01-01T00:00:00Z")
+
+
+def test_what_is_missing_comes_last_and_so_does_an_empty_text() -> None:
+    for name, part in (("spec.colour", {"colour": ""}), ("spec.soil.acidity", {}), ("status.since", {})):
+        assert selectable_fields(Garden)[name].value(part, {}) == MISSING
+    assert selectable_fields(Garden)["spec.colour"].value({"colour": "\U0010fffe" * 300}, {}) < MISSING

@@ -40,13 +40,24 @@ async def test_the_code_of_the_page_runs(
     await done(store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 1000}), actor=page["ANN"])
     await page["look"](store, then)
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == "1"
-    assert "'grams': 900" in said.splitlines()[1]
+    assert said.splitlines()[:2] == ["['/bakery/ovens/stone/loaves/first']", "1"]
+    assert "'grams': 900" in said.splitlines()[2]
     assert "Difference(path='/bakery/ovens/stone/loaves/first'" in said
     assert "Seen(what='modified'" in said
     assert said.splitlines()[-1] == "Bookmark(position=5)"
     with pytest.raises(Conflict):
         await page["order"](store)
+    bought = Command("create", f"{page['STONE']}/loaves/next", {"flour": "rye", "grams": 500})
+    await done(store, bought, actor=page["ANN"], cause="request:r-1", correlation="order-18")
+    position = (await store.head()).position
+    risen = Command("patchSpec", bought.path, {"grams": 600})
+    await done(store, risen, actor=page["ANN"], cause=f"event:{position}")
+    await page["follow"](store, bought.path)
+    await page["why"](store, bought.path)
+    created, changed, began = capsys.readouterr().out.splitlines()
+    assert created.endswith("created /bakery/ovens/stone/loaves/next by ann because of request:r-1")
+    assert changed.endswith(f"specChanged /bakery/ovens/stone/loaves/next by ann because of event:{position}")
+    assert began == "it began with request:r-1"
     await in_small_segments(store)
     for grams in range(SIZE + 1):
         await done(
@@ -55,6 +66,6 @@ async def test_the_code_of_the_page_runs(
     (tmp_path / "files").mkdir()
     await page["forget"](store, (await store.head()).at, tmp_path / "files")
     said = capsys.readouterr().out
-    assert said.splitlines()[0] == "['events-1-5.jsonl.gz', 'events-6-12.jsonl.gz']"
+    assert said.splitlines()[0] == "['events-1-7.jsonl.gz', 'events-8-14.jsonl.gz']"
     assert "/bakery/ovens/stone" in said.splitlines()[1]
-    assert said.splitlines()[2:] == ["the graph is kept from position 13 on, not as of 12"]
+    assert said.splitlines()[2:] == ["the graph is kept from position 15 on, not as of 14"]

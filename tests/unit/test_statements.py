@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from datamodel.cause import CORRELATION_LIMIT
 from datamodel.command import Actor, Command, Unit
 from datamodel.errors import Invalid
 from datamodel.postgres.statements import WRITE, arguments, array
-from datamodel.prepare import TOLD_LIMIT, prepare
+from datamodel.prepare import prepare
 from datamodel.scheduling.model import MODEL
 from tests.graph import JOBS, USER
 
@@ -42,7 +43,7 @@ def test_an_arrays_text_quotes_its_members() -> None:
         (Unit((Command("delete", JOBS),), USER, key=SEPARATOR), "/idempotency-key"),
         (Unit((Command("delete", JOBS),), Actor("a\nb", "user")), "/actor"),
         (Unit((Command("delete", JOBS),), USER, cause="\x00"), "/cause"),
-        (Unit((Command("delete", JOBS),), USER, correlation="c" * (TOLD_LIMIT + 1)), "/correlation"),
+        (Unit((Command("delete", JOBS),), USER, correlation="c" * (CORRELATION_LIMIT + 1)), "/correlation"),
     ],
 )
 def test_what_is_told_of_a_unit_is_printable(unit: Unit, field: str) -> None:
