@@ -49,7 +49,9 @@ async def test_the_code_of_the_page_runs(
         await page["order"](store)
     await in_small_segments(store)
     for grams in range(SIZE + 1):
-        await done(store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 100 + grams}), actor=page["ANN"])
+        await done(
+            store, Command("patchSpec", f"{page['STONE']}/loaves/first", {"grams": 100 + grams}), actor=page["ANN"]
+        )
     (tmp_path / "files").mkdir()
     await page["forget"](store, (await store.head()).at, tmp_path / "files")
     said = capsys.readouterr().out
