@@ -22,7 +22,7 @@ from datamodel.upcast import restamped_node
 BATCH_ROWS = 1_000
 ALL_ROWS = "SELECT source, content FROM base_rows ORDER BY source, key"
 
-_READ = """
+READ = """
 SELECT base_rows.source, content FROM unnest($1::text[], $2::text[]) AS wanted(source, key)
 JOIN base_rows USING (source, key)
 """
@@ -53,7 +53,7 @@ async def fold_events(connection: Connection, model: Model, events: Sequence[Eve
     keys = Keys()
     for event in events:
         keys.touch(model, event)
-    state = state_of(model, await connection.fetch(_READ, *_columns(keys)))
+    state = state_of(model, await connection.fetch(READ, *_columns(keys)))
     for event in events:
         try:
             fold(model, state, event)

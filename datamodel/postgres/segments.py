@@ -9,7 +9,7 @@ from datamodel.errors import Conflict, Invalid, Transient
 from datamodel.model import Model
 from datamodel.postgres import rows
 from datamodel.postgres.base_rows import fold_events
-from datamodel.postgres.connect import Connection, connect, transient
+from datamodel.postgres.connect import Connection, connect, connect_writer, transient
 from datamodel.postgres.database import Database
 from datamodel.segments import SEGMENT_POSITIONS, Segment
 from datamodel.upcast import restamped
@@ -133,7 +133,7 @@ async def _drop(connection: Connection, segment: Segment) -> None:
 @asynccontextmanager
 async def _keeping(url: str, doing: str) -> AsyncIterator[Connection]:
     """A transaction of one keeper of the log at a time."""
-    connection = await connect(url)
+    connection = await connect_writer(url, "SELECT")  # the base's rows are found by key, however few or many there are
     try:
         with transient(doing):
             async with connection.transaction():

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.event import Op
+from datamodel.postgres.base_rows import READ
 from datamodel.postgres.connect import connect_writer
 from datamodel.postgres.history import NEWEST, OTHERS, OWNED
 from datamodel.postgres.orders import FEW, few_query, sorted_query
@@ -138,6 +139,18 @@ async def test_what_changed_costs_what_changed(
     assert sum(touched(scan) for scan in scans(plan, "events")) == 10, plan
     plan = await explained(database_url, PLACES, *span)
     assert sum(touched(scan) for scan in scans(plan, "events")) <= LIMIT + 1, plan
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_the_base_is_folded_by_key(
+    many: "asyncpg.Connection[asyncpg.Record]", database_url: str, *, analyzed: bool
+) -> None:
+    await many.execute("INSERT INTO base_rows SELECT 'nodes', path, '{}' FROM nodes")
+    if analyzed:
+        await many.execute("ANALYZE")
+    keys = [f"{JOBS}/j{number}" for number in range(1, LIMIT + 1)]
+    plan = await explained(database_url, READ, ["nodes"] * LIMIT, keys)
+    assert sum(touched(scan) for scan in scans(plan, "base_rows")) == LIMIT, plan
 
 
 async def explained(url: str, query: str, *arguments: Any) -> dict[str, Any]:

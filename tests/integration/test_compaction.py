@@ -105,6 +105,15 @@ async def test_what_is_dropped_is_its_file_and_nothing_else(store: PostgresStore
     assert await compact(store, head, "test", directory=tmp_path) > second.first
 
 
+async def test_what_somebody_else_left_behind_the_base_is_in_files_too(store: PostgresStore, tmp_path: Path) -> None:
+    await busy(store)
+    first, second, *_ = await store.segments()
+    await store.fold_base(second.first, 1_000)
+    assert await compact(store, 0, "test", directory=tmp_path) == second.first
+    assert [event.position for event in exported(tmp_path)] == list(range(1, first.last + 1))
+    assert (await store.segments())[0] == second
+
+
 class Cut:
     """A store that somebody is cut off from at the n-th call, before it is carried out or after; nothing works from then on."""
 
@@ -296,7 +305,7 @@ async def test_a_base_of_an_older_model_is_read_by_the_present_one(databases: Da
     await migrate(urls[0], garden.MODEL)
     async with PostgresStore(urls[0], garden.MODEL) as former:
         await done(former, Command("create", "/garden/beds/b"))
-        for name in ("rose", "lily", "iris"):
+        for name in ("rose", "lily", "iris", "fern"):
             await done(former, Command("create", f"{FLOWERS}/{name}", {"heightCm": 40}))
         await based(former, (await former.head()).position)
         await done(former, Command("patchSpec", f"{FLOWERS}/lily", {"heightCm": 50}))
@@ -323,6 +332,7 @@ async def test_a_base_of_an_older_model_is_read_by_the_present_one(databases: Da
                 assert await heights(store, end) == {"rose": 600, "lily": 500, "iris": 700}
                 await based(store, end)
                 assert (await verify(store, Audit(garden_later.MODEL))).clean
+                assert (await present(store, f"{FLOWERS}/fern")).spec["heightMm"] == 400
     for url in urls:
         await databases.drop(url)
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import gzip
+import hashlib
 import itertools
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from datamodel.appender import Appender
 from datamodel.audit import Audit
 from datamodel.command import Advance, Command
 from datamodel.errors import Conflict, Invalid, NotMigrated, Transient
-from datamodel.keeping.archive import reading
+from datamodel.keeping.archive import FORMER, reading
 from datamodel.keeping.backup import backup
 from datamodel.memory import MemoryStore
 from datamodel.node import Node
@@ -104,6 +106,22 @@ async def test_a_backup_comes_back_as_it_was(
         assert again.replayed
         await new_job(restored, "after")
         assert (await verify(restored)).clean
+
+
+async def test_a_backup_from_before_there_was_a_base_comes_back(
+    store: PostgresStore, new_url: str, tmp_path: Path
+) -> None:
+    await history(store)
+    await backup(store, tmp_path / "b.gz")
+    top, *lines, end = gzip.decompress((tmp_path / "b.gz").read_bytes()).splitlines(keepends=True)
+    told = {name: value for name, value in json.loads(top).items() if not name.startswith("oldest")}
+    whole = b"".join([json.dumps({**told, "format": FORMER}).encode() + b"\n", *lines])
+    last = {**json.loads(end), "sha256": hashlib.sha256(whole).hexdigest()}
+    (tmp_path / "former.gz").write_bytes(gzip.compress(whole + json.dumps(last).encode() + b"\n"))
+    with reading(tmp_path / "former.gz") as archive:
+        await restore(new_url, MODEL, archive)
+    async with PostgresStore(new_url, MODEL) as restored:
+        await assert_same(restored, store)
 
 
 async def test_a_store_moves_on_while_it_is_backed_up(store: PostgresStore, tmp_path: Path) -> None:
