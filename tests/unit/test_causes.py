@@ -200,10 +200,7 @@ async def test_a_unit_that_says_why_keeps_its_word() -> None:
             (text, True)
             for text in ("request:a", "event:1", "report:s/a/1-b/7", "resync", "requeue", "message", "seed")
         ),
-        *(
-            (text, False)
-            for text in ("", "event:", "event:0", "event:-1", "event:x", "request:", "report:7", "ledger")
-        ),
+        *((text, False) for text in ("", "event:", "event:0", "event:-1", "event:x", "request:", "report:7", "ledger")),
         ("request:" + "x" * 129, False),
         ("request:a b", False),
     ],
