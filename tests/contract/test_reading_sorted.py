@@ -17,7 +17,7 @@ from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.orders import FEW
 from datamodel.postgres.store import PostgresStore
-from datamodel.query import Page, Query, page
+from datamodel.query import ROUND_NODES, Page, Query, page
 from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import BY_PATH, Sort, sort_of
 from migrations.upgrade import seed
@@ -197,6 +197,22 @@ async def test_a_long_list_is_walked_and_no_node_is_left_out(library: Store) -> 
             found = await pages(library, query)
             assert [node for one in found for node in one.nodes] == expected, query
             assert all(len(one.nodes) == query.limit for one in found[:-1])
+
+
+async def test_nothing_is_overtaken_by_what_is_found_sooner(library: Store) -> None:
+    """Where most of what is looked at does not fit, neither another kind nor a former image comes before its turn."""
+    skipped = [book(f"b{n:03}", labels={"skip": "1"}, pages=n) for n in range(2 * ROUND_NODES + 50)]
+    await done(library, *skipped, book("y", pages=2_000), book("z", pages=1_000), actor=READER)
+    shelves = [Command("create", shelf(f"s{n:03}")) for n in range(ROUND_NODES + 50)]
+    await done(library, *shelves, actor=READER)
+    position = (await library.head()).position
+    by_creation = Query(under="/library", labels=label_selector("skip!=1"), sort=sort_of("createdAt"), limit=7)
+    found = [node.path for one in await pages(library, by_creation) for node in one.nodes]
+    assert found == [*map(shelf, SHELVES), f"{shelf('a')}/books/y", f"{shelf('a')}/books/z", *(c.path for c in shelves)]
+    await done(library, Command("patchSpec", f"{shelf('a')}/books/y", {"pages": 0}), actor=READER)
+    by_pages = Query("Book", labels=label_selector("skip!=1"), sort=sort_of("spec.pages"), limit=1)
+    found = [node.path[-1] for one in await pages(library, by_pages, position) for node in one.nodes]
+    assert found == ["z", "y"]
 
 
 async def test_an_order_that_is_none_is_refused_by_name(library: Store) -> None:
