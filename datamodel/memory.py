@@ -210,8 +210,10 @@ class MemoryStore(MemoryHistory, MemoryWalks):
             self._leases[name] = _Lease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
         return tokens
 
-    async def count_leases(self, prefix: str) -> int:
-        return sum(name.startswith(prefix) and self._taken(name) is not None for name in self._leases)
+    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+        begins = tuple(prefixes)
+        names = [name for name in self._leases if name.startswith(begins)]
+        return {name: lease.holder for name in names if (lease := self._taken(name)) is not None}
 
     async def release(self, names: Collection[str], holder: str) -> None:
         for name in names:
