@@ -39,6 +39,19 @@ _unit = msgspec.json.Decoder(Unit).decode
 _event = msgspec.json.Decoder(Event).decode
 
 
+class _Headline(msgspec.Struct, frozen=True):
+    """What a change says of its event."""
+
+    position: int
+    id: str
+    path: str
+    uid: str
+    kind: str
+
+
+_headline = msgspec.json.Decoder(_Headline).decode
+
+
 class _Lease(msgspec.Struct, frozen=True):
     holder: str
     token: int
@@ -115,7 +128,8 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return [upcast_event(self._model, _event(event)) for event in self._events[after : after + limit]]
 
     async def changes(self, after: int, limit: int) -> list[Change]:
-        return [self._change(event) for event in await self.events(after, limit)]
+        found = (_headline(event) for event in self._events[after : after + limit])
+        return [self._change(headline) for headline in found]
 
     def others_wrote(self) -> None:
         """Nobody else can."""
@@ -129,8 +143,8 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return len(self.state.nodes)
 
     async def event_id(self, position: int) -> str | None:
-        found = await self.events(position - 1, 1) if position > 0 else []
-        return found[0].id if found else None
+        found = self._events[position - 1 : position] if position > 0 else []
+        return _headline(found[0]).id if found else None
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
@@ -211,9 +225,13 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         return tokens
 
     async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
-        begins = tuple(prefixes)
-        names = [name for name in self._leases if name.startswith(begins)]
-        return {name: lease.holder for name in names if (lease := self._taken(name)) is not None}
+        begins, now = tuple(prefixes), self._clock()
+        longest = now + timedelta(seconds=LEASE_LIMIT_S)
+        return {
+            name: lease.holder
+            for name, lease in self._leases.items()
+            if now < lease.expires_at <= longest and name.startswith(begins)
+        }
 
     async def release(self, names: Collection[str], holder: str) -> None:
         for name in names:
@@ -296,7 +314,7 @@ class MemoryStore(MemoryHistory, MemoryWalks):
         """In order of index."""
         return [self.state.entries[key] for key in sorted(key for key in self.state.entries if key[0] == owner)]
 
-    def _change(self, event: Event) -> Change:
+    def _change(self, event: _Headline) -> Change:
         node = self.state.nodes.get(event.path)
         present = node if node is not None and node.uid == event.uid else None
         return Change(event.position, event.id, event.path, event.uid, event.kind, present)
