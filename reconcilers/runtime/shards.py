@@ -68,17 +68,20 @@ class Shards:
         """One look at who has what, and one request for all that is to be ours, renewals included."""
         holders = await self._leases.holders([self._members, *(f"{group}/" for group in self._groups)])
         others = sum(name.startswith(self._members) and name != self._member for name in holders)
-        shares = [self._share(names, math.ceil(len(names) / (others + 1)), holders) for names, _ in self._groups.values()]
+        shares = [
+            self._share(names, math.ceil(len(names) / (others + 1)), holders) for names, _ in self._groups.values()
+        ]
         surplus = [name for _, more in shares for name in more]
         for name in surplus:
             self._held.pop(name, None)
         held = await self._acquired([self._member, *(name for wanted, _ in shares for name in wanted)])
         now_s = asyncio.get_running_loop().time()
         before, self._held = self._held, {name: held[name] for name in held if name != self._member}
-        for names, acquired in self._groups.values():
+        kept = {name: was[0] for name, was in before.items() if was[1] > now_s}
+        missed = {name for name, now in self._held.items() if kept.get(name) != now[0]}
+        for names, acquired in self._groups.values() if missed else ():
             for shard, name in enumerate(names):
-                was, now = before.get(name), self._held.get(name)
-                if now is not None and (was is None or was[0] != now[0] or was[1] <= now_s):
+                if name in missed:
                     acquired(shard)  # what was not surely ours missed its wakes
         if surplus:
             await self._leases.release(surplus, self._holder)
