@@ -194,6 +194,7 @@ class Agent:
                 await asyncio.sleep(RETRY_S[1] / 10)
 
     async def _work(self) -> None:
+        await self._synced.wait()  # until then, whatever an engine tells of would seem to be wanted by nobody
         while True:
             name = await self._queue.get()
             self._busy += 1

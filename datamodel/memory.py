@@ -12,13 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.memory_history import MemoryHistory
+from datamodel.memory_leases import HeldLease, MemoryLeases
 from datamodel.memory_segments import Base, MemorySegments
 from datamodel.memory_snapshot import Beside, MemorySnapshot
 from datamodel.memory_walks import MemoryWalks
@@ -28,7 +28,7 @@ from datamodel.names import is_within
 from datamodel.needs import Needs, needs
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.ports import LEASE_LIMIT_S, Change, Head, Placement, Snapshot
+from datamodel.ports import Change, Head, Placement, Snapshot
 from datamodel.rulebook import admit
 from datamodel.segments import SEGMENT_POSITIONS, Segment
 from datamodel.state import State
@@ -42,10 +42,18 @@ _unit = msgspec.json.Decoder(Unit).decode
 _event = msgspec.json.Decoder(Event).decode
 
 
-class _Lease(msgspec.Struct, frozen=True):
-    holder: str
-    token: int
-    expires_at: datetime
+class _Headline(msgspec.Struct, frozen=True):
+    """What a change says of its event."""
+
+    position: int
+    id: str
+    path: str
+    uid: str
+    kind: str
+    correlation: str = ""
+
+
+_headline = msgspec.json.Decoder(_Headline).decode
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -59,7 +67,7 @@ class Copy(msgspec.Struct, frozen=True):
     segments: list[Segment]
 
 
-class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
+class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
     """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
 
     def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:
@@ -71,7 +79,7 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
         self._base = Base(self._head, State())
         self._segments = [Segment(1, SEGMENT_POSITIONS - 1)]
         self._epoch = 0
-        self._leases: dict[str, _Lease] = {}
+        self._leases: dict[str, HeldLease] = {}
         self._marks: dict[str, int] = {}
         self._keys: dict[str, tuple[Replay, datetime]] = {}
         self._quarantine: dict[int, tuple[str, str, bytes]] = {}
@@ -120,13 +128,10 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
         return self._head
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        skipped = after + 1 - self._first
-        if skipped < 0:
-            raise not_kept(after + 1, await self.oldest())
-        return [upcast_event(self._model, _event(event)) for event in self._events[skipped : skipped + limit]]
+        return [upcast_event(self._model, _event(event)) for event in self._stored(after + 1, limit)]
 
     async def changes(self, after: int, limit: int) -> list[Change]:
-        return [self._change(event) for event in await self.events(after, limit)]
+        return [self._change(_headline(event)) for event in self._stored(after + 1, limit)]
 
     def others_wrote(self) -> None:
         """Nobody else can."""
@@ -140,8 +145,8 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
         return len(self.state.nodes)
 
     async def event_id(self, position: int) -> str | None:
-        found = await self.events(position - 1, 1) if position >= self._first else []
-        return found[0].id if found else None
+        found = self._stored(position, 1) if position >= self._first else []
+        return _headline(found[0]).id if found else None
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
@@ -211,25 +216,6 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
     async def sum_totals(self) -> Totals:
         return self.state.totals.get(ALL, Totals())
 
-    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
-        tokens = {}
-        for name in names:
-            held, last = self._taken(name), self._leases.get(name)
-            if held is not None and held.holder != holder:
-                continue
-            tokens[name] = held.token if held is not None else (last.token if last is not None else 0) + 1
-            self._leases[name] = _Lease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
-        return tokens
-
-    async def count_leases(self, prefix: str) -> int:
-        return sum(name.startswith(prefix) and self._taken(name) is not None for name in self._leases)
-
-    async def release(self, names: Collection[str], holder: str) -> None:
-        for name in names:
-            lease = self._leases.get(name)
-            if lease is not None and lease.holder == holder:
-                self._leases[name] = replace(lease, expires_at=datetime.min.replace(tzinfo=UTC))
-
     async def marks(self, names: Collection[str]) -> dict[str, int]:
         return {name: self._marks[name] for name in names if name in self._marks}
 
@@ -287,16 +273,6 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
         beside = Beside(self._epoch, self._marks.copy(), tokens, replays)
         yield MemorySnapshot(self._model, self._head, self._events.copy(), self.state, beside, self._base)
 
-    def _held(self, name: str) -> _Lease | None:
-        lease = self._leases.get(name)
-        return lease if lease is not None and lease.expires_at > self._clock() else None
-
-    def _taken(self, name: str) -> _Lease | None:
-        """Held, and given by a clock that was not put back since: nobody else may take it."""
-        lease = self._held(name)
-        longest = timedelta(seconds=LEASE_LIMIT_S)
-        return lease if lease is not None and lease.expires_at <= self._clock() + longest else None
-
     def _of_kind(self, kind: str, after: str = "") -> Iterator[Node]:
         """In order of path."""
         paths = sorted(path for path, node in self.state.nodes.items() if node.kind == kind and path > after)
@@ -306,7 +282,14 @@ class MemoryStore(MemoryHistory, MemorySegments, MemoryWalks):
         """In order of index."""
         return [self.state.entries[key] for key in sorted(key for key in self.state.entries if key[0] == owner)]
 
-    def _change(self, event: Event) -> Change:
+    def _stored(self, first: int, limit: int) -> list[bytes]:
+        """Events from a position on, so many at most."""
+        skipped = first - self._first
+        if skipped < 0:
+            raise not_kept(first, self._base.head.position)
+        return self._events[skipped : skipped + limit]
+
+    def _change(self, event: _Headline) -> Change:
         node = self.state.nodes.get(event.path)
         present = node if node is not None and node.uid == event.uid else None
         told = event.position, event.id, event.path, event.uid, event.kind, present, 0, event.correlation

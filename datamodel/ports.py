@@ -168,8 +168,8 @@ class Leases(Protocol):
         `ttl_s` is at most `LEASE_LIMIT_S`."""
         ...
 
-    async def count_leases(self, prefix: str) -> int:
-        """How many leases whose name begins with `prefix` are held by anybody."""
+    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+        """By name, the holders of all leases that are held and whose names begin with one of `prefixes`."""
         ...
 
     async def release(self, names: Collection[str], holder: str) -> None: ...

@@ -1,6 +1,7 @@
 """Batched reads: what many tasks of a process ask for one by one goes to the store as one query."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Collection
 from typing import Generic, TypeVar
 
@@ -17,20 +18,25 @@ class Batched(Generic[V]):
 
     def __init__(self, fetch: Callable[[Collection[str]], Awaitable[dict[str, V]]]) -> None:
         self._fetch = fetch
-        self._asked: dict[str, asyncio.Future[V | None]] = {}
+        self._asked: dict[str, list[asyncio.Future[V | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def get(self, key: str) -> V | None:
         """The row as it is now, None where there is none. Raises `Transient`."""
-        future = self._asked.get(key)
-        if future is None:
-            future = self._asked[key] = asyncio.get_running_loop().create_future()
+        return await self._ask(key)
+
+    async def get_all(self, keys: Collection[str]) -> list[V | None]:
+        """The rows of these keys in the same way, in order."""
+        return await asyncio.gather(*map(self._ask, keys))
+
+    def _ask(self, key: str) -> "asyncio.Future[V | None]":
+        future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
+        self._asked.setdefault(key, []).append(future)
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
-        return await asyncio.shield(future)
+            self._task = asyncio.create_task(self._run())  # it begins after the tasks that are ready now, which ask too
+        return future
 
     async def _run(self) -> None:
-        await asyncio.sleep(0)  # lets the tasks that are ready now ask too
         while self._asked:
             batch = dict(list(self._asked.items())[:BATCH_KEYS])
             for key in batch:
@@ -38,14 +44,15 @@ class Batched(Generic[V]):
             try:
                 found = await self._fetch(batch.keys())
             except BaseException as error:  # noqa: BLE001 - every asker gets it
-                for future in batch.values():
+                for future in itertools.chain.from_iterable(batch.values()):
                     if not future.done():
                         future.set_exception(error)
                         future.exception()  # read here, in case its asker has gone
             else:
-                for key, future in batch.items():
-                    if not future.done():
-                        future.set_result(found.get(key))
+                for key, futures in batch.items():
+                    for future in futures:
+                        if not future.done():
+                            future.set_result(found.get(key))
         self._task = None
 
 
@@ -59,6 +66,10 @@ class Reads:
 
     async def node(self, path: str) -> Node | None:
         return await self._nodes.get(path)
+
+    async def nodes(self, *paths: str) -> list[Node | None]:
+        """Of several paths, by one query."""
+        return await self._nodes.get_all(paths)
 
     async def totals(self, owner: str) -> Totals:
         return await self._totals.get(owner) or Totals()

@@ -77,11 +77,11 @@ class Edges:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         site, _, name = key.partition("/")
-        edge = await self._reads.node(inventory_path(site, name))
+        edge, desired = await self._reads.nodes(inventory_path(site, name), desired_path(site, name))
         if edge is None:
             self._phases.pop(key, None)
             return None
-        if await self._reads.node(desired_path(site, name)) is None:
+        if desired is None:
             await self._make_desired(site, name, fence)
         now = asyncio.get_running_loop().time()
         silent_s = now - max(self._heard_s.get(key, 0.0), self._grace_began(fence, now))

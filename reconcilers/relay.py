@@ -31,10 +31,15 @@ class Relay:
         self._token = 0
         self._position = 0
         self._event: str | None = None
+        self._read_through = 0
         streams.on_reconnect(self._forget)
 
     async def keys(self) -> list[str]:
         return [KEY]
+
+    def has_read(self, position: int) -> bool:
+        """Whether the position is published, or about to be: if that fails, it is tried again."""
+        return position <= self._read_through
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         del key  # there is only one
@@ -63,12 +68,13 @@ class Relay:
             del changes[0]
         if not changes:
             return None
+        self._read_through = changes[-1].position
         await self._streams.publish(stream.epoch, self._position, changes)
         self._position, self._event = changes[-1].position, changes[-1].event_id
         return 0.0 if len(changes) >= BATCH else None
 
     def _forget(self) -> None:
-        self._stream = None
+        self._stream, self._read_through = None, 0
 
     async def _attach(self) -> Stream:
         """The stream to go on with: the newest where it is whole, of no older epoch than the store asks for, and a prefix of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.kinds import SYSTEM, Document
-from datamodel.ports import Store
+from datamodel.ports import Head, Store
 from datamodel.scheduling.jobs import PENDING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
 from reconcilers.runtime.controller import Watch
@@ -18,7 +18,7 @@ ACTOR = Actor("stats", SYSTEM)
 
 
 class Stats:
-    """Counts every five seconds, and writes where a number has changed."""
+    """Counts every five seconds, unless the log is where it was when nothing was new, and writes where a number has changed."""
 
     name = "stats"
     shards = 1
@@ -29,11 +29,16 @@ class Stats:
         self._store = store
         self._appender = appender
         self._last: tuple[float, int] | None = None
+        self._told: Head | None = None
 
     async def keys(self) -> list[str]:
         return [KEY]
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
+        head = await self._store.head()
+        if head == self._told and self._last is not None:
+            self._last = asyncio.get_running_loop().time(), self._last[1]  # as many as then
+            return EVERY_S
         status = await self._count()
         before = (await self._store.nodes([key]))[key]
         if status != before.status:
@@ -43,6 +48,7 @@ class Stats:
             }
             unit = Unit((Command("patchStatus", key, patch),), ACTOR, fence=fence)
             raise_refused(await self._appender.append(unit))
+        self._told = head if status == before.status else None
         return EVERY_S
 
     async def _count(self) -> Document:
@@ -52,10 +58,12 @@ class Stats:
         reserved = capacity = 0
         after = ""
         while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):
-            after = found[-1].path
             for pool in (await self._store.pools([edge.path for edge in found])).values():
                 reserved += pool.used.get(POWER, 0)
                 capacity += pool.capacity.get(POWER, 0)
+            if len(found) < PAGE:
+                break
+            after = found[-1].path
         return {
             "jobs": _named(jobs),
             "chunks": dict(sorted(chunks.items())),

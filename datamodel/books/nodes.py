@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from operator import attrgetter
 
 from datamodel.books import owners
 from datamodel.books.difference import difference, presence
@@ -20,6 +21,7 @@ _KEPT = tuple(name for name in Node.__struct_fields__ if name != "owners")
 _COMPARED = tuple(
     name for name in _KEPT if name != "schema"
 )  # which is how a row was written, and no fact of the graph
+_compared = attrgetter(*_COMPARED)
 
 UIDS_KEPT = 1_000_000
 """Of the dead: a uid that comes back after more deaths than this is not noticed."""
@@ -162,9 +164,10 @@ class NodeBook:
                 yield missing
             elif row is not None and mine is not None:
                 yield from owners.compare(mine, row.owners)
-                for name in _COMPARED:
-                    if wrong := difference(f"node {path}, {name}", getattr(row, name), getattr(mine, name)):
-                        yield wrong
+                if _compared(row) != _compared(mine):
+                    for name, stored_part, derived in zip(_COMPARED, _compared(row), _compared(mine), strict=True):
+                        if wrong := difference(f"node {path}, {name}", stored_part, derived):
+                            yield wrong
             phase = mine.status.get("phase", "") if mine is not None else None
             if wrong := difference(f"phase {path}", stored.phases.get(path), phase):
                 yield wrong

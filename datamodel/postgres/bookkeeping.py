@@ -35,11 +35,11 @@ class PostgresBookkeeping:
         )
         return {row["name"]: row["token"] for row in found}
 
-    async def count_leases(self, prefix: str) -> int:
-        (row,) = await self._database.fetch(
-            f"SELECT count(*) AS n FROM leases AS held WHERE starts_with(name, $1) AND NOT {_FREE}", prefix
+    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+        found = await self._database.fetch(
+            f"SELECT name, holder FROM leases AS held WHERE name ^@ ANY($1::text[]) AND NOT {_FREE}", list(prefixes)
         )
-        return int(row["n"])
+        return {row["name"]: row["holder"] for row in found}
 
     async def release(self, names: Collection[str], holder: str) -> None:
         await self._database.look_up(

@@ -21,6 +21,8 @@ class Recent:
         self._bytes = 0
         self.last = 0
         """The highest position that is known of."""
+        self.others_wrote = False
+        """Somebody has appended, of whom nothing was read yet."""
 
     def put(self, changes: Sequence[Change]) -> None:
         """Adds committed changes; the oldest give way."""
@@ -42,6 +44,11 @@ class Recent:
             found.append(change)
             position += 1
         return found
+
+    def suffice(self, known: Sequence[Change], limit: int) -> bool:
+        """Whether a run that `after` has found is all that its asker can get, as far as is known here. One change alone is
+        what a follower has already, who asks whether there is more."""
+        return len(known) >= limit or (len(known) > 1 and known[-1].position >= self.last and not self.others_wrote)
 
     def clear(self) -> None:
         self._changes.clear()

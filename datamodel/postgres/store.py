@@ -37,7 +37,6 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
         self._database = Database(url, broken=self._recent.clear)
         self._writer = Writer(url, model, changes=self.changes, committed=self._recent.put, broken=self._recent.clear)
         self._following = asyncio.Lock()
-        self._others_wrote = False
 
     @property
     def model(self) -> Model:
@@ -81,14 +80,14 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
 
     def others_wrote(self) -> None:
         """Somebody has appended: the next reading of changes goes to the database, whatever is known here."""
-        self._others_wrote = True
+        self._recent.others_wrote = True
         self._writer.remembered.heard(self._writer.remembered.position + 1)
 
     async def changes(self, after: int, limit: int) -> list[Change]:
         async with self._following:  # who asks meanwhile finds what this one read
             known = self._recent.after(after, limit)
-            if len(known) < limit and (len(known) < 2 or known[-1].position < self._recent.last or self._others_wrote):
-                self._others_wrote = False
+            if not self._recent.suffice(known, limit):
+                self._recent.others_wrote = False
                 read = await self._read_changes(known[-1].position if known else after, limit - len(known))
                 self._recent.put(read)
                 self._writer.remembered.heard(self._recent.last)

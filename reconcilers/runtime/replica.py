@@ -48,8 +48,9 @@ class Replica:
         self.shards = Shards(store, lease_ttl_s, program)
         self._tail = Tail(store, poll_s)
         self._controllers: list[Controller] = []
-        self._relaying = self.add(Relay(store, streams), workers=1)
-        streams.on_reconnect(self._relay)
+        self._relay = Relay(store, streams)
+        self._relaying = self.add(self._relay, workers=1)
+        streams.on_reconnect(self._wake_relay)
 
     def add(self, reconciler: Reconciler, workers: int = WORKERS) -> Controller:
         """One more reconciler; so many of its keys are worked on at once."""
@@ -98,21 +99,22 @@ class Replica:
 
     def _grown(self) -> None:
         """The log has."""
-        self._relay()
+        self._wake_relay()
         self._tail.wake()
 
-    def _relay(self) -> None:
+    def _wake_relay(self) -> None:
         self._relaying.wake(RELAY_KEY)
 
     def _dispatch(self) -> Callable[[Change], None]:
-        """A change wakes whoever watches its kind, and the relay."""
+        """A change wakes whoever watches its kind, and the relay where that has not come to it by itself."""
         watching: dict[str, list[tuple[Controller, Watch]]] = {}
         for controller in self._controllers:
             for kind, watch in controller.reconciler.watches.items():
                 watching.setdefault(kind, []).append((controller, watch))
 
         def deliver(change: Change) -> None:
-            self._relay()
+            if not self._relay.has_read(change.position):
+                self._wake_relay()
             for controller, watch in watching.get(change.kind, ()):
                 for wake in watch(change):
                     controller.wake(wake.key, wake.after_s, change=change)

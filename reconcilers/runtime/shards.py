@@ -6,7 +6,7 @@ import os
 import random
 import socket
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -65,44 +65,39 @@ class Shards:
             await self._let_go()
 
     async def _round(self) -> None:
-        held = await self._acquired([self._member, *self._held])
-        members = max(1, await self._leases.count_leases(self._members))
-        if members == 1:
-            held |= await self._acquired(
-                [name for names, _ in self._groups.values() for name in names if name not in held]
-            )
-        for names, _ in self._groups.values():
-            await self._share(names, math.ceil(len(names) / members), held)
+        """One look at who has what, and one request for all that is to be ours, renewals included."""
+        holders = await self._leases.holders([self._members, *(f"{group}/" for group in self._groups)])
+        others = sum(name.startswith(self._members) and name != self._member for name in holders)
+        shares = [
+            self._share(names, math.ceil(len(names) / (others + 1)), holders) for names, _ in self._groups.values()
+        ]
+        surplus = [name for _, more in shares for name in more]
+        for name in surplus:
+            self._held.pop(name, None)
+        held = await self._acquired([self._member, *(name for wanted, _ in shares for name in wanted)])
         now_s = asyncio.get_running_loop().time()
         before, self._held = self._held, {name: held[name] for name in held if name != self._member}
-        for names, acquired in self._groups.values():
+        kept = {name: was[0] for name, was in before.items() if was[1] > now_s}
+        missed = {name for name, now in self._held.items() if kept.get(name) != now[0]}
+        for names, acquired in self._groups.values() if missed else ():
             for shard, name in enumerate(names):
-                was, now = before.get(name), self._held.get(name)
-                if now is not None and (was is None or was[0] != now[0] or was[1] <= now_s):
+                if name in missed:
                     acquired(shard)  # what was not surely ours missed its wakes
-
-    async def _share(self, names: Sequence[str], quota: int, held: dict[str, tuple[Fence, float]]) -> None:
-        """Brings what is held of a group near its quota. Others' shards are tried one by one: which of them are free is not
-        known, and more than the quota would be too many."""
-        mine = [name for name in names if name in held]
-        others = [name for name in names if name not in held]
-        random.shuffle(others)
-        for name in others if len(mine) < quota else ():
-            found = await self._acquired([name])
-            held |= found
-            mine.extend(found)
-            if len(mine) >= quota:
-                return
-        if surplus := mine[quota:]:
-            for name in surplus:
-                del held[name]
-                self._held.pop(name, None)
+        if surplus:
             await self._leases.release(surplus, self._holder)
+
+    def _share(self, names: Sequence[str], quota: int, holders: Mapping[str, str]) -> tuple[list[str], list[str]]:
+        """Of a group's leases, those that are to be ours, and those of ours that are above the quota. Ours come first, and
+        then any that nobody holds: a request whose answer was lost may have made some ours of which we do not know."""
+        mine = [name for name in names if name in self._held or holders.get(name) == self._holder]
+        free = [name for name in names if name not in holders and name not in self._held]
+        random.shuffle(free)
+        return [*mine, *free][:quota], mine[quota:]
 
     async def _acquired(self, names: Collection[str]) -> dict[str, tuple[Fence, float]]:
         """Fences of those of the leases that are ours now, with the time until which they surely are."""
         asked_s = asyncio.get_running_loop().time()
-        tokens = await self._leases.acquire(names, self._holder, self._ttl_s) if names else {}
+        tokens = await self._leases.acquire(names, self._holder, self._ttl_s)
         return {name: (Fence(name, token), asked_s + self._ttl_s) for name, token in tokens.items()}
 
     async def _let_go(self) -> None:

@@ -79,8 +79,9 @@ class Tail:
         return len(changes) > BATCH
 
     async def _rest(self) -> None:
+        """Until the log has grown, or may have without a word."""
+        timer = asyncio.get_running_loop().call_later(self._poll_s, self._grown.set)
         try:
-            async with asyncio.timeout(self._poll_s):
-                await self._grown.wait()
-        except TimeoutError:
-            return
+            await self._grown.wait()
+        finally:
+            timer.cancel()

@@ -16,9 +16,11 @@ LOAD = 0.3
 """How much of the edges' time the jobs take, if nothing has to run twice."""
 ROGUES = 0.3
 """The probability of each kind of rogue, and that a job is asked for again."""
+BUSY = 0.5
+"""The probability that a fault or a rogue comes at a time when a job ought to run: what idles shows little."""
 QUIET = 0.2
 """The probability of no faults: there, everything must be quick from the beginning to the end."""
-LOST, OVERTAKEN = 0.3, 0.1
+LOST, OVERTAKEN, STRUCK = 0.3, 0.1, 0.15
 """The probability of each story."""
 OVERTAKING = 16
 """Jobs, each an event at least: more than a quiet system writes in four seconds for one job."""
@@ -30,9 +32,11 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     rng, others = dice.stream("script"), dice.stream("script/others")
     edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
     room_s = seconds * edges * slots * LOAD
-    actions: list[script.AnyAction] = [*_jobs(rng, seconds, room_s), *_faults(rng, seconds, edges, replicas)]
+    actions: list[script.AnyAction] = _jobs(rng, seconds, room_s)
     jobs = [action for action in actions if isinstance(action, script.Submit)]
-    actions.extend([*_rogues(others, seconds, jobs), *_stories(others, seconds, edges, slots)])
+    actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
+    actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
+    actions.extend(_stories(others, seconds, edges, slots))
     return script.Script(
         seed=seed,
         edges=edges,
@@ -65,7 +69,21 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
     return actions
 
 
-def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[script.AnyAction]:
+class _Times:
+    """Draws the times of what goes wrong, in a world that has room for so many chunks at a time."""
+
+    def __init__(self, rng: Random, seconds: float, jobs: Sequence[script.Submit], room: int) -> None:
+        self._rng, self.seconds, self._jobs, self._room = rng, seconds, jobs, room
+
+    def any(self) -> float:
+        if self._rng.random() >= BUSY:
+            return _moment(self._rng, 5.0, self.seconds)
+        job = self._rng.choice(self._jobs)
+        lasts_s = job.seconds * (1 + job.chunks / self._room)
+        return min(self.seconds, _moment(self._rng, job.at_s, job.at_s + lasts_s))
+
+
+def _faults(rng: Random, times: _Times, edges: int, replicas: int) -> list[script.AnyAction]:
     agents = [f"edge-{number}" for number in range(edges)]
     hub = [f"reconcilers-{number}" for number in range(replicas)]
 
@@ -84,7 +102,8 @@ def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[scri
                 at, rng.choice([*agents, *hub, "database"]), rng.choice((-3600.0, -5.0, 5.0, 3600.0))
             ),
         ),
-        (1, lambda at: script.Away(at, rng.choice(["database", *agents]), down())),
+        (1, lambda at: script.Away(at, rng.choice(agents), down())),
+        (2, lambda at: script.Away(at, rng.choice(["database", *hub]), round(rng.uniform(1.0, 40.0), 1))),
         (1, script.Wipe),
         (1, lambda at: script.Restore(at, round(rng.uniform(1.0, 60.0), 1))),
         (2, lambda at: script.Crash(at, rng.choice(agents), down(), empty=rng.random() < 0.3)),
@@ -94,26 +113,31 @@ def _faults(rng: Random, seconds: float, edges: int, replicas: int) -> list[scri
     ]
     weights, makers = zip(*kinds, strict=True)
     count = 0 if rng.random() < QUIET else rng.randint(0, FAULTS_LIMIT)
-    return [rng.choices(makers, weights)[0](_moment(rng, 5.0, seconds)) for _ in range(count)]
+    return [rng.choices(makers, weights)[0](times.any()) for _ in range(count)]
 
 
-def _rogues(rng: Random, seconds: float, jobs: Sequence[script.Submit]) -> Iterator[script.AnyAction]:
+def _rogues(rng: Random, times: _Times, jobs: Sequence[script.Submit]) -> Iterator[script.AnyAction]:
     """What must be refused, or answered as it was before, at any time."""
     for tries in get_args(script.Tries):
         if rng.random() < ROGUES:
-            yield script.Rogue(_moment(rng, 5.0, seconds), tries)
+            yield script.Rogue(times.any(), tries)
     for job in jobs:
         if rng.random() < ROGUES:
-            yield script.Repeat(_moment(rng, job.at_s, seconds), job.job)
+            yield script.Repeat(_moment(rng, job.at_s, times.seconds), job.job)
 
 
 def _stories(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:
     """What single faults would hardly ever come to: an edge that is lost, until the end or until its chunks have just been
-    placed elsewhere, and a database that was put back and is further than before by the time that anybody looks."""
+    placed elsewhere, a host that goes down with all that it can run, and a database that was put back and is further than
+    before by the time that anybody looks."""
     if edges > 1 and rng.random() < LOST:
         at_s, for_s = _moment(rng, 5.0, seconds / 2), rng.choice((seconds, _moment(rng, 88.0, 105.0)))
         yield script.Submit(at_s, "stranded", slots, seconds=20.0)
         yield script.Cut(at_s + 4.0, "edge-0", for_s)
+    if rng.random() < STRUCK:
+        at_s = _moment(rng, 5.0, seconds * 2 / 3)
+        yield script.Submit(at_s, "struck", edges * slots, seconds=10.0)
+        yield script.Crash(at_s + 5.0, f"edge-{rng.randrange(edges)}", round(rng.uniform(0.5, 10.0), 1))
     if rng.random() < OVERTAKEN:
         copied_s = EVERY_S * rng.randint(round(seconds * 0.75 / EVERY_S), round(seconds * 0.9 / EVERY_S))
         yield script.Submit(copied_s + 2.0, "forgotten", 1, seconds=10.0)

@@ -14,8 +14,10 @@ from datamodel.ledger import Totals
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
-from datamodel.ports import Head
+from datamodel.ports import Change, Head
+from datamodel.postgres.recent import Recent
 from sim.world.copies import Copies
+from sim.world.outboxes import Outboxes
 from sim.world.process import EPOCH, Process
 from sim.world.universe import Universe
 from sim.world.weather import Weather
@@ -38,6 +40,7 @@ class Database:
         appended: Callable[[list[Event]], None],
         restored: Callable[[Head], None],
         witness: Witness,
+        outboxes: Outboxes,
     ) -> None:
         self.away = False
         self.jumped_s = 0.0
@@ -48,7 +51,7 @@ class Database:
         self._universe = universe
         self._appended = appended
         self._restored = restored
-        self._witness = witness
+        self._witness, self._outboxes = witness, outboxes
         self._shown = (0.0, EPOCH)
         self._copies = Copies(universe, self.store.copy)
 
@@ -71,6 +74,8 @@ class Database:
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         self._witness.asked(units, self.store.state)
+        marks = [unit.advance.mark for unit in units if unit.advance is not None]
+        before = await self.store.marks(marks)
         outcomes = await self.store.append(units)
         self._witness.answered(units, outcomes)
         head = await self.store.head()
@@ -78,6 +83,8 @@ class Database:
             events = await self.store.events(self.position, head.position - self.position)
             self.position = head.position
             self._appended(events)
+        for mark, through in (await self.store.marks(marks)).items():
+            self._outboxes.committed(mark, before.get(mark, 0), through, self.store.state)
         return outcomes
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
@@ -90,7 +97,8 @@ class Connection:
     """One program's way to the database. It is a `Store`: what is not named here is asked of the database as it is.
 
     Answers may be lost, whether or not the request was carried out. What the program may recall without asking is what it
-    wrote last itself, as long as it has not heard of anybody else.
+    wrote last itself, as long as it has not heard of anybody else. What it read or wrote of the log it does not read again,
+    as with the real store.
     """
 
     def __init__(
@@ -100,7 +108,13 @@ class Connection:
         self._rng, self._weather, self._delay_s = rng, weather, delay_s
         self.leases: dict[str, float] = {}
         """By name, until when each lease is surely the program's, by its own clock."""
+        self.leased: Callable[[], object] = lambda: None
+        """Called when it has leases anew."""
+        self.is_cut: Callable[[], bool] = lambda: False
+        """Whether the database does not answer this program."""
         self._written: dict[str, Node] = {}
+        self._recent = Recent()
+        self._following = asyncio.Lock()
         self._position = self._restores = 0
 
     @property
@@ -118,11 +132,22 @@ class Connection:
 
     def others_wrote(self) -> None:
         self._written.clear()
+        self._recent.others_wrote = True
+
+    async def changes(self, after: int, limit: int) -> list[Change]:
+        async with self._following:  # who asks meanwhile finds what this one read
+            self._notice_restore()
+            known = self._recent.after(after, limit)
+            if not self._recent.suffice(known, limit):
+                self._recent.others_wrote = False
+                asked = known[-1].position if known else after
+                read = await self._request(lambda: self._database.store.changes(asked, limit - len(known)))
+                self._recent.put(read)
+                known += read
+            return known
 
     def recall_node(self, path: str) -> Node | None:
-        if self._restores != self._database.restores:  # its connection was cut
-            self._restores = self._database.restores
-            self._written.clear()
+        self._notice_restore()
         return self._written.get(path)
 
     def recall_totals(self, owner: str) -> Totals | None:  # noqa: ARG002 - it is always asked for
@@ -132,22 +157,25 @@ class Connection:
         asked_s = asyncio.get_running_loop().time()
         tokens: dict[str, int] = await self._request(lambda: self._database.acquire(names, holder, ttl_s))
         self.leases |= dict.fromkeys(tokens, asked_s + ttl_s)
+        self.leased()
         return tokens
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
-        async def append() -> tuple[int, list[Outcome], int]:
+        async def append() -> tuple[int, list[Outcome], list[Change]]:
             before = self._database.position
-            return before, await self._database.append(units), self._database.position
+            outcomes = await self._database.append(units)
+            return before, outcomes, await self._database.store.changes(before, self._database.position - before)
 
         outcomes: list[Outcome]
         try:
-            before, outcomes, after = await self._request(append)
+            before, outcomes, changes = await self._request(append)
         except Transient:
-            self._written.clear()
+            self._forget()
             raise
         if before != self._position:
             self._written.clear()
-        self._position = after
+        self._position = before + len(changes)
+        self._recent.put(changes)
         for verdict in itertools.chain.from_iterable(outcomes):
             if verdict.node is not None:
                 self._written[verdict.path] = verdict.node
@@ -155,8 +183,25 @@ class Connection:
                 self._written.pop(verdict.path, None)
         return outcomes
 
+    def _notice_restore(self) -> None:
+        """A database that was put back has cut its connections."""
+        if self._restores != self._database.restores:
+            self._restores = self._database.restores
+            self._forget()
+
+    def _forget(self) -> None:
+        self._written.clear()
+        self._recent.clear()
+
     async def _request(self, do: Callable[[], Any]) -> Any:
         """Some requests are lost, some are carried out long after anybody waits for them, and of some the answer is lost."""
+        self._notice_restore()
+        answer = await self._answered(do)
+        if self._restores != self._database.restores:
+            raise Transient("the connection was cut; it is unknown whether this was done")
+        return answer
+
+    async def _answered(self, do: Callable[[], Any]) -> Any:
         luck, unanswered = self._rng.random(), self._weather.unanswered
         if luck < unanswered / 3:
             await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
@@ -180,6 +225,6 @@ class Connection:
             raise Transient("the database did not answer in time") from error
 
     def _carried_out(self, do: Callable[[], Any]) -> Any:
-        if self._database.away:
+        if self._database.away or self.is_cut():
             raise Transient("the database does not answer")
         return do()

@@ -56,6 +56,8 @@ class Engine:
         self.ledger: list[Line] = []
         self.attempts: dict[str, _Attempt] = {}
         self.changed: Callable[[str], None] = lambda _: None
+        self.clearing: Callable[[str], object] = lambda _: None
+        """Called with the name of an attempt whose containers are about to be removed."""
 
     def crash(self) -> None:
         """The host went down and came up again: nothing runs any more, and nobody knows how it ended."""
@@ -98,6 +100,8 @@ class Engine:
         return Observed(found.work.site, found.work.edge, name, tuple(found.steps))
 
     def remove(self, name: str) -> None:
+        if name in self.attempts:
+            self.clearing(name)
         self.stop(name)
         self.attempts.pop(name, None)
 

@@ -9,7 +9,7 @@ from datamodel.node import Node
 from sim.world import script
 from sim.world.client import Client
 from sim.world.database import Database
-from sim.world.hosts import EdgeHost, Host, Surroundings
+from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.rogues import Rogues
 
 DATABASE = "database"
@@ -39,6 +39,7 @@ class Faults:
         around: Surroundings,
         hosts: Mapping[str, Host],
         edges: Mapping[str, EdgeHost],
+        hub: Mapping[str, HubHost],
         client: Client,
         rogues: Rogues,
     ) -> None:
@@ -46,7 +47,7 @@ class Faults:
         self.memory = Memory()
         self._trouble_s: dict[str, float] = {}
         self._spells: dict[tuple[type[script.Spell], str], float] = {}
-        self._around, self._hosts, self._edges, self._client = around, hosts, edges, client
+        self._around, self._hosts, self._edges, self._hub, self._client = around, hosts, edges, hub, client
         self._rogues = rogues
         self._database: Database = around.database
 
@@ -90,6 +91,8 @@ class Faults:
             host.process.resume()
             host.mend()
             host.boot()
+        for replica in self._hub.values():
+            replica.away = False
         for edge in self._edges.values():
             edge.engine.away, edge.disk.failure = False, None
 
@@ -153,7 +156,9 @@ class Faults:
                 host = self._hosts[program]
                 return lambda: host.cut(up=up, down=down), host.mend, True
             case script.Away(program=program):
-                found = self._database if program == DATABASE else self._edges[program].engine
+                found = (
+                    self._edges[program].engine if program in self._edges else self._hub.get(program, self._database)
+                )
                 return lambda: setattr(found, "away", True), lambda: setattr(found, "away", False), True
             case script.Full(program=program):
                 disk = self._edges[program].disk

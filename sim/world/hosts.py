@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -25,6 +25,7 @@ from sim.world.dice import Dice
 from sim.world.engine import Engine, EngineRuntime
 from sim.world.journal import WorldJournal
 from sim.world.line import Line, LineFeed, LineStreams
+from sim.world.outboxes import Outboxes
 from sim.world.process import Process
 from sim.world.universe import Universe
 from sim.world.weather import Weather
@@ -47,6 +48,7 @@ class Surroundings:
     messages: MemoryMessages
     streams: MemoryStreams
     settings: Settings
+    outboxes: Outboxes
     complain: Callable[[str], None]
 
 
@@ -127,25 +129,39 @@ class HubHost(Host):
 
     def __init__(self, around: Surroundings, name: str) -> None:
         super().__init__(around, name, around.weather.hub_delay_s)
+        self.away = False
+        """The database does not answer this one."""
         self._shards: Shards | None = None
         self._leases: Mapping[str, float] = {}
+        self._watched = False
 
-    def look(self) -> None:
-        """Has the program say what it believes to hold, as soon as it runs: nothing that is over by its own clock."""
-        self.process.deliver(self._check_leases)
-
-    def _check_leases(self) -> None:
+    def _check_leases(self, boot: int) -> None:
+        """Has the program say what it believes to hold, whenever a lease is over by its own clock: not that one."""
+        if boot != self._boots or self._shards is None:
+            return
         now_s = asyncio.get_running_loop().time()
         for lease, until_s in self._leases.items():
-            if now_s >= until_s and self._shards is not None and self._shards.fence(lease) is not None:
-                self.around.complain(f"{self.name} believes to hold {lease}, {now_s - until_s:.1f} s after its end")
+            if now_s >= until_s and self._shards.fence(lease) is not None:
+                self.around.complain(f"{self.name} believes to hold {lease}, {now_s - until_s:.3f} s after its end")
+        self._watched = False
+        self._watch_leases()
+
+    def _watch_leases(self) -> None:
+        """Looks when the next one is over, unless it is renewed by then."""
+        now_s = asyncio.get_running_loop().time()
+        ends_s = [until_s for until_s in self._leases.values() if until_s > now_s]
+        if ends_s and not self._watched:
+            self._watched = True
+            delay_s = min(ends_s) - now_s
+            self.around.universe.after(delay_s, self.process.deliver, self._check_leases, self._boots)
 
     async def run(self, stop: asyncio.Event) -> None:
         around, rng = self.around, self.around.dice.stream(f"hub/{self.name}")
         store = Connection(self.process, around.database, rng, around.weather, around.weather.hub_delay_s)
+        store.is_cut, store.leased = (lambda: self.away), self._watch_leases
         streams = LineStreams(self.line, around.streams, rng, around.weather)
         program = Program(around.settings, cast("Store", store), self.line, streams, self.process.wall)
-        self._shards, self._leases = program.shards, store.leases
+        self._shards, self._leases, self._watched = program.shards, store.leases, False
         async with asyncio.TaskGroup() as group:
             running = group.create_task(program.run())
             await stop.wait()
@@ -160,6 +176,7 @@ class EdgeHost(Host):
         self._rng = around.dice.stream(f"edge/{name}")
         self._slots = slots
         self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
+        self.engine.clearing = self._clearing
         self.disk = Disk()
         self._copies: Copies[Content | None] = Copies(around.universe, lambda: self.disk.content)
 
@@ -174,7 +191,8 @@ class EdgeHost(Host):
 
     async def run(self, stop: asyncio.Event) -> None:
         around, process, rng = self.around, self.process, self._rng
-        journal = WorldJournal(process, MemoryJournal(self.disk), rng)
+        around.outboxes.began(SITE, self.name)
+        journal = WorldJournal(process, MemoryJournal(self.disk), rng, self._kept)
         incarnations = iter(lambda: f"{rng.getrandbits(128):032x}", "")
         async with Outbox(journal, lambda: next(incarnations)) as outbox:
             runtime = EngineRuntime(process, self.engine, rng, unheard=UNHEARD)
@@ -192,6 +210,23 @@ class EdgeHost(Host):
                 self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
             )
             await live(agent, link, stop)
+
+    def _new_line(self, delay_s: tuple[float, float]) -> Line:
+        line = super()._new_line(delay_s)
+        line.published = self._published
+        return line
+
+    def _published(self, subject: str, body: bytes) -> None:
+        if subject == wire.report_subject(SITE, self.name):
+            self.around.outboxes.sent(body)
+
+    def _kept(self, incarnation: str, first: int, bodies: Sequence[bytes]) -> None:
+        self.around.outboxes.kept(f"{SITE}/{self.name}/{incarnation}", first, bodies)
+
+    def _clearing(self, attempt: str) -> None:
+        """Of a database that was put back, the agent may still know that the attempt is not wanted."""
+        if not self.around.database.restores:
+            self.around.outboxes.cleared(SITE, self.name, attempt, self.around.database.store.state)
 
 
 def _epoch_of(attempt: str) -> int:

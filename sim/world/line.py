@@ -44,7 +44,10 @@ class Line:
         delay_s: tuple[float, float],
     ) -> None:
         self._universe, self.process, self._server = universe, process, server
-        self._rng, self._weather, self._delay_s = rng, weather, delay_s
+        self.published: Callable[[str, bytes], object] = lambda _subject, _body: None
+        """Called with what the program sends, whatever becomes of it."""
+        self._rng, self._weather = rng, weather
+        self._least_s, self._more_s = delay_s[0], delay_s[1] - delay_s[0]
         self._up, self._down = _Way(), _Way()
         self._cuts = 0
         self._listening: list[Received] = []
@@ -55,6 +58,7 @@ class Line:
     async def publish(self, subject: str, body: bytes) -> None:
         if not self.connected:
             raise Transient("NATS did not take a message: not connected")
+        self.published(subject, body)
         self._travel(self._up, self._publish, subject, body)
 
     async def subscribe(self, subject: str, received: Received) -> None:
@@ -90,7 +94,7 @@ class Line:
         return self._up.open and self._down.open
 
     def delay_s(self) -> float:
-        return self._rng.uniform(*self._delay_s)
+        return self._least_s + self._more_s * self._rng.random()
 
     def in_order(self, call: Callable[..., object], *args: Any) -> None:
         """Calls, outside of the process, as soon as it may overtake nothing on the way down: a stream of the server's own,
@@ -136,13 +140,13 @@ class Line:
 
     def _travel(self, way: _Way, call: Callable[..., object], *args: Any) -> None:
         """Sends one way: it may be lost, come twice, or come late."""
-        rng, weather = self._rng, self._weather
-        if not way.open or rng.random() < weather.lost:
+        weather, luck = self._weather, self._rng.random
+        if not way.open or (weather.lost and luck() < weather.lost):
             return
-        for _ in range(2 if rng.random() < weather.duplicated else 1):
+        for _ in range(2 if weather.duplicated and luck() < weather.duplicated else 1):
             at_s = self._universe.now_s + self.delay_s()
-            if rng.random() < weather.reordered:
-                at_s += rng.uniform(0.0, 1.0)
+            if weather.reordered and luck() < weather.reordered:
+                at_s += self._rng.uniform(0.0, 1.0)
             else:
                 at_s = way.last_s = max(at_s, way.last_s)
             self._universe.at(at_s, self._arrive, way, way.cuts, call, args)

@@ -64,7 +64,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: _Context | None = None
     ) -> asyncio.Handle:
         handle = VirtualHandle(callback, args, self, context)
-        self.make_ready(handle)
+        self._ready.append(handle)
+        if not self._scheduled:
+            self._schedule()
         return handle
 
     call_soon_threadsafe = call_soon

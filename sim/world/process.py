@@ -5,6 +5,7 @@ import contextvars
 import zlib
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
+from inspect import iscoroutine
 from typing import Any, TypeVar, TypeVarTuple, overload
 
 from sim.world.disposal import Killed, name_of
@@ -208,7 +209,7 @@ async def _end(others: "list[asyncio.Task[Any]]") -> None:
 
 def _done(request: Callable[[], Any]) -> Any:
     result = request()
-    if not isinstance(result, Coroutine):
+    if not iscoroutine(result):
         return result
     try:
         result.send(None)

@@ -10,7 +10,16 @@ from sim.world.weather import CALM, Weather
 
 T = TypeVar("T")
 Tries = Literal[
-    "lapsed", "settled", "overbooked", "outdated", "contradicted", "foreign", "replaced", "unsettled", "reused"
+    "lapsed",
+    "settled",
+    "overbooked",
+    "outdated",
+    "contradicted",
+    "doubled",
+    "foreign",
+    "replaced",
+    "unsettled",
+    "reused",
 ]
 
 
@@ -100,7 +109,7 @@ class Cut(Spell, frozen=True):
 
 
 class Away(Spell, frozen=True):
-    """The `database`, or the engine of an edge, does not answer."""
+    """The `database`, or the engine of an edge, does not answer; of a replica: the database does not answer that one."""
 
 
 class Full(Spell, frozen=True):

@@ -1,10 +1,10 @@
 """Virtual time: one ordered heap of everything that will happen."""
 
-import heapq
-import math
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from heapq import heapify, heappop, heappush
+from math import ceil, inf, isnan
 from typing import Any, Protocol, Self
 
 TICKS_PER_S = 2**20
@@ -73,6 +73,8 @@ class Universe:
         self._instant_limit = steps_at_one_instant
         self._watched: Counter[str] = Counter()
         self._due: deque[Callable[[], object]] = deque()
+        self.soon: Callable[[Callable[[], object]], None] = self._due.append
+        """Has something called at this instant, after everything that is due already. It cannot be cancelled."""
         self._heap: list[tuple[float, int, Due]] = []
         self._number = 0
         self._cancelled = 0
@@ -85,13 +87,11 @@ class Universe:
         """Ends what lives in it. Else the collector of garbage would, sometime, and with complaints."""
         self.closing.close()
 
-    def soon(self, call: Callable[[], object]) -> None:
-        """Calls at this instant, after everything that is due already. It cannot be cancelled."""
-        self._due.append(call)
-
     def after(self, delay_s: float, call: Callable[..., object], *args: Any) -> Happening:
         """Calls after a delay, rounded up to a tick; a negative one is none."""
-        return self.at(self.now_s + delay_s, call, *args)
+        happening = Happening(self, call, args)
+        self.put(self.now_s + delay_s, happening)
+        return happening
 
     def at(self, when_s: float, call: Callable[..., object], *args: Any) -> Happening:
         """Calls at a time, rounded up to a tick; one that has passed means this instant."""
@@ -102,10 +102,10 @@ class Universe:
     def put(self, when_s: float, due: Due) -> None:
         """Has something happen at a time, as `at` does."""
         if when_s > self.now_s:
-            moment_s = _tick(when_s) if when_s < math.inf else when_s
+            moment_s = ceil(when_s * TICKS_PER_S) / TICKS_PER_S if when_s < inf else when_s
             self._number += 1
-            heapq.heappush(self._heap, (moment_s, self._number, due))
-        elif math.isnan(when_s):
+            heappush(self._heap, (moment_s, self._number, due))
+        elif isnan(when_s):
             raise ValueError("the time of a happening is not a number")
         else:
             self._due.append(due.happen)
@@ -115,7 +115,7 @@ class Universe:
         self._cancelled += 1
         if self._cancelled > CANCELLED_KEPT and self._cancelled * 2 > len(self._heap):
             self._heap = [entry for entry in self._heap if not entry[2].over]
-            heapq.heapify(self._heap)
+            heapify(self._heap)
             self._cancelled = 0
 
     def run(self, until_s: float) -> None:
@@ -123,17 +123,17 @@ class Universe:
         happening raises ends the run and comes out of it. Raises `Livelock` where too much happens at one instant."""
         self._run(until_s, None)
 
-    def run_until(self, condition: Callable[[], bool], limit_s: float) -> bool:
-        """Runs until a condition holds, which is looked at after every happening, and tells whether it came to hold by the
+    def run_until(self, condition: Callable[[], object], limit_s: float) -> bool:
+        """Runs until a condition is true, which is looked at after every happening, and tells whether it came to be by the
         time `limit_s`. Raises as `run`."""
-        return condition() or self._run(limit_s, condition)
+        return bool(condition()) or self._run(limit_s, condition)
 
-    def _run(self, until_s: float, condition: Callable[[], bool] | None) -> bool:
+    def _run(self, until_s: float, condition: Callable[[], object] | None) -> bool:
         if self._running:
             raise RuntimeError("the universe runs already: a happening cannot run it")
-        if not self.now_s <= until_s < math.inf:
+        if not self.now_s <= until_s < inf:
             raise ValueError(f"it is {self.now_s} s: the universe cannot run until {until_s} s")
-        until_s, self._running = _tick(until_s), True
+        until_s, self._running = ceil(until_s * TICKS_PER_S) / TICKS_PER_S, True
         try:
             due = self._due
             while due or self._advance(until_s):
@@ -155,7 +155,7 @@ class Universe:
             if moment_s > until_s:
                 break
             while heap and heap[0][0] == moment_s:
-                item = heapq.heappop(heap)[2]
+                item = heappop(heap)[2]
                 if item.over:
                     self._cancelled -= 1
                 else:
@@ -177,10 +177,6 @@ class Universe:
             raise Livelock(
                 f"more than {self._steps_at_one_instant} steps at {self.now_s:.6f} s; of the last {_WATCHED}: {names}"
             )
-
-
-def _tick(time_s: float) -> float:
-    return math.ceil(time_s * TICKS_PER_S) / TICKS_PER_S
 
 
 def _name(call: Callable[..., object]) -> str:

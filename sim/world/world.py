@@ -25,6 +25,7 @@ from sim.world.dice import Dice
 from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.lateness import LOOK_S, Lateness, waiting
+from sim.world.outboxes import Outboxes
 from sim.world.process import Process
 from sim.world.rogues import Rogues
 from sim.world.script import Script, Submit
@@ -76,7 +77,8 @@ class World:
         self._audit = Audit(MODEL)
         self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append)
-        self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness)
+        outboxes = Outboxes(self.outcome.broken.append)
+        self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._streams = MemoryStreams()
         around = Surroundings(
             self._universe,
@@ -86,6 +88,7 @@ class World:
             MemoryMessages(),
             self._streams,
             SETTINGS,
+            outboxes,
             self.outcome.broken.append,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
@@ -94,7 +97,7 @@ class World:
         self._engines = {name: edge.engine for name, edge in self._edges.items()}
         self._client = Client(self._universe, self._dice, self._database, script.weather, around.complain)
         self._rogues = Rogues(around, script.slots)
-        self._faults = Faults(around, self._hosts, self._edges, self._client, self._rogues)
+        self._faults = Faults(around, self._hosts, self._edges, self._hub, self._client, self._rogues)
         self._lateness = Lateness(self._faults.whole_since, around.complain)
 
     def run(self) -> Outcome:
@@ -119,8 +122,6 @@ class World:
             self._universe.at(action.at_s, self._faults.do, action)
 
     def _look(self) -> None:
-        for replica in self._hub.values():
-            replica.look()
         position = self._database.position
         self._lateness.look(
             self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position)
@@ -128,7 +129,7 @@ class World:
         self._universe.after(LOOK_S, self._look)
 
     def _goes_wrong_until(self, until_s: float) -> bool:
-        return self._universe.run_until(lambda: bool(self.outcome.broken), until_s)
+        return self._universe.run_until(self.outcome.broken.__len__, until_s)
 
     def _come_to_rest(self) -> None:
         """Nothing may be broken on the way there, and at rest everything must hold."""

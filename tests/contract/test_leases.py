@@ -10,7 +10,7 @@ from tests.graph import done, job, refusal, send
 
 async def expired(store: Store, name: str) -> None:
     async with asyncio.timeout(10):
-        while await store.count_leases(name):  # noqa: ASYNC110 - the store's clock sets no event of ours
+        while await store.holders([name]):  # noqa: ASYNC110 - the store's clock sets no event of ours
             await asyncio.sleep(0.005)
 
 
@@ -50,17 +50,27 @@ async def test_a_stale_holder_is_fenced_off(store: Store) -> None:
     await done(store, job("second"), fence=Fence("a", 2))
 
 
-async def test_held_leases_are_counted_by_prefix(store: Store) -> None:
+async def test_holders_are_told_by_prefix(store: Store) -> None:
     await store.acquire(["member/a", "member/b", "other"], "first", 60.0)
+    await store.acquire(["member/c", "a%/0", "ab/0"], "second", 60.0)
     await store.release(["member/b"], "first")
-    assert await store.count_leases("member/") == 1
-    assert await store.count_leases("none") == 0
+    assert await store.holders(["member/"]) == {"member/a": "first", "member/c": "second"}
+    assert await store.holders(["member/", "oth"]) == {"member/a": "first", "member/c": "second", "other": "first"}
+    assert await store.holders(["a%/"]) == {"a%/0": "second"}
+    assert await store.holders(["none"]) == {}
+
+
+async def test_a_lease_that_is_over_has_no_holder(store: Store) -> None:
+    await store.acquire(["a"], "first", 0.01)
+    await expired(store, "a")
+    await store.acquire(["b"], "first", 60.0)
+    assert await store.holders(["a", "b"]) == {"b": "first"}
 
 
 async def test_a_lease_that_runs_longer_than_any_is_given_is_free(store: Store) -> None:
     """The clock that gave it has been put back since, and its holder may be dead."""
     assert await store.acquire(["a"], "first", LEASE_LIMIT_S + 60.0) == {"a": 1}
-    assert await store.count_leases("a") == 0
+    assert await store.holders(["a"]) == {}
     assert await store.acquire(["a"], "second", 60.0) == {"a": 2}
     assert await store.acquire(["a"], "first", 60.0) == {}
     assert refusal(await send(store, job("first"), fence=Fence("a", 1))) is Fenced

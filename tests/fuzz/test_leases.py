@@ -112,5 +112,7 @@ async def test_every_acquisition_has_a_higher_token_and_one_holder(store: Store,
                 outcome = await send(store, job(f"j{next(_numbers)}"), fence=Fence(own + name, step.token))
                 held = name in model.holders and model.tokens[name] == step.token
                 assert refusal(outcome) is (None if held else Fenced)
-        assert await store.count_leases(own) == len(model.holders)
-        assert await store.count_leases(f"{own}member/") == ("member/c" in model.holders)
+        assert await store.holders([own]) == {own + name: holder for name, holder in model.holders.items()}
+        assert await store.holders([f"{own}member/", "none"]) == {
+            own + name: holder for name, holder in model.holders.items() if name == "member/c"
+        }

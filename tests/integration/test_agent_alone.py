@@ -12,6 +12,7 @@ from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.sqlite_journal import SqliteJournal
+from agents.work import desired_of
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling import wire
 from tests.waiting import until
@@ -140,6 +141,16 @@ async def test_what_runs_and_is_wanted_no_more_ends_without_a_word(tmp_path: Pat
         assert one.told == ["running"]
         one.agent.deliver(last)
         assert one.knows_nothing()
+
+
+async def test_what_ends_before_the_present_is_known_is_told_as_it_ended(tmp_path: Path) -> None:
+    """Of an engine's word alone, an agent that was just started cannot know that anybody wants it."""
+    async with alone(tmp_path) as one:
+        await until(lambda: one.runtime._changed == one.agent._queue.add)
+        await one.runtime.start_step(desired_of(message(work_ws=0.05), "", None).work, 0)
+        await until(lambda: len(one.agent._queue) > 0)
+        one.show(message("running"))
+        await one.over()
 
 
 async def test_a_restart_runs_nothing_again_that_its_outbox_has_ended(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ async def test_an_expired_lease_is_refused_by_memory_too(pair: Pair) -> None:
     await done(pair.mine, job("a"), fence=fence)
 
     async def expired() -> bool:
-        return await pair.other.count_leases("placement") == 0
+        return await pair.other.holders(["placement"]) == {}
 
     await eventually(expired)
     assert decides_by_memory(pair.mine, unit(job("b"), fence=fence))

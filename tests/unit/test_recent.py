@@ -90,3 +90,15 @@ def test_nothing_is_left_when_it_is_cleared(recent: Recent) -> None:
     assert (recent.after(0, 10), recent.last) == ([], 0)
     recent.put(changes(2, 2))
     assert (recent.after(1, 10), recent.last) == (changes(2, 2), 2)
+
+
+def test_a_run_suffices_where_nothing_newer_is_heard_of(recent: Recent) -> None:
+    recent.put(changes(1, 3))
+    assert recent.suffice(recent.after(0, 10), 10)
+    assert recent.suffice(recent.after(1, 10), 10)
+    assert not recent.suffice(recent.after(2, 10), 10), "who has only what it had asks whether there is more"
+    assert recent.suffice(recent.after(0, 2), 2), "more was not asked for"
+    recent.put(changes(6, 8))
+    assert not recent.suffice(recent.after(0, 10), 10), "there is more behind the gap"
+    recent.others_wrote = True
+    assert not recent.suffice(recent.after(5, 10), 10)

@@ -40,8 +40,8 @@ class Far:
         request = partial(self._store.acquire, names, holder, ttl_s)
         return await self._process.call(request, there_s=0.002, back_s=0.002)
 
-    async def count_leases(self, prefix: str) -> int:
-        return await self._process.call(partial(self._store.count_leases, prefix), there_s=0.002, back_s=0.002)
+    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+        return await self._process.call(partial(self._store.holders, prefixes), there_s=0.002, back_s=0.002)
 
     async def release(self, names: Collection[str], holder: str) -> None:
         await self._process.call(partial(self._store.release, names, holder), there_s=0.002, back_s=0.002)

@@ -1,0 +1,59 @@
+"""Leases in the store in memory."""
+
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from datamodel.ports import LEASE_LIMIT_S
+
+
+class HeldLease(msgspec.Struct, frozen=True):
+    """A lease as it was given last. It may be over."""
+
+    holder: str
+    token: int
+    expires_at: datetime
+
+
+class MemoryLeases:
+    """What they mean is said at the port."""
+
+    _clock: Callable[[], datetime]
+    _leases: dict[str, HeldLease]
+
+    async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
+        tokens = {}
+        for name in names:
+            held, last = self._taken(name), self._leases.get(name)
+            if held is not None and held.holder != holder:
+                continue
+            tokens[name] = held.token if held is not None else (last.token if last is not None else 0) + 1
+            self._leases[name] = HeldLease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
+        return tokens
+
+    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+        begins, now = tuple(prefixes), self._clock()
+        longest = now + timedelta(seconds=LEASE_LIMIT_S)
+        return {
+            name: lease.holder
+            for name, lease in self._leases.items()
+            if now < lease.expires_at <= longest and name.startswith(begins)
+        }
+
+    async def release(self, names: Collection[str], holder: str) -> None:
+        for name in names:
+            lease = self._leases.get(name)
+            if lease is not None and lease.holder == holder:
+                self._leases[name] = replace(lease, expires_at=datetime.min.replace(tzinfo=UTC))
+
+    def _held(self, name: str) -> HeldLease | None:
+        lease = self._leases.get(name)
+        return lease if lease is not None and lease.expires_at > self._clock() else None
+
+    def _taken(self, name: str) -> HeldLease | None:
+        """Held, and given by a clock that was not put back since: nobody else may take it."""
+        lease = self._held(name)
+        longest = timedelta(seconds=LEASE_LIMIT_S)
+        return lease if lease is not None and lease.expires_at <= self._clock() + longest else None
