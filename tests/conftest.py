@@ -26,7 +26,7 @@ StartNats = Callable[[], Awaitable[PrivateNats]]
 @pytest_asyncio.fixture(scope="session")
 async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
     home = tmp_path_factory.mktemp("postgres")
-    postgres = Postgres(home)
+    postgres = Postgres(home, durable=False)  # no test outlives the machine
     async with Supervisor(home / "logs") as supervisor:
         await postgres.start(supervisor)
         databases = Databases(postgres, lambda url: migrate(url, MODEL))

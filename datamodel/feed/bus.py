@@ -9,6 +9,7 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js import JetStreamManager
 
 from datamodel.errors import Transient
 from datamodel.feed.ports import Received
@@ -17,6 +18,10 @@ _log = structlog.get_logger("bus")
 
 NATS_FAILURES = (nats.errors.Error, OSError, TimeoutError)
 """What nats-py raises when the server, the connection or an answer fails (its own timeout is a builtin TimeoutError too)."""
+
+
+REQUEST_TIMEOUT_S = 3.0
+"""For an answer of JetStream's."""
 
 
 class Bus:
@@ -30,6 +35,11 @@ class Bus:
     @property
     def connected(self) -> bool:
         return self.client.is_connected
+
+    @property
+    def manager(self) -> JetStreamManager:
+        """Of streams and consumers. What it asks is answered within the timeout, or fails."""
+        return self.client.jsm(timeout=REQUEST_TIMEOUT_S)
 
     async def publish(self, subject: str, body: bytes) -> None:
         try:

@@ -94,7 +94,7 @@ class _Follower:
         try:
             if not resumes:
                 self._deliver(Restarted())
-            info = await self._bus.client.jsm().add_consumer(
+            info = await self._bus.manager.add_consumer(
                 stream_name(stream.epoch), self._config(name, inbox, stream.epoch, resumes)
             )
             if not info.num_pending:
@@ -175,7 +175,7 @@ class _Follower:
         hundred was not complete. Counting to the number that waited at the start would not do either: what changes meanwhile
         goes to the end, behind what is new."""
         self._drained = False
-        info = await self._bus.client.jsm().consumer_info(stream, consumer)
+        info = await self._bus.manager.consumer_info(stream, consumer)
         if info.num_pending or info.delivered is None:
             return  # more comes, and with the last of it another word that nothing waits
         self._complete_at = info.delivered.consumer_seq
@@ -196,7 +196,7 @@ class _Follower:
         try:
             await subscription.unsubscribe()
             if self._bus.client.is_connected:
-                await self._bus.client.jsm().delete_consumer(stream, consumer)
+                await self._bus.manager.delete_consumer(stream, consumer)
         except NATS_FAILURES:
             return  # the server removes an unused consumer by itself
 

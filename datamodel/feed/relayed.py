@@ -80,7 +80,7 @@ class Relayed:
     async def _newest(self, stream: Stream, path: str) -> Message | None:
         subject = graph_subject(stream.epoch, path)
         try:
-            message = await self._bus.client.jsm().get_last_msg(stream_name(stream.epoch), subject)
+            message = await self._bus.manager.get_last_msg(stream_name(stream.epoch), subject)
             return decode(message.data or b"")
         except nats.js.errors.NotFoundError:
             return None

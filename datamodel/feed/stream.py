@@ -43,7 +43,7 @@ def graph_subject(epoch: int | str, path: str) -> str:
 
 async def newest_stream(bus: Bus) -> Stream | None:
     """The stream of the highest epoch, complete or not. Raises `Transient`."""
-    manager = bus.client.jsm()
+    manager = bus.manager
     try:
         answer = await bus.client.request("$JS.API.STREAM.NAMES", b'{"subject":"graph.>"}', timeout=2)
         found = msgspec.json.decode(answer.data)
@@ -92,13 +92,13 @@ class JetStreams:
             metadata={PRESENT: str(present)},
         )
         try:
-            await self._bus.client.jsm().add_stream(config)
+            await self._bus.manager.add_stream(config)
         except NATS_FAILURES as error:
             raise Transient(f"the stream of epoch {epoch} could not be made: {error}") from error
         return Stream(epoch=epoch, last=first - 1, present=present)
 
     async def delete_older(self, epoch: int) -> None:
-        manager = self._bus.client.jsm()
+        manager = self._bus.manager
         try:
             for info in await manager.streams_info():
                 name = info.config.name or ""
@@ -111,7 +111,7 @@ class JetStreams:
         if not stream.last:
             return None
         try:
-            message = await self._bus.client.jsm().get_msg(stream_name(stream.epoch), seq=stream.last)
+            message = await self._bus.manager.get_msg(stream_name(stream.epoch), seq=stream.last)
         except nats.js.errors.NotFoundError:
             return None
         except NATS_FAILURES as error:

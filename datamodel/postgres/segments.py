@@ -23,8 +23,10 @@ _MAKERS_LOCK = 7_316_553
 _LISTED = """
 SELECT substring(bound FROM 'FROM \\(''(\\d+)''')::bigint AS first, substring(bound FROM 'TO \\(''(\\d+)''')::bigint - 1 AS last
 FROM (SELECT pg_get_expr(relpartbound, oid) AS bound FROM pg_inherits JOIN pg_class ON oid = inhrelid
-  WHERE inhparent = 'public.events'::regclass) AS partitions ORDER BY 1
+  WHERE inhparent = 'public.events'::regclass) AS partitions
+WHERE bound IS NOT NULL ORDER BY 1
 """
+"""Of a segment that somebody drops just now, there is no bound."""
 
 
 class PostgresSegments:

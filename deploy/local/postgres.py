@@ -27,7 +27,7 @@ FORMER_SERVER_TIMEOUT_S = 30.0
 SOCKET_PATH_LIMIT_BYTES = 107 if sys.platform == "linux" else 103
 SOCKET_NAME = ".s.PGSQL.5432"
 
-# Durable always: what was committed is the truth. Memory and log sizes fit a machine of two cores.
+# What was committed is the truth. Memory and log sizes fit a machine of two cores.
 SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -41,6 +41,8 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+_FLEETING = {"fsync": "off", "full_page_writes": "off"}
 
 UNSHARE_ADVICE = (
     "Postgres refuses to run as root, and a user namespace that would hide root from it cannot be made here ({cause}). "
@@ -61,8 +63,10 @@ class Postgres:
     would be longer than a socket's may be. Nothing listens on TCP, and the socket asks for the password too.
     """
 
-    def __init__(self, home: Path) -> None:
-        """`home` is a directory, made private where it is absent. Nothing is started."""
+    def __init__(self, home: Path, *, durable: bool = True) -> None:
+        """`home` is a directory, made private where it is absent. Nothing is started. What is committed outlives the machine's
+        end, unless it is not to be `durable`: then it outlives the server's."""
+        self._durable = durable
         self._data = home / "postgres" / "data"
         self._password_file = home / "postgres" / "password"
         self._run = self._sockets = home / "run"
@@ -107,7 +111,8 @@ class Postgres:
         draft.rename(self._data)
 
     def _server(self) -> Child:
-        settings = SETTINGS | {"unix_socket_directories": f'"{self._sockets}"'}
+        settings = SETTINGS | ({} if self._durable else _FLEETING)
+        settings |= {"unix_socket_directories": f'"{self._sockets}"'}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Child(
             "postgres",

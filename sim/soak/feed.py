@@ -14,7 +14,7 @@ async def stream_state(bus: Bus) -> StreamState:
     if stream is None:
         raise Transient("there is no stream")
     try:
-        return (await bus.client.jsm().stream_info(stream_name(stream.epoch))).state
+        return (await bus.manager.stream_info(stream_name(stream.epoch))).state
     except NATS_FAILURES as error:
         raise Transient(f"JetStream did not answer: {error}") from error
 

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from datamodel.errors import Transient
+from datamodel.feed.bus import REQUEST_TIMEOUT_S
 from datamodel.feed.memory import Follower, MemoryMessages, MemoryStreams, Place
 from datamodel.feed.ports import Received, Stream
 from datamodel.ports import Change, FeedItem, Message, Synced
@@ -17,7 +18,6 @@ from sim.world.weather import Weather
 NOTICED_S = (4.0, 10.0)
 """How long a cut stays unnoticed by the client, whose pings go unanswered."""
 RECONNECT_S = (0.2, 2.0)
-NO_ANSWER_S = 5.0
 
 
 class _Way:
@@ -81,11 +81,11 @@ class Line:
             raise Transient("NATS did not answer: not connected")
         lost = not self._up.open or self._rng.random() < self._weather.lost
         if lost:
-            await self.process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
+            await self.process.call(lambda: None, there_s=REQUEST_TIMEOUT_S, back_s=0.0)
             raise Transient("NATS did not answer")
         answer = await self.process.call(do, there_s=self.delay_s(), back_s=self.delay_s())
         if not self._down.open:
-            await self.process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
+            await self.process.call(lambda: None, there_s=REQUEST_TIMEOUT_S, back_s=0.0)
             raise Transient("NATS did not answer")
         return answer
 
