@@ -119,6 +119,9 @@ class Relay:
             position += len(present)
         position = await self._fill(epoch, position, head.position, last_event)
         await self._streams.delete_older(epoch)
+        newest = await self._streams.newest()
+        if newest is None or newest.epoch != epoch:  # nobody would follow this one
+            raise Conflict(f"another relay has rebuilt the stream meanwhile, and of a later epoch than {epoch}")
         _log.warning("the stream was rebuilt", epoch=epoch, position=position, nodes=room)
         return Stream(epoch, last=position, present=position)
 

@@ -1,7 +1,7 @@
 """The relay on a real log and a real stream: what is in one is in the other, whoever races and whatever is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
@@ -160,6 +160,33 @@ async def test_nobody_goes_on_in_a_stream_that_a_rebuild_left_behind(store: Post
     await former.publish()
     stream = await stream_of(bus)
     assert (stream.epoch, stream.last) == (8, (await store.head()).position)
+
+
+class Overtaken(JetStreams):
+    """Somebody else does something while a rebuild begins."""
+
+    def __init__(self, bus: Bus, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(bus)
+        self._meanwhile = [meanwhile]
+
+    async def create(self, epoch: int, first: int, present: int) -> Stream:
+        while self._meanwhile:
+            await self._meanwhile.pop()()
+        return await super().create(epoch, first, present)
+
+
+async def test_who_was_overtaken_by_another_rebuild_goes_on_in_the_newest_stream(
+    store: PostgresStore, bus: Bus
+) -> None:
+    await Publisher(store, JetStreams(bus)).publish()
+    await store.set_epoch(7)
+    faster = Publisher(store, JetStreams(bus), token=3)
+    slower = Publisher(store, Overtaken(bus, faster.publish), token=2)
+    await slower.publish()
+    await put(store, "g")
+    await slower.publish()
+    stream = await stream_of(bus)
+    assert (stream.epoch, stream.last) == (9, (await store.head()).position)
 
 
 @pytest.mark.parametrize("another", [False, True])
