@@ -97,8 +97,9 @@ class Relay:
     async def _rebuild(self, epoch_seen: int) -> Stream:
         """A new epoch: the present as of P in the sequences that end at P, so that the log goes on at P + 1.
 
-        The number of living nodes at P is only known as an upper bound (some change while they are read, and follow with
-        their own position); fillers on one subject take what is left. The message at P, whichever it is, carries P's event.
+        What changes while it is read is there as it was read, for else a follower would believe for a moment that it is
+        gone; what is created meanwhile follows with its own position. So the number of nodes is only known as an upper bound,
+        and fillers on one subject take what is left. The message at P, whichever it is, carries P's event.
         """
         epoch = max(epoch_seen, await self._store.epoch()) + 1
         await self._store.set_epoch(epoch)
@@ -112,7 +113,9 @@ class Relay:
             if not living:
                 break
             after = living[-1].path
-            present = [change for change in living if change.position <= head.position]
+            present = [
+                change for change in living if change.node is not None and change.node.created_version <= head.position
+            ]
             if present and position + len(present) == head.position:
                 present[-1] = structs.replace(present[-1], event_id=last_event)
             await self._streams.publish(epoch, position, present)

@@ -1,7 +1,7 @@
 """The relay on a real log and a real stream: what is in one is in the other, whoever races and whatever is lost."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import pytest
 import pytest_asyncio
@@ -13,11 +13,11 @@ from datamodel.feed.follow import NatsFeed
 from datamodel.feed.message import decode
 from datamodel.feed.ports import Stream
 from datamodel.feed.stream import JetStreams, graph_subject, newest_stream, stream_name
-from datamodel.ports import Store
+from datamodel.ports import Change, Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import migrate
-from reconcilers.relay import BATCH
+from reconcilers.relay import BATCH, KEY
 from tests.feed import Publisher, connected, following
 from tests.graph import SYSTEM, done, new_job
 from tests.segments import SIZE, based, compacted, in_small_segments
@@ -173,6 +173,36 @@ class Overtaken(JetStreams):
         while self._meanwhile:
             await self._meanwhile.pop()()
         return await super().create(epoch, first, present)
+
+
+async def test_what_changes_while_a_stream_is_rebuilt_is_in_its_present(store: PostgresStore, bus: Bus) -> None:
+    class Stopped(Overtaken):
+        """Takes nothing beyond what was there when it was made."""
+
+        async def create(self, epoch: int, first: int, present: int) -> Stream:
+            self.present = present
+            return await super().create(epoch, first, present)
+
+        async def publish(self, epoch: int, after: int, changes: Sequence[Change]) -> None:
+            if after >= self.present:
+                raise Transient("the connection was lost")
+            await super().publish(epoch, after, changes)
+
+    await put(store, "a", "b")
+    before = await paths(store)
+
+    async def meanwhile() -> None:
+        await put(store, "a", "new", description="changed")
+
+    stopped = Publisher(store, Stopped(bus, meanwhile))
+    with pytest.raises(Transient):
+        await stopped.relay.reconcile(KEY, stopped.fence)
+    async with following(NatsFeed(bus), "/config", "/desired-config", "/inventory") as seen:
+        await until(lambda: seen.syncs == 1)
+        assert seen.present == {*before}
+        await Publisher(store, JetStreams(bus), token=2).publish()
+        await until(lambda: f"{GROUPS}/new" in seen.nodes)
+    await assert_equal(store, bus, rebuilt=True)
 
 
 async def test_who_was_overtaken_by_another_rebuild_goes_on_in_the_newest_stream(
