@@ -206,6 +206,8 @@ def _firsts() -> dict[str, int]:
 _FIRST = _firsts()
 _PARAMETERS = [column.parameter() for statement in _STATEMENTS.values() for column in statement.columns]
 
+_COLUMN_NAMES = {name: tuple(c.name for c in statement.columns) for name, statement in _STATEMENTS.items()}
+
 DEFINE = (
     f"CREATE OR REPLACE FUNCTION pg_temp.write({', '.join(_PARAMETERS)}) RETURNS void LANGUAGE plpgsql AS $write$\nBEGIN\n"
     + "\n".join(statement.body(_FIRST[name] + 1) for name, statement in _STATEMENTS.items())
@@ -225,6 +227,11 @@ def arguments(writes: Writes) -> list[Any]:
             for number, (column, values) in enumerate(zip(declared, columns, strict=True), _FIRST[name]):
                 found[number] = column.argument(values)
     return found
+
+
+def column_names(statement: str) -> tuple[str, ...]:
+    """In order, what the rows of a statement consist of."""
+    return _COLUMN_NAMES[statement]
 
 
 def array(texts: Sequence[str]) -> str:

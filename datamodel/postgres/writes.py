@@ -1,7 +1,8 @@
 """What one admission writes: every row that it touched, by statement and column."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from datamodel.ledger import Entry
 from datamodel.links import Links
 from datamodel.model import Model
 from datamodel.node import Node
-from datamodel.postgres.statements import Columns, Writes, array
+from datamodel.postgres.statements import Columns, Writes, array, column_names
 from datamodel.state import State
 
 _ROW_BYTES = 512
@@ -100,59 +101,16 @@ def _nodes(state: State, touched: Mapping[str, Node | None]) -> Writes:
         "delete_nodes": (deleted,),
         "unlink": _columns(unlinked, 3),
         "delete_links": (deleted,),
-        "insert_nodes": _created(created),
+        "insert_nodes": _rows("insert_nodes", created),
         "insert_links": _columns(linked, 3),
-        "report_nodes": _reported(reported),
-        "change_nodes": _changed(changed),
+        "report_nodes": _rows("report_nodes", reported),
+        "change_nodes": _rows("change_nodes", changed),
     }
 
 
-def _created(nodes: Sequence[Node]) -> Columns:
-    return (
-        [node.path for node in nodes],
-        [node.uid for node in nodes],
-        [node.kind for node in nodes],
-        [_json(node.labels) for node in nodes],
-        [_json(node.spec) for node in nodes],
-        [_json(node.status) for node in nodes],
-        [node.phase for node in nodes],
-        [_json(node.links) for node in nodes],
-        [array(node.finalizers) for node in nodes],
-        [node.generation for node in nodes],
-        [node.version for node in nodes],
-        [node.created_version for node in nodes],
-        [node.created_at for node in nodes],
-        [node.deletion_requested_at for node in nodes],
-        [_json(node.owners) for node in nodes],
-        [node.schema for node in nodes],
-        [node.correlation for node in nodes],
-    )
-
-
-def _reported(nodes: Sequence[Node]) -> Columns:
-    return (
-        [node.path for node in nodes],
-        [_json(node.status) for node in nodes],
-        [node.phase for node in nodes],
-        [node.version for node in nodes],
-    )
-
-
-def _changed(nodes: Sequence[Node]) -> Columns:
-    return (
-        [node.path for node in nodes],
-        [_json(node.labels) for node in nodes],
-        [_json(node.spec) for node in nodes],
-        [_json(node.status) for node in nodes],
-        [node.phase for node in nodes],
-        [_json(node.links) for node in nodes],
-        [array(node.finalizers) for node in nodes],
-        [node.generation for node in nodes],
-        [node.version for node in nodes],
-        [node.deletion_requested_at for node in nodes],
-        [_json(node.owners) for node in nodes],
-        [node.schema for node in nodes],
-    )
+def _rows(statement: str, nodes: Sequence[Node]) -> Columns:
+    """What a statement takes of nodes."""
+    return [[*map(_NODE[name], nodes)] for name in column_names(statement)]
 
 
 def _links(node: Node, others: Links) -> Iterator[tuple[str, str, str]]:
@@ -234,3 +192,21 @@ def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> Columns:
 
 def _json(document: Any) -> str:
     return _encode(document).decode() if document else "{}"
+
+
+_NODE: Mapping[str, Callable[[Node], Any]] = {
+    **{
+        name: attrgetter(name)
+        for name in (
+            *("path", "uid", "kind", "phase", "generation", "version", "created_version", "created_at"),
+            *("deletion_requested_at", "schema", "correlation"),
+        )
+    },
+    "labels": lambda node: _json(node.labels),
+    "spec": lambda node: _json(node.spec),
+    "status": lambda node: _json(node.status),
+    "links": lambda node: _json(node.links),
+    "owners": lambda node: _json(node.owners),
+    "finalizers": lambda node: array(node.finalizers),
+}
+"""A node as its columns have it."""
