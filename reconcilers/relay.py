@@ -1,6 +1,7 @@
 """relay: log → stream. It publishes every position in order, and rebuilds the stream whenever it is not the log's."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Mapping
 
 import structlog
 from msgspec import structs
@@ -13,6 +14,8 @@ from reconcilers.runtime.controller import Watch
 
 KEY = "log"
 BATCH = 512
+BATCHES = 16
+"""Published at a turn, so that a relay which has lost its lease notices."""
 _log = structlog.get_logger("relay")
 
 
@@ -57,21 +60,30 @@ class Relay:
             raise Conflict(f"the stream ends where the log is not kept any more: {error.message}") from error
 
     async def _publish(self, stream: Stream) -> float | None:
-        """Each batch is read with the last published position before it, so that a database which was replaced unnoticed
-        (restored, failed over) never goes on in another one's stream."""
-        changes = await self._store.changes(max(0, self._position - 1), BATCH + 1)
-        if self._position:
-            if not changes or changes[0].event_id != self._event:
-                raise Conflict(
-                    f"the log has another event at {self._position} than the stream: it is another database's"
-                )
+        """While a batch is on its way to the stream, the next one is read."""
+        changes = await self._next(self._position, self._event)
+        for _ in range(BATCHES):
+            if not changes:
+                return None
+            self._read_through, event = changes[-1].position, changes[-1].event_id
+            publishing = self._streams.publish(stream.epoch, self._position, changes)
+            if len(changes) < BATCH:
+                await publishing
+                following = []
+            else:
+                following = await _meanwhile(publishing, self._next(self._read_through, event))
+            self._position, self._event, changes = self._read_through, event, following
+        return 0.0
+
+    async def _next(self, position: int, event: str | None) -> list[Change]:
+        """What follows a position. Each batch is read with the event at that position before it, so that a database which was
+        replaced unnoticed (restored, failed over) never goes on in another one's stream."""
+        changes = await self._store.changes(max(0, position - 1), BATCH + 1)
+        if position:
+            if not changes or changes[0].event_id != event:
+                raise Conflict(f"the log has another event at {position} than the stream: it is another database's")
             del changes[0]
-        if not changes:
-            return None
-        self._read_through = changes[-1].position
-        await self._streams.publish(stream.epoch, self._position, changes)
-        self._position, self._event = changes[-1].position, changes[-1].event_id
-        return 0.0 if len(changes) >= BATCH else None
+        return changes
 
     def _forget(self) -> None:
         self._stream, self._read_through = None, 0
@@ -137,3 +149,13 @@ class Relay:
             await self._streams.publish(epoch, position, fillers)
             position += len(fillers)
         return position
+
+
+async def _meanwhile(publishing: Awaitable[None], reading: Awaitable[list[Change]]) -> list[Change]:
+    """What was read while something was published, once both are over. Raises what either raised."""
+    failure, found = await asyncio.gather(publishing, reading, return_exceptions=True)
+    if failure is not None:
+        raise failure
+    if isinstance(found, BaseException):
+        raise found
+    return found

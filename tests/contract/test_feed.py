@@ -1,22 +1,24 @@
 """The feed and the messages, over the fakes and over NATS: what the relay writes is what followers get."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import cast
 
 import pytest
 import pytest_asyncio
 
 from datamodel.command import Command
-from datamodel.errors import Conflict
+from datamodel.errors import Conflict, Transient
 from datamodel.feed.follow import NatsFeed
 from datamodel.feed.memory import MemoryFeed, MemoryMessages, MemoryStreams
 from datamodel.feed.ports import Messages, Stream, Streams
 from datamodel.feed.stream import JetStreams
 from datamodel.memory import MemoryStore
-from datamodel.ports import Feed, Message, Restarted, Synced
+from datamodel.ports import Change, Feed, Message, Restarted, Store, Synced
 from migrations.upgrade import seed
-from reconcilers.relay import BATCH, KEY
+from reconcilers.relay import BATCH, BATCHES, KEY
 from tests.conftest import StartNats
 from tests.feed import Publisher, connected, following
 from tests.graph import done, memory_store
@@ -251,6 +253,40 @@ async def test_who_follows_is_moved_to_a_new_epoch_and_told_a_new_present(broker
         await until(lambda: seen.syncs == 2)
         assert seen.restarts == 2
         assert seen.present == {path for path in store.state.nodes if path.startswith("/config")}
+
+
+async def test_a_read_that_fails_while_a_batch_is_published_loses_nothing(broker: Broker, store: MemoryStore) -> None:
+    reads = itertools.count(1)
+
+    class Failing:
+        def __getattr__(self, name: str) -> object:
+            return getattr(store, name)
+
+        async def changes(self, after: int, limit: int) -> list[Change]:
+            if next(reads) in (2, 4):
+                raise Transient("the connection was cut")
+            return await store.changes(after, limit)
+
+    publisher = Publisher(cast("Store", Failing()), broker.streams)
+    await publisher.publish()
+    await put(store, *(f"g{number}" for number in range(3 * BATCH)))
+    await publisher.publish()
+    assert next(reads) > 6
+    assert (await newest(broker)).epoch == 1
+    await assert_equal(store, broker)
+
+
+async def test_a_turn_is_bounded(broker: Broker, store: MemoryStore) -> None:
+    publisher = Publisher(store, broker.streams)
+    await publisher.publish()
+    await put(store, *(f"g{number}" for number in range(BATCH)))
+    for turn in range(BATCHES):
+        await put(store, *(f"g{number}" for number in range(BATCH)), description=str(turn))
+    before = (await newest(broker)).last
+    assert await publisher.relay.reconcile(KEY, publisher.fence) == 0
+    assert (await newest(broker)).last == before + BATCH * BATCHES
+    await publisher.publish()
+    assert (await newest(broker)).last == (await store.head()).position
 
 
 async def test_messages_reach_whoever_listens(broker: Broker) -> None:
