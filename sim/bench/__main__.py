@@ -12,7 +12,7 @@ from datamodel.feed.bus import connect
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
-from sim.bench import graph, scenarios, sizes
+from sim.bench import floors, graph, scenarios, sizes
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
@@ -74,8 +74,10 @@ async def _measure_graph() -> dict[str, Any]:
         try:
             items = await graph.furnish(store, SHELVES)
             return {
+                "bareInsert": await floors.inserted(system.database_url, seconds=10),
                 "append": await graph.appended(store, items, seconds=10),
                 "appendAloneMs": await graph.appended_alone(store, items, count=1_000),
+                "barePublish": await floors.published(bus, count=100_000),
                 "relay": await graph.relayed(store, bus, items, count=100_000),
                 "relayBehindMs": await graph.behind(store, bus, items, events_per_s=5_000, seconds=10),
             }
