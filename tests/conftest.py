@@ -13,8 +13,9 @@ from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
 from migrations.upgrade import migrate
+from tests.databases import Databases
 from tests.fuzz.budget import LONG
-from tests.services import IMAGE, Databases, PrivateNats, docker_client, import_busybox
+from tests.services import IMAGE, PrivateNats, docker_client, import_busybox
 
 settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, print_blob=True)

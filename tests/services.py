@@ -1,65 +1,23 @@
-"""The real servers that tests run against: databases, NATS servers that may be killed, images of a Docker engine."""
+"""The real servers that tests run against: NATS servers that may be killed, images of a Docker engine."""
 
 import gc
 import io
-import itertools
 import os
 import shutil
 import subprocess
 import tarfile
 import warnings
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from signal import SIGKILL
 
-import asyncpg
 import docker
 import pytest
 from docker.errors import DockerException
 
 from deploy.local.nats import Nats, Role
-from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
 
 IMAGE = "tendril-test/busybox:1"
-
-
-@dataclass
-class Databases:
-    """Databases of one server: copies of a template that is migrated once, since a copy is cheaper than a migration."""
-
-    postgres: Postgres
-    migrate: Callable[[str], Awaitable[None]]
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
-
-    async def prepare(self) -> None:
-        await self._execute('CREATE DATABASE "template"')
-        await self.migrate(self.postgres.url("template"))
-
-    async def create(self) -> str:
-        """The URL of a new database at the schema's head."""
-        name = f"test_{next(self._numbers)}"
-        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "template"')
-        return self.postgres.url(name)
-
-    async def create_empty(self) -> str:
-        """The URL of a new database with nothing in it."""
-        name = f"test_{next(self._numbers)}"
-        await self._execute(f'CREATE DATABASE "{name}"')
-        return self.postgres.url(name)
-
-    async def drop(self, url: str) -> None:
-        """Drops what `create` made, even where a test left connections."""
-        name = url.partition("?")[0].rpartition("/")[2]
-        await self._execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-    async def _execute(self, statement: str) -> None:
-        connection = await asyncpg.connect(self.postgres.url("postgres"))
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
 
 
 class PrivateNats:

@@ -24,11 +24,11 @@ from datamodel.segments import Segment
 from datamodel.verify import verify
 from datamodel.watching import Bookmark, watch
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report
 from tests.reading import Move, Versions, moves
 from tests.segments import SIZE, based, compacted, in_small_segments
-from tests.services import Databases
 
 
 @pytest_asyncio.fixture

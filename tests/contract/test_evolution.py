@@ -21,8 +21,8 @@ from datamodel.upcast import upcast_event
 from datamodel.verify import verify
 from migrations.upgrade import migrate, seed
 from tests import garden, garden_later
+from tests.databases import Databases
 from tests.graph import counted_ids
-from tests.services import Databases
 
 FLOWERS = "/garden/beds/b/flowers"
 Reopen = Callable[[Model], Awaitable[Store]]

@@ -18,10 +18,10 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.query import LIMIT_MAX
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_job, present
 from tests.reading import Move, Versions, moves
-from tests.services import Databases
 
 GROUPS = "/config/job-groups"
 

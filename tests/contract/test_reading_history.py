@@ -12,10 +12,10 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report
 from tests.reading import Move, Versions, moves
-from tests.services import Databases
 
 GROUP = "/config/job-groups/g"
 

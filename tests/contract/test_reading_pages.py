@@ -17,10 +17,10 @@ from datamodel.query import LIMIT_MAX, LOOKED_MAX, RECENT, ROUND_MAX, ROUND_NODE
 from datamodel.scheduling.model import MODEL
 from datamodel.selectors import field_selector, label_selector
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_edge, present
 from tests.reading import Move, Versions, moves
-from tests.services import Databases
 
 GROUP = "/config/job-groups/g"
 FIELDS = ("status.phase", "metadata.name", "spec.chunks")

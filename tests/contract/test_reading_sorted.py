@@ -22,11 +22,11 @@ from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import BY_PATH, Sort, sort_of
 from migrations.upgrade import seed
 from tests.contract.conftest import InTurn
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import SYSTEM, done, send
 from tests.library import BOOKS, READER, SORTED, book, key_of, library_store, shelf
 from tests.reading import Versions
-from tests.services import Databases
 
 SHELVES = ("a", "b")
 SORTS = ("path", "createdAt", "version", *SORTED)

@@ -18,10 +18,10 @@ from datamodel.scheduling.model import MODEL
 from datamodel.selectors import field_selector, label_selector
 from datamodel.watching import STRETCH, Bookmark, Seen, watch
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_job, present, unit
 from tests.reading import Move, Versions, moves
-from tests.services import Databases
 
 GROUP = "/config/job-groups/g"
 FIELDS = ("status.phase",)

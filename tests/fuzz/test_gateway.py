@@ -17,12 +17,12 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from gateway.page import after_cursor, cursor_of
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, encoded
 from tests.gateway import BASE_URL, STEP, Gateway, open_gateway
 from tests.graph import SYSTEM, done, memory_store, new_edge, new_job, place
 from tests.pair import clean
-from tests.services import Databases
 
 JSON = {"Content-Type": "application/json"}
 ENDED = "/v1/jobs/default/ended"

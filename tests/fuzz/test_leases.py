@@ -15,9 +15,9 @@ from datamodel.ports import LEASE_LIMIT_S, Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import job, memory_store, refusal, send
-from tests.services import Databases
 
 LASTING_S, OVER_S = LEASE_LIMIT_S, 0.0
 """A lease that outlasts the test, and one that is over when it is given: no test waits for the store's clock."""

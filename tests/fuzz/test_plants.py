@@ -15,11 +15,11 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.verify import verify
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.plants_model import BED, LINKS, ROOT, Garden
 from tests.plants import GARDEN, garden_store, link, tend, tended, unlink
 from tests.segments import based
-from tests.services import Databases
 
 PLACES = {
     "Trellis": ["/garden/trellises/t", "/garden/trellises/u"],

@@ -25,13 +25,13 @@ from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import seed
 from reconcilers.planning.settlement import Settlement, settle
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, encoded, swept
 from tests.fuzz.reports import ATTEMPT, attempt_reports, edge_reports
 from tests.fuzz.reports import EDGE as EDGE_REPORT
 from tests.graph import EDGE, done, edge_spec, memory_store, new_edge, new_job, place
 from tests.pair import clean
-from tests.services import Databases
 
 SLOTS = ("first", "second", "third")
 """Stand for the names of the attempts that there are."""

@@ -17,12 +17,12 @@ from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.graph_model import ATTEMPTS, CHUNKS, EDGE, GROUP, JOBS, ROOM, Graph, Row
 from tests.graph import EDGE as AGENT
 from tests.graph import STEPS, SYSTEM, USER, memory_store, new_edge, send
 from tests.segments import based, in_small_segments
-from tests.services import Databases
 
 REQUESTS = {"cpu": 0.5, "memoryBytes": 1, "powerW": 0.001}
 LEASE = "shard/0"

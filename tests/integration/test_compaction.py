@@ -35,11 +35,11 @@ from sim.soak.database import Database
 from tests import garden, garden_later
 from tests.conftest import StartNats
 from tests.contract.test_compaction import assert_kept, busy
+from tests.databases import Databases
 from tests.graph import done, job, new_job, present, unit
 from tests.hub import running_hub
 from tests.pair import connection, decides_by_memory
 from tests.segments import SIZE, based, compacted, in_small_segments
-from tests.services import Databases
 from tests.waiting import eventually
 
 GROUPS = "/config/job-groups"

@@ -29,8 +29,8 @@ from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from migrations.upgrade import migrate, seed
 from tests import garden, garden_later
+from tests.databases import Databases
 from tests.graph import SYSTEM, done, job, memory_store, new_edge, new_job, place, report, unit
-from tests.services import Databases
 
 
 @pytest_asyncio.fixture

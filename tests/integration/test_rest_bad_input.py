@@ -10,8 +10,8 @@ import pytest_asyncio
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.jobs import STEPS_BYTES
 from datamodel.scheduling.model import MODEL
+from tests.databases import Databases
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.services import Databases
 
 JSON = {"Content-Type": "application/json"}
 

@@ -7,8 +7,8 @@ import pytest_asyncio
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.conftest import StartNats
+from tests.databases import Databases
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.services import Databases
 from tests.waiting import eventually
 
 

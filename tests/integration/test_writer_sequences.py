@@ -17,9 +17,9 @@ from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
 from migrations.upgrade import seed
+from tests.databases import Databases
 from tests.graph import EDGE, JOBS, REQUESTS, STEPS, SYSTEM, USER, edge_spec, job, memory_store, new_edge, unit
 from tests.pair import clean
-from tests.services import Databases
 
 _UID = re.compile(r"[0-9a-f]{32}")
 
