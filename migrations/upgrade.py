@@ -8,16 +8,12 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from datamodel.cause import SEED
-from datamodel.command import Actor, Command, Unit, raise_refused
 from datamodel.errors import Invalid
 from datamodel.model import Model
-from datamodel.names import last_name
-from datamodel.ports import Log
 from datamodel.postgres.facets import fill_facets
 from datamodel.postgres.kinds import adopt
 from datamodel.postgres.store import PostgresStore
-from datamodel.prepare import prepare
+from datamodel.seeds import seed
 
 _ADVISORY_LOCK = 7_316_551
 """Two programs that migrate at once take turns."""
@@ -38,21 +34,6 @@ async def migrate(database_url: str, model: Model) -> None:
     await fill_facets(database_url, model)
     async with PostgresStore(database_url, model) as store:
         await seed(store)
-
-
-async def seed(log: Log) -> None:
-    """Creates what the model seeds and does not exist yet; what people changed since stays as it is."""
-    for node in log.model.seeds:
-        unit = Unit((Command("create", node.path, node.spec),), _seeder(log.model, node.path), cause=SEED)
-        (outcome,) = await log.append([prepare(log.model, unit)])
-        if outcome[0].error is not None and outcome[0].error.field != "/metadata/name":
-            raise_refused(outcome)
-
-
-def _seeder(model: Model, path: str) -> Actor:
-    kind, _ = model.locate(path)
-    writers = kind.spec_writers if kind.spec_writers is not None else kind.plane.spec_writers
-    return Actor(f"seed:{last_name(path)}", min(writers))
 
 
 def _upgrade(connection: Connection) -> None:

@@ -15,7 +15,7 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED, RETRY, claim_of
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, PENDING, RUNNING, SUCCEEDED
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.graph import EDGE, SYSTEM, USER, attempt, edge_spec, job, memory_store, send
 from tests.unit.test_properties import result
 

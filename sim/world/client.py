@@ -13,7 +13,7 @@ from datamodel.kinds import USER
 from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour

@@ -12,7 +12,7 @@ from datamodel.memory import MemoryStore
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.graph import memory_store
 from tests.plants import GARDEN, garden_store
 

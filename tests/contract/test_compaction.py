@@ -20,10 +20,10 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.query import Query, count, page
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.segments import Segment
 from datamodel.verify import verify
 from datamodel.watching import Bookmark, watch
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report

@@ -16,10 +16,11 @@ from datamodel.model import Model
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.prepare import prepare
+from datamodel.seeds import seed
 from datamodel.state import State, fold
 from datamodel.upcast import upcast_event
 from datamodel.verify import verify
-from migrations.upgrade import migrate, seed
+from migrations.upgrade import migrate
 from tests import garden, garden_later
 from tests.databases import Databases
 from tests.graph import counted_ids

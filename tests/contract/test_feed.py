@@ -17,7 +17,7 @@ from datamodel.feed.ports import Messages, Stream, Streams
 from datamodel.feed.stream import JetStreams
 from datamodel.memory import MemoryStore
 from datamodel.ports import Change, Feed, Message, Restarted, Store, Synced
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from reconcilers.relay import BATCH, BATCHES, KEY
 from tests.conftest import StartNats
 from tests.feed import Publisher, connected, following

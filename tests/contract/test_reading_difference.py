@@ -17,7 +17,7 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.query import LIMIT_MAX
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_job, present

@@ -11,7 +11,7 @@ from datamodel.moments import position_of
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report

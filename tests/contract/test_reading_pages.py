@@ -15,8 +15,8 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.query import LIMIT_MAX, LOOKED_MAX, RECENT, ROUND_MAX, ROUND_NODES, Page, Query, count, page
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.selectors import field_selector, label_selector
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_edge, present

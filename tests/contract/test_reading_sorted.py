@@ -18,9 +18,9 @@ from datamodel.ports import Store
 from datamodel.postgres.orders import FEW
 from datamodel.postgres.store import PostgresStore
 from datamodel.query import ROUND_NODES, Page, Query, page
+from datamodel.seeds import seed
 from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import BY_PATH, Sort, sort_of
-from migrations.upgrade import seed
 from tests.contract.conftest import InTurn
 from tests.databases import Databases
 from tests.fuzz.budget import budget

@@ -15,9 +15,9 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.query import Query
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.selectors import field_selector, label_selector
 from datamodel.watching import STRETCH, Bookmark, Seen, watch
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_job, present, unit

@@ -15,8 +15,8 @@ from datamodel.memory import MemoryStore
 from datamodel.ports import Snapshot, Snapshots, Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.watch import SHOWN, Watch
-from migrations.upgrade import seed
 from tests.contract.test_verify import busy
 from tests.graph import JOBS, SYSTEM, USER, done, job, memory_store, new_edge, new_job, place, report
 

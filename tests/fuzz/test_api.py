@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from datamodel.command import Command
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.fuzz.budget import budget
 from tests.gateway import BASE_URL, Gateway, open_gateway
 from tests.graph import SYSTEM, done, memory_store, new_edge, new_job, place

@@ -15,8 +15,8 @@ from datamodel.command import Command
 from datamodel.errors import Invalid
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from gateway.page import after_cursor, cursor_of
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, encoded

@@ -13,7 +13,7 @@ from datamodel.feed.bus import Bus
 from datamodel.memory import MemoryStore
 from datamodel.names import last_name
 from datamodel.scheduling import wire
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from reconcilers.ingest import Ingest
 from reconcilers.runtime.metrics import Metrics
 from tests.fuzz.budget import budget

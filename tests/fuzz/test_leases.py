@@ -14,7 +14,7 @@ from datamodel.errors import Fenced
 from datamodel.ports import LEASE_LIMIT_S, Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import job, memory_store, refusal, send

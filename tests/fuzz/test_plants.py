@@ -13,8 +13,8 @@ from datamodel.command import Actor, Command
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
+from datamodel.seeds import seed
 from datamodel.verify import verify
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.plants_model import BED, LINKS, ROOT, Garden

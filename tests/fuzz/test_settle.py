@@ -22,8 +22,8 @@ from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.verify import verify
-from migrations.upgrade import seed
 from reconcilers.planning.settlement import Settlement, settle
 from tests.databases import Databases
 from tests.fuzz.budget import budget

@@ -15,8 +15,8 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.verify import verify
-from migrations.upgrade import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.graph_model import ATTEMPTS, CHUNKS, EDGE, GROUP, JOBS, ROOM, Graph, Row

@@ -14,7 +14,7 @@ from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.prepare import prepare
 from datamodel.scheduling import model as scheduling
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests import garden
 from tests.golden.projection import Projection
 from tests.graph import EDGE, JOBS, counted_ids, done, job, new_edge, new_job, place, report

@@ -11,7 +11,7 @@ import pytest
 from datamodel.loading import load_model
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from sim.chaos.machine import ROOT
 from tests.gateway import open_gateway
 from tests.graph import counted_ids

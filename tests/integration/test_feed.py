@@ -9,7 +9,7 @@ from datamodel.feed.follow import NatsFeed
 from datamodel.feed.stream import JetStreams, newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from datamodel.ports import Message
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.feed import Publisher, following
 from tests.graph import done, memory_store
 from tests.services import PrivateNats

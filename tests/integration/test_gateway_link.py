@@ -8,8 +8,8 @@ from datamodel.command import Command
 from datamodel.feed.bus import Bus
 from datamodel.feed.stream import JetStreams, newest_stream, stream_name
 from datamodel.memory import MemoryStore
+from datamodel.seeds import seed
 from gateway.changes import Changes
-from migrations.upgrade import seed
 from tests.feed import Publisher
 from tests.gateway import linked
 from tests.graph import done, memory_store

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest_asyncio
 
 from datamodel.memory import MemoryStore
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests import garden
 from tests.gateway import Gateway, open_gateway
 from tests.graph import counted_ids

@@ -26,8 +26,9 @@ from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
 from datamodel.verify import verify
-from migrations.upgrade import migrate, seed
+from migrations.upgrade import migrate
 from tests import garden, garden_later
 from tests.databases import Databases
 from tests.graph import SYSTEM, done, job, memory_store, new_edge, new_job, place, report, unit

@@ -15,7 +15,7 @@ from datamodel.memory import MemoryStore
 from datamodel.node import Node
 from datamodel.ports import Change
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.feed import Publisher
 from tests.graph import done, memory_store
 

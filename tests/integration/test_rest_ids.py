@@ -11,9 +11,9 @@ from starlette.types import Receive, Scope, Send
 from datamodel.cause import CORRELATION_LIMIT
 from datamodel.event import Event
 from datamodel.memory import MemoryStore
+from datamodel.seeds import seed
 from gateway.identified import Identified
 from gateway.masking import Masked
-from migrations.upgrade import seed
 from tests.gateway import STEP, Gateway, open_gateway
 from tests.graph import memory_store
 

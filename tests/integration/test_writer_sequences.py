@@ -16,7 +16,7 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.graph import EDGE, JOBS, REQUESTS, STEPS, SYSTEM, USER, edge_spec, job, memory_store, new_edge, unit
 from tests.pair import clean

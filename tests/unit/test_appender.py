@@ -12,7 +12,7 @@ from datamodel.command import Advance, Command, Outcome, Unit
 from datamodel.errors import Conflict, Fenced, Invalid, Transient
 from datamodel.memory import MemoryStore
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.graph import JOBS, STEPS, USER, counted_ids, refusal
 
 

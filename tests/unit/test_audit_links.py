@@ -8,7 +8,7 @@ from msgspec import structs
 from datamodel.audit import Audit
 from datamodel.command import Command
 from datamodel.event import Event
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.plants import GARDEN, garden_store, plant, plant_garden, tended
 
 PLANTS = "/garden/beds/b/plants"

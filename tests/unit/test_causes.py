@@ -14,7 +14,7 @@ from datamodel.memory import MemoryStore
 from datamodel.ports import Change
 from datamodel.prepare import prepare
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from reconcilers.runtime.causes import Causes
 from reconcilers.runtime.controller import Controller, Watch
 from reconcilers.runtime.metrics import Metrics

@@ -9,7 +9,7 @@ from datamodel.memory import MemoryStore
 from datamodel.postgres.writes import row_writes
 from datamodel.rulebook import admit
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.graph import EDGE, JOBS, SYSTEM, USER, attempt, counted_ids, done, job, memory_store, new_edge, new_job, unit
 
 PATH = f"{JOBS}/j"

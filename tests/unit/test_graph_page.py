@@ -12,7 +12,7 @@ from datamodel.command import Command
 from datamodel.errors import Conflict
 from datamodel.loading import load_model
 from datamodel.memory import MemoryStore
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.graph import counted_ids, done
 from tests.segments import SIZE, in_small_segments
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from datamodel.seeds import seed
 from gateway.graphql.context import NODES_LIMIT
 from gateway.graphql.limits import ALIASES_LIMIT, DEPTH_LIMIT, FIELDS_LIMIT
-from migrations.upgrade import seed
 from tests.gateway import Gateway, open_gateway
 from tests.graph import memory_store
 

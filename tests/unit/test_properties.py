@@ -14,8 +14,8 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import ABANDON, COUNTED, ENDED, RETRY, claim_of
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, RUNNING, SUCCEEDED
+from datamodel.seeds import seed
 from datamodel.verify import verify
-from migrations.upgrade import seed
 from tests.graph import EDGE, JOBS, SYSTEM, USER, attempt, edge_spec, job, memory_store, send
 
 _EDGES = st.sampled_from(["a", "b"])

@@ -13,7 +13,7 @@ from datamodel.errors import Transient
 from datamodel.memory import MemoryStore
 from datamodel.reads import Reads
 from datamodel.scheduling.edges import inventory_path
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from reconcilers.placement import Placement
 from reconcilers.progress import Progress
 from reconcilers.runtime.controller import Controller, Watch

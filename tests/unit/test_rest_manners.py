@@ -6,7 +6,7 @@ import pytest
 import pytest_asyncio
 
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from tests.gateway import Gateway, open_gateway
 from tests.graph import memory_store
 

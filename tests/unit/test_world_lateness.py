@@ -10,7 +10,7 @@ from datamodel.feed.ports import Stream
 from datamodel.memory import MemoryStore
 from datamodel.names import last_name
 from datamodel.scheduling.edges import inventory_path
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from sim.world.dice import Dice
 from sim.world.engine import Engine
 from sim.world.lateness import LOOK_S, SETTLED_S, STILL_S, Lateness, Still, waiting

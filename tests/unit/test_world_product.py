@@ -12,7 +12,7 @@ from datamodel.keyqueue import KeyQueue
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from reconcilers.runtime.shards import LEASE_TTL_S, Shards, lease_name
 from sim.world.dice import Dice
 from sim.world.process import Process

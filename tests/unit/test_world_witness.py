@@ -8,7 +8,7 @@ from datamodel.command import Command, Unit
 from datamodel.memory import MemoryStore
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
-from migrations.upgrade import seed
+from datamodel.seeds import seed
 from sim.world.witness import IN_FLIGHT_S, Witness
 from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report, unit
 
