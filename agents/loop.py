@@ -89,8 +89,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt(), name="adopt")
             group.create_task(self._introduce_again(), name="introductions")
-            for number in range(WORKERS):
-                group.create_task(self._work(), name=f"attempts {number}")
+            group.create_task(self._converge_all(), name="attempts")
 
     def deliver(self, item: FeedItem) -> None:
         """Takes in a message of the feed."""
@@ -193,27 +192,27 @@ class Agent:
                 _log.warning("the engine does not answer", error=error.message)
                 await asyncio.sleep(RETRY_S[1] / 10)
 
-    async def _work(self) -> None:
+    async def _converge_all(self) -> None:
         await self._synced.wait()  # until then, whatever an engine tells of would seem to be wanted by nobody
-        while True:
-            name = await self._queue.get()
-            self._busy += 1
-            self._idle.clear()
-            try:
-                await self._converge(name)
-                self._failures.pop(name, None)
-            except TendrilError as error:
-                failures = self._failures[name] = self._failures.get(name, 0) + 1
-                _log.warning("again", attempt=name, error=error.message)
-                self._queue.add_after(name, min(RETRY_S[0] * float(1 << min(failures, 10)), RETRY_S[1]))
-            except Exception:  # noqa: BLE001 - one attempt's bug must not stop the others; it is logged with its trace
-                _log.exception("an attempt's convergence crashed", attempt=name)
-                self._queue.add_after(name, RETRY_S[1])
-            finally:
-                self._queue.done(name)
-                self._busy -= 1
-                if not self._busy:
-                    self._idle.set()
+        await self._queue.serve(self._work, WORKERS, "attempts")
+
+    async def _work(self, name: str) -> None:
+        self._busy += 1
+        self._idle.clear()
+        try:
+            await self._converge(name)
+            self._failures.pop(name, None)
+        except TendrilError as error:
+            failures = self._failures[name] = self._failures.get(name, 0) + 1
+            _log.warning("again", attempt=name, error=error.message)
+            self._queue.add_after(name, min(RETRY_S[0] * float(1 << min(failures, 10)), RETRY_S[1]))
+        except Exception:  # noqa: BLE001 - one attempt's bug must not stop the others; it is logged with its trace
+            _log.exception("an attempt's convergence crashed", attempt=name)
+            self._queue.add_after(name, RETRY_S[1])
+        finally:
+            self._busy -= 1
+            if not self._busy:
+                self._idle.set()
 
     async def _converge(self, name: str) -> None:
         """Does actions until there is nothing to do for the attempt. It is observed anew where an action changed it; if it

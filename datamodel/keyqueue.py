@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import math
 from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
 
 _STALE_LIMIT = 64
 """Times of keys that became due earlier stay in the heap; beyond this many and as many as there are keys, they go."""
@@ -49,6 +50,28 @@ class KeyQueue:
         if due < self._timer_due:
             self._set_timer(loop)
 
+    async def serve(self, work: Callable[[str], Awaitable[object]], workers: int, name: str) -> None:
+        """Does `work(key)` for each key, for so many at a time at most, until it is cancelled. Where it raises, all end.
+
+        The workers are tasks, `name` and a number. Each begins the next one when it has work and nobody is idle: most
+        programs have many workers and one key at a time.
+        """
+        async with asyncio.TaskGroup() as group:
+
+            async def worker(number: int) -> None:
+                is_last = number == workers
+                while True:
+                    key = await self.get()
+                    if not is_last and not self._idle:
+                        is_last = True
+                        group.create_task(worker(number + 1), name=f"{name} {number + 1}")
+                    try:
+                        await work(key)
+                    finally:
+                        self.done(key)
+
+            group.create_task(worker(1), name=f"{name} 1")
+
     async def get(self) -> str:
         """The next key; the caller calls `done` with it."""
         while not self._waiting:
@@ -74,7 +97,7 @@ class KeyQueue:
         return len(self._waiting)
 
     def _call_one(self) -> None:
-        """Wakes one idle worker and no more: most programs have many workers and one key at a time."""
+        """Wakes one idle worker and no more."""
         while self._idle:
             called = self._idle.popleft()
             if not called.done():

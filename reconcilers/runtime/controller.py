@@ -104,18 +104,13 @@ class Controller:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep_resyncing(), name=f"{self.reconciler.name} resync")
-            for number in range(self._workers):
-                group.create_task(self._work(), name=f"{self.reconciler.name} {number}")
+            name = self.reconciler.name
+            group.create_task(self._keep_resyncing(), name=f"{name} resync")
+            group.create_task(self.queue.serve(self._work, self._workers, name), name=name)
 
-    async def _work(self) -> None:
-        while True:
-            key = await self.queue.get()
-            try:
-                await self._reconcile(key)
-            finally:
-                self.queue.done(key)
-            honour_cancellation()
+    async def _work(self, key: str) -> None:
+        await self._reconcile(key)
+        honour_cancellation()
 
     async def _reconcile(self, key: str) -> None:
         cause, fence = self.causes.take(key), self._fence(key)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 
+import pytest
 import uvloop
 
 from datamodel.keyqueue import KeyQueue
@@ -56,6 +57,67 @@ async def test_no_key_has_two_workers_and_none_is_forgotten() -> None:
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def test_so_many_keys_are_served_at_a_time_and_no_more() -> None:
+    queue, release = KeyQueue(), asyncio.Event()
+    present, most, seen = set[str](), 0, list[str]()
+
+    async def work(key: str) -> None:
+        nonlocal most
+        present.add(key)
+        most = max(most, len(present))
+        seen.append(key)
+        await release.wait()
+        present.discard(key)
+
+    serving = asyncio.create_task(queue.serve(work, 3, "worker"))
+    for key in "abcdefg":
+        queue.add(key)
+    await until(lambda: len(present) == 3)
+    assert len(queue) == 4
+    release.set()
+    await until(lambda: len(seen) == 7 and not present)
+    assert (seen, most) == (list("abcdefg"), 3)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_no_more_workers_begin_than_there_is_work_for() -> None:
+    queue, seen = KeyQueue(), list[str]()
+
+    async def work(key: str) -> None:
+        await asyncio.sleep(0)
+        seen.append(key)
+
+    serving = asyncio.create_task(queue.serve(work, 100, "worker"))
+    for count, key in enumerate("abcdefg", 1):
+        queue.add(key)
+        await until(lambda count=count: len(seen) == count)  # type: ignore[misc]
+    assert {task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("worker")} == {
+        "worker 1",
+        "worker 2",
+    }
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
+async def test_what_a_worker_raises_ends_all_and_leaves_no_key_taken() -> None:
+    queue, seen = KeyQueue(), list[str]()
+
+    async def work(key: str) -> None:
+        seen.append(key)
+        if key == "bad":
+            raise ValueError(key)
+        queue.add(key)
+        await asyncio.get_running_loop().create_future()
+
+    for key in ("good", "bad"):
+        queue.add(key)
+    with pytest.raises(ExceptionGroup) as raised:
+        await queue.serve(work, 8, "worker")
+    assert [str(error) for error in raised.value.exceptions] == ["bad"]
+    assert (seen, len(queue)) == (["good", "bad"], 1)
 
 
 async def test_a_delayed_key_comes_when_it_is_due_and_not_before() -> None:
