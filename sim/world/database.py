@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -124,8 +125,8 @@ class Connection:
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._database.store, name)
 
-        async def ask(*args: Any, **options: Any) -> Any:
-            return await self._request(lambda: method(*args, **options))
+        def ask(*args: Any, **options: Any) -> Coroutine[Any, Any, Any]:
+            return self._request(partial(method, *args, **options))
 
         setattr(self, name, ask)
         return ask
@@ -196,35 +197,32 @@ class Connection:
     async def _request(self, do: Callable[[], Any]) -> Any:
         """Some requests are lost, some are carried out long after anybody waits for them, and of some the answer is lost."""
         self._notice_restore()
-        answer = await self._answered(do)
-        if self._restores != self._database.restores:
-            raise Transient("the connection was cut; it is unknown whether this was done")
-        return answer
-
-    async def _answered(self, do: Callable[[], Any]) -> Any:
         luck, unanswered = self._rng.random(), self._weather.unanswered
         if luck < unanswered / 3:
             await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
             raise Transient("the database did not answer")
         if luck < unanswered * 2 / 3:
-            return await self._late(do)
-        there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
-        answer = await self._process.call(lambda: self._carried_out(do), there_s=there_s, back_s=back_s, outlives=True)
-        if luck < unanswered:
-            raise Transient("the connection was lost; it is unknown whether this was done")
+            answer = await self._late(do)
+        else:
+            there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
+            answer = await self._send(do, there_s, back_s)
+            if luck < unanswered:
+                raise Transient("the connection was lost; it is unknown whether this was done")
+        if self._restores != self._database.restores:
+            raise Transient("the connection was cut; it is unknown whether this was done")
         return answer
 
     async def _late(self, do: Callable[[], Any]) -> Any:
-        there_s = self._rng.uniform(0.0, LATE_S)
         try:
             async with asyncio.timeout(NO_ANSWER_S):
-                return await self._process.call(
-                    lambda: self._carried_out(do), there_s=there_s, back_s=0.0, outlives=True
-                )
+                return await self._send(do, self._rng.uniform(0.0, LATE_S), 0.0)
         except TimeoutError as error:
             raise Transient("the database did not answer in time") from error
 
-    def _carried_out(self, do: Callable[[], Any]) -> Any:
-        if self._database.away or self.is_cut():
-            raise Transient("the database does not answer")
-        return do()
+    def _send(self, do: Callable[[], Any], there_s: float, back_s: float) -> "asyncio.Future[Any]":
+        def carry_out() -> Any:
+            if self._database.away or self.is_cut():
+                raise Transient("the database does not answer")
+            return do()
+
+        return self._process.call(carry_out, there_s=there_s, back_s=back_s, outlives=True)

@@ -3,6 +3,7 @@
 It outlives the agent, and keeps a ledger of its own of what ran: what the checker believes.
 """
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 from typing import Any, Literal
@@ -159,11 +160,11 @@ class EngineRuntime:
     async def remove(self, attempt: str) -> None:
         await self._ask(lambda: self._engine.remove(attempt))
 
-    async def _ask(self, do: Callable[[], Any]) -> Any:
+    def _ask(self, do: Callable[[], Any]) -> "asyncio.Future[Any]":
         def ask() -> Any:
             if self._engine.away:
                 raise Transient("the engine does not answer")
             return do()
 
         delay_s = self._rng.uniform(*DELAY_S)
-        return await self._process.call(ask, there_s=delay_s, back_s=delay_s)
+        return self._process.call(ask, there_s=delay_s, back_s=delay_s)

@@ -31,7 +31,7 @@ from sim.world.universe import Universe
 from sim.world.weather import Weather
 
 SITE = "s"
-BEAT_S = 4.0
+BEAT_S = 5.0
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02

@@ -1,5 +1,6 @@
 """An agent's journal on a simulated disk, which takes its time."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
@@ -46,6 +47,6 @@ class WorldJournal:
     async def close(self, forget_through: int) -> None:
         await self._do(lambda: self._journal.close(forget_through))
 
-    async def _do(self, do: Callable[[], Any]) -> Any:
+    def _do(self, do: Callable[[], Any]) -> "asyncio.Future[Any]":
         sync_s = self._rng.uniform(*SYNC_S)
-        return await self._process.call(do, there_s=sync_s, back_s=sync_s)
+        return self._process.call(do, there_s=sync_s, back_s=sync_s)

@@ -5,8 +5,8 @@ import contextvars
 import zlib
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
-from inspect import iscoroutine
-from typing import Any, TypeVar, TypeVarTuple, overload
+from types import CoroutineType
+from typing import Any, TypeVar, TypeVarTuple, cast, overload
 
 from sim.world.disposal import Killed, name_of
 from sim.world.loop import Complaint, VirtualLoop
@@ -111,19 +111,23 @@ class Process:
             self._loop.call_soon(call, *args, context=self._context)
 
     @overload
-    async def call(
+    def call(
         self,
         request: Callable[[], Coroutine[Any, Any, _T]],
         *,
         there_s: float,
         back_s: float,
         outlives: bool = False,
-    ) -> _T: ...
+    ) -> "asyncio.Future[_T]": ...
 
     @overload
-    async def call(self, request: Callable[[], _T], *, there_s: float, back_s: float, outlives: bool = False) -> _T: ...
+    def call(
+        self, request: Callable[[], _T], *, there_s: float, back_s: float, outlives: bool = False
+    ) -> "asyncio.Future[_T]": ...
 
-    async def call(self, request: Callable[[], Any], *, there_s: float, back_s: float, outlives: bool = False) -> Any:
+    def call(
+        self, request: Callable[[], Any], *, there_s: float, back_s: float, outlives: bool = False
+    ) -> "asyncio.Future[Any]":
         """The process' half of a request to something outside of it: the request is done after `there_s`, outside of every
         loop, and what it returns or raises (an `Exception`) is had `back_s` later.
 
@@ -132,12 +136,12 @@ class Process:
         and nobody hears of it. A request may be a coroutine function that waits for nothing, else `Suspended` ends the run.
         """
         loop = self._loop
-        if loop is None or asyncio.get_running_loop() is not loop:
+        if loop is None or not loop.is_running():
             raise RuntimeError(f"what calls is not the present boot of {self.name}")
         answer = loop.create_future()
         if not loop.is_shut:
             self.universe.after(there_s, self._arrive, loop, request, back_s, outlives, answer)
-        return await answer
+        return answer
 
     def _arrive(
         self,
@@ -149,8 +153,11 @@ class Process:
     ) -> None:
         if loop.is_shut and not outlives:
             return
+        error: Exception | None = None
         try:
-            result, error = _done(request), None
+            result = request()
+            if isinstance(result, CoroutineType):
+                result = _returned(result)
         except Suspended:
             raise
         except Exception as raised:  # noqa: BLE001 - it is the caller's
@@ -207,16 +214,13 @@ async def _end(others: "list[asyncio.Task[Any]]") -> None:
             task.get_loop().call_exception_handler(report)
 
 
-def _done(request: Callable[[], Any]) -> Any:
-    result = request()
-    if not iscoroutine(result):
-        return result
+def _returned(coroutine: Coroutine[Any, Any, _T]) -> _T:
     try:
-        result.send(None)
+        coroutine.send(None)
     except StopIteration as returned:
-        return returned.value
-    result.close()
-    raise Suspended(f"{name_of(result)} waits for something: a request must be answered in one step")
+        return cast("_T", returned.value)
+    coroutine.close()
+    raise Suspended(f"{name_of(coroutine)} waits for something: a request must be answered in one step")
 
 
 def _answer(loop: VirtualLoop, answer: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:

@@ -45,7 +45,7 @@ SETTINGS = Settings(
     disconnected_after_s=30.0,
     lost_after_s=90.0,
     lease_ttl_s=15.0,
-    poll_s=2.0,
+    poll_s=5.0,
 )
 
 _encode = msgspec.json.Encoder().encode
