@@ -27,7 +27,7 @@ class Batched(Generic[V]):
 
     async def get_all(self, keys: Collection[str]) -> list[V | None]:
         """The rows of these keys in the same way, in order."""
-        return await asyncio.gather(*map(self._ask, keys))
+        return [await answer for answer in [self._ask(key) for key in keys]]
 
     def _ask(self, key: str) -> "asyncio.Future[V | None]":
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
