@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from datamodel.ports import LEASE_LIMIT_S
+from datamodel.ports import LEASE_LIMIT_S, Lease
 
 
 class HeldLease(msgspec.Struct, frozen=True):
@@ -33,14 +33,16 @@ class MemoryLeases:
             self._leases[name] = HeldLease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
         return tokens
 
-    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
         begins, now = tuple(prefixes), self._clock()
-        longest = now + timedelta(seconds=LEASE_LIMIT_S)
-        return {
-            name: lease.holder
-            for name, lease in self._leases.items()
-            if now < lease.expires_at <= longest and name.startswith(begins)
-        }
+        longest, expires_at = now + timedelta(seconds=LEASE_LIMIT_S), now + timedelta(seconds=ttl_s)
+        found = {}
+        for name, lease in self._leases.items():
+            if now < lease.expires_at <= longest and name.startswith(begins):
+                found[name] = Lease(lease.holder, lease.token)
+                if lease.holder == holder:
+                    self._leases[name] = HeldLease(holder, lease.token, expires_at)
+        return found
 
     async def release(self, names: Collection[str], holder: str) -> None:
         for name in names:

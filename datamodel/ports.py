@@ -160,6 +160,13 @@ LEASE_LIMIT_S = 300.0
 holder that died before would have it for as long as the clock was put back."""
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """A lease that is held."""
+
+    holder: str
+    token: int
+
+
 class Leases(Protocol):
     """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token."""
 
@@ -168,8 +175,9 @@ class Leases(Protocol):
         `ttl_s` is at most `LEASE_LIMIT_S`."""
         ...
 
-    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
-        """By name, the holders of all leases that are held and whose names begin with one of `prefixes`."""
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
+        """By name, all leases that are held and whose names begin with one of `prefixes`; those that `holder` has are renewed.
+        `ttl_s` is at most `LEASE_LIMIT_S`."""
         ...
 
     async def release(self, names: Collection[str], holder: str) -> None: ...

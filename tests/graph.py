@@ -8,7 +8,7 @@ from typing import Any
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.memory import MemoryStore
 from datamodel.node import Node
-from datamodel.ports import Log, Store
+from datamodel.ports import Leases, Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
@@ -42,6 +42,12 @@ async def send(log: Log, *commands: Command, actor: Actor = USER, **guards: Any)
     """The verdicts on one unit."""
     (outcome,) = await log.append([prepare(log.model, Unit(commands, actor, **guards))])
     return outcome
+
+
+async def holders(leases: Leases, *prefixes: str) -> dict[str, str]:
+    """By name, who holds which leases now."""
+    found = await leases.renew(prefixes, "nobody", 60.0)
+    return {name: lease.holder for name, lease in found.items()}
 
 
 async def done(log: Log, *commands: Command, actor: Actor = USER, **guards: Any) -> Outcome:

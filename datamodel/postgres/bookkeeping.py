@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from datamodel.ports import LEASE_LIMIT_S
+from datamodel.ports import LEASE_LIMIT_S, Lease
 from datamodel.postgres.database import Database
 
 QUARANTINE_BODY_LIMIT_BYTES = 16 * 1024
@@ -35,11 +35,17 @@ class PostgresBookkeeping:
         )
         return {row["name"]: row["token"] for row in found}
 
-    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
         found = await self._database.fetch(
-            f"SELECT name, holder FROM leases AS held WHERE name ^@ ANY($1::text[]) AND NOT {_FREE}", list(prefixes)
+            "WITH own AS (UPDATE leases AS held SET expires_at = clock_timestamp() + make_interval(secs => $3)"
+            f" WHERE name ^@ ANY($1::text[]) AND holder = $2 AND NOT {_FREE} RETURNING name, holder, token)"
+            " SELECT name, holder, token FROM own UNION ALL SELECT name, holder, token FROM leases AS held"
+            f" WHERE name ^@ ANY($1::text[]) AND holder <> $2 AND NOT {_FREE}",
+            list(prefixes),
+            holder,
+            ttl_s,
         )
-        return {row["name"]: row["holder"] for row in found}
+        return {row["name"]: Lease(row["holder"], row["token"]) for row in found}
 
     async def release(self, names: Collection[str], holder: str) -> None:
         await self._database.look_up(

@@ -7,6 +7,7 @@ import random
 import socket
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -38,12 +39,15 @@ class Shards:
         self._holder = f"{socket.gethostname()}/{os.getpid()}/{os.urandom(4).hex()}"
         self._members = f"{_MEMBERS}{program}/"
         self._member = self._members + self._holder
-        self._groups: dict[str, tuple[list[str], Callable[[int], None]]] = {}
+        self._groups: dict[str, list[str]] = {}
+        self._acquired: dict[str, Callable[[], None]] = {}
         self._held: dict[str, tuple[Fence, float]] = {}
 
     def want(self, group: str, shards: int, acquired: Callable[[int], None]) -> None:
         """Competes for the shards 0 to `shards - 1` of a group; `acquired(shard)` runs whenever one has become ours."""
-        self._groups[group] = ([lease_name(group, shard) for shard in range(shards)], acquired)
+        self._groups[group] = [lease_name(group, shard) for shard in range(shards)]
+        for shard, name in enumerate(self._groups[group]):
+            self._acquired[name] = partial(acquired, shard)
 
     def fence(self, lease: str) -> Fence | None:
         """The fence of a shard by its lease's name, None where it is not (or not surely) ours now."""
@@ -65,40 +69,42 @@ class Shards:
             await self._let_go()
 
     async def _round(self) -> None:
-        """One look at who has what, and one request for all that is to be ours, renewals included."""
-        holders = await self._leases.holders([self._members, *(f"{group}/" for group in self._groups)])
-        others = sum(name.startswith(self._members) and name != self._member for name in holders)
-        shares = [
-            self._share(names, math.ceil(len(names) / (others + 1)), holders) for names, _ in self._groups.values()
-        ]
+        """One request renews what is ours and tells who has what. Another one takes what is to be ours besides, if anything."""
+        asked_s = asyncio.get_running_loop().time()
+        found = await self._leases.renew(
+            [self._members, *(f"{group}/" for group in self._groups)], self._holder, self._ttl_s
+        )
+        ours = {name: lease.token for name, lease in found.items() if lease.holder == self._holder}
+        self._held = {name: held for name, held in self._held.items() if name in ours}
+        self._hold(ours, asked_s)
+        replicas = len({self._member, *(name for name in found if name.startswith(self._members))})
+        shares = [self._share(names, math.ceil(len(names) / replicas), found) for names in self._groups.values()]
         surplus = [name for _, more in shares for name in more]
         for name in surplus:
             self._held.pop(name, None)
-        held = await self._acquired([self._member, *(name for wanted, _ in shares for name in wanted)])
-        now_s = asyncio.get_running_loop().time()
-        before, self._held = self._held, {name: held[name] for name in held if name != self._member}
-        kept = {name: was[0] for name, was in before.items() if was[1] > now_s}
-        missed = {name for name, now in self._held.items() if kept.get(name) != now[0]}
-        for names, acquired in self._groups.values() if missed else ():
-            for shard, name in enumerate(names):
-                if name in missed:
-                    acquired(shard)  # what was not surely ours missed its wakes
+        wanted = [name for free, _ in shares for name in free]
+        if wanted or self._member not in found:
+            asked_s = asyncio.get_running_loop().time()
+            self._hold(await self._leases.acquire([self._member, *wanted], self._holder, self._ttl_s), asked_s)
         if surplus:
             await self._leases.release(surplus, self._holder)
 
-    def _share(self, names: Sequence[str], quota: int, holders: Mapping[str, str]) -> tuple[list[str], list[str]]:
-        """Of a group's leases, those that are to be ours, and those of ours that are above the quota. Ours come first, and
-        then any that nobody holds: a request whose answer was lost may have made some ours of which we do not know."""
-        mine = [name for name in names if name in self._held or holders.get(name) == self._holder]
-        free = [name for name in names if name not in holders and name not in self._held]
+    def _share(self, names: Sequence[str], quota: int, found: Collection[str]) -> tuple[list[str], list[str]]:
+        """Of a group's leases, free ones that are to be ours besides, and those of ours that are above the quota."""
+        mine = [name for name in names if name in self._held]
+        free = [name for name in names if name not in found]
         random.shuffle(free)
-        return [*mine, *free][:quota], mine[quota:]
+        return free[: max(0, quota - len(mine))], mine[quota:]
 
-    async def _acquired(self, names: Collection[str]) -> dict[str, tuple[Fence, float]]:
-        """Fences of those of the leases that are ours now, with the time until which they surely are."""
-        asked_s = asyncio.get_running_loop().time()
-        tokens = await self._leases.acquire(names, self._holder, self._ttl_s)
-        return {name: (Fence(name, token), asked_s + self._ttl_s) for name, token in tokens.items()}
+    def _hold(self, tokens: Mapping[str, int], asked_s: float) -> None:
+        """Leases that are surely ours as long as they last from the moment when they were asked for."""
+        now_s = asyncio.get_running_loop().time()
+        for name, acquired in self._acquired.items():
+            if name in tokens:
+                fence, before = Fence(name, tokens[name]), self._held.get(name)
+                self._held[name] = fence, asked_s + self._ttl_s
+                if before is None or before[0] != fence or before[1] <= now_s:
+                    acquired()  # what was not surely ours missed its wakes
 
     async def _let_go(self) -> None:
         names, self._held = [*self._held, self._member], {}

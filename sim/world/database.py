@@ -15,7 +15,7 @@ from datamodel.ledger import Totals
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
-from datamodel.ports import Change, Head
+from datamodel.ports import Change, Head, Lease
 from datamodel.postgres.recent import Recent
 from sim.world.copies import Copies
 from sim.world.outboxes import Outboxes
@@ -93,6 +93,12 @@ class Database:
         self._witness.leased(tokens, holder)
         return tokens
 
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
+        found = await self.store.renew(prefixes, holder, ttl_s)
+        for name, lease in found.items():
+            self._witness.leased({name: lease.token}, lease.holder)
+        return found
+
 
 class Connection:
     """One program's way to the database. It is a `Store`: what is not named here is asked of the database as it is.
@@ -160,6 +166,13 @@ class Connection:
         self.leases |= dict.fromkeys(tokens, asked_s + ttl_s)
         self.leased()
         return tokens
+
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
+        asked_s = asyncio.get_running_loop().time()
+        found: dict[str, Lease] = await self._request(lambda: self._database.renew(prefixes, holder, ttl_s))
+        self.leases |= {name: asked_s + ttl_s for name, lease in found.items() if lease.holder == holder}
+        self.leased()
+        return found
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         async def append() -> tuple[int, list[Outcome], list[Change]]:

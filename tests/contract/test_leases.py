@@ -4,13 +4,13 @@ import asyncio
 
 from datamodel.command import Fence
 from datamodel.errors import Fenced
-from datamodel.ports import LEASE_LIMIT_S, Store
-from tests.graph import done, job, refusal, send
+from datamodel.ports import LEASE_LIMIT_S, Lease, Store
+from tests.graph import done, holders, job, refusal, send
 
 
 async def expired(store: Store, name: str) -> None:
     async with asyncio.timeout(10):
-        while await store.holders([name]):  # noqa: ASYNC110 - the store's clock sets no event of ours
+        while await holders(store, name):  # noqa: ASYNC110 - the store's clock sets no event of ours
             await asyncio.sleep(0.005)
 
 
@@ -54,23 +54,44 @@ async def test_holders_are_told_by_prefix(store: Store) -> None:
     await store.acquire(["member/a", "member/b", "other"], "first", 60.0)
     await store.acquire(["member/c", "a%/0", "ab/0"], "second", 60.0)
     await store.release(["member/b"], "first")
-    assert await store.holders(["member/"]) == {"member/a": "first", "member/c": "second"}
-    assert await store.holders(["member/", "oth"]) == {"member/a": "first", "member/c": "second", "other": "first"}
-    assert await store.holders(["a%/"]) == {"a%/0": "second"}
-    assert await store.holders(["none"]) == {}
+    assert await holders(store, "member/") == {"member/a": "first", "member/c": "second"}
+    assert await holders(store, "member/", "oth") == {"member/a": "first", "member/c": "second", "other": "first"}
+    assert await holders(store, "a%/") == {"a%/0": "second"}
+    assert await holders(store, "none") == {}
+    assert await holders(store) == {}
+
+
+async def test_who_looks_renews_what_is_its_own_and_nothing_else(store: Store) -> None:
+    await store.acquire(["a/0", "b/0"], "first", 0.5)
+    await store.acquire(["a/1"], "second", 0.5)
+    assert await store.renew(["a/", "a"], "first", 60.0) == {"a/0": Lease("first", 1), "a/1": Lease("second", 1)}
+    await expired(store, "a/1")
+    await expired(store, "b/0")
+    assert await store.renew(["a/", "b/"], "second", 60.0) == {"a/0": Lease("first", 1)}
+    await done(store, job(), fence=Fence("a/0", 1))
+
+
+async def test_what_is_over_or_released_is_not_renewed(store: Store) -> None:
+    await store.acquire(["a"], "first", 0.01)
+    await store.acquire(["b"], "first", 60.0)
+    await expired(store, "a")
+    await store.release(["b"], "first")
+    assert await store.renew(["a", "b"], "first", 60.0) == {}
+    assert refusal(await send(store, job(), fence=Fence("a", 1))) is Fenced
+    assert refusal(await send(store, job(), fence=Fence("b", 1))) is Fenced
 
 
 async def test_a_lease_that_is_over_has_no_holder(store: Store) -> None:
     await store.acquire(["a"], "first", 0.01)
     await expired(store, "a")
     await store.acquire(["b"], "first", 60.0)
-    assert await store.holders(["a", "b"]) == {"b": "first"}
+    assert await holders(store, "a", "b") == {"b": "first"}
 
 
 async def test_a_lease_that_runs_longer_than_any_is_given_is_free(store: Store) -> None:
     """The clock that gave it has been put back since, and its holder may be dead."""
     assert await store.acquire(["a"], "first", LEASE_LIMIT_S + 60.0) == {"a": 1}
-    assert await store.holders(["a"]) == {}
+    assert await store.renew(["a"], "first", 60.0) == {}
     assert await store.acquire(["a"], "second", 60.0) == {"a": 2}
     assert await store.acquire(["a"], "first", 60.0) == {}
     assert refusal(await send(store, job("first"), fence=Fence("a", 1))) is Fenced

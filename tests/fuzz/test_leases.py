@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datamodel.command import Fence
 from datamodel.errors import Fenced
-from datamodel.ports import LEASE_LIMIT_S, Store
+from datamodel.ports import LEASE_LIMIT_S, Lease, Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
@@ -110,9 +110,9 @@ async def test_every_acquisition_has_a_higher_token_and_one_holder(store: Store,
             case "write":
                 name = step.names[0]
                 outcome = await send(store, job(f"j{next(_numbers)}"), fence=Fence(own + name, step.token))
-                held = name in model.holders and model.tokens[name] == step.token
-                assert refusal(outcome) is (None if held else Fenced)
-        assert await store.holders([own]) == {own + name: holder for name, holder in model.holders.items()}
-        assert await store.holders([f"{own}member/", "none"]) == {
-            own + name: holder for name, holder in model.holders.items() if name == "member/c"
-        }
+                is_held = name in model.holders and model.tokens[name] == step.token
+                assert refusal(outcome) is (None if is_held else Fenced)
+        held = {own + name: Lease(holder, model.tokens[name]) for name, holder in model.holders.items()}
+        assert await store.renew([own], "nobody", LASTING_S) == held
+        found = await store.renew([f"{own}member/", "none"], step.holder, LASTING_S)
+        assert found == {name: lease for name, lease in held.items() if name == f"{own}member/c"}

@@ -20,6 +20,7 @@ from tests.graph import (
     attempt_path,
     done,
     edge_spec,
+    holders,
     job,
     new_job,
     place,
@@ -241,7 +242,7 @@ async def test_an_expired_lease_is_refused_by_memory_too(pair: Pair) -> None:
     await done(pair.mine, job("a"), fence=fence)
 
     async def expired() -> bool:
-        return await pair.other.holders(["placement"]) == {}
+        return await holders(pair.other, "placement") == {}
 
     await eventually(expired)
     assert decides_by_memory(pair.mine, unit(job("b"), fence=fence))

@@ -305,7 +305,7 @@ def test_killing_many_processes_over_and_over(world: World) -> None:
     processes = [Process(world.universe, f"p{number}") for number in range(5)]
 
     def main(process: Process) -> Callable[[], "asyncio.Future[None]"]:
-        return lambda: process.call(lambda: world.seen.append(process.name), there_s=0.5, back_s=1000)  # type: ignore[return-value]
+        return lambda: process.call(lambda: world.seen.append(process.name), there_s=0.5, back_s=1000)
 
     for turn in range(100):
         for process in processes:

@@ -11,6 +11,7 @@ from datamodel.command import Outcome, Unit
 from datamodel.keyqueue import KeyQueue
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
+from datamodel.ports import Lease
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from reconcilers.runtime.shards import LEASE_TTL_S, Shards, lease_name
@@ -40,8 +41,9 @@ class Far:
         request = partial(self._store.acquire, names, holder, ttl_s)
         return await self._process.call(request, there_s=0.002, back_s=0.002)
 
-    async def holders(self, prefixes: Collection[str]) -> dict[str, str]:
-        return await self._process.call(partial(self._store.holders, prefixes), there_s=0.002, back_s=0.002)
+    async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
+        request = partial(self._store.renew, prefixes, holder, ttl_s)
+        return await self._process.call(request, there_s=0.002, back_s=0.002)
 
     async def release(self, names: Collection[str], holder: str) -> None:
         await self._process.call(partial(self._store.release, names, holder), there_s=0.002, back_s=0.002)
