@@ -120,6 +120,7 @@ class Connection:
         self.is_cut: Callable[[], bool] = lambda: False
         """Whether the database does not answer this program."""
         self._written: dict[str, Node] = {}
+        self._counted: dict[str, Totals] = {}
         self._recent = Recent()
         self._following = asyncio.Lock()
         self._position = self._restores = 0
@@ -138,7 +139,7 @@ class Connection:
         return ask
 
     def others_wrote(self) -> None:
-        self._written.clear()
+        self._forget_written()
         self._recent.others_wrote = True
 
     async def changes(self, after: int, limit: int) -> list[Change]:
@@ -157,8 +158,9 @@ class Connection:
         self._notice_restore()
         return self._written.get(path)
 
-    def recall_totals(self, owner: str) -> Totals | None:  # noqa: ARG002 - it is always asked for
-        return None
+    def recall_totals(self, owner: str) -> Totals | None:
+        self._notice_restore()
+        return self._counted.get(owner)
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         asked_s = asyncio.get_running_loop().time()
@@ -175,21 +177,23 @@ class Connection:
         return found
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
-        async def append() -> tuple[int, list[Outcome], list[Change]]:
-            before = self._database.position
+        async def append() -> tuple[int, list[Outcome], list[Change], dict[str, Totals]]:
+            before, store = self._database.position, self._database.store
             outcomes = await self._database.append(units)
-            return before, outcomes, await self._database.store.changes(before, self._database.position - before)
+            changes = await store.changes(before, self._database.position - before)
+            return before, outcomes, changes, await store.totals(_owners(self.model, changes))
 
         outcomes: list[Outcome]
         try:
-            before, outcomes, changes = await self._request(append)
+            before, outcomes, changes, totals = await self._request(append)
         except Transient:
             self._forget()
             raise
         if before != self._position:
-            self._written.clear()
+            self._forget_written()
         self._position = before + len(changes)
         self._recent.put(changes)
+        self._counted |= totals
         for verdict in itertools.chain.from_iterable(outcomes):
             if verdict.node is not None:
                 self._written[verdict.path] = verdict.node
@@ -204,8 +208,12 @@ class Connection:
             self._forget()
 
     def _forget(self) -> None:
-        self._written.clear()
+        self._forget_written()
         self._recent.clear()
+
+    def _forget_written(self) -> None:
+        self._written.clear()
+        self._counted.clear()
 
     async def _request(self, do: Callable[[], Any]) -> Any:
         """Some requests are lost, some are carried out long after anybody waits for them, and of some the answer is lost."""
@@ -239,3 +247,10 @@ class Connection:
             return do()
 
         return self._process.call(carry_out, there_s=there_s, back_s=back_s, outlives=True)
+
+
+def _owners(model: Model, changes: Sequence[Change]) -> set[str]:
+    """Whose entries change with these nodes."""
+    settled = ((model.kinds[change.kind].settle, change.path) for change in changes)
+    claims = (settle.claim(path) for settle, path in settled if settle is not None)
+    return {claim.owner for claim in claims if claim is not None}
