@@ -1,7 +1,8 @@
 """Watching: who follows what is told has the nodes that a list would find, from wherever it began."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from datamodel.command import Command
 from datamodel.errors import Gone, Invalid
-from datamodel.memory import MemoryStore
+from datamodel.memory import Copy, MemoryStore
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
@@ -30,7 +31,7 @@ PATIENCE_S = 30.0
 
 
 def watched(
-    store: Store, query: Query, after: int, grown: asyncio.Event | None = None, stretch: int = STRETCH
+    store: Store, query: Query, after: int | Bookmark, grown: asyncio.Event | None = None, stretch: int = STRETCH
 ) -> AsyncIterator[Seen | Bookmark]:
     return watch(store, query, after, grown=grown or asyncio.Event(), poll_s=600.0, stretch=stretch)
 
@@ -100,6 +101,74 @@ async def test_a_position_that_is_none_is_refused(store: Store) -> None:
         await until_bookmark(watched(store, Query("Job"), -1))
     with pytest.raises(Invalid, match="is no kind"):
         await until_bookmark(watched(store, Query("None"), 0))
+
+
+async def test_a_watch_goes_on_from_its_bookmark_in_the_same_log_alone(store: Store) -> None:
+    changes = watched(store, Query("Job"), (await store.head()).position)
+    await done(store, job("a"))
+    async with asyncio.timeout(PATIENCE_S):
+        (bookmark,) = [change async for change in changes_through_bookmark(changes) if isinstance(change, Bookmark)]
+    assert bookmark == Bookmark((await store.head()).position, await store.event_id(bookmark.position))
+    await done(store, job("b"))
+    assert told((await until_bookmark(watched(store, Query("Job"), bookmark)))[0]) == [("added", "b")]
+    for position in (bookmark.position, bookmark.position + 100):
+        with pytest.raises(Gone, match="the log is another one than before"):
+            await until_bookmark(watched(store, Query("Job"), Bookmark(position, "0" * 32)))
+
+
+async def changes_through_bookmark(changes: AsyncIterator[Seen | Bookmark]) -> AsyncIterator[Seen | Bookmark]:
+    async for change in changes:
+        yield change
+        if isinstance(change, Bookmark):
+            return
+
+
+class PutBack:
+    """A store that is put back before the n-th thing that it is asked, and is what it was to everybody who asks on."""
+
+    def __init__(self, store: MemoryStore, copy: Copy, calls: int) -> None:
+        self.model = store.model
+        self._store, self._copy, self._left = store, copy, calls
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[object]]:
+        self._left -= 1
+        if self._left == 0:
+            self._store.put_back(self._copy)
+        method: Callable[..., Awaitable[object]] = getattr(self._store, name)
+        return method
+
+
+async def test_whenever_another_log_is_put_back_nothing_counts_that_is_told_of_both(memory: MemoryStore) -> None:
+    copy = memory.copy()
+    await done(memory, job("a"), job("b"))
+    one = memory.copy()
+    memory.put_back(copy)
+    await done(memory, job("c"), job("d"), job("e"))
+    other = memory.copy()
+    counted: set[tuple[str, ...]] = set()
+    for calls in range(1, 30):
+        memory.put_back(one)
+        async with asyncio.timeout(PATIENCE_S):
+            counted.add(await counting(cast("Store", PutBack(memory, other, calls)), copy.head.position))
+    assert counted == {(), ("a", "b"), ("c", "d", "e")}
+
+
+async def counting(store: Store, after: int) -> tuple[str, ...]:
+    """The names of what counts, as far as a bookmark tells, until the nodes must be listed again or all is known."""
+    names: list[str] = []
+    staged: list[Seen] = []
+    try:
+        async for change in watch(store, Query("Job"), after, grown=asyncio.Event(), poll_s=0.001):
+            if isinstance(change, Seen):
+                staged.append(change)
+                continue
+            names += [name for _, name in told(staged)]
+            staged.clear()
+            if len(names) > 2:
+                break
+    except Gone:
+        pass
+    return tuple(names)
 
 
 async def test_a_log_that_was_put_back_must_be_listed_again(memory: MemoryStore) -> None:
