@@ -4,19 +4,21 @@ It goes segment by segment: the segment is exported, the base moves over it in b
 finds out what is left to do, so whoever was cut off anywhere is followed by somebody who goes on.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
-from datamodel.errors import Conflict, Gone
+from datamodel.errors import Conflict, Gone, Transient
 from datamodel.keeping.export import export
 from datamodel.moments import Moment, position_of
 from datamodel.ports import Store
 from datamodel.segments import FOLD_EVENTS
 
 LEASE = "compaction"
-LEASE_TTL_S = 60.0
-"""How long whoever was cut off keeps others from going on. It is renewed with every step."""
+LEASE_TTL_S = 5.0
+"""How long whoever was cut off keeps others from going on. It is renewed before every step, and while one takes long."""
 
 
 async def compact(
@@ -37,9 +39,12 @@ async def compact(
 
     async def hold() -> None:
         if LEASE not in await store.acquire([LEASE], holder, LEASE_TTL_S):
-            raise Conflict("somebody else compacts the log, or was cut off while doing so less than a minute ago")
+            raise Conflict(
+                f"somebody else compacts the log, or was cut off while doing so in the last {LEASE_TTL_S:g} s"
+            )
 
     await hold()
+    renewing = asyncio.create_task(_renew(hold))
     try:
         position = await _position(store, before)
         for segment, following in pairwise(await store.segments()):
@@ -54,7 +59,17 @@ async def compact(
             await hold()
         return await store.oldest()
     finally:
+        renewing.cancel()
+        await asyncio.wait([renewing])  # else the lease could be taken again after it was released
         await store.release([LEASE], holder)
+
+
+async def _renew(hold: Callable[[], Awaitable[None]]) -> None:
+    """What goes wrong, the next step is told when it asks itself."""
+    while True:
+        await asyncio.sleep(LEASE_TTL_S / 3)
+        with suppress(Conflict, Transient):
+            await hold()
 
 
 async def _position(store: Store, moment: Moment) -> int:

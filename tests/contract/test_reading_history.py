@@ -16,6 +16,7 @@ from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report
 from tests.reading import Move, Versions, moves
+from tests.waiting import until
 
 GROUP = "/config/job-groups/g"
 
