@@ -68,16 +68,25 @@ class Copy(msgspec.Struct, frozen=True):
 
 
 class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
-    """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process."""
+    """A store whose clock and source of identifiers (32 hexadecimal digits each) are given. It is lost with its process. Its
+    log comes in segments of `segment_positions`."""
 
-    def __init__(self, model: Model, clock: Callable[[], datetime], ids: Iterator[str]) -> None:
+    def __init__(
+        self,
+        model: Model,
+        clock: Callable[[], datetime],
+        ids: Iterator[str],
+        segment_positions: int = SEGMENT_POSITIONS,
+    ) -> None:
         self._model, self._clock, self._ids = model, clock, ids
         self.state = State()
         """The projection; open to tests that plant corruption."""
         self._events: list[bytes] = []
         self._head = Head(position=0, at=datetime(1970, 1, 1, tzinfo=UTC))
-        self._base = Base(self._head, State())
-        self._segments = [Segment(1, SEGMENT_POSITIONS - 1)]
+        self.base = Base(self._head, State())
+        """Where the kept log begins."""
+        self._segment_positions = segment_positions
+        self._segments = [Segment(1, segment_positions - 1)]
         self._epoch = 0
         self._leases: dict[str, HeldLease] = {}
         self._marks: dict[str, int] = {}
@@ -246,7 +255,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
 
     def copy(self) -> Copy:
         tables = tuple(table.copy() for table in self._tables)
-        return Copy(tables, self._events.copy(), self._head, self._epoch, self._base, self._segments.copy())
+        return Copy(tables, self._events.copy(), self._head, self._epoch, self.base, self._segments.copy())
 
     def put_back(self, copy: Copy) -> None:
         """The store is as it was when the copy was made: what was written since is lost."""
@@ -256,7 +265,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         nodes = self.state.nodes  # of the copy's model, which may have been an older one
         nodes.update((path, upcast_node(self._model, node)) for path, node in nodes.items())
         self._events, self._head, self._epoch = copy.events.copy(), copy.head, copy.epoch
-        self._base, self._segments = copy.base.upcast(self._model), copy.segments.copy()
+        self.base, self._segments = copy.base.upcast(self._model), copy.segments.copy()
 
     @property
     def _tables(self) -> tuple[dict[Any, Any], ...]:
@@ -271,7 +280,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         tokens = {name: lease.token for name, lease in self._leases.items()}
         replays = {key: replay for key, (replay, _) in self._keys.items()}
         beside = Beside(self._epoch, self._marks.copy(), tokens, replays)
-        yield MemorySnapshot(self._model, self._head, self._events.copy(), self.state, beside, self._base)
+        yield MemorySnapshot(self._model, self._head, self._events.copy(), self.state, beside, self.base)
 
     def _of_kind(self, kind: str, after: str = "") -> Iterator[Node]:
         """In order of path."""
@@ -286,7 +295,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         """Events from a position on, so many at most."""
         skipped = first - self._first
         if skipped < 0:
-            raise not_kept(first, self._base.head.position)
+            raise not_kept(first, self.base.head.position)
         return self._events[skipped : skipped + limit]
 
     def _change(self, event: _Headline) -> Change:

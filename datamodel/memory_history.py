@@ -23,14 +23,14 @@ class MemoryHistory:
 
     _head: Head
     _events: list[bytes]
-    _base: Base
+    base: Base
     _model: Model
 
     async def oldest(self) -> int:
-        return self._base.head.position
+        return self.base.head.position
 
     async def position_at(self, time: datetime) -> int:
-        base = self._base.head
+        base = self.base.head
         if base.position and time < base.at:
             raise not_kept(time, base.position)
         return base.position + sum(event.at <= time for event in self._read())
@@ -58,7 +58,7 @@ class MemoryHistory:
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> list[Event]:
-        oldest = self._base.head.position
+        oldest = self.base.head.position
         if 0 < after < oldest - 1:
             raise not_kept(after + 1, oldest)
         found = [event for event in self._told(oldest) if event.path == path and (not uid or event.uid == uid)]
@@ -66,16 +66,16 @@ class MemoryHistory:
         return (found if before is None else found[::-1])[:limit]
 
     def _check_kept(self, position: int) -> None:
-        oldest = self._base.head.position
+        oldest = self.base.head.position
         if position < oldest:
             raise not_kept(position, oldest)
 
     def _at_base(self, paths: Collection[str]) -> dict[str, Node | None]:
-        return {path: self._base.state.nodes.get(path) for path in paths}
+        return {path: self.base.state.nodes.get(path) for path in paths}
 
     def _read(self, through: int | None = None) -> Iterator[Event]:
         """What happened after the base."""
-        return self._told(self._base.head.position + 1, through)
+        return self._told(self.base.head.position + 1, through)
 
     def _told(self, first: int, through: int | None = None) -> Iterator[Event]:
         before = self._head.position - len(self._events)

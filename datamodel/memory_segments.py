@@ -6,7 +6,7 @@ from datamodel.errors import Conflict
 from datamodel.event import Event
 from datamodel.model import Model
 from datamodel.ports import Head
-from datamodel.segments import SEGMENT_POSITIONS, Segment
+from datamodel.segments import Segment
 from datamodel.state import State, fold
 from datamodel.upcast import restamped, restamped_node, upcast_event, upcast_node
 
@@ -34,8 +34,9 @@ class MemorySegments:
     _model: Model
     _head: Head
     _events: list[bytes]
-    _base: Base
+    base: Base
     _segments: list[Segment]
+    _segment_positions: int
 
     @property
     def _first(self) -> int:
@@ -50,24 +51,24 @@ class MemorySegments:
             self._segments.append(Segment(last + 1, last + positions))
 
     async def fold_base(self, through: int, limit: int) -> int:
-        head = self._base.head
+        head = self.base.head
         through = min(through, head.position + limit)
         events = self._events[head.position + 1 - self._first : max(0, through + 1 - self._first)]
         state = State()
-        state.learn(self._base.state)
+        state.learn(self.base.state)
         for encoded in events:
             event = restamped(self._model, upcast_event(self._model, _event(encoded)))
             fold(self._model, state, event)
             head = Head(event.position, event.at)
         state.commit()
         state.entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
-        self._base = Base(head, state)
+        self.base = Base(head, state)
         return head.position
 
     async def drop_segment(self, segment: Segment) -> None:
         if segment not in self._segments:
             return
-        if segment != self._segments[0] or segment.last >= self._base.head.position:
+        if segment != self._segments[0] or segment.last >= self.base.head.position:
             raise Conflict(f"positions {segment.first} to {segment.last} are still needed")
         del self._events[: segment.last + 1 - segment.first]
         del self._segments[0]
@@ -75,4 +76,4 @@ class MemorySegments:
     def _room_through(self, position: int) -> None:
         """Who appends finds a segment."""
         while (last := self._segments[-1].last) < position:
-            self._segments.append(Segment(last + 1, last + SEGMENT_POSITIONS))
+            self._segments.append(Segment(last + 1, last + self._segment_positions))

@@ -22,8 +22,16 @@ QUIET = 0.2
 """The probability of no faults: there, everything must be quick from the beginning to the end."""
 LOST, OVERTAKEN, STRUCK = 0.3, 0.1, 0.15
 """The probability of each story."""
+COMPACTED = 0.4
+"""The probability that the log is compacted, while somebody watches it. It has a stream of its own."""
+KEEPS_S = (0.0, 5.0, 30.0, 120.0)
+CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
+"""The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
+before a compaction, and that the hub is behind when the log is compacted."""
 OVERTAKING = 16
 """Jobs, each an event at least: more than a quiet system writes in four seconds for one job."""
+MISSED = 40
+"""Jobs of which a hub hears nothing: more events than a segment has."""
 
 
 def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
@@ -37,6 +45,8 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
     actions.extend(_stories(others, seconds, edges, slots))
+    keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
+    actions.extend(compactions)
     return script.Script(
         seed=seed,
         edges=edges,
@@ -44,6 +54,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
         seconds=seconds,
         weather=rng.choice((CALM, ROUGH)),
         slots=slots,
+        keep_s=keep_s,
         actions=tuple(sorted(actions, key=lambda action: action.at_s)),
     )
 
@@ -144,6 +155,30 @@ def _stories(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[sc
         yield script.Restore(copied_s + 4.0, 3.0)
         for number in range(OVERTAKING):
             yield script.Submit(round(copied_s + 4.0 + 0.005 * number, 3), f"overtaking-{number}", 1, seconds=0.2)
+
+
+def _compactions(rng: Random, seconds: float, replicas: int) -> tuple[float | None, list[script.AnyAction]]:
+    """The log loses its beginning, again and again, while somebody reads it; and what the reconcilers keep of it."""
+    if rng.random() >= COMPACTED:
+        return None, []
+    watched = rng.choice(("Job", "Attempt"))
+    actions: list[script.AnyAction] = [
+        script.Watch(_moment(rng, 1.0, seconds / 2), watched, rng.choice((1.0, 20.0, 60.0)))
+    ]
+    for _ in range(rng.randint(1, 5)):
+        at_s, keep_s = _moment(rng, 10.0, seconds), rng.choice(KEEPS_S)
+        killed_s = round(rng.uniform(0.0, 0.3), 4) if rng.random() < CUT_SHORT else None
+        actions.append(script.Compact(at_s, keep_s, killed_s))
+        if rng.random() < UNDONE:
+            since_s = rng.uniform(0.1, 20.0)
+            actions.append(script.Restore(round(at_s + since_s, 3), round(since_s + rng.uniform(0.0, 40.0), 1)))
+    if rng.random() < BEHIND:
+        at_s, for_s = _moment(rng, 20.0, seconds * 2 / 3), rng.choice((9.0, 30.0))
+        actions += [script.Away(at_s, f"reconcilers-{number}", for_s) for number in range(rng.randint(1, replicas))]
+        for number in range(MISSED):
+            actions.append(script.Submit(round(at_s + 1.0 + 0.005 * number, 3), f"missed-{number}", 1, seconds=0.2))
+        actions.append(script.Compact(at_s + for_s - 4.0, 0.0))
+    return rng.choice(KEEPS_S) if rng.random() < FORGETFUL else None, actions
 
 
 _WAYS = ((True, True), (True, True), (True, False), (False, True))

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from datamodel.command import Outcome, Unit
-from datamodel.errors import Transient
+from datamodel.errors import Gone, Transient
 from datamodel.event import Event
 from datamodel.ledger import Totals
 from datamodel.memory import MemoryStore
@@ -26,6 +26,8 @@ from sim.world.witness import Witness
 
 NO_ANSWER_S = 2.0
 """How long a request waits for a database that does not answer."""
+SEGMENT_POSITIONS = 16
+"""A world's log is short, and so are its segments."""
 LATE_S = 20.0
 """How late a request may be carried out, with nobody left who waits for it: later than a lease is over."""
 
@@ -47,8 +49,11 @@ class Database:
         self.jumped_s = 0.0
         """How far its host's clock is from the right time."""
         self.position = 0
-        self.store = MemoryStore(model, self._now, (f"{number:032x}" for number in itertools.count(1)))
+        ids = (f"{number:032x}" for number in itertools.count(1))
+        self.store = MemoryStore(model, self._now, ids, SEGMENT_POSITIONS)
         self.restores = 0
+        self.gone = 0
+        """How often somebody was told that what they asked for is not kept any more."""
         self._universe = universe
         self._appended = appended
         self._restored = restored
@@ -65,6 +70,11 @@ class Database:
             self.restores += 1
             self._witness.restored(self._universe.now_s)
             self._restored(older[-1].head)
+
+    @property
+    def oldest(self) -> int:
+        """The oldest position whose graph can be read."""
+        return self.store.base.head.position
 
     def _now(self) -> datetime:
         """Asked many times at an instant."""
@@ -176,6 +186,9 @@ class Connection:
         self.leased()
         return found
 
+    async def extend(self, positions: int) -> None:  # noqa: ARG002 - they are the world's
+        await self._request(lambda: self._database.store.extend(SEGMENT_POSITIONS))
+
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
         async def append() -> tuple[int, list[Outcome], list[Change], dict[str, Totals]]:
             before, store = self._database.position, self._database.store
@@ -222,13 +235,17 @@ class Connection:
         if luck < unanswered / 3:
             await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
             raise Transient("the database did not answer")
-        if luck < unanswered * 2 / 3:
-            answer = await self._late(do)
-        else:
-            there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
-            answer = await self._send(do, there_s, back_s)
-            if luck < unanswered:
-                raise Transient("the connection was lost; it is unknown whether this was done")
+        try:
+            if luck < unanswered * 2 / 3:
+                answer = await self._late(do)
+            else:
+                there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
+                answer = await self._send(do, there_s, back_s)
+        except Gone:
+            self._database.gone += 1
+            raise
+        if unanswered * 2 / 3 <= luck < unanswered:
+            raise Transient("the connection was lost; it is unknown whether this was done")
         if self._restores != self._database.restores:
             raise Transient("the connection was cut; it is unknown whether this was done")
         return answer

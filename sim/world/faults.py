@@ -10,9 +10,13 @@ from sim.world import script
 from sim.world.client import Client
 from sim.world.database import Database
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
+from sim.world.keepers import Keepers
 from sim.world.rogues import Rogues
+from sim.world.watchers import Watcher
 
 DATABASE = "database"
+READ_S = 5.0
+"""Where nothing is broken, everybody has read by then what was written."""
 ENDING_S = 20.0
 """How long an agent may take to end by itself: it gives its steps ten seconds, and the hub five."""
 
@@ -42,13 +46,15 @@ class Faults:
         hub: Mapping[str, HubHost],
         client: Client,
         rogues: Rogues,
+        keepers: Keepers,
+        watchers: Mapping[script.Watch, Watcher],
     ) -> None:
         self.bitten = Counter[str]()
         self.memory = Memory()
         self._trouble_s: dict[str, float] = {}
         self._spells: dict[tuple[type[script.Spell], str], float] = {}
         self._around, self._hosts, self._edges, self._hub, self._client = around, hosts, edges, hub, client
-        self._rogues = rogues
+        self._rogues, self._keepers, self._watchers = rogues, keepers, watchers
         self._database: Database = around.database
 
     def whole_since(self, edge: str) -> float:
@@ -63,6 +69,10 @@ class Faults:
                 self._client.ask(action)
             case script.Rogue():
                 self._rogues.do(action)
+            case script.Compact():
+                self._keepers.do(action)
+            case script.Watch():
+                self._watchers[action].start()
             case script.Kill(program=program, down_s=down_s):
                 bites = self._hosts[program].process.alive
                 self._hosts[program].kill(down_s)
@@ -106,6 +116,8 @@ class Faults:
             case script.Jump(at_s=until_s, program=program):
                 pass
             case script.Restore(at_s=until_s) | script.Wipe(at_s=until_s):
+                program = DATABASE
+            case script.Compact(at_s=until_s, keep_s=keep_s) if keep_s < READ_S:
                 program = DATABASE
             case _:
                 return

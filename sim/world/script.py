@@ -133,11 +133,26 @@ class Wipe(Action, frozen=True):
     """The message server loses all its streams."""
 
 
+class Compact(Action, frozen=True):
+    """Somebody has the log forget what is older than so many seconds, and tries until it is done. With `killed_s`, they are
+    killed so long after they began, at whichever step that is."""
+
+    keep_s: float
+    killed_s: float | None = None
+
+
+class Watch(Action, frozen=True):
+    """Somebody lists all nodes of a kind, and then watches what becomes of them, taking up to so many seconds for what they
+    are told at a time."""
+
+    kind: str
+    slow_s: float
+
+
 Wish = Submit | Delete | Repeat
 """What the client asks for."""
-AnyAction = (
-    Wish | Rogue | Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
-)
+Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
+AnyAction = Wish | Rogue | Trouble | Compact | Watch
 
 
 class Script(msgspec.Struct, frozen=True, rename="camel"):
@@ -152,6 +167,8 @@ class Script(msgspec.Struct, frozen=True, rename="camel"):
     weather: Weather = CALM
     slots: int = 4
     """How many chunks an edge has room for."""
+    keep_s: float | None = None
+    """Age at which the reconcilers have the log forgotten; None for never."""
     actions: tuple[AnyAction, ...] = ()
 
     def with_actions(self, actions: Sequence[AnyAction]) -> "Script":

@@ -24,12 +24,15 @@ from sim.world.database import Database
 from sim.world.dice import Dice
 from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
+from sim.world.keepers import Keepers
 from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.outboxes import Outboxes
+from sim.world.past import Past
 from sim.world.process import Process
 from sim.world.rogues import Rogues
-from sim.world.script import Script, Submit
+from sim.world.script import Script, Submit, Watch
 from sim.world.universe import Universe
+from sim.world.watchers import Watcher
 from sim.world.weather import CALM
 from sim.world.witness import Witness
 
@@ -38,6 +41,9 @@ REST_LIMIT_S = 600.0
 """How long a mended world may take to come to rest."""
 STILL_S = 30.0
 """For which a world at rest must not write anything."""
+ROUGH_RESTS = 2
+"""How often that may be tried in rough weather: it may lose three heartbeats in a row, and then an edge's silence is a fact."""
+DAY_S = 86_400.0
 SETTINGS = Settings(
     database_url="world:",
     nats_url="world:",
@@ -87,7 +93,7 @@ class World:
             self._database,
             MemoryMessages(),
             self._streams,
-            SETTINGS,
+            _settings(script),
             outboxes,
             self.outcome.broken.append,
         )
@@ -97,7 +103,13 @@ class World:
         self._engines = {name: edge.engine for name, edge in self._edges.items()}
         self._client = Client(self._universe, self._dice, self._database, script.weather, around.complain)
         self._rogues = Rogues(around, script.slots)
-        self._faults = Faults(around, self._hosts, self._edges, self._hub, self._client, self._rogues)
+        self._keepers, self._past = Keepers(around), Past()
+        watching = [action for action in script.actions if isinstance(action, Watch)]
+        self._watchers = {action: Watcher(around, action, self._past) for action in watching}
+        self._faults = Faults(
+            around,
+            *(self._hosts, self._edges, self._hub, self._client, self._rogues, self._keepers, self._watchers),
+        )
         self._lateness = Lateness(self._faults.whole_since, around.complain)
 
     def run(self) -> Outcome:
@@ -143,10 +155,13 @@ class World:
         self.outcome.seconds = self._universe.now_s
         if self._goes_wrong_until(self._universe.now_s + STILL_S):
             return
-        position = self._database.position
-        if self._goes_wrong_until(self._universe.now_s + STILL_S):
-            return
-        if self._database.position != position:
+        for _ in range(1 if self._script.weather == CALM else ROUGH_RESTS):
+            position = self._database.position
+            if self._goes_wrong_until(self._universe.now_s + STILL_S):
+                return
+            if self._database.position == position:
+                break
+        else:
             self.outcome.broken.append(f"{self._database.position - position} events were written at rest")
         self.outcome.broken.extend(self._violations())
 
@@ -154,15 +169,29 @@ class World:
         yield from checks.unrest(self._state, self._client, self._faults.memory, self._engines)
         if self._rogues.waiting:
             yield f"{self._rogues.waiting} rogues are not answered"
+        if self._keepers.waiting:
+            yield f"{self._keepers.waiting} compactions are not done"
+        for watcher in self._watchers.values():
+            if watcher.behind(self._database.position):
+                yield f"{watcher.process.name} is behind the log, which is at {self._database.position}"
 
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.unbelievable(self._state, self._engines)
+        for watcher in self._watchers.values():
+            yield from watcher.wrong(self._state.nodes)
         report, newest = self._read_at_rest()
         yield from self._unrelayed(newest)
         yield from report.differences
-        for process in (self._client.process, self._rogues.process, *(host.process for host in self._hosts.values())):
+        for process in self._processes():
             yield from (f"{process.name}: {complaint}" for complaint in process.complaints)
+            if process.exception is not None:
+                yield f"{process.name} crashed: {process.exception!r}"
+
+    def _processes(self) -> Iterator[Process]:
+        yield from (self._client.process, self._rogues.process, *self._keepers.processes)
+        yield from (host.process for host in self._hosts.values())
+        yield from (watcher.process for watcher in self._watchers.values())
 
     def _unrelayed(self, newest: Stream | None) -> Iterator[str]:
         if newest is None or newest.last != self._database.position:
@@ -199,10 +228,13 @@ class World:
             self.outcome.broken.extend(self._causes.wrong(event, self._state))
             touched.touch(MODEL, event)
         self.outcome.broken.extend(self._audit.compare(Rows.of(MODEL, self._state, touched), touched))
+        if self._watchers:
+            self._past.note(events[-1].position, self._state.nodes)
 
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
         self._causes.restored()
+        self._past.restored(head.position)
 
     def _tell(self) -> None:
         outcome, counts = self.outcome, self.outcome.counts
@@ -212,8 +244,17 @@ class World:
         counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
         counts["refused"] = self._rogues.tried
+        counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
+        counts["oldest"] = self._database.oldest
         for fault, times in self._faults.bitten.items():
             counts[fault] = times
+
+
+def _settings(script: Script) -> Settings:
+    """The reconcilers' own, which forget the log where the script says so."""
+    if script.keep_s is None:
+        return SETTINGS
+    return SETTINGS.model_copy(update={"keep_log_days": script.keep_s / DAY_S})
 
 
 def _names(kind: str, count: int) -> list[str]:
