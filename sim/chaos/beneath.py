@@ -42,6 +42,11 @@ class Beneath:
             found: str | None = await ask.fetchval("SELECT id FROM events WHERE position = $1", position)
         return found
 
+    async def oldest(self) -> int:
+        """The oldest position whose graph can be read."""
+        async with self._connection() as ask:
+            return int(await ask.fetchval("SELECT position FROM base"))
+
     async def tokens(self) -> int:
         """The sum of all leases' tokens: it grows whenever one is acquired anew."""
         async with self._connection() as ask:

@@ -15,7 +15,7 @@ from sim.chaos.report import show, summed_up
 from sim.chaos.run import chaos
 
 KILLED = ("kill-agent", "kill-reconcilers", "kill-gateway", "kill-nats", "kill-postgres")
-FAULTS = (*KILLED, "stop-reconcilers", "restart-agent", "wipe-nats", "jump-agent")
+FAULTS = (*KILLED, "stop-reconcilers", "restart-agent", "wipe-nats", "compact-log", "jump-agent")
 
 
 class Harmless(Fault):

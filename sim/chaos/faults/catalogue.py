@@ -1,6 +1,7 @@
 """All faults there are."""
 
 from sim.chaos.faults.clock import JumpedClock
+from sim.chaos.faults.compact import CompactedLog
 from sim.chaos.faults.death import Killed, Restarted
 from sim.chaos.faults.fault import Fault
 from sim.chaos.faults.freeze import Frozen
@@ -12,5 +13,5 @@ from sim.chaos.faults.wipe import WipedFeed
 def catalogue() -> dict[str, Fault]:
     """One of each by name, for one run."""
     faults: list[Fault] = [kind(victim) for kind in (Killed, Frozen, Restarted) for victim in VICTIMS]
-    faults += [WipedFeed(), RestoredDatabase(), *(JumpedClock(victim) for victim in PROGRAMS)]
+    faults += [WipedFeed(), RestoredDatabase(), CompactedLog(), *(JumpedClock(victim) for victim in PROGRAMS)]
     return {fault.name: fault for fault in faults}
