@@ -7,6 +7,7 @@ from itertools import islice
 import msgspec
 
 from datamodel.event import Event
+from datamodel.history import NodeEvents, kept_of
 from datamodel.memory_segments import Base
 from datamodel.model import Model
 from datamodel.moments import not_kept
@@ -57,13 +58,14 @@ class MemoryHistory:
 
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
-    ) -> list[Event]:
+    ) -> NodeEvents:
         oldest = self.base.head.position
         if 0 < after < oldest - 1:
             raise not_kept(after + 1, oldest)
         found = [event for event in self._told(oldest) if event.path == path and (not uid or event.uid == uid)]
         found = [event for event in found if event.position > after and (before is None or event.position < before)]
-        return (found if before is None else found[::-1])[:limit]
+        found = (found if before is None else found[::-1])[:limit]
+        return kept_of(found, oldest, uid=uid, after=after, before=before, limit=limit)
 
     def _check_kept(self, position: int) -> None:
         oldest = self.base.head.position

@@ -7,7 +7,8 @@ from typing import get_args
 
 import msgspec
 
-from datamodel.event import Event, Op
+from datamodel.event import Op
+from datamodel.history import NodeEvents, kept_of
 from datamodel.model import Model
 from datamodel.moments import not_kept
 from datamodel.node import Node
@@ -122,10 +123,8 @@ class PostgresHistory:
 
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
-    ) -> list[Event]:
-        oldest = await self.oldest()
-        if 0 < after < oldest - 1:
-            raise not_kept(after + 1, oldest)
+    ) -> NodeEvents:
+        first = await self.oldest()
         order = "ASC" if before is None else "DESC"
         found = await self._database.look_up(
             "SELECT event.* FROM unnest($1::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT * FROM events WHERE path = $2"
@@ -133,9 +132,13 @@ class PostgresHistory:
             f" ORDER BY position {order} LIMIT $6) AS event ORDER BY position {order} LIMIT $6",
             _OPS,
             path,
-            max(after, oldest - 1),
+            max(after, first - 1),
             before if before is not None else 2**63 - 1,
             uid,
             limit,
         )
-        return [rows.event(self._model, row) for row in found]
+        oldest = await self.oldest()  # again: the base may have moved on, and what is before it have been dropped
+        if 0 < after < oldest - 1:
+            raise not_kept(after + 1, oldest)
+        events = [rows.event(self._model, row) for row in found]
+        return kept_of(events, oldest, uid=uid, after=after, before=before, limit=limit)

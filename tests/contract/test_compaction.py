@@ -14,6 +14,7 @@ from datamodel.audit import Audit
 from datamodel.command import Command
 from datamodel.difference import difference
 from datamodel.errors import Conflict, Gone, Invalid
+from datamodel.history import NodeEvents
 from datamodel.keeping.compact import LEASE
 from datamodel.moments import position_of
 from datamodel.ports import Store
@@ -150,14 +151,30 @@ async def test_a_time_before_is_gone(log: Store) -> None:
 async def test_history_begins_where_the_log_does(log: Store) -> None:
     await busy(log)
     path = f"{JOBS}/a"
-    events = await log.history(path)
+    events = (await log.history(path)).events
+    assert (await log.history(path)).kept_from == (await log.history(path, before=1_000)).kept_from == 0
     oldest = await compacted(log, events[4].position)
+    await done(log, Command("delete", f"{JOBS}/c"))
+    await done(log, Command("finalize", f"{JOBS}/c", {"finalizer": "attempts"}), actor=SYSTEM)
+    later = await new_job(log, "c")
     kept = [event for event in events if event.position >= oldest]
-    assert await log.history(path) == kept
-    assert await log.history(path, before=1_000) == kept[::-1]
-    assert await log.history(path, after=oldest - 1) == kept
+    assert (await log.history(path)).events == kept
+    assert (await log.history(path, before=1_000)).events == kept[::-1]
+    assert (await log.history(path, after=oldest - 1)).events == kept
     with pytest.raises(Gone):
         await log.history(path, after=oldest - 2)
+    for cut in (await log.history(path), await log.history(path, before=1_000)):
+        assert cut.kept_from == oldest
+    for told in (
+        await log.history(path, after=oldest - 1),
+        await log.history(path, before=kept[-1].position, limit=1),
+        await log.history(f"{JOBS}/c", uid=later.uid),
+        await log.history(f"{JOBS}/c", uid=later.uid, before=1_000),
+    ):
+        assert told.events
+        assert told.kept_from == 0
+    nothing_more = await log.history(path, before=kept[0].position)
+    assert nothing_more == NodeEvents([], oldest)
     former = (await log.nodes_at([path], oldest))[path]
     assert former.version <= oldest
 

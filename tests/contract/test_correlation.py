@@ -72,4 +72,4 @@ async def test_the_past_tells_it_too(postgres: PostgresStore) -> None:
     await done(postgres, Command("patchSpec", f"{JOBS}/j", {"retries": 1}), correlation="later")
     (former,) = (await postgres.nodes_at([f"{JOBS}/j"], position)).values()
     assert former.correlation == "ours"
-    assert [event.correlation for event in await postgres.history(f"{JOBS}/j")] == ["ours", "later"]
+    assert [event.correlation for event in (await postgres.history(f"{JOBS}/j")).events] == ["ours", "later"]

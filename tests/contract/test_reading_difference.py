@@ -60,7 +60,7 @@ async def test_nodes_come_go_change_and_are_replaced(store: Store) -> None:
 
 async def test_moments_may_be_times(store: Store) -> None:
     node = await new_job(store)
-    (event,) = await store.history(node.path)
+    (event,) = (await store.history(node.path)).events
     found = await difference(store, JOBS.rpartition("/")[0], 0, event.at)
     assert found.second == event.position
     assert [one.kind for one in found.found] == ["created"] * 2

@@ -102,14 +102,14 @@ async def test_history_tells_of_all_who_lived_there(store: Store) -> None:
     second = await present(store, GROUP)
     events = [event for event in await store.events(0, 1_000) if event.path == GROUP]
     assert [event.op for event in events] == ["created", "deleted", "created"]
-    assert await store.history(GROUP) == events
-    assert await store.history(GROUP, limit=2) == events[:2]
-    assert await store.history(GROUP, after=events[0].position, limit=1) == events[1:2]
-    assert await store.history(GROUP, before=events[2].position) == events[1::-1]
-    assert await store.history(GROUP, before=events[2].position, limit=1) == [events[1]]
-    assert await store.history(GROUP, uid=first.uid) == events[:2]
-    assert await store.history(GROUP, uid=second.uid, before=1_000_000) == events[2:]
-    assert await store.history(f"{JOBS}/none") == []
+    assert (await store.history(GROUP)).events == events
+    assert (await store.history(GROUP, limit=2)).events == events[:2]
+    assert (await store.history(GROUP, after=events[0].position, limit=1)).events == events[1:2]
+    assert (await store.history(GROUP, before=events[2].position)).events == events[1::-1]
+    assert (await store.history(GROUP, before=events[2].position, limit=1)).events == [events[1]]
+    assert (await store.history(GROUP, uid=first.uid)).events == events[:2]
+    assert (await store.history(GROUP, uid=second.uid, before=1_000_000)).events == events[2:]
+    assert (await store.history(f"{JOBS}/none")).events == []
 
 
 async def recorded(store: Store, moves: list[Move]) -> Versions:

@@ -54,7 +54,7 @@ async def test_all_that_a_submission_leads_to_is_found_by_its_correlation(
         ends = [event for event in of_it if event.op == "statusChanged"]
         assert {event.cause.rpartition("/")[0].rpartition("/")[0] for event in ends} == {"report:s/e"}
         assert of_it[-1].op == "deleted"
-    of_job = [event for event in await store.history(path) if event.op == "statusChanged"]
+    of_job = [event for event in (await store.history(path)).events if event.op == "statusChanged"]
     assert of_job[-1].part["status"]["phase"] == "succeeded"
     assert {event.correlation for event in of_job} == {"order-17"}
     led = causing_position(of_job[-1].cause)
