@@ -1,10 +1,13 @@
 """Which request an event belongs to, and why it happened: as told, else as the node's creation."""
 
+from typing import get_args
+
 from datamodel.command import Command
-from datamodel.event import Event
+from datamodel.event import Event, Op
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from tests.graph import JOBS, SYSTEM, attempt, done, job, new_edge, present, report
+from tests.plants import PLANT, graft, link, plant, plant_garden, tended, unlink
 
 
 async def written(store: Store, after: int) -> list[Event]:
@@ -73,3 +76,25 @@ async def test_the_past_tells_it_too(postgres: PostgresStore) -> None:
     (former,) = (await postgres.nodes_at([f"{JOBS}/j"], position)).values()
     assert former.correlation == "ours"
     assert [event.correlation for event in (await postgres.history(f"{JOBS}/j")).events] == ["ours", "later"]
+
+
+async def test_every_event_says_who_why_for_whom_and_when(garden: Store) -> None:
+    """Whatever the command, and of nodes that it does not name too."""
+    await plant_garden(garden)
+    before = await garden.head()
+    await tended(garden, plant(), plant("q"), cause="request:r-7", correlation="spring")
+    for command in (
+        Command("apply", PLANT, {"height": 2}, {"sort": "late"}),
+        Command("patchSpec", PLANT, {"height": 3}),
+        Command("jsonPatch", PLANT, {"patch": [{"op": "replace", "path": "/height", "value": 4}]}),
+        link(PLANT, "near", "/garden/beds/b/plants/q"),
+        unlink(PLANT, "near", "/garden/beds/b/plants/q"),
+        graft("g", PLANT),
+        Command("delete", PLANT),
+        Command("finalize", "/garden/beds/b/grafts/g", {"finalizer": "gardener"}),
+    ):
+        await tended(garden, command, cause="request:r-7", correlation="spring")
+    events = await garden.events(before.position, 100)
+    assert {event.op for event in events} == {*get_args(Op)} - {"statusChanged"}
+    assert {(event.actor, event.cause, event.correlation) for event in events} == {("mary", "request:r-7", "spring")}
+    assert before.at <= events[0].at <= events[-1].at == (await garden.head()).at

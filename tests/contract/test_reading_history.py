@@ -6,15 +6,17 @@ import pytest
 from hypothesis import given
 
 from datamodel.command import Command
+from datamodel.difference import difference
 from datamodel.errors import Gone, Invalid
 from datamodel.moments import position_of
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
+from datamodel.query import Query, count, page
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
-from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report
+from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report
 from tests.reading import Move, Versions, moves
 from tests.waiting import until
 
@@ -92,6 +94,23 @@ async def test_a_moment_that_is_none_is_refused(store: Store) -> None:
     with pytest.raises(Gone) as refused:
         await position_of(store, -1, "/cursor")
     assert (refused.value.oldest, refused.value.field) == (0, "/cursor")
+
+
+async def test_a_time_is_a_moment_wherever_a_position_is(store: Store) -> None:
+    await new_job(store, "a")
+    then = await store.head()
+    await until(lambda: datetime.now(UTC) > then.at)
+    await done(store, Command("patchSpec", f"{JOBS}/a", {"retries": 7}), job("b"))
+    query = Query("Job")
+    for moment in (then.position, then.at):
+        found = await page(store, query, as_of=moment)
+        assert [(node.path, node.generation, found.position) for node in found.nodes] == [
+            (f"{JOBS}/a", 1, then.position)
+        ]
+        assert await count(store, query, as_of=moment) == 1
+        changes = await difference(store, JOBS.removesuffix("/jobs"), moment, (await store.head()).at)
+        assert [(one.kind, one.path) for one in changes.found] == [("changed", f"{JOBS}/a"), ("created", f"{JOBS}/b")]
+        assert changes.first == then.position
 
 
 async def test_history_tells_of_all_who_lived_there(store: Store) -> None:

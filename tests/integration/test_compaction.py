@@ -244,7 +244,9 @@ async def test_reconcilers_that_are_told_so_forget_the_log(
         await eventually(is_forgotten, timeout_s=30.0)
         await new_job(store, "after")
     first, *_ = await store.segments()
-    positions = [event.position for event in exported(tmp_path)]  # and perhaps the next ones, which it was about to drop
+    positions = [
+        event.position for event in exported(tmp_path)
+    ]  # and perhaps the next ones, which it was about to drop
     assert positions[: first.first - 1] == list(range(1, first.first))
     assert (await store.segments())[-1].last > head + 1_000_000
     found = await verify(store, Audit(MODEL))
