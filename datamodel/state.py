@@ -59,13 +59,28 @@ class State:
             if table is self.nodes:
                 touched.nodes.setdefault(key, before)
             elif table is self.pools:
-                touched.pools.add(key)
+                touched.pools.setdefault(key, before)
             elif table is self.entries:
                 touched.entries.setdefault(key, before)
             else:
-                touched.totals.add(key)
+                touched.totals.setdefault(key, before)
         self._journal.clear()
         return touched
+
+    def revert(self, touched: "Touched") -> None:
+        """Undoes what a commit has told of, the last one first."""
+        tables: tuple[tuple[dict[Any, Any], dict[Any, Any]], ...] = (
+            (self.nodes, touched.nodes),
+            (self.pools, touched.pools),
+            (self.entries, touched.entries),
+            (self.totals, touched.totals),
+        )
+        for table, rows in tables:
+            for key, before in rows.items():
+                if before is None:
+                    table.pop(key, None)
+                else:
+                    table[key] = before
 
     def learn(self, rows: "State") -> None:
         """Takes rows over that were read elsewhere."""
@@ -95,13 +110,13 @@ class State:
 
 
 class Touched:
-    """The keys that a run of folds changed; nodes and entries with the row before it (None: it did not exist)."""
+    """The keys that a run of folds changed, each with the row before it (None: it did not exist)."""
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node | None] = {}
-        self.pools: set[str] = set()
+        self.pools: dict[str, Pool | None] = {}
         self.entries: dict[EntryKey, Entry | None] = {}
-        self.totals: set[str] = set()
+        self.totals: dict[str, Totals | None] = {}
 
 
 def fold(model: Model, state: State, event: Event) -> None:

@@ -52,7 +52,7 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     position, event = remembered.position, remembered.event
     admission = admit(model, remembered.state, guards, units, position, now, _identifiers())
     if not wanted.created <= remembered.known.nodes and _refuses(admission):
-        remembered.clear()  # a node that was taken for new may be there, and the refusal wrong
+        remembered.state.revert(admission.touched)  # a node that was taken for new may be there, and the refusal wrong
         return None
     writes = row_writes(model, remembered.state, admission, now)
     size = size_bytes(writes)

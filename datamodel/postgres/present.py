@@ -15,6 +15,7 @@ from datamodel.pool import Pool
 from datamodel.postgres import rows
 from datamodel.postgres.connect import Connection
 from datamodel.postgres.doomed import read_doomed
+from datamodel.postgres.remembered import Changed
 from datamodel.state import State
 
 # Every part is read by key, so one query can carry all of them; a part that nobody needs gets an empty array.
@@ -31,8 +32,9 @@ UNION ALL SELECT 'leases', row_to_json(leases) FROM leases WHERE name = ANY($6) 
 UNION ALL SELECT 'marks', row_to_json(marks) FROM marks WHERE name = ANY($7)
 UNION ALL SELECT 'idempotency', row_to_json(idempotency) FROM idempotency WHERE key = ANY($8)
 UNION ALL SELECT 'uids', json_build_object('name', uid) FROM nodes WHERE uid = ANY($9)
-UNION ALL SELECT 'changed', json_build_array(path, uid, op = 'deleted')
-  FROM (SELECT path, uid, op FROM events WHERE position > $10 ORDER BY position LIMIT $11) AS later
+UNION ALL SELECT 'changed', json_build_array(position, id, path, uid, went)
+  FROM (SELECT position, id, path, uid, op = 'deleted' AS went FROM events
+    WHERE position > $10 ORDER BY position LIMIT $11) AS later
 """
 
 
@@ -86,14 +88,14 @@ _DECODERS: dict[str, Callable[[str], Any]] = {
     "marks": _decoder(_Named),
     "idempotency": _decoder(_Keyed),
     "uids": _decoder(_Named),
-    "changed": _decoder(tuple[str, str, bool]),
+    "changed": _decoder(Changed),
 }
 
 
 class Present(msgspec.Struct):
     """The rows and guards that some units name, the log's last position and event, the position that it is kept from, the time
-    that its next events will have, and which nodes (path, uid, whether it went) have changed since the position that was asked
-    for, as far as that is kept. `size_bytes` is what the rows take as JSON."""
+    that its next events will have, and what has changed since the position that was asked for, as far as that is kept.
+    `size_bytes` is what the rows take as JSON."""
 
     rows: State
     guards: Guards
@@ -101,7 +103,7 @@ class Present(msgspec.Struct):
     event: str
     oldest: int
     now: datetime
-    changed: list[tuple[str, str, bool]]
+    changed: list[Changed]
     size_bytes: int
 
 

@@ -1,11 +1,14 @@
 """What a process' writer remembers of the rows that it read and wrote: the next transaction reads only what is new to it.
 
 What is remembered was so at `position`, under the log's lock. What others have written since is told by their events, so a
-writer that has the lock again forgets those rows, and what is left is the present.
+writer that has the lock again forgets those rows, and what is left is the present. Where the process reads them anyway, they
+are remembered again.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+
+import msgspec
 
 from datamodel.admission import Admission, Guards
 from datamodel.command import Unit
@@ -25,6 +28,16 @@ LIMIT_CHANGES = 5_000
 SHY_COMMANDS = 64
 SHY_TIMES = 8
 """After a mistake, more commands than that are decided under the lock for so many times: others are writing too."""
+
+
+class Changed(msgspec.Struct, frozen=True, array_like=True):
+    """What is told of an event of others: its node's path and uid, and whether the node went."""
+
+    position: int
+    event_id: str
+    path: str
+    uid: str
+    went: bool
 
 
 class Remembered:
@@ -47,16 +60,31 @@ class Remembered:
         self.event = ""
         """The id of the event at `position`."""
         self.newest = 0
-        self._certain = 0
-        """The position through which it is committed."""
+        self._certain, self._certain_event = 0, ""
+        """The position through which it is committed, and its event."""
         self.clock: Clock | None = None
         self.era += 1
         self._unsure: list[Touched] = []
+        self._forgotten: dict[str, int] = {}
+        """When others changed last what was forgotten since: nodes by path, totals by owner."""
 
     def mistaken(self) -> None:
-        """Others had written without its being known."""
-        self.clear()
+        """Others had written without its being known: what was decided and is not committed is taken back."""
+        for touched in reversed(self._unsure):
+            self.state.revert(touched)
+            self._forget_new(touched)
+        self._unsure = []
+        self.position, self.event = self._certain, self._certain_event
+        self.era += 1
+        self.heard(self.position + 1)
         self._shy = SHY_TIMES
+
+    def _forget_new(self, touched: Touched) -> None:
+        """That it did not exist was not known of all of it."""
+        nodes = {path for path, before in touched.nodes.items() if before is None}
+        entries = {key for key, before in touched.entries.items() if before is None}
+        self.known.remove(Needs(nodes=nodes, entries=entries))
+        self._entries.subtract(owner for owner, _ in entries)
 
     def node(self, path: str) -> Node | None:
         """A node that is in the database for sure, and has not changed since as far as is known; None where it is not known."""
@@ -132,15 +160,22 @@ class Remembered:
         totals = self.state.totals.get(owner)
         return self._entries[owner] == (totals.entries if totals is not None else 0)
 
-    def forget(self, changed: Iterable[tuple[str, str, bool]]) -> None:
-        """Forgets the rows that a change of these nodes (path, uid, whether it went) may have touched."""
-        for path, uid, went in changed:
-            kind, _ = self._model.locate(path)
-            gone = Needs(nodes={path}, owners={uid, ALL} if went else set())
-            gone.add_derived(kind, path)
-            self.known.remove(gone)
-            self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
-            self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
+    def forget(self, changed: Iterable[Changed]) -> None:
+        """Forgets the rows that these changes may have touched."""
+        gone = Needs()
+        if len(self._forgotten) > LIMIT_ROWS:
+            self._forgotten.clear()
+        for change in changed:
+            kind, _ = self._model.locate(change.path)
+            gone.nodes.add(change.path)
+            gone.add_derived(kind, change.path)
+            if change.went:
+                gone.owners |= {change.uid, ALL}
+            self._forgotten[change.path] = change.position
+        self._forgotten |= dict.fromkeys(gone.owners, self.position)
+        self.known.remove(gone)
+        self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
+        self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
 
     def learn(self, read: Needs, rows: State, size_bytes: int) -> None:
         """Adds rows that were read just now: those that exist of `read`."""
@@ -149,30 +184,58 @@ class Remembered:
         self._entries.update(owner for owner, _ in rows.entries.keys() - self.state.entries.keys())
         self.state.learn(rows)
 
-    def follow(self, changes: Sequence[Change], newest: int) -> None:
+    def follow(self, changes: Sequence[Change]) -> None:
         """Takes in what others wrote right after `position`: their nodes as they left them, and that a new one has no ledger
-        yet. A node that changed again since is told by a later change. `newest` is what had been heard of before they were
-        read: a word of more than there is was wrong."""
+        yet. A node that changed again since is told by a later change."""
         for change in changes:
             node = change.node
-            self.forget([(change.path, change.uid, node is None)])
+            self.forget([Changed(change.position, change.event_id, change.path, change.uid, node is None)])
             self.known.nodes.add(change.path)
-            self._bytes += change.size_bytes
             if node is not None:
-                self.state.nodes[change.path] = node
+                self._know(node, change.size_bytes)
                 if node.version == node.created_version:
                     self.known.owners.add(change.uid)
             self.position, self.event = change.position, change.event_id
-        self._certain = self.position
-        if self.newest == newest and not changes:
+        self._certain, self._certain_event = self.position, self.event
+
+    def outrun(self, changed: Sequence[Changed], newest: int) -> None:
+        """Forgets what others wrote right after `position`, or everything where not all of that is told. `newest` is what had
+        been heard of before it was read: a word of more than there is was wrong."""
+        if changed and changed[0].position != self.position + 1:
+            self.clear()
+            return
+        self.forget(changed)
+        if changed:
+            self.position, self.event = changed[-1].position, changed[-1].event_id
+        elif self.newest == newest:
             self.newest = self.position
+        self._certain, self._certain_event = self.position, self.event
+
+    def recognize(self, changes: Sequence[Change]) -> None:
+        """Remembers again what was forgotten, of what the process has read for others: nodes that are as those left them who
+        wrote them last, and that a new one has no ledger yet."""
+        for change in changes:
+            node = change.node
+            if (
+                node is not None
+                and self._forgotten.get(node.path) == node.version
+                and node.path not in self.known.nodes
+            ):
+                self.known.nodes.add(node.path)
+                self._know(node, change.size_bytes)
+                if node.version == node.created_version and node.uid not in self._forgotten:
+                    self.known.owners.add(node.uid)
+
+    def _know(self, node: Node, size_bytes: int) -> None:
+        self.state.nodes[node.path] = node
+        self._bytes += size_bytes
 
     def admitted(self, admission: Admission, after: int, size_bytes: int) -> None:
         """Takes what was decided at the position `after` by what is remembered for the present; it is about to be written, and
         takes so much as JSON."""
         self._bytes += size_bytes
         touched = admission.touched
-        self.known.add(Needs({*touched.nodes}, touched.pools, {*touched.entries}, touched.totals))
+        self.known.add(Needs({*touched.nodes}, {*touched.pools}, {*touched.entries}, {*touched.totals}))
         self._entries.update(owner for (owner, _), before in touched.entries.items() if before is None)
         self.position = after + len(admission.events)
         if admission.events:
@@ -183,10 +246,12 @@ class Remembered:
         """What was admitted is in the database."""
         self._unsure = [touched for touched in self._unsure if touched is not admission.touched]
         self._shy = max(0, self._shy - 1)
+        if not self._unsure:
+            self._certain, self._certain_event = self.position, self.event
+        elif admission.events:
+            self._certain, self._certain_event = admission.events[-1].position, admission.events[-1].id
         if admission.events:
-            last = admission.events[-1].position
-            self._certain = min(last, self.position)  # behind it where what was removed is not remembered
-            self.heard(last)
+            self.heard(admission.events[-1].position)
 
 
 def claimed_guards(units: Sequence[Unit]) -> Guards:

@@ -20,6 +20,7 @@ from datamodel.postgres.database import Database
 from datamodel.postgres.graph import PostgresGraph
 from datamodel.postgres.history import PostgresHistory
 from datamodel.postgres.recent import Recent
+from datamodel.postgres.remembered import Changed
 from datamodel.postgres.segments import PostgresSegments
 from datamodel.postgres.snapshot import snapshot
 from datamodel.postgres.walks import PostgresWalks
@@ -35,7 +36,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
         self._model = model
         self._recent = Recent()
         self._database = Database(url, broken=self._recent.clear)
-        self._writer = Writer(url, model, changes=self.changes, committed=self._recent.put, broken=self._recent.clear)
+        self._writer = Writer(url, model, self._recent, self._changed)
         self._following = asyncio.Lock()
 
     @property
@@ -91,6 +92,7 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
                 read = await self._read_changes(known[-1].position if known else after, limit - len(known))
                 self._recent.put(read)
                 self._writer.remembered.heard(self._recent.last)
+                self._writer.remembered.recognize(read)
                 known += read
             return known
 
@@ -118,6 +120,14 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
             )
             for row in found
         ]
+
+    async def _changed(self, after: int, limit: int) -> list[Changed]:
+        found = await self._database.look_up(
+            "SELECT position, id, path, uid, op = 'deleted' FROM events WHERE position > $1 ORDER BY position LIMIT $2",
+            after,
+            limit,
+        )
+        return [Changed(*row) for row in found]
 
     async def _check_dense(self, after: int, first: int) -> None:
         """The log's last event is always kept, so what is missing of it is missing before something."""

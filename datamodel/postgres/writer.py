@@ -7,12 +7,12 @@ import asyncpg
 
 from datamodel.admission import Admission
 from datamodel.command import Outcome, Unit
-from datamodel.errors import Gone
 from datamodel.model import Model
 from datamodel.ports import Change
 from datamodel.postgres.append import Decision, decide, transact
 from datamodel.postgres.connect import Connection, connect_writer, transient
-from datamodel.postgres.remembered import Remembered
+from datamodel.postgres.recent import Recent
+from datamodel.postgres.remembered import Changed, Remembered
 from datamodel.postgres.segments import lacks_segment, make_segments
 from datamodel.postgres.statements import DEFINE, GUARDS_FAILED, WRITE
 
@@ -21,24 +21,17 @@ FOLLOWED = 5_000
 
 
 class Writer:
-    """Appends. `changes(after, limit)` reads what happened after a position; `committed(changes)` is told of every commit in
-    order, `broken()` of a lost connection."""
+    """Appends. `recent` has what the process read last of the log, and gets what is committed; `changed(after, limit)` reads
+    what happened after a position."""
 
     def __init__(
-        self,
-        url: str,
-        model: Model,
-        *,
-        changes: Callable[[int, int], Awaitable[Sequence[Change]]],
-        committed: Callable[[list[Change]], None],
-        broken: Callable[[], None],
+        self, url: str, model: Model, recent: Recent, changed: Callable[[int, int], Awaitable[list[Changed]]]
     ) -> None:
         self.remembered = Remembered(model)
         self._url = url
         self._model = model
-        self._changes = changes
-        self._committed = committed
-        self._broken = broken
+        self._recent = recent
+        self._changed = changed
         self._connection: Connection | None = None
         # Taken in this order. Both wake in the order of arrival, so decisions are written in the order in which they were made.
         self._deciding = asyncio.Lock()
@@ -76,18 +69,17 @@ class Writer:
         remembered = self.remembered
         if remembered.position and not remembered.latest:
             async with self._writing:
-                era, newest = remembered.era, remembered.newest
                 if remembered.position:
-                    try:
-                        changes = await self._changes(remembered.position, FOLLOWED)
-                    except Gone:
-                        remembered.clear()
-                        return
+                    remembered.follow(self._recent.after(remembered.position, FOLLOWED))
+                if remembered.position and not remembered.latest:
+                    era, newest = remembered.era, remembered.newest
+                    changed = await self._changed(remembered.position, FOLLOWED)
                     if remembered.era == era:  # else everything was forgotten meanwhile
-                        remembered.follow(changes, newest)
+                        remembered.outrun(changed, newest)
 
     async def _transact(self, units: Sequence[Unit]) -> list[Outcome]:
         async with self._writing:
+            since = self.remembered.position
             try:
                 admission, changes = await self._admitted(units)
             except asyncpg.CheckViolationError as error:
@@ -96,7 +88,8 @@ class Writer:
                 await make_segments(self._url)
                 admission, changes = await self._admitted(units)
             self.remembered.committed(admission)
-            self._committed(changes)
+            self.remembered.recognize(self._recent.after(since, FOLLOWED))  # read for others while the lock was awaited
+            self._recent.put(changes)
             return admission.outcomes
 
     async def _admitted(self, units: Sequence[Unit]) -> tuple[Admission, list[Change]]:
@@ -127,14 +120,14 @@ class Writer:
             self._drop()
             raise
         self.remembered.committed(decision.admission)
-        self._committed(decision.changes)
+        self._recent.put(decision.changes)
         return True
 
     async def _connected(self) -> Connection:
         """The connection. What was remembered through another one may be of another database."""
         if self._connection is None or self._connection.is_closed():
             self.remembered.clear()
-            self._broken()
+            self._recent.clear()
             self._connection = await connect_writer(self._url, DEFINE)
         return self._connection
 
@@ -144,4 +137,4 @@ class Writer:
             self._connection.terminate()
             self._connection = None
         self.remembered.clear()
-        self._broken()
+        self._recent.clear()

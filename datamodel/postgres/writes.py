@@ -1,6 +1,6 @@
 """What one admission writes: every row that it touched, by statement and column."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -157,10 +157,10 @@ def _facets(model: Model, state: State, touched: Mapping[str, Node | None]) -> W
     return {"delete_facets": (deleted,), "drop_facets": _columns(dropped, 2), "put_facets": _columns(put, 4)}
 
 
-def _pools(state: State, paths: set[str]) -> Writes:
+def _pools(state: State, paths: Collection[str]) -> Writes:
     kept = [(path, pool) for path in paths if (pool := state.pools.get(path)) is not None]
     rows = [(path, _json(pool.capacity), _json(pool.used)) for path, pool in kept]
-    return {"delete_pools": (sorted(paths - state.pools.keys()),), "put_pools": _columns(rows, 3)}
+    return {"delete_pools": (sorted({*paths} - state.pools.keys()),), "put_pools": _columns(rows, 3)}
 
 
 def _entries(entries: Sequence[Entry]) -> Columns:
@@ -176,10 +176,10 @@ def _entries(entries: Sequence[Entry]) -> Columns:
     )
 
 
-def _totals(state: State, owners: set[str]) -> Writes:
+def _totals(state: State, owners: Collection[str]) -> Writes:
     kept = [(owner, totals) for owner in owners if (totals := state.totals.get(owner)) is not None]
     rows = [(owner, _json(totals.phases), totals.progress) for owner, totals in kept]
-    return {"delete_totals": (sorted(owners - state.totals.keys()),), "put_totals": _columns(rows, 3)}
+    return {"delete_totals": (sorted({*owners} - state.totals.keys()),), "put_totals": _columns(rows, 3)}
 
 
 def _keys(admission: Admission, now: datetime) -> Columns:

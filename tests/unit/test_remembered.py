@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from datamodel.admission import Admission
 from datamodel.command import Advance, Command, Fence, Unit
@@ -19,6 +20,7 @@ from datamodel.postgres.remembered import (
     LIMIT_ROWS,
     SHY_COMMANDS,
     SHY_TIMES,
+    Changed,
     Remembered,
     claimed_guards,
 )
@@ -27,7 +29,7 @@ from datamodel.scheduling.attempts import PLACED, attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.state import EntryKey, State
-from tests.graph import JOBS, SYSTEM, counted_ids, job, unit
+from tests.graph import EDGE, JOBS, REQUESTS, SYSTEM, counted_ids, job, unit
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 GROUP = "/config/job-groups/default"
@@ -58,7 +60,7 @@ def remembered() -> Remembered:
     remembered.learn(read, rows, 0)
     remembered.position, remembered.event, remembered.clock = 10, "e", Clock(AT, time.monotonic())
     remembered.heard(10)
-    remembered.follow([], 10)
+    remembered.follow([])
     return remembered
 
 
@@ -80,7 +82,7 @@ def test_what_was_read_is_known_and_so_is_what_does_not_exist(remembered: Rememb
 
 
 def test_a_change_forgets_its_node_and_what_it_derives(remembered: Remembered) -> None:
-    remembered.forget([(FIRST, "c" * 32, False)])
+    remembered.forget([Changed(11, "e11", FIRST, "c" * 32, went=False)])
     found = missing(remembered, [GROUP, FIRST], [POOL], [OWNER, ALL], [(OWNER, 0), (OWNER, 1)])
     assert (found.nodes, found.pools, found.owners) == ({FIRST}, {POOL}, {OWNER, ALL})
     assert found.entries == {(OWNER, 0)}
@@ -90,9 +92,9 @@ def test_a_change_forgets_its_node_and_what_it_derives(remembered: Remembered) -
 
 
 def test_an_owner_that_went_takes_its_totals_with_it(remembered: Remembered) -> None:
-    remembered.forget([(f"{JOBS}/j", OWNER, False)])
+    remembered.forget([Changed(11, "e11", f"{JOBS}/j", OWNER, went=False)])
     assert missing(remembered, owners=[OWNER, ALL]).rows == 0, "a change of the job counts nothing"
-    remembered.forget([(f"{JOBS}/j", OWNER, True)])
+    remembered.forget([Changed(12, "e12", f"{JOBS}/j", OWNER, went=True)])
     assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
 
 
@@ -102,7 +104,7 @@ def test_who_knows_all_entries_knows_that_there_are_no_others(remembered: Rememb
 
 
 def test_who_has_forgotten_an_entry_does_not_know_them_all(remembered: Remembered) -> None:
-    remembered.forget([(FIRST, "c" * 32, False)])
+    remembered.forget([Changed(11, "e11", FIRST, "c" * 32, went=False)])
     totals = State()
     totals.totals = {OWNER: Totals({PLACED: 2})}
     remembered.learn(Needs(owners={OWNER}), totals, 0)
@@ -165,8 +167,7 @@ def test_what_others_did_is_followed(remembered: Remembered) -> None:
             Change(11, "e11", theirs.path, theirs.uid, "Job", theirs),
             Change(12, "e12", GROUP, group.uid, "JobGroup", group),
             Change(13, "e13", f"{JOBS}/j", OWNER, "Job", None),
-        ],
-        13,
+        ]
     )
     assert (remembered.position, remembered.event, remembered.latest) == (13, "e13", True)
     assert (remembered.node(theirs.path), remembered.node(GROUP)) == (theirs, group)
@@ -174,6 +175,72 @@ def test_what_others_did_is_followed(remembered: Remembered) -> None:
     assert missing(remembered, nodes=[theirs.path, GROUP, f"{JOBS}/j"]).rows == 0
     assert missing(remembered, owners=[theirs.uid], entries=[(theirs.uid, 0)]).rows == 0, "it is new and has no ledger"
     assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
+
+
+def test_what_others_did_is_forgotten_until_it_is_read(remembered: Remembered) -> None:
+    theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
+    group = node(GROUP, "JobGroup", uid="b" * 32, version=13)
+    remembered.heard(13)
+    remembered.outrun(
+        [
+            Changed(11, "e11", theirs.path, theirs.uid, went=False),
+            Changed(12, "e12", GROUP, group.uid, went=False),
+            Changed(13, "e13", GROUP, group.uid, went=False),
+        ],
+        13,
+    )
+    assert (remembered.position, remembered.event, remembered.latest) == (13, "e13", True)
+    assert missing(remembered, nodes=[theirs.path, GROUP], owners=[theirs.uid]).rows == 3
+    old = structs.replace(group, version=12)
+    remembered.recognize(
+        [
+            Change(11, "e11", theirs.path, theirs.uid, "Job", theirs),
+            Change(12, "e12", GROUP, group.uid, "JobGroup", old),
+        ]
+    )
+    assert (remembered.node(theirs.path), remembered.node(GROUP)) == (theirs, None), "the group has changed again since"
+    assert missing(remembered, owners=[theirs.uid], entries=[(theirs.uid, 0)]).rows == 0, "it is new and has no ledger"
+    remembered.recognize([Change(13, "e13", GROUP, group.uid, "JobGroup", group)])
+    assert remembered.node(GROUP) == group
+
+
+def test_what_is_known_is_not_made_older_by_what_was_read_of_it(remembered: Remembered) -> None:
+    group = node(GROUP, "JobGroup", uid="b" * 32, version=11)
+    remembered.outrun([Changed(11, "e11", GROUP, group.uid, went=False)], 11)
+    rows = State()
+    rows.nodes = {GROUP: group}
+    remembered.learn(Needs({GROUP}), rows, 0)
+    described = Command("patchSpec", GROUP, {"description": "newer"})
+    remembered.committed(admitted(remembered, unit(described)))
+    remembered.recognize([Change(11, "e11", GROUP, group.uid, "JobGroup", group)])
+    known = remembered.node(GROUP)
+    assert known is not None
+    assert known.version == 12
+
+
+def test_of_a_new_owner_that_others_have_counted_for_the_ledger_is_not_known(remembered: Remembered) -> None:
+    uid = "d" * 32
+    theirs = node(f"{JOBS}/theirs", "Job", uid=uid, version=11, created=11)
+    attempt = f"{desired_path('s', 'e')}/attempts/{attempt_name(uid, 0, 1)}"
+    told = [Changed(11, "e11", theirs.path, uid, went=False), Changed(12, "e12", attempt, "f" * 32, went=False)]
+    remembered.outrun(told, 12)
+    remembered.recognize([Change(11, "e11", theirs.path, uid, "Job", theirs)])
+    assert missing(remembered, nodes=[theirs.path]).rows == 0
+    assert missing(remembered, owners=[uid], entries=[(uid, 0)]).rows == 2
+
+
+def test_who_is_not_told_of_everything_knows_nothing(remembered: Remembered) -> None:
+    remembered.heard(13)
+    remembered.outrun([Changed(12, "e12", f"{JOBS}/theirs", "d" * 32, went=False)], 13)
+    assert (remembered.position, remembered.known.rows) == (0, 0)
+
+
+def test_a_word_of_more_than_there_is_was_wrong(remembered: Remembered) -> None:
+    remembered.heard(12)
+    remembered.outrun([], 11)
+    assert not remembered.latest, "another word came while it was read"
+    remembered.outrun([], 12)
+    assert remembered.latest
 
 
 def admitted(remembered: Remembered, *units: Unit) -> Admission:
@@ -196,6 +263,25 @@ def test_what_is_being_written_is_known_and_not_recalled(remembered: Remembered)
     assert remembered.node(f"{JOBS}/j") is None
     remembered.committed(second)
     assert remembered.node(f"{JOBS}/j") is remembered.state.nodes[f"{JOBS}/j"]
+
+
+def test_who_was_mistaken_takes_back_what_is_not_committed(remembered: Remembered) -> None:
+    state = remembered.state
+    state.nodes[FIRST] = structs.replace(state.nodes[FIRST], spec={"requests": REQUESTS, "intent": "run"})
+    before = {**state.nodes}, {**state.pools}, {**state.entries}, {**state.totals}
+    kept = admitted(remembered, unit(job("kept")))
+    remembered.committed(kept)
+    era = remembered.era
+    admitted(remembered, unit(Command("patchStatus", FIRST, {"phase": "running"}), actor=EDGE), unit(job("lost")))
+    lost = admitted(remembered, unit(Command("patchStatus", FIRST, {"phase": "succeeded"}), actor=EDGE))
+    assert lost.touched.pools, lost.outcomes
+    remembered.mistaken()
+    assert (remembered.position, remembered.event, remembered.era) == (11, kept.events[-1].id, era + 1)
+    assert not remembered.latest
+    state.nodes.pop(f"{JOBS}/kept")
+    assert (state.nodes, state.pools, state.entries, state.totals) == before
+    assert missing(remembered, nodes=[f"{JOBS}/lost"]).rows == 1, "what was taken for new may be there"
+    assert missing(remembered, [GROUP, FIRST, f"{JOBS}/kept"], [POOL], [OWNER], [(OWNER, 0), (OWNER, 7)]).rows == 0
 
 
 def suffices(remembered: Remembered, *units: Unit) -> bool:

@@ -41,7 +41,7 @@ def test_touched_rows_are_what_changed_with_what_was_before() -> None:
     patch = unit(Command("patchSpec", group.path, {"description": "new"}), JOB)
     touched = admitted(state, patch, position=2).touched
     assert touched.nodes == {group.path: group, JOB.path: None}
-    assert (touched.pools, touched.entries, touched.totals) == (set(), {}, set())
+    assert (touched.pools, touched.entries, touched.totals) == ({}, {}, {})
 
 
 def test_a_refused_unit_leaves_no_trace() -> None:
