@@ -28,26 +28,24 @@ _document = msgspec.json.Decoder(dict[str, Any]).decode
 
 def normal_spec(kind: type[Kind], spec: Document) -> Document:
     """The spec with its defaults, as it is stored. Raises `Invalid` naming the field under `/spec`."""
-    try:
-        part = kind.Spec.model_validate(spec)
-    except ValidationError as error:
-        raise invalid(error, "/spec") from error
-    encoded = part.model_dump_json(by_alias=True, exclude_none=True).encode()
-    normal = _document(encoded)
-    _check_stored(encoded, normal, "/spec", SPEC_LIMIT_BYTES)
-    return normal
+    return _stored_spec(kind, spec, exclude_unset=False)
 
 
 def named_spec(kind: type[Kind], spec: Document) -> Document:
     """What a spec names itself, in the spelling in which it is stored. Raises `Invalid` as `normal_spec` does."""
+    return _stored_spec(kind, spec, exclude_unset=True)
+
+
+def _stored_spec(kind: type[Kind], spec: Document, *, exclude_unset: bool) -> Document:
+    shape = kind.Spec
     try:
-        part = kind.Spec.model_validate(spec)
+        part = shape.__pydantic_validator__.validate_python(spec)  # the model's methods around these add as much again
     except ValidationError as error:
         raise invalid(error, "/spec") from error
-    encoded = part.model_dump_json(by_alias=True, exclude_none=True, exclude_unset=True).encode()
-    named = _document(encoded)
-    _check_stored(encoded, named, "/spec", SPEC_LIMIT_BYTES)
-    return named
+    encoded = shape.__pydantic_serializer__.to_json(part, by_alias=True, exclude_none=True, exclude_unset=exclude_unset)
+    stored = _document(encoded)
+    _check_stored(encoded, stored, "/spec", SPEC_LIMIT_BYTES)
+    return stored
 
 
 def check_status(kind: type[Kind], status: Document) -> None:
@@ -56,7 +54,7 @@ def check_status(kind: type[Kind], status: Document) -> None:
     encoded = _encode(status)
     _check_stored(encoded, status, "/status", STATUS_LIMIT_BYTES)
     try:
-        kind.Status.model_validate_json(encoded, strict=True, by_alias=True, by_name=False)
+        kind.Status.__pydantic_validator__.validate_json(encoded, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         raise invalid(error, "/status") from error
 

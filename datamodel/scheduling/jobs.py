@@ -61,7 +61,7 @@ class JobSpec(Part):
     def _are_distinct_and_small(cls, steps: tuple[Step, ...]) -> tuple[Step, ...]:
         if len({step.name for step in steps}) < len(steps):
             raise ValueError("two steps have the same name")
-        size = sum(len(step.model_dump_json().encode()) for step in steps)
+        size = sum(len(step.__pydantic_serializer__.to_json(step)) for step in steps)
         if size > STEPS_BYTES:
             raise ValueError(f"the steps are {size} bytes; a job's are at most {STEPS_BYTES}")
         return steps
