@@ -12,7 +12,7 @@ from datamodel.node import Node
 Op = Literal["create", "apply", "patchSpec", "jsonPatch", "patchStatus", "link", "unlink", "delete", "finalize"]
 
 
-class Command(msgspec.Struct, frozen=True):
+class Command(msgspec.Struct, frozen=True, gc=False):
     """One wish for one node.
 
     * `create`: the node must not exist. `apply`: creates it, or makes its spec and labels as told, where others own fields that
@@ -62,7 +62,7 @@ class Advance(msgspec.Struct, frozen=True):
     through: int
 
 
-class Unit(msgspec.Struct, frozen=True):
+class Unit(msgspec.Struct, frozen=True, gc=False):
     """Commands that are sent together. `atomic`: all or none; otherwise each stands for itself. Guards (fence, advance,
     idempotency `key`) hold for the whole unit. `digest` tells a replayed key from a reused one. `dry_run`: all is judged, the
     verdicts tell what would be (with uids that will be others), and nothing is written. `cause` and `correlation` (see

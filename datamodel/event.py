@@ -19,7 +19,7 @@ Op = Literal[
 ]
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
+class Event(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """`part` is the post-image of what changed: the whole part for `created`, `{"spec": …}` for `specChanged`, and so on.
 
     `actor` is who did it, `cause` what led to it, `correlation` what it belongs to: see `datamodel.cause`.

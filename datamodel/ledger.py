@@ -12,7 +12,7 @@ ALL = ""
 """The owner under which the sum over all owners' totals is kept, so that nobody has to add up what may be a million rows."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One piece. `holder` is the path of the attempt with the current epoch; `progress` counts per mille of the piece."""
 
     owner: str
@@ -48,7 +48,7 @@ class Counted(msgspec.Struct, frozen=True):
         return Entry(self.owner, self.index, self.epoch, self.phase, self.holder, self.failures, self.progress, outputs)
 
 
-class Totals(msgspec.Struct, frozen=True):
+class Totals(msgspec.Struct, frozen=True, gc=False):
     """The sums over an owner's entries: how many are in each phase, and the sum of their progress (per mille)."""
 
     phases: Mapping[str, int] = {}

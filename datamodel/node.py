@@ -7,7 +7,7 @@ import msgspec
 from datamodel.kinds import Document
 
 
-class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """`version` is the position of the last change, `generation` counts changes of the spec, `links` holds the uids of
     each link's targets, in order; a link without any is not there. `owners`: see `datamodel.ownership`. `schema` is the
     version of the kind that wrote it last; what is read has documents of the present one all the same. `correlation` is that of

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Pool(msgspec.Struct, frozen=True):
+class Pool(msgspec.Struct, frozen=True, gc=False):
     """What a node offers and what is reserved of it, integers by resource. `used` may exceed a capacity that shrank."""
 
     capacity: Mapping[str, int] = {}

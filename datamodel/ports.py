@@ -28,7 +28,7 @@ class Head(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A node that changed at a position: `node` is its image then or a later one, None where it went with this change; where
     it is gone since, one of both. `size_bytes` is about what the image takes as JSON, for who keeps it. `correlation` is
     the event's."""
@@ -298,7 +298,7 @@ class Feed(Protocol):
         ...
 
 
-class Message(msgspec.Struct, frozen=True, rename="camel"):
+class Message(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One node as the feed carries it: identity and version decoded, the parts left as they came."""
 
     path: str
