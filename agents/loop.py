@@ -238,7 +238,7 @@ class Agent:
                     observed = await self._runtime.observe(name)
                 case Remove():
                     await self._runtime.remove(name)
-                    observed = await self._runtime.observe(name)
+                    observed = None
                 case ReportRunning():
                     assert desired is not None
                     assert observed is not None

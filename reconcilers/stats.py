@@ -1,6 +1,7 @@
 """stats: totals and rates of the system, in the Scheduler's status."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 
 from datamodel.appender import Appender
@@ -54,10 +55,11 @@ class Stats:
     async def _count(self) -> Document:
         jobs = await self._store.count_by_phase("Job")
         chunks = (await self._store.sum_totals()).phases
-        edges = await self._store.count_by_phase("Edge")
+        edges = Counter[str]()
         reserved = capacity = 0
         after = ""
         while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):
+            edges.update(edge.phase for edge in found)
             for pool in (await self._store.pools([edge.path for edge in found])).values():
                 reserved += pool.used.get(POWER, 0)
                 capacity += pool.capacity.get(POWER, 0)

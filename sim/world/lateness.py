@@ -1,7 +1,7 @@
 """Lateness: nothing may stand still while everything that it needs is whole.
 
 Wakes make the system quick, and slow resyncs make up for lost ones. So each bound here is longer than what a whole system takes
-at most (a backoff of ten seconds, a poll of two), and shorter than the shortest resync that would hide a lost wake (the
+at most (a backoff of ten seconds, a poll of five), and shorter than the shortest resync that would hide a lost wake (the
 relay's: 24 s).
 """
 
