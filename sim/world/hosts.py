@@ -32,6 +32,7 @@ from sim.world.weather import Weather
 
 SITE = "s"
 BEAT_S = 5.0
+"""Three beats in a row must be lost before an edge is suspected: rough seas lose one of a hundred."""
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
