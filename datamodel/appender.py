@@ -8,7 +8,7 @@ from typing import Self
 from msgspec import structs
 
 from datamodel.cause import present_cause
-from datamodel.command import Outcome, Unit
+from datamodel.command import Outcome, Unit, raise_refused
 from datamodel.errors import Fenced, Transient
 from datamodel.ports import Log
 from datamodel.prepare import prepare
@@ -78,6 +78,10 @@ class Appender:
         if outcome and isinstance(outcome[0].error, Fenced):
             raise outcome[0].error
         return outcome
+
+    async def write(self, unit: Unit) -> Outcome:
+        """The same where nothing may be refused: raises the first refusal."""
+        return raise_refused(await self.append(unit))
 
     async def _run(self) -> None:
         try:

@@ -41,6 +41,10 @@ class Immutable:
 IMMUTABLE = Immutable()
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+"""The type of a field whose value can be a node's name: a DNS label."""
+
+
 class SecretReference(Part):
     """Where a secret is kept, and never the secret itself: nothing of it may be in the log."""
 

@@ -134,7 +134,7 @@ class Edges:
         unit = Unit(
             (Command("patchStatus", path, patch),), ACTOR, cause=MESSAGE if phase == ONLINE else "", fence=fence
         )
-        raise_refused(await self._appender.append(unit))
+        await self._appender.write(unit)
         _log.info("an edge changed", edge=key, phase=phase, reason=reason)
 
     async def _abandon(self, edge: str, fence: Fence) -> None:

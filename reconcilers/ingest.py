@@ -12,7 +12,7 @@ import structlog
 
 from datamodel.appender import Appender
 from datamodel.cause import report_cause
-from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit, raise_refused
+from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 from datamodel.feed.ports import Messages
 from datamodel.kinds import SYSTEM
@@ -168,7 +168,7 @@ class Ingest:
     async def _know_site(self, site: str, cause: str, fence: Fence) -> None:
         command = Command("apply", f"/inventory/sites/{check_name(site)}")
         unit = Unit((command,), Actor("ingest", SYSTEM), cause=cause, fence=fence)
-        raise_refused(await self._appender.append(unit))
+        await self._appender.write(unit)
 
     async def _quarantine(self, key: str, reason: str, body: bytes) -> None:
         self._metrics.count(self.name, "quarantined")

@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM
 from datamodel.ledger import Totals
 from datamodel.node import Node
@@ -81,7 +81,7 @@ class Progress:
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
         patch["chunks"] = {**dict.fromkeys(job.status.get("chunks", ())), **status["chunks"]}
         command = Command("patchStatus", job.path, patch, expected_version=job.version)
-        raise_refused(await self._appender.append(Unit((command,), ACTOR, fence=fence)))
+        await self._appender.write(Unit((command,), ACTOR, fence=fence))
 
     async def _reduction(self, job: Node) -> Reduction:
         reduction = Reduction(job.spec["outputs"])

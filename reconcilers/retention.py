@@ -4,7 +4,7 @@ keeps beside the log."""
 from collections.abc import Iterable, Mapping, Sequence
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.errors import Conflict, NotFound
 from datamodel.kinds import SYSTEM
 from datamodel.node import Node
@@ -76,7 +76,7 @@ class Retention:
             return AGAIN_S
         if job is not None and job.uid == uid:
             finalize = Command("finalize", path, {"finalizer": FINALIZER})
-            raise_refused(await self._appender.append(Unit((finalize,), ACTOR, fence=fence)))
+            await self._appender.write(Unit((finalize,), ACTOR, fence=fence))
         return None
 
     async def _end_attempts(self, uid: str, fence: Fence, *, remove: bool) -> int:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM, Document
 from datamodel.ports import Head, Store
 from datamodel.scheduling.jobs import PENDING, SUCCEEDED
@@ -48,7 +48,7 @@ class Stats:
                 for name, value in status.items()
             }
             unit = Unit((Command("patchStatus", key, patch),), ACTOR, fence=fence)
-            raise_refused(await self._appender.append(unit))
+            await self._appender.write(unit)
         self._told = head if status == before.status else None
         return EVERY_S
 

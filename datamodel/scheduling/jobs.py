@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Column, Kind, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, Column, Kind, Name, Part, Phases, Seed
 from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.resources import Requests
 
@@ -20,14 +20,13 @@ PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded"
 FINISHED = frozenset({SUCCEEDED, FAILED, ABORTED})
 
 
-_DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 _EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
 
 class Step(Part):
     """One container of the sequence; `script` is run by /bin/sh, `command` is an argv, neither: the image's own command."""
 
-    name: _DnsLabel
+    name: Name
     image: Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"^\S+$")]
     script: Annotated[str, StringConstraints(min_length=1, max_length=65_536)] | None = None
     command: Annotated[tuple[Annotated[str, StringConstraints(max_length=65_536)], ...], Field(max_length=256)] = ()

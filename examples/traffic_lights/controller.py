@@ -3,10 +3,9 @@
 import sys
 import time
 
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM, Document
 from datamodel.names import last_name
-from datamodel.ports import Change
 from reconcilers.runtime.controller import Wake
 from reconcilers.runtime.replica import Replica
 from reconcilers.runtime.run import run_reconcilers
@@ -21,7 +20,7 @@ class Programs:
 
     def __init__(self, replica: Replica) -> None:
         self._store, self._reads, self._appender = replica.store, replica.reads, replica.appender
-        self.watches = {"Group": _its_name}
+        self.watches = {"Group": lambda change: [Wake(last_name(change.path))]}
 
     async def keys(self) -> list[str]:
         wanted, present = await self._store.list_nodes("Group"), await self._store.list_nodes("SignalGroup")
@@ -33,15 +32,14 @@ class Programs:
         left_s, commands = None, []
         if group is not None:
             wanted, left_s = colours(group.spec, time.time())
-            present = await self._store.list_nodes("Light", under=signals)
-            commands = [Command("delete", light.path) for light in present if last_name(light.path) not in wanted]
+            lights = await self._store.list_nodes("Light", under=signals)
+            commands = [Command("delete", light.path) for light in lights if last_name(light.path) not in wanted]
             commands.append(Command("apply", signals))
-            commands += [
-                Command("apply", f"{signals}/lights/{name}", {"colour": wanted[name]}) for name in sorted(wanted)
-            ]
+            for name, colour in wanted.items():
+                commands.append(Command("apply", f"{signals}/lights/{name}", {"colour": colour}))
         elif await self._reads.node(signals) is not None:
             commands = [Command("delete", signals)]
-        raise_refused(await self._appender.append(Unit(tuple(commands), ACTOR, fence=fence)))
+        await self._appender.write(Unit(tuple(commands), ACTOR, fence=fence))
         return left_s
 
 
@@ -53,10 +51,6 @@ def colours(spec: Document, now_s: float) -> tuple[dict[str, str], float]:
         if left_s < 0:
             break
     return {light: "green" if light in stage["green"] else "red" for light in spec["lights"]}, max(-left_s, 0.01)
-
-
-def _its_name(change: Change) -> list[Wake]:
-    return [Wake(last_name(change.path))]
 
 
 if __name__ == "__main__":

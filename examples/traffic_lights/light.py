@@ -4,8 +4,7 @@ import sys
 
 from traffic_lights.model import LIGHT
 
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
-from datamodel.ports import Change
+from datamodel.command import Actor, Command, Fence, Unit
 from reconcilers.runtime.controller import Wake
 from reconcilers.runtime.replica import Replica
 from reconcilers.runtime.run import run_reconcilers
@@ -18,10 +17,11 @@ class Lamp:
 
     def __init__(self, replica: Replica, group: str, light: str) -> None:
         self.name = f"lamp {group} {light}"
-        self._place = f"/groups/{group}/lights/{light}"
-        self._path = f"/signals{self._place}"
+        place = f"/groups/{group}/lights/{light}"
+        self._path = path = f"/signals{place}"
+        self._actor = Actor(self.name, LIGHT, scopes=frozenset({place}))
         self._reads, self._appender = replica.reads, replica.appender
-        self.watches = {"Light": self._if_mine}
+        self.watches = {"Light": lambda change: [Wake(path)] if change.path == path else []}
 
     async def keys(self) -> list[str]:
         return [self._path]
@@ -32,11 +32,7 @@ class Lamp:
             return
         print(self.name, "shows", light.spec["colour"], flush=True)  # noqa: T201 - the bulb
         shown = Command("patchStatus", key, light.spec, expected_version=light.version)
-        actor = Actor(self.name, LIGHT, scopes=frozenset({self._place}))
-        raise_refused(await self._appender.append(Unit((shown,), actor, fence=fence)))
-
-    def _if_mine(self, change: Change) -> list[Wake]:
-        return [Wake(self._path)] if change.path == self._path else []
+        await self._appender.write(Unit((shown,), self._actor, fence=fence))
 
 
 if __name__ == "__main__":

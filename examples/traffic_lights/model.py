@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from datamodel.kinds import SYSTEM, USER, Kind, Part, Plane, Seed
+from datamodel.kinds import SYSTEM, USER, Kind, Name, Part, Plane, Seed
 from datamodel.model import Model
 
 LIGHT = "light"
@@ -14,8 +14,6 @@ STREETS = Plane("streets", spec_writers=frozenset({USER}), status_writers=frozen
 SIGNALS = Plane(
     "signals", spec_writers=frozenset({SYSTEM}), status_writers=frozenset({LIGHT}), scoped=frozenset({LIGHT})
 )
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
 class Streets(Kind):

@@ -53,8 +53,8 @@ async def appender(store: GatedStore) -> AsyncIterator[Appender]:
         store.gate.set()
 
 
-def creation(name: str) -> Unit:
-    return Unit((Command("create", f"{JOBS}/{name}", {"steps": STEPS}),), USER)
+def creation(*names: str) -> Unit:
+    return Unit(tuple(Command("create", f"{JOBS}/{name}", {"steps": STEPS}) for name in names), USER)
 
 
 def many(commands: int) -> Unit:
@@ -104,6 +104,15 @@ async def test_units_are_written_in_the_order_of_their_calls(store: GatedStore, 
 async def test_a_refusal_is_its_own_callers(store: GatedStore, appender: Appender) -> None:
     tasks = await waiting(appender, creation("a"), creation("a"), creation("b"))
     assert [refusal(outcome) for outcome in await asyncio.gather(*tasks)] == [None, Conflict, None]
+
+
+async def test_what_is_written_may_not_be_refused(store: GatedStore, appender: Appender) -> None:
+    store.gate.set()
+    (verdict,) = await appender.write(creation("a"))
+    assert verdict.outcome == "changed"
+    with pytest.raises(Conflict):
+        await appender.write(creation("a", "b"))
+    assert await store.nodes([f"{JOBS}/b"]) == {}
 
 
 async def test_a_guard_that_does_not_hold_is_raised(store: GatedStore, appender: Appender) -> None:

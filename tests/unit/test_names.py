@@ -3,14 +3,19 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from datamodel.errors import Invalid
+from datamodel.kinds import Name
 from datamodel.names import LABELS_LIMIT, check_labels, check_name, is_within, last_name, subject_of
+
+FIELD: TypeAdapter[str] = TypeAdapter(Name)
 
 
 @pytest.mark.parametrize("name", ["a", "0", "a-b", "a--b", "x" * 63, "edge-g0-7"])
 def test_dns_labels(name: str) -> None:
     assert check_name(name) == name
+    assert FIELD.validate_python(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "-a", "a-", "A", "a.b", "a_b", "a/b", "ä", "a\n", "x" * 64, "*", ">"])
@@ -18,6 +23,8 @@ def test_what_is_no_dns_label(name: str) -> None:
     with pytest.raises(Invalid) as raised:
         check_name(name, "/metadata/group")
     assert raised.value.field == "/metadata/group"
+    with pytest.raises(ValidationError):
+        FIELD.validate_python(name)
 
 
 @pytest.mark.parametrize(
