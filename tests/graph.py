@@ -7,6 +7,7 @@ from typing import Any
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.memory import MemoryStore
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Leases, Log, Store
 from datamodel.prepare import prepare
@@ -25,9 +26,9 @@ STEPS = [{"name": "run", "image": "busybox", "script": "true"}]
 JOBS = "/config/job-groups/default/jobs"
 
 
-def memory_store() -> MemoryStore:
+def memory_store(model: Model = MODEL) -> MemoryStore:
     """An empty store on the machine's clock, with ids that count."""
-    return MemoryStore(MODEL, lambda: datetime.now(UTC), counted_ids())
+    return MemoryStore(model, lambda: datetime.now(UTC), counted_ids())
 
 
 def counted_ids() -> Iterator[str]:

@@ -1,15 +1,13 @@
 """A model whose nodes can be sorted by everything that is a field: shelves of books."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from datamodel.command import Actor, Command
 from datamodel.kinds import SYSTEM, USER, Kind, Part, Plane
-from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.scheduling.model import MODEL
-from tests.graph import counted_ids
 
 LIBRARY = Plane("library", spec_writers=frozenset({USER}), status_writers=frozenset({SYSTEM}))
 READER = Actor("ann", USER)
@@ -44,10 +42,6 @@ class Book(Kind):
 
 
 BOOKS = Model([*MODEL.kinds.values(), Library, Shelf, Book], MODEL.seeds, MODEL.book)
-
-
-def library_store() -> MemoryStore:
-    return MemoryStore(BOOKS, lambda: datetime.now(UTC), counted_ids())
 
 
 def shelf(name: str) -> str:

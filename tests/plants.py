@@ -1,15 +1,11 @@
 """A second small model beside the scheduling one: links of every sort, fields that do not change, and a secret's name."""
 
-import itertools
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.kinds import IMMUTABLE, Kind, Link, Part, Plane, SecretReference
-from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Store
@@ -81,14 +77,6 @@ class Shop(Kind):
 
 
 GARDEN = Model([*MODEL.kinds.values(), Garden, Trellis, Bed, Plant, Graft, Bud, Shop], MODEL.seeds, MODEL.book)
-
-
-def garden_store() -> MemoryStore:
-    return MemoryStore(GARDEN, lambda: datetime.now(UTC), counted_ids())
-
-
-def counted_ids() -> Iterator[str]:
-    return (f"{number:032x}" for number in itertools.count(1))
 
 
 async def tend(store: Store, *commands: Command, actor: Actor = GARDENER, **guards: Any) -> Outcome:

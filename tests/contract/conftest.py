@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from datamodel.memory import MemoryStore
+from datamodel.model import Model
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from tests.graph import memory_store
-from tests.plants import GARDEN, garden_store
+from tests.plants import GARDEN
 
 
 class InTurn:
@@ -28,22 +28,28 @@ class InTurn:
         return getattr(next(self._stores), name)
 
 
+@pytest.fixture
+def model() -> Model:
+    """What the stores are of: the scheduling model and that of `tests/plants.py` beside it, unless a module says otherwise."""
+    return GARDEN
+
+
 @pytest_asyncio.fixture
-async def memory() -> MemoryStore:
-    store = memory_store()
+async def memory(model: Model) -> MemoryStore:
+    store = memory_store(model)
     await seed(store)
     return store
 
 
 @pytest_asyncio.fixture
-async def postgres(database_url: str) -> AsyncIterator[PostgresStore]:
-    async with PostgresStore(database_url, MODEL) as store:
+async def postgres(database_url: str, model: Model) -> AsyncIterator[PostgresStore]:
+    async with PostgresStore(database_url, model) as store:
         yield store
 
 
 @pytest_asyncio.fixture
-async def in_turn(database_url: str) -> AsyncIterator[InTurn]:
-    async with PostgresStore(database_url, MODEL) as first, PostgresStore(database_url, MODEL) as second:
+async def in_turn(database_url: str, model: Model) -> AsyncIterator[InTurn]:
+    async with PostgresStore(database_url, model) as first, PostgresStore(database_url, model) as second:
         yield InTurn(first, second)
 
 
@@ -53,35 +59,16 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest_asyncio.fixture
-async def another(store: Store, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+async def another(store: Store, model: Model, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """The same store as another process sees it."""
     if isinstance(store, MemoryStore):
         yield store
         return
-    async with PostgresStore(request.getfixturevalue("database_url"), MODEL) as other:
+    async with PostgresStore(request.getfixturevalue("database_url"), model) as other:
         yield other
 
 
-@pytest_asyncio.fixture
-async def garden_in_memory() -> MemoryStore:
-    store = garden_store()
-    await seed(store)
+@pytest.fixture
+def garden(store: Store) -> Store:
+    """The same, for who works with plants."""
     return store
-
-
-@pytest_asyncio.fixture
-async def garden_in_postgres(database_url: str) -> AsyncIterator[PostgresStore]:
-    async with PostgresStore(database_url, GARDEN) as store:
-        yield store
-
-
-@pytest_asyncio.fixture
-async def garden_in_turn(database_url: str) -> AsyncIterator[InTurn]:
-    async with PostgresStore(database_url, GARDEN) as first, PostgresStore(database_url, GARDEN) as second:
-        yield InTurn(first, second)
-
-
-@pytest.fixture(params=["in_memory", "in_postgres", "in_turn"])
-def garden(request: pytest.FixtureRequest) -> Store:
-    """The same three, with the model of `tests/plants.py`."""
-    return cast("Store", request.getfixturevalue(f"garden_{request.param}"))

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -23,7 +22,7 @@ from datamodel.verify import verify
 from migrations.upgrade import migrate
 from tests import garden, garden_later
 from tests.databases import Databases
-from tests.graph import counted_ids
+from tests.graph import memory_store
 
 FLOWERS = "/garden/beds/b/flowers"
 Reopen = Callable[[Model], Awaitable[Store]]
@@ -37,7 +36,7 @@ async def reopen(request: pytest.FixtureRequest, databases: Databases) -> AsyncI
             former: list[MemoryStore] = []
 
             async def in_memory(model: Model) -> Store:
-                store = MemoryStore(model, lambda: datetime.now(UTC), counted_ids())
+                store = memory_store(model)
                 if former:
                     store.put_back(former[-1].copy())
                     store._ids = former[-1]._ids

@@ -1,8 +1,8 @@
 """Sorted lists: whatever happens between two pages, together they are the graph of one position in one order."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from datamodel import former
 from datamodel.command import Command
 from datamodel.errors import Gone, Invalid
-from datamodel.memory import MemoryStore
+from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.orders import FEW
@@ -21,41 +21,25 @@ from datamodel.query import ROUND_NODES, Page, Query, page
 from datamodel.seeds import seed
 from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import BY_PATH, Sort, sort_of
-from tests.contract.conftest import InTurn
 from tests.databases import Databases
 from tests.fuzz.budget import budget
-from tests.graph import SYSTEM, done, send
-from tests.library import BOOKS, READER, SORTED, book, key_of, library_store, shelf
+from tests.graph import SYSTEM, done, memory_store, send
+from tests.library import BOOKS, READER, SORTED, book, key_of, shelf
 from tests.reading import Versions
 
 SHELVES = ("a", "b")
 SORTS = ("path", "createdAt", "version", *SORTED)
 
 
+@pytest.fixture
+def model() -> Model:
+    return BOOKS
+
+
 @pytest_asyncio.fixture
-async def library_in_memory() -> MemoryStore:
-    store = library_store()
+async def library(store: Store) -> Store:
     await furnish(store)
     return store
-
-
-@pytest_asyncio.fixture
-async def library_in_postgres(database_url: str) -> AsyncIterator[PostgresStore]:
-    async with PostgresStore(database_url, BOOKS) as store:
-        await furnish(store)
-        yield store
-
-
-@pytest_asyncio.fixture
-async def library_in_turn(database_url: str) -> AsyncIterator[InTurn]:
-    async with PostgresStore(database_url, BOOKS) as first, PostgresStore(database_url, BOOKS) as second:
-        await furnish(first)
-        yield InTurn(first, second)
-
-
-@pytest.fixture(params=["in_memory", "in_postgres", "in_turn"])
-def library(request: pytest.FixtureRequest) -> Store:
-    return cast("Store", request.getfixturevalue(f"library_{request.param}"))
 
 
 async def furnish(store: Store) -> None:
@@ -353,7 +337,7 @@ async def walk_while_it_changes(store: Store, history: _History) -> None:
 @budget(150)
 @given(history=_histories)
 async def test_sorted_pages_in_the_fake_are_of_one_position(history: _History) -> None:
-    await walk_while_it_changes(library_store(), history)
+    await walk_while_it_changes(memory_store(BOOKS), history)
 
 
 @budget(8)

@@ -18,7 +18,8 @@ from datamodel.verify import verify
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.plants_model import BED, LINKS, ROOT, Garden
-from tests.plants import GARDEN, garden_store, link, tend, tended, unlink
+from tests.graph import memory_store
+from tests.plants import GARDEN, link, tend, tended, unlink
 from tests.segments import based
 
 PLACES = {
@@ -205,7 +206,7 @@ def told_owner(node: Node, pointer: str) -> str:
 @budget(300)
 @given(steps=_histories)
 async def test_the_fake_does_what_the_model_says(steps: list[tuple[list[Wish], bool, bool]]) -> None:
-    store = garden_store()
+    store = memory_store(GARDEN)
     await seed(store)
     world = World(store)
     await world.begin()

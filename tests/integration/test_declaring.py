@@ -3,18 +3,16 @@
 import json
 import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from datamodel.loading import load_model
-from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.seeds import seed
 from sim.chaos.machine import ROOT
 from tests.gateway import open_gateway
-from tests.graph import counted_ids
+from tests.graph import memory_store
 
 PAGE = (ROOT / "docs" / "declaring.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -29,7 +27,7 @@ def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
 
 
 async def test_the_commands_of_the_page_answer(bakery: Model) -> None:
-    store = MemoryStore(bakery, lambda: datetime.now(UTC), counted_ids())
+    store = memory_store(bakery)
     await seed(store)
     (created, queried) = [json.loads(found) for found in re.findall(r"--data '(.*?)'", PAGE)]
     loaves = "/v1/bakery/ovens/stone/loaves"

@@ -1,20 +1,18 @@
 """The gateway over another model than the scheduling one: what follows from its kinds is there, and nothing else."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 
 import pytest_asyncio
 
-from datamodel.memory import MemoryStore
 from datamodel.seeds import seed
 from tests import garden
 from tests.gateway import Gateway, open_gateway
-from tests.graph import counted_ids
+from tests.graph import memory_store
 
 
 @pytest_asyncio.fixture
 async def gateway() -> AsyncIterator[Gateway]:
-    store = MemoryStore(garden.MODEL, lambda: datetime.now(UTC), counted_ids())
+    store = memory_store(garden.MODEL)
     await seed(store)
     async with open_gateway(store) as gateway:
         yield gateway

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from datamodel.audit import Audit
 from datamodel.event import Event
 from datamodel.kinds import Claim, Document, Kind
 from datamodel.ledger import ALL, Entry, Totals
-from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.pool import Pool
 from datamodel.rows import Keys, Rows
@@ -24,7 +23,7 @@ from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.jobs import FAILED, PENDING, RUNNING, Job
 from datamodel.scheduling.model import MODEL
 from datamodel.state import State, fold
-from tests.graph import JOBS, counted_ids
+from tests.graph import JOBS, memory_store
 from tests.histories import MOVES, History, Move, moves
 
 
@@ -275,9 +274,7 @@ def test_a_mistake_in_a_rule_is_found_out(mistake: str) -> None:
     kinds = {**MODEL.kinds, MISTAKES[mistake].__name__: MISTAKES[mistake]}
     chance = random.Random(1)
     for _ in range(20):
-        history = History(
-            MemoryStore(Model(kinds.values(), MODEL.seeds, MODEL.book), lambda: datetime.now(UTC), counted_ids())
-        )
+        history = History(memory_store(Model(kinds.values(), MODEL.seeds, MODEL.book)))
         history.begin()
         history.take([(chance.choice(MOVES), chance.randrange(1_000)) for _ in range(60)])
         if judged(history.events(), history.store.state):

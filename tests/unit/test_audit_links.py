@@ -9,13 +9,14 @@ from datamodel.audit import Audit
 from datamodel.command import Command
 from datamodel.event import Event
 from datamodel.seeds import seed
-from tests.plants import GARDEN, garden_store, plant, plant_garden, tended
+from tests.graph import memory_store
+from tests.plants import GARDEN, plant, plant_garden, tended
 
 PLANTS = "/garden/beds/b/plants"
 
 
 async def log_of(*commands: Command) -> list[Event]:
-    store = garden_store()
+    store = memory_store(GARDEN)
     await seed(store)
     await plant_garden(store)
     for command in commands:

@@ -2,7 +2,6 @@
 
 import re
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ import pytest
 from datamodel.command import Command
 from datamodel.errors import Conflict
 from datamodel.loading import load_model
-from datamodel.memory import MemoryStore
 from datamodel.seeds import seed
-from tests.graph import counted_ids, done
+from tests.graph import done, memory_store
 from tests.segments import SIZE, in_small_segments
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,7 +28,7 @@ async def test_the_code_of_the_page_runs(
     (tmp_path / "bakery.py").write_text(declared)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "bakery", raising=False)
-    store = MemoryStore(load_model("bakery"), lambda: datetime.now(UTC), counted_ids())
+    store = memory_store(load_model("bakery"))
     await seed(store)
     page: dict[str, Any] = {}
     for block in blocks("graph.md"):
