@@ -4,15 +4,17 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from datamodel.command import Command
 from datamodel.loading import load_model
 from datamodel.model import Model
 from datamodel.seeds import seed
 from sim.chaos.machine import ROOT
 from tests.gateway import open_gateway
-from tests.graph import memory_store
+from tests.graph import done, memory_store
 
 PAGE = (ROOT / "docs" / "declaring.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -48,6 +50,20 @@ async def test_the_commands_of_the_page_answer(bakery: Model) -> None:
         assert refused["errors"][0]["pointer"] == "/spec/grams"
 
 
+async def test_the_program_of_the_page_bakes(bakery: Model) -> None:
+    store = memory_store(bakery)
+    await seed(store)
+    paths = [f"/bakery/ovens/stone/loaves/{name}" for name in ("first", "second")]
+    await done(store, *(Command("create", path, {"grams": 500}) for path in paths))
+    program: dict[str, Any] = {"__name__": "bake"}
+    exec(BLOCKS[1], program)
+    await program["bake"](store)
+    assert [node.phase for node in (await store.nodes(paths)).values()] == ["baking", "baking"]
+    head = await store.head()
+    await program["bake"](store)
+    assert await store.head() == head
+
+
 def test_the_message_of_the_page_is_the_one_that_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -65,7 +81,7 @@ def test_the_message_of_the_page_is_the_one_that_is_given(tmp_path: Path, monkey
 
 
 def test_the_change_of_the_page_suits_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, kind = re.findall(r"class LoafSpec.*?(?=\n\n\n)|    version = 2.*", BLOCKS[1], re.DOTALL)
+    spec, kind = re.findall(r"class LoafSpec.*?(?=\n\n\n)|    version = 2.*", BLOCKS[2], re.DOTALL)
     model = re.sub(r"class LoafSpec.*?(?=\n\n\n)", lambda _: spec, BLOCKS[0], flags=re.DOTALL)
     model = re.sub(r"    columns = .*?examples = .*?\n", lambda _: kind, model, flags=re.DOTALL)
     monkeypatch.syspath_prepend(str(tmp_path))
