@@ -1,23 +1,27 @@
 """What the graph was after each transaction, as it was seen when it happened: what readers of the past are judged by."""
 
 from collections.abc import Mapping
+from math import inf
 
 from datamodel.node import Node
 
 
 class Past:
-    """The nodes by position. Of a database that was put back, only what it still knows happened."""
+    """The nodes by position. Of a database that was put back, what all states that it ever had have in common, and the one that
+    it was put back to: a later copy may be of a log that was lost before."""
 
     def __init__(self) -> None:
         self._nodes: dict[int, dict[str, Node]] = {}
+        self._common = inf
 
     def note(self, position: int, nodes: Mapping[str, Node]) -> None:
         self._nodes[position] = dict(nodes)
 
-    def restored(self, position: int) -> None:
+    def restored(self, position: int, nodes: Mapping[str, Node]) -> None:
         """The log ends there now."""
-        for later in [known for known in self._nodes if known > position]:
-            del self._nodes[later]
+        self._common = min(self._common, position)
+        self._nodes = {known: nodes for known, nodes in self._nodes.items() if known <= self._common}
+        self.note(position, nodes)
 
     @property
     def positions(self) -> list[int]:

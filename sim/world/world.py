@@ -234,7 +234,8 @@ class World:
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
         self._causes.restored()
-        self._past.restored(head.position)
+        if self._watchers:
+            self._past.restored(head.position, self._state.nodes)
 
     def _tell(self) -> None:
         outcome, counts = self.outcome, self.outcome.counts

@@ -76,3 +76,11 @@ def test_a_watcher_that_is_told_what_was_not_so_is_heard() -> None:
     broken = world.run().broken[0]
     assert broken.startswith("watcher-10.0 ")
     assert "what was not so: ['/config/job-groups/default/jobs/job-0'" in broken
+
+
+def test_of_a_database_that_was_put_back_twice_only_what_is_known_is_held_against_watchers() -> None:
+    """The second copy is the later one: it is of the log that the first one had taken away."""
+    jobs = (Submit(18.0, "lost", 1), Submit(22.0, "lost-too", 1), Submit(33.0, "another", 1))
+    outcome = run(script(*jobs, Watch(5.0, "Job", 0.0), Restore(31.0, 15.0), Restore(34.0, 4.0)))
+    assert outcome.broken == []
+    assert outcome.counts["Restore"] == 2
