@@ -66,7 +66,9 @@ class Remembered:
         self.era += 1
         self._unsure: list[Touched] = []
         self._forgotten: dict[str, int] = {}
-        """When others changed last what was forgotten since: nodes by path, totals by owner."""
+        """By path, where others changed a node last that was forgotten then."""
+        self._counted: set[str] = set()
+        """Owners whose ledger others have written since; of those of forgotten nodes all."""
 
     def mistaken(self) -> None:
         """Others had written without its being known: what was decided and is not committed is taken back."""
@@ -163,8 +165,8 @@ class Remembered:
     def forget(self, changed: Iterable[Changed]) -> None:
         """Forgets the rows that these changes may have touched."""
         gone = Needs()
-        if len(self._forgotten) > LIMIT_ROWS:
-            self._forgotten.clear()
+        if len(self._forgotten) + len(self._counted) > LIMIT_ROWS:
+            self._forgotten, self._counted = {}, set()
         for change in changed:
             kind, _ = self._model.locate(change.path)
             gone.nodes.add(change.path)
@@ -172,7 +174,7 @@ class Remembered:
             if change.went:
                 gone.owners |= {change.uid, ALL}
             self._forgotten[change.path] = change.position
-        self._forgotten |= dict.fromkeys(gone.owners, self.position)
+        self._counted |= gone.owners
         self.known.remove(gone)
         self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
         self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
@@ -223,7 +225,7 @@ class Remembered:
             ):
                 self.known.nodes.add(node.path)
                 self._know(node, change.size_bytes)
-                if node.version == node.created_version and node.uid not in self._forgotten:
+                if node.version == node.created_version and node.uid not in self._counted:
                     self.known.owners.add(node.uid)
 
     def _know(self, node: Node, size_bytes: int) -> None:

@@ -29,7 +29,7 @@ from datamodel.scheduling.attempts import PLACED, attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.state import EntryKey, State
-from tests.graph import EDGE, JOBS, REQUESTS, SYSTEM, counted_ids, job, unit
+from tests.graph import EDGE, JOBS, REQUESTS, STEPS, SYSTEM, counted_ids, job, unit
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 GROUP = "/config/job-groups/default"
@@ -267,14 +267,20 @@ def test_what_is_being_written_is_known_and_not_recalled(remembered: Remembered)
 
 def test_who_was_mistaken_takes_back_what_is_not_committed(remembered: Remembered) -> None:
     state = remembered.state
-    state.nodes[FIRST] = structs.replace(state.nodes[FIRST], spec={"requests": REQUESTS, "intent": "run"})
+    spec = {"job": f"{JOBS}/j", "index": 2, "count": 3, "steps": STEPS, "requests": REQUESTS, "intent": "run"}
+    state.nodes[FIRST] = structs.replace(state.nodes[FIRST], spec=spec)
+    state.nodes[desired_path("s", "e")] = node(desired_path("s", "e"), "DesiredEdge", uid="e" * 32)
+    state.pools[POOL] = Pool({"cpu": 1000, "memoryBytes": 2**30, "powerW": 10_000}, {"cpu": 500})
+    third = f"{desired_path('s', 'e')}/attempts/{attempt_name(OWNER, 2, 1)}"
     before = {**state.nodes}, {**state.pools}, {**state.entries}, {**state.totals}
     kept = admitted(remembered, unit(job("kept")))
     remembered.committed(kept)
     era = remembered.era
     admitted(remembered, unit(Command("patchStatus", FIRST, {"phase": "running"}), actor=EDGE), unit(job("lost")))
     lost = admitted(remembered, unit(Command("patchStatus", FIRST, {"phase": "succeeded"}), actor=EDGE))
-    assert lost.touched.pools, lost.outcomes
+    placed = admitted(remembered, unit(Command("create", third, spec, links={"job": (f"{JOBS}/j",)}), actor=SYSTEM))
+    assert [*lost.touched.pools] == [POOL]
+    assert placed.touched.entries == {(OWNER, 2): None}
     remembered.mistaken()
     assert (remembered.position, remembered.event, remembered.era) == (11, kept.events[-1].id, era + 1)
     assert not remembered.latest
