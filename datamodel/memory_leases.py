@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from datamodel.ports import LEASE_LIMIT_S, Lease
+from datamodel.lease import LEASE_LIMIT_S, Lease
 
 
 class HeldLease(msgspec.Struct, frozen=True):

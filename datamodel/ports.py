@@ -11,6 +11,7 @@ from datamodel.admission import Kept
 from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.history import History
+from datamodel.lease import Lease
 from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
@@ -155,29 +156,17 @@ class Graph(Protocol):
         ...
 
 
-LEASE_LIMIT_S = 300.0
-"""No lease is given for longer. One that runs longer was given by a clock that has been put back since, and is free: else a
-holder that died before would have it for as long as the clock was put back."""
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """A lease that is held."""
-
-    holder: str
-    token: int
-
-
 class Leases(Protocol):
     """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token."""
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         """Takes the free or expired ones, renews the ones held already; returns the tokens of all that `holder` has now.
-        `ttl_s` is at most `LEASE_LIMIT_S`."""
+        `ttl_s` is at most `datamodel.lease.LEASE_LIMIT_S`."""
         ...
 
     async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
         """By name, all leases that are held and whose names begin with one of `prefixes`; those that `holder` has are renewed.
-        `ttl_s` is at most `LEASE_LIMIT_S`."""
+        `ttl_s` is at most `datamodel.lease.LEASE_LIMIT_S`."""
         ...
 
     async def release(self, names: Collection[str], holder: str) -> None: ...

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from datamodel.ports import LEASE_LIMIT_S, Lease
+from datamodel.lease import LEASE_LIMIT_S, Lease
 from datamodel.postgres.database import Database
 
 QUARANTINE_BODY_LIMIT_BYTES = 16 * 1024

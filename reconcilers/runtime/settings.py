@@ -3,7 +3,7 @@
 from pydantic import DirectoryPath, Field, FiniteFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from datamodel.ports import LEASE_LIMIT_S
+from datamodel.lease import LEASE_LIMIT_S
 
 
 class RuntimeSettings(BaseSettings):

@@ -11,11 +11,12 @@ from typing import Any
 from datamodel.command import Outcome, Unit
 from datamodel.errors import Gone, Transient
 from datamodel.event import Event
+from datamodel.lease import Lease
 from datamodel.ledger import Totals
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.node import Node
-from datamodel.ports import Change, Head, Lease
+from datamodel.ports import Change, Head
 from datamodel.postgres.recent import Recent
 from sim.world.copies import Copies
 from sim.world.outboxes import Outboxes

@@ -4,7 +4,8 @@ import asyncio
 
 from datamodel.command import Fence
 from datamodel.errors import Fenced
-from datamodel.ports import LEASE_LIMIT_S, Lease, Store
+from datamodel.lease import LEASE_LIMIT_S, Lease
+from datamodel.ports import Store
 from tests.graph import done, holders, job, refusal, send
 
 

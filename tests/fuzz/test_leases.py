@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from datamodel.command import Fence
 from datamodel.errors import Fenced
-from datamodel.ports import LEASE_LIMIT_S, Lease, Store
+from datamodel.lease import LEASE_LIMIT_S, Lease
+from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed

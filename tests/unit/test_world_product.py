@@ -9,9 +9,9 @@ import pytest
 from datamodel.appender import Appender
 from datamodel.command import Outcome, Unit
 from datamodel.keyqueue import KeyQueue
+from datamodel.lease import Lease
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
-from datamodel.ports import Lease
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from reconcilers.runtime.shards import LEASE_TTL_S, Shards, lease_name
