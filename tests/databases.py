@@ -14,12 +14,19 @@ TIMEOUT_S = 30.0
 
 # What a database is made of, beside its rows.
 _SCHEMA = """
-WITH ours AS (SELECT * FROM pg_class WHERE relnamespace IN ('public'::regnamespace, 'segments'::regnamespace))
+WITH ours AS (SELECT pg_class.* FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+  WHERE nspname IN ('public', 'segments'))
 SELECT md5(string_agg(line, E'\\n' ORDER BY line)) FROM (
-  SELECT format('%s %s %s', relkind, relname, pg_get_expr(relpartbound, oid)) AS line FROM ours
-  UNION ALL SELECT format('%s.%s %s', relname, attname, format_type(atttypid, atttypmod))
+  SELECT format('%s %s %s %s', relkind, relname, pg_get_expr(relpartbound, oid), obj_description(oid, 'pg_class')) AS line
+    FROM ours
+  UNION ALL SELECT format('%s.%s %s %s', relname, attname, format_type(atttypid, atttypmod), attnotnull)
     FROM pg_attribute JOIN ours ON ours.oid = attrelid WHERE attnum > 0
+  UNION ALL SELECT format('%s.%s %s', relname, adnum, pg_get_expr(adbin, adrelid))
+    FROM pg_attrdef JOIN ours ON ours.oid = adrelid
+  UNION ALL SELECT format('%s.%s %s', relname, conname, pg_get_constraintdef(pg_constraint.oid))
+    FROM pg_constraint JOIN ours ON ours.oid = conrelid
   UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN ours ON ours.oid = indrelid
+  UNION ALL SELECT format('%s %s', proname, prosrc) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 ) AS lines
 """
 _TABLES = """

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import asyncpg
 from sqlalchemy import MetaData
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement, SetTableComment
 
 from datamodel.errors import Conflict, Transient
 from datamodel.model import Model
@@ -66,9 +66,9 @@ def _tables() -> str:
     """What makes the projection's tables: as they are in the schema `public`, names of indexes and constraints included."""
     metadata, dialect = MetaData(naming_convention=METADATA.naming_convention), postgresql.dialect()  # type: ignore[no-untyped-call]
     tables = [table.to_metadata(metadata, schema=BESIDE) for table in PROJECTION]
-    made = [CreateTable(table) for table in tables] + [
-        CreateIndex(index) for table in tables for index in table.indexes
-    ]
+    made: list[ExecutableDDLElement] = []
+    for table in tables:
+        made += [CreateTable(table), SetTableComment(table), *map(CreateIndex, table.indexes)]
     return ";".join(str(make.compile(dialect=dialect)) for make in made)
 
 

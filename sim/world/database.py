@@ -162,6 +162,8 @@ class Connection:
                 asked = known[-1].position if known else after
                 read = await self._request(lambda: self._database.store.changes(asked, limit - len(known)))
                 self._recent.put(read)
+                if self._recent.last > self._position:
+                    self._forget_written()
                 known += read
             return known
 

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 import migrations
 from datamodel.audit import Audit
 from datamodel.command import Actor, Command
+from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.store import PostgresStore
 from datamodel.postgres.tables import METADATA
 from datamodel.query import Query, page
@@ -51,6 +52,13 @@ _COLLATIONS = (
 
 async def test_the_migrations_make_what_the_metadata_says(database_url: str) -> None:
     assert await on(database_url, _differences) == []
+
+
+async def test_a_rebuilt_projection_is_what_the_metadata_says(database_url: str) -> None:
+    migrated = await on(database_url, _catalog)
+    await rebuild(database_url, MODEL)
+    assert await on(database_url, _differences) == []
+    assert await on(database_url, _catalog) == migrated
 
 
 async def test_constraints_storage_and_collations_are_the_metadatas_too(database_url: str) -> None:
