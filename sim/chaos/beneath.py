@@ -36,6 +36,10 @@ class Beneath:
         assert row is not None, "a migrated database has events"
         return LogEnd(row["position"], row["id"], row["epoch"])
 
+    async def epoch(self) -> int:
+        """Of the stream that the hub's relay asks for."""
+        return (await self.end()).epoch
+
     async def event(self, position: int) -> str | None:
         """The id of the event at a position; None where there is none."""
         async with self._connection() as ask:

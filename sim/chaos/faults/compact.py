@@ -17,6 +17,7 @@ from datamodel.postgres.connect import Connection, connect, transient
 from datamodel.postgres.segments import attach_segment
 from datamodel.segments import Segment
 from sim.chaos.faults.fault import Fault, NotBittenError, System
+from sim.chaos.faults.growth import grown
 from sim.chaos.machine import until
 
 LINES = 4
@@ -76,7 +77,8 @@ class CompactedLog(Fault):
             raise NotBittenError(f"the log is kept from {before} on, and then from {oldest}")
         if kept != list(range(max(before, 1), oldest)):
             raise NotBittenError(f"positions {before} to {oldest - 1} were dropped, and the files hold others")
-        epoch = await self._rebuilt(system)
+        complaint = f"the relay was behind, and the stream is still of epoch {self._epoch}"
+        epoch = await grown(system.beneath.epoch, self._epoch, timeout_s=REBUILT_TIMEOUT_S, otherwise=complaint)
         return (
             f"killed after {len(self._said)} lines; kept from {before} → {oldest}, the rest in {len(files)} files,"
             f" epoch {self._epoch} → {epoch}"
@@ -120,22 +122,6 @@ class CompactedLog(Fault):
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-
-    async def _rebuilt(self, system: System) -> int:
-        """The epoch of a feed whose relay was behind what is kept."""
-        epoch = self._epoch
-
-        async def rebuilt() -> bool:
-            nonlocal epoch
-            with suppress(Transient):
-                epoch = (await system.beneath.end()).epoch
-            return epoch > self._epoch
-
-        try:
-            await until(rebuilt, timeout_s=REBUILT_TIMEOUT_S)
-        except TimeoutError:
-            raise NotBittenError(f"the relay was behind, and the stream is still of epoch {epoch}") from None
-        return epoch
 
 
 async def _cut(system: System) -> int:

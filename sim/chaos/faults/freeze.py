@@ -6,10 +6,9 @@ from signal import SIGCONT, SIGSTOP
 
 import psutil
 
-from datamodel.errors import Transient
 from sim.chaos.faults.fault import Fault, NotBittenError, System
+from sim.chaos.faults.growth import grown
 from sim.chaos.faults.victim import chosen
-from sim.chaos.machine import until
 
 LEASES = 3
 """How many leases' times it lasts."""
@@ -58,22 +57,9 @@ class Frozen(Fault):
         shown = f"{self._program}: {len(self._stopped)} in state T for {self._lasted_s:g} s"
         if self._victim not in FENCED:
             return shown
-        return f"{shown}, tokens {self._tokens} → {await self._higher_tokens(system)}"
-
-    async def _higher_tokens(self, system: System) -> int:
-        tokens = self._tokens
-
-        async def higher() -> bool:
-            nonlocal tokens
-            with suppress(Transient):  # the database may not be back yet
-                tokens = await system.beneath.tokens()
-            return tokens > self._tokens
-
-        try:
-            await until(higher, timeout_s=REACQUIRED_TIMEOUT_S)
-        except TimeoutError:
-            raise NotBittenError(f"no lease was acquired anew after {self._program} stood still") from None
-        return tokens
+        complaint = f"no lease was acquired anew after {self._program} stood still"
+        tokens = await grown(system.beneath.tokens, self._tokens, timeout_s=REACQUIRED_TIMEOUT_S, otherwise=complaint)
+        return f"{shown}, tokens {self._tokens} → {tokens}"
 
 
 def _status(process: psutil.Process) -> str:

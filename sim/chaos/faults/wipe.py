@@ -2,12 +2,10 @@
 
 import asyncio
 import shutil
-from contextlib import suppress
 from signal import SIGKILL
 
-from datamodel.errors import Transient
-from sim.chaos.faults.fault import Fault, NotBittenError, System
-from sim.chaos.machine import until
+from sim.chaos.faults.fault import Fault, System
+from sim.chaos.faults.growth import grown
 
 REBUILT_TIMEOUT_S = 30.0
 
@@ -21,21 +19,11 @@ class WipedFeed(Fault):
         self._epoch = 0
 
     async def inject(self, system: System) -> None:
-        self._epoch = (await system.beneath.end()).epoch
+        self._epoch = await system.beneath.epoch()
         async with system.machine.without("nats", SIGKILL):
             await asyncio.to_thread(shutil.rmtree, system.machine.home / "nats" / "jetstream")
 
     async def bitten(self, system: System) -> str:
-        epoch = self._epoch
-
-        async def rebuilt() -> bool:
-            nonlocal epoch
-            with suppress(Transient):
-                epoch = (await system.beneath.end()).epoch
-            return epoch > self._epoch
-
-        try:
-            await until(rebuilt, timeout_s=REBUILT_TIMEOUT_S)
-        except TimeoutError:
-            raise NotBittenError(f"the stream is still of epoch {epoch}") from None
+        complaint = f"the stream is still of epoch {self._epoch}"
+        epoch = await grown(system.beneath.epoch, self._epoch, timeout_s=REBUILT_TIMEOUT_S, otherwise=complaint)
         return f"the stream's epoch {self._epoch} → {epoch}"
