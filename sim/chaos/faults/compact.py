@@ -54,11 +54,9 @@ class CompactedLog(Fault):
         read = await system.beneath.end()
         self._epoch = read.epoch
 
-        async def missed() -> bool:
-            return (await system.beneath.end()).position >= read.position + MISSED_EVENTS
-
-        await until(missed, timeout_s=MISSED_TIMEOUT_S)
+        await _reached(system, read.position + MISSED_EVENTS)
         end = await _cut(system)
+        await _reached(system, end)
         self._said = await self._killed(system, end, system.random.randrange(1, LINES))
         await self._done(system, end)
         self._oldest = before, await system.beneath.oldest()
@@ -122,6 +120,15 @@ class CompactedLog(Fault):
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+async def _reached(system: System, position: int) -> None:
+    """Returns once the log has come to a position, by what is asked for meanwhile."""
+
+    async def reached() -> bool:
+        return (await system.beneath.end()).position >= position
+
+    await until(reached, timeout_s=MISSED_TIMEOUT_S)
 
 
 async def _cut(system: System) -> int:
