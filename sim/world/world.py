@@ -107,8 +107,7 @@ class World:
         watching = [action for action in script.actions if isinstance(action, Watch)]
         self._watchers = {action: Watcher(around, action, self._past) for action in watching}
         self._faults = Faults(
-            around,
-            *(self._hosts, self._edges, self._hub, self._client, self._rogues, self._keepers, self._watchers),
+            around, self._hosts, self._edges, self._hub, self._client, self._rogues, self._keepers, self._watchers
         )
         self._lateness = Lateness(self._faults.whole_since, around.complain)
 
