@@ -38,7 +38,8 @@ class Audit:
         self._ids = Seen(EVENTS_KEPT)
         self._nodes = NodeBook()
         self._reservations = ReservationBook()
-        self._ledger = (model.book or LedgerBook)()
+        self._ledger = LedgerBook()
+        self._judge = model.judge(self._ledger) if model.judge is not None else None
 
     @classmethod
     def at(cls, model: Model, head: Head, state: State) -> Self:
@@ -158,7 +159,8 @@ class Audit:
                 return
             if node.links.get(kind.settle.owner) != (claim.owner,):
                 found.append(f"its link {kind.settle.owner!r} does not lead to {claim.owner}")
-            self._ledger.begin(claim, node, found)
+            assert self._judge is not None, "a model that settles a ledger has one"
+            self._judge.begin(claim, node, found)
 
     def _change(self, node: Living, event: Event, found: list[str]) -> None:
         kind, had_ended = node.declared, node.ended
@@ -172,10 +174,11 @@ class Audit:
                 self._reservations.check_unchanged(node.path, kind.reserve.amounts(node.spec), found)
         claim = kind.settle.claim(node.path) if kind.settle is not None else None
         if claim is not None:
+            assert self._judge is not None, "a model that settles a ledger has one"
             if event.op == "specChanged":
-                self._ledger.check_names(claim, node, found)
+                self._judge.check_names(claim, node, found)
             if not had_ended:
-                self._ledger.follow(claim, node, found)
+                self._judge.follow(claim, node, found)
         if kind.reserve is not None and node.ended:
             self._reservations.release(node.path)
 

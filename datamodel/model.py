@@ -11,20 +11,20 @@ from datamodel.names import check_name
 from datamodel.parts import normal_spec
 
 if TYPE_CHECKING:
-    from datamodel.books.ledger import LedgerBook  # which reads models itself
+    from datamodel.books.ledger import Judge, LedgerBook  # which reads models itself
 
 _LOCATED_LIMIT = 8_192
 
 
 class Model:
-    """Kinds by name and by place. `book` makes the audit's second account of the ledger, for models whose kinds settle one.
+    """Kinds by name and by place. `judge` makes the audit's second account of the ledger, for models whose kinds settle one.
     Raises `Invalid` at construction where the declarations do not make one tree."""
 
     def __init__(
         self,
         kinds: Iterable[type[Kind]],
         seeds: Sequence[Seed] = (),
-        book: "Callable[[], LedgerBook] | None" = None,
+        judge: "Callable[[LedgerBook], Judge] | None" = None,
     ) -> None:
         self.kinds: dict[str, type[Kind]] = {}
         self._children: dict[type[Kind] | None, dict[str, type[Kind]]] = {None: {}}
@@ -39,9 +39,9 @@ class Model:
             self._place(kind)
         for kind in self.kinds.values():
             self._check_links(kind)
-            if kind.settle is not None and book is None:
-                raise wrong(kind, "settle", "it settles a ledger, for which the model has no book")
-        self.book = book
+            if kind.settle is not None and judge is None:
+                raise wrong(kind, "settle", "it settles a ledger, for which the model has no judge")
+        self.judge = judge
         self.binding = {
             kind: bound
             for kind, declared in self.kinds.items()

@@ -41,7 +41,7 @@ class Book(Kind):
     selectable: ClassVar[tuple[str, ...]] = SORTED
 
 
-BOOKS = Model([*MODEL.kinds.values(), Library, Shelf, Book], MODEL.seeds, MODEL.book)
+BOOKS = Model([*MODEL.kinds.values(), Library, Shelf, Book], MODEL.seeds, MODEL.judge)
 
 
 def shelf(name: str) -> str:

@@ -76,7 +76,7 @@ class Shop(Kind):
     plane, parent, segment = PLANE, Garden, "shops"
 
 
-GARDEN = Model([*MODEL.kinds.values(), Garden, Trellis, Bed, Plant, Graft, Bud, Shop], MODEL.seeds, MODEL.book)
+GARDEN = Model([*MODEL.kinds.values(), Garden, Trellis, Bed, Plant, Graft, Bud, Shop], MODEL.seeds, MODEL.judge)
 
 
 async def tend(store: Store, *commands: Command, actor: Actor = GARDENER, **guards: Any) -> Outcome:

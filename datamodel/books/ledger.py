@@ -1,9 +1,10 @@
 """The book of the ledger: for each owner, what became of each numbered piece of its work, and that the sums are theirs.
 
-How an attempt's course becomes its piece's is the model's to say, and so is the second account of it: `Model.book`.
+How an attempt's course becomes its piece's is the model's to say, and so is the second account of it: `Model.judge`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -50,24 +51,11 @@ class Owner(msgspec.Struct, eq=False):
 
 
 class LedgerBook:
-    """The pieces of all living owners, by the owner's uid. A model whose kinds settle a ledger judges its attempts in a book of
-    its own, which derives from this one."""
+    """The pieces of all living owners, by the owner's uid."""
 
     def __init__(self) -> None:
         self._owners: dict[str, Owner] = {}
         self._all = Sums({})
-
-    def begin(self, claim: Claim, attempt: Living, found: list[str]) -> None:
-        """Judges a new attempt."""
-        raise NotImplementedError
-
-    def check_names(self, claim: Claim, attempt: Living, found: list[str]) -> None:
-        """Judges whether an attempt's spec says what its name claims."""
-        raise NotImplementedError
-
-    def follow(self, claim: Claim, attempt: Living, found: list[str]) -> None:
-        """Judges the change of an attempt that had not ended, in spec or status."""
-        raise NotImplementedError
 
     def owner(self, uid: str) -> Owner | None:
         """An owner of whose work something was begun."""
@@ -135,6 +123,23 @@ class LedgerBook:
             mine = self.totals(owner)
             if wrong := difference(f"totals {owner}", stored.totals.get(owner), mine if mine.phases else None):
                 yield wrong
+
+
+class Judge(Protocol):
+    """A model's second account of its attempts, which it keeps in the book that it was made for. What it finds wrong it says
+    in `found`."""
+
+    def begin(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """Judges a new attempt."""
+        ...
+
+    def check_names(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """Judges whether an attempt's spec says what its name claims."""
+        ...
+
+    def follow(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """Judges the change of an attempt that had not ended, in spec or status."""
+        ...
 
 
 def _compare_entry(owner: str, index: int, row: Entry, mine: Piece) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The book of chunks: a second account of what `attempts.py` says, for the audit, which trusts neither."""
+"""The judge of chunks: a second account of what `attempts.py` says, for the audit, which trusts neither."""
 
 from datamodel.books.ledger import LedgerBook, Owner, Piece
 from datamodel.books.living import Living
@@ -11,13 +11,16 @@ _WHOLE = 1000
 """The progress of a chunk that is done, in per mille."""
 
 
-class ChunkBook(LedgerBook):
-    """The chunks of all living jobs."""
+class ChunkJudge:
+    """Keeps the chunks of all living jobs in a book."""
+
+    def __init__(self, book: LedgerBook) -> None:
+        self._book = book
 
     def begin(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """A new attempt: the next chunk's first, or the next one at a chunk that waits for it."""
         self.check_names(claim, attempt, found)
-        owner = self.owner(claim.owner)
+        owner = self._book.owner(claim.owner)
         chunk = owner.pieces.get(claim.index) if owner is not None else None
         if owner is None or chunk is None:
             placed = len(owner.pieces) if owner is not None else 0
@@ -25,7 +28,7 @@ class ChunkBook(LedgerBook):
                 found.append(f"chunk {claim.index} is placed, and the next one is {placed}")
             if claim.epoch != 1:
                 found.append(f"the chunk's first epoch is {claim.epoch}")
-            self.put(claim.owner, claim.index, Piece(claim.epoch, attempt.path, PLACED))
+            self._book.put(claim.owner, claim.index, Piece(claim.epoch, attempt.path, PLACED))
             return
         if chunk.phase in _FINAL:
             found.append(f"the chunk is counted as {chunk.phase}")
@@ -34,7 +37,7 @@ class ChunkBook(LedgerBook):
         if claim.epoch != chunk.epoch + 1:
             found.append(f"epoch {claim.epoch} follows {chunk.epoch}")
         chunk.epoch, chunk.holder = claim.epoch, attempt.path
-        self.move(owner, chunk, PLACED, 0)
+        self._book.move(owner, chunk, PLACED, 0)
 
     def check_names(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """What the edge reads of an attempt is what its name claims."""
@@ -44,7 +47,7 @@ class ChunkBook(LedgerBook):
 
     def follow(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """An attempt that had not ended has changed, in spec or status. Only the chunk's newest one counts."""
-        owner = self.owner(claim.owner)
+        owner = self._book.owner(claim.owner)
         chunk = owner.pieces.get(claim.index) if owner is not None else None
         counts = chunk is not None and chunk.epoch == claim.epoch and chunk.phase not in _FINAL
         if attempt.ended:
@@ -60,15 +63,15 @@ class ChunkBook(LedgerBook):
         phase = status.get("phase", "")
         if phase == SUCCEEDED:
             chunk.outputs = status.get("outputs")
-            self.move(owner, chunk, SUCCEEDED, _WHOLE)
+            self._book.move(owner, chunk, SUCCEEDED, _WHOLE)
         elif phase == FAILED:
             chunk.failures += 1
-            self.move(owner, chunk, RETRY if chunk.failures <= attempt.spec["retries"] else FAILED, 0)
+            self._book.move(owner, chunk, RETRY if chunk.failures <= attempt.spec["retries"] else FAILED, 0)
         elif phase == STOPPED and intent == STOP:
-            self.move(owner, chunk, ABORTED, 0)
+            self._book.move(owner, chunk, ABORTED, 0)
         elif phase in (INTERRUPTED, STOPPED) or intent == ABANDON:
-            self.move(owner, chunk, RETRY, 0)
+            self._book.move(owner, chunk, RETRY, 0)
         elif phase == RUNNING:
-            self.move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
+            self._book.move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
         else:
-            self.move(owner, chunk, PLACED, 0)
+            self._book.move(owner, chunk, PLACED, 0)

@@ -3,7 +3,7 @@
 from datamodel.model import Model
 from datamodel.scheduling import edges, jobs
 from datamodel.scheduling.attempts import Attempt
-from datamodel.scheduling.chunks import ChunkBook
+from datamodel.scheduling.chunks import ChunkJudge
 from datamodel.scheduling.edges import DesiredEdge, DesiredSite, Edge, Site
 from datamodel.scheduling.jobs import Job, JobGroup, Scheduler
 from datamodel.scheduling.planes import Config, DesiredConfig, Inventory
@@ -11,5 +11,5 @@ from datamodel.scheduling.planes import Config, DesiredConfig, Inventory
 MODEL = Model(
     [Config, Scheduler, JobGroup, Job, DesiredConfig, DesiredSite, DesiredEdge, Attempt, Inventory, Site, Edge],
     seeds=[*jobs.SEEDS, *edges.SEEDS],
-    book=ChunkBook,
+    judge=ChunkJudge,
 )

@@ -274,7 +274,7 @@ def test_a_mistake_in_a_rule_is_found_out(mistake: str) -> None:
     kinds = {**MODEL.kinds, MISTAKES[mistake].__name__: MISTAKES[mistake]}
     chance = random.Random(1)
     for _ in range(20):
-        history = History(memory_store(Model(kinds.values(), MODEL.seeds, MODEL.book)))
+        history = History(memory_store(Model(kinds.values(), MODEL.seeds, MODEL.judge)))
         history.begin()
         history.take([(chance.choice(MOVES), chance.randrange(1_000)) for _ in range(60)])
         if judged(history.events(), history.store.state):

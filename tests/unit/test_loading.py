@@ -84,7 +84,7 @@ def test_a_program_takes_a_model_that_has_all_the_kinds_that_it_works_on(
         "scheduled_garden",
         "from datamodel.model import Model\nfrom datamodel.scheduling.model import MODEL as OTHER\n"
         "from tests.garden import MODEL as GARDEN\n"
-        "MODEL = Model([*OTHER.kinds.values(), *GARDEN.kinds.values()], [*OTHER.seeds, *GARDEN.seeds], OTHER.book)\n",
+        "MODEL = Model([*OTHER.kinds.values(), *GARDEN.kinds.values()], [*OTHER.seeds, *GARDEN.seeds], OTHER.judge)\n",
     )
     monkeypatch.setenv(VARIABLE, "scheduled_garden")
     assert load_extension(MODEL, "this").kinds.keys() == {*MODEL.kinds, *garden.MODEL.kinds}

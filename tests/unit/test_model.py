@@ -194,7 +194,7 @@ class Ownerless(Kind):
     settle = _settle
 
 
-class Bookless(Ownerless):
+class Judgeless(Ownerless):
     segment = "bookless"
     links = {"wall": Link(to="Garden", reverse="shelves")}
 
@@ -229,7 +229,7 @@ class Bookless(Ownerless):
         ([Garden, Leaping], "upcasts", "one for each version before 3"),
         ([Garden, Phaseless], "phases", "a kind that settles a ledger needs some"),
         ([Garden, Ownerless], "settle", "for its link 'wall', which it has not"),
-        ([Garden, Bookless], "settle", "the model has no book"),
+        ([Garden, Judgeless], "settle", "the model has no judge"),
     ],
 )
 def test_a_wrong_declaration_says_where(kinds: list[type[Kind]], field: str, says: str) -> None:
