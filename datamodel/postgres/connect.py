@@ -29,8 +29,12 @@ _SETTINGS = {
     "standard_conforming_strings": "on",
 }
 _KEYED_SETTINGS = _SETTINGS | {
-    # Who touches rows by key and nothing else never wants a table as a whole, and then no plan needs to be made twice.
+    # Who touches rows by key, or a run of an index, never wants a table as a whole, whatever Postgres believes of its size: it
+    # may have counted a table that was just being filled. Then no plan needs to be made twice.
     "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "enable_material": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "plan_cache_mode": "force_generic_plan",
