@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -34,26 +35,14 @@ from datamodel.segments import SEGMENT_POSITIONS, Segment
 from datamodel.state import State
 from datamodel.upcast import upcast_event, upcast_node
 
+EVENTS_OPEN = 4_096
+"""So many of the events that were read last need not be decoded again."""
 QUARANTINE_LIMIT = 10_000
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 _encode = msgspec.json.Encoder().encode
 _unit = msgspec.json.Decoder(Unit).decode
 _event = msgspec.json.Decoder(Event).decode
-
-
-class _Headline(msgspec.Struct, frozen=True):
-    """What a change says of its event."""
-
-    position: int
-    id: str
-    path: str
-    uid: str
-    kind: str
-    correlation: str = ""
-
-
-_headline = msgspec.json.Decoder(_Headline).decode
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -82,6 +71,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         self.state = State()
         """The projection; open to tests that plant corruption."""
         self._events: list[bytes] = []
+        self._opened = lru_cache(EVENTS_OPEN)(_event)
         self._head = Head(position=0, at=datetime(1970, 1, 1, tzinfo=UTC))
         self.base = Base(self._head, State())
         """Where the kept log begins."""
@@ -137,10 +127,10 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         return self._head
 
     async def events(self, after: int, limit: int) -> list[Event]:
-        return [upcast_event(self._model, _event(event)) for event in self._stored(after + 1, limit)]
+        return [upcast_event(self._model, self._opened(event)) for event in self._stored(after + 1, limit)]
 
     async def changes(self, after: int, limit: int) -> list[Change]:
-        return [self._change(_headline(event)) for event in self._stored(after + 1, limit)]
+        return [self._change(self._opened(event)) for event in self._stored(after + 1, limit)]
 
     def others_wrote(self) -> None:
         """Nobody else can."""
@@ -155,7 +145,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
 
     async def event_id(self, position: int) -> str | None:
         found = self._stored(position, 1) if position >= self._first else []
-        return _headline(found[0]).id if found else None
+        return self._opened(found[0]).id if found else None
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
@@ -298,7 +288,7 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
             raise not_kept(first, self.base.head.position)
         return self._events[skipped : skipped + limit]
 
-    def _change(self, event: _Headline) -> Change:
+    def _change(self, event: Event) -> Change:
         node = self.state.nodes.get(event.path)
         present = node if node is not None and node.uid == event.uid else None
         told = event.position, event.id, event.path, event.uid, event.kind, present, 0, event.correlation

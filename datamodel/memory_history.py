@@ -1,10 +1,8 @@
 """The past in the store in memory: read from the base on each time, which is the plainest way there is."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
-
-import msgspec
 
 from datamodel.event import Event
 from datamodel.history import NodeEvents, kept_of
@@ -16,14 +14,13 @@ from datamodel.ports import Head
 from datamodel.state import image
 from datamodel.upcast import upcast_event
 
-_event = msgspec.json.Decoder(Event).decode
-
 
 class MemoryHistory:
     """The reads. What they mean is said at the port."""
 
     _head: Head
     _events: list[bytes]
+    _opened: Callable[[bytes], Event]
     base: Base
     _model: Model
 
@@ -82,4 +79,4 @@ class MemoryHistory:
     def _told(self, first: int, through: int | None = None) -> Iterator[Event]:
         before = self._head.position - len(self._events)
         events = islice(self._events, max(0, first - 1 - before), None if through is None else max(0, through - before))
-        return (upcast_event(self._model, _event(event)) for event in events)
+        return (upcast_event(self._model, self._opened(event)) for event in events)

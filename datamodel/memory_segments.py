@@ -1,5 +1,7 @@
 """Segments in the store in memory: the log is a list, of which the beginning is cut off."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from datamodel.errors import Conflict
@@ -9,8 +11,6 @@ from datamodel.ports import Head
 from datamodel.segments import Segment
 from datamodel.state import State, fold
 from datamodel.upcast import restamped, restamped_node, upcast_event, upcast_node
-
-_event = msgspec.json.Decoder(Event).decode
 
 
 class Base(msgspec.Struct, frozen=True):
@@ -34,6 +34,7 @@ class MemorySegments:
     _model: Model
     _head: Head
     _events: list[bytes]
+    _opened: Callable[[bytes], Event]
     base: Base
     _segments: list[Segment]
     _segment_positions: int
@@ -57,7 +58,7 @@ class MemorySegments:
         state = State()
         state.learn(self.base.state)
         for encoded in events:
-            event = restamped(self._model, upcast_event(self._model, _event(encoded)))
+            event = restamped(self._model, upcast_event(self._model, self._opened(encoded)))
             fold(self._model, state, event)
             head = Head(event.position, event.at)
         state.commit()

@@ -1,8 +1,6 @@
 """Walks in the store in memory: everything is looked at each time."""
 
-from collections.abc import Sequence
-
-import msgspec
+from collections.abc import Callable, Sequence
 
 from datamodel.event import Event
 from datamodel.facets import facets_of
@@ -15,8 +13,6 @@ from datamodel.sorting import Place, is_before, place_of
 from datamodel.state import State
 from datamodel.walk import END, NAME_FIELD, Paths, Span, Walk, Walked
 
-_event = msgspec.json.Decoder(Event).decode
-
 
 class MemoryWalks:
     """The reads. What they mean is said at the port."""
@@ -24,6 +20,7 @@ class MemoryWalks:
     _model: Model
     _head: Head
     _events: list[bytes]
+    _opened: Callable[[bytes], Event]
     state: State
 
     async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
@@ -44,7 +41,7 @@ class MemoryWalks:
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
         before = self._head.position - len(self._events)
         events = self._events[max(0, after - before) : max(0, through - before)]
-        paths = sorted({path for path in map(_path, events) if span.holds(path)})[:limit]
+        paths = sorted({path for path in (self._opened(event).path for event in events) if span.holds(path)})[:limit]
         return Paths(paths, _through(paths, limit))
 
     async def places(self, span: Span, limit: int) -> Paths:
@@ -58,10 +55,6 @@ class MemoryWalks:
     def _values(self, node: Node) -> dict[str, str]:
         facets = facets_of(self._model.kinds[node.kind], node.labels, node.spec, node.status)
         return {**facets, NAME_FIELD: last_name(node.path)}
-
-
-def _path(event: bytes) -> str:
-    return _event(event).path
 
 
 def _through(paths: list[str], limit: int) -> str:

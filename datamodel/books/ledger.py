@@ -4,6 +4,7 @@ How an attempt's course becomes its piece's is the model's to say, and so is the
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from operator import attrgetter
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,9 @@ from datamodel.kinds import Claim
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.rows import Rows
 from datamodel.state import EntryKey
+
+_COMPARED = ("epoch", "holder", "phase", "failures", "progress")
+_compared = attrgetter(*_COMPARED)
 
 
 class Piece(msgspec.Struct, eq=False):
@@ -112,9 +116,10 @@ class LedgerBook:
             if owner is None:
                 continue
             mine = owner.pieces.get(index)
-            if missing := presence(f"entry {(uid, index)}", row, mine):
-                yield missing
-            elif row is not None and mine is not None:
+            if row is None or mine is None:
+                if missing := presence(f"entry {(uid, index)}", row, mine):
+                    yield missing
+            else:
                 yield from _compare_entry(uid, index, row, mine)
 
     def compare_totals(self, stored: Rows, owners: Iterable[str]) -> Iterator[str]:
@@ -143,9 +148,10 @@ class Judge(Protocol):
 
 
 def _compare_entry(owner: str, index: int, row: Entry, mine: Piece) -> Iterator[str]:
-    for name in ("epoch", "holder", "phase", "failures", "progress"):
-        if wrong := difference(f"entry {(owner, index)}, {name}", getattr(row, name), getattr(mine, name)):
-            yield wrong
+    if _compared(row) != _compared(mine):
+        for name in _COMPARED:
+            if wrong := difference(f"entry {(owner, index)}, {name}", getattr(row, name), getattr(mine, name)):
+                yield wrong
     stored = None if row.outputs is None else msgspec.json.decode(row.outputs)
-    if wrong := difference(f"entry {(owner, index)}, outputs", stored, mine.outputs):
+    if stored != mine.outputs and (wrong := difference(f"entry {(owner, index)}, outputs", stored, mine.outputs)):
         yield wrong

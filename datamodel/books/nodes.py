@@ -160,21 +160,23 @@ class NodeBook:
             found_by.setdefault(source, {})[facet] = found
         for path in paths:
             mine, row = self.living.get(path), stored.nodes.get(path)
-            if missing := presence(f"node {path}", row, mine):
-                yield missing
-            elif row is not None and mine is not None:
+            if row is None or mine is None:
+                if missing := presence(f"node {path}", row, mine):
+                    yield missing
+            else:
                 yield from owners.compare(mine, row.owners)
                 if _compared(row) != _compared(mine):
                     for name, stored_part, derived in zip(_COMPARED, _compared(row), _compared(mine), strict=True):
                         if wrong := difference(f"node {path}, {name}", stored_part, derived):
                             yield wrong
             phase = mine.status.get("phase", "") if mine is not None else None
-            if wrong := difference(f"phase {path}", stored.phases.get(path), phase):
-                yield wrong
-            if wrong := difference(f"links {path}", linked.get(path, {}), mine.links if mine is not None else {}):
-                yield wrong
-            if wrong := difference(f"facets {path}", found_by.get(path, {}), _facets(mine)):
-                yield wrong
+            for table, stored_part, derived in (
+                ("phase", stored.phases.get(path), phase),
+                ("links", linked.get(path, {}), mine.links if mine is not None else {}),
+                ("facets", found_by.get(path, {}), _facets(mine)),
+            ):
+                if stored_part != derived and (wrong := difference(f"{table} {path}", stored_part, derived)):
+                    yield wrong
 
     def _check_parent(self, parent: str, found: list[str]) -> None:
         above = self.living.get(parent)
