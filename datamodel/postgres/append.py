@@ -1,8 +1,9 @@
 """Two ways through one transaction of the log, with one result.
 
 `transact` locks, reads what is not known, admits, writes what changed, and commits. `decide` admits by what the process
-remembers, before it has the lock, for a writing that fails where somebody else has written since: one round trip, and Python
-thinks about the next batch while the database writes the last one.
+remembers, before it has the lock, for a writing that fails where somebody else has written what that rests on: one round trip,
+and Python thinks about the next batch while the database writes the last one. Writers that have nothing to do with each other
+do not disturb each other; where one was first, the other's positions are further on than it thought.
 
 Positions come from the one row of `head`, under its lock, so what is committed is always a contiguous prefix and a reader
 needs nothing but `position > mine`.
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from datamodel.admission import Admission
@@ -25,7 +27,7 @@ from datamodel.postgres.present import Present, read_present
 from datamodel.postgres.recent import changes_of
 from datamodel.postgres.remembered import LIMIT_CHANGES, Remembered, claimed_guards
 from datamodel.postgres.statements import WRITE, arguments, literal
-from datamodel.postgres.writes import guard_writes, row_writes, size_bytes
+from datamodel.postgres.writes import Rests, guard_writes, row_writes, size_bytes
 from datamodel.rulebook import admit
 
 IDS_DRAWN = 64
@@ -33,10 +35,12 @@ IDS_DRAWN = 64
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What was decided by what is remembered: it stands if `WRITE` succeeds with these arguments, and if what is remembered is
-    of the same `era` still when its turn comes."""
+    """What was decided after a position by what is remembered: it stands if `WRITE` succeeds with these arguments, and if what
+    is remembered is of the same `era` still when its turn comes."""
 
     era: int
+    after: int
+    now: datetime
     admission: Admission
     changes: list[Change]
     arguments: list[Any]
@@ -49,18 +53,27 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
         return None
     assert remembered.clock is not None, "it suffices"
     guards, now = claimed_guards(units), remembered.clock.now()
-    position, event = remembered.position, remembered.event
-    admission = admit(model, remembered.state, guards, units, position, now, _identifiers())
+    after = remembered.position
+    absent = wanted.created - remembered.state.nodes.keys()  # that they are is judged by their table's key
+    rests = Rests(after, remembered.event, wanted.nodes - absent, _derived_from(model, wanted))
+    admission = admit(model, remembered.state, guards, units, after, now, _identifiers())
     if not wanted.created <= remembered.known.nodes and _refuses(admission):
         remembered.state.revert(admission.touched)  # a node that was taken for new may be there, and the refusal wrong
         return None
     writes = row_writes(model, remembered.state, admission, now)
     size = size_bytes(writes)
-    remembered.admitted(admission, position, size)
+    remembered.admitted(admission, after, size)
     changes = changes_of(admission, remembered.state, size)
     return Decision(
-        remembered.era, admission, changes, arguments({**guard_writes(guards, position, event, now), **writes})
+        remembered.era, after, now, admission, changes, arguments({**guard_writes(guards, rests, now), **writes}, after)
     )
+
+
+def _derived_from(model: Model, wanted: Needs) -> list[str]:
+    """The kinds whose nodes change the rows beside them that are wanted: pools and the ledger."""
+    if not (wanted.pools or wanted.entries or wanted.owners):
+        return []
+    return [name for name, kind in model.kinds.items() if kind.offer or kind.reserve or kind.settle]
 
 
 def _refuses(admission: Admission) -> bool:
@@ -91,7 +104,7 @@ async def transact(
     if state is remembered.state:
         remembered.clock, remembered.event = Clock(present.now, asked_s), present.event
         remembered.admitted(admission, present.position, size)
-    await connection.execute(WRITE, *arguments(writes))
+    await connection.execute(WRITE, *arguments(writes, 0))
     await connection.execute("COMMIT")
     return admission, changes_of(admission, state, size)
 

@@ -79,7 +79,7 @@ async def _take_base(connection: Connection, refold: Refold) -> None:
         assert row is not None, "the database is migrated"
         refold.begin(Head(row["position"], row["at"]))
         async for base in states(refold.model, aiter(connection.cursor(ALL_ROWS, prefetch=BATCH_EVENTS))):
-            await connection.execute(WRITE, *arguments(refold.base_writes(base)))
+            await connection.execute(WRITE, *arguments(refold.base_writes(base), 0))
 
 
 async def _fold_next(connection: Connection, refold: Refold) -> bool:
@@ -89,7 +89,7 @@ async def _fold_next(connection: Connection, refold: Refold) -> bool:
     )
     if found:
         writes = refold.writes([rows.event(refold.model, row) for row in found], log=False)
-        await connection.execute(WRITE, *arguments(writes))
+        await connection.execute(WRITE, *arguments(writes, 0))
     return len(found) == BATCH_EVENTS
 
 

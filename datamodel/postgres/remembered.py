@@ -25,9 +25,6 @@ LIMIT_BYTES = 32 * 1024 * 1024
 """As JSON; in memory it is a few times as much."""
 LIMIT_CHANGES = 5_000
 """Events of others after which everything is read anew rather than sorted out."""
-SHY_COMMANDS = 64
-SHY_TIMES = 8
-"""After a mistake, more commands than that are decided under the lock for so many times: others are writing too."""
 
 
 class Changed(msgspec.Struct, frozen=True, array_like=True):
@@ -45,9 +42,8 @@ class Remembered:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._shy = 0
         self.era = 0
-        """Grows whenever everything was forgotten."""
+        """Grows whenever what is decided and not written is void."""
         self.clear()
 
     def clear(self) -> None:
@@ -79,7 +75,28 @@ class Remembered:
         self.position, self.event = self._certain, self._certain_event
         self.era += 1
         self.heard(self.position + 1)
-        self._shy = SHY_TIMES
+
+    def displaced(self, changes: Sequence[Change], read: Sequence[Change], others: Sequence[Changed]) -> None:
+        """The first that is not committed stands further on than it was decided for, as others had written before: `changes`
+        are what it became, `others` what those did, and `read` as much of that, from its beginning, as the process has read.
+        What was decided behind it is taken back."""
+        first, *later = self._unsure
+        for touched in reversed(later):
+            self.state.revert(touched)
+            self._forget_new(touched)
+        self._unsure = [first]
+        self.era += 1
+        self._take_in(read)
+        self.forget(others[len(read) :])
+        for change in changes:
+            if change.node is not None:
+                self.state.nodes[change.path] = change.node
+        if changes:
+            self.position, self.event = changes[-1].position, changes[-1].event_id
+        elif others:
+            self.position, self.event = others[-1].position, others[-1].event_id
+        else:
+            self.position, self.event = self._certain, self._certain_event
 
     def _forget_new(self, touched: Touched) -> None:
         """That it did not exist was not known of all of it."""
@@ -107,6 +124,11 @@ class Remembered:
         return 0 < self.newest <= self.position
 
     @property
+    def expects(self) -> bool:
+        """Whether something is decided and not committed."""
+        return bool(self._unsure)
+
+    @property
     def _is_certain(self) -> bool:
         """Whether nobody else is known to have written after what is committed here."""
         return 0 < self.newest <= self._certain
@@ -116,11 +138,11 @@ class Remembered:
         self.newest = max(self.newest, position)
 
     def suffices(self, wanted: Needs, units: Sequence[Unit]) -> bool:
-        """Whether units can be decided by what is remembered alone, as far as is known: nobody else was heard of, and their
-        guards can be judged by the database at the end."""
+        """Whether units can be decided by what is remembered alone: what others may have changed of it, and their guards, can
+        be judged by the database at the end."""
         marks = [unit.advance for unit in units if unit.advance is not None]
         return (
-            self.latest
+            self.position > 0
             and not self._full
             and self.clock is not None
             and self.clock.trusted
@@ -130,7 +152,6 @@ class Remembered:
             and all(mark.after > 0 for mark in marks)  # else there is no row yet
             and len({unit.fence for unit in units if unit.fence is not None}) == len(wanted.leases)
             and not self._in_the_way(wanted)
-            and (not self._shy or sum(len(unit.commands) for unit in units) <= SHY_COMMANDS)
         )
 
     def missing(self, wanted: Needs) -> Needs:
@@ -189,6 +210,12 @@ class Remembered:
     def follow(self, changes: Sequence[Change]) -> None:
         """Takes in what others wrote right after `position`: their nodes as they left them, and that a new one has no ledger
         yet. A node that changed again since is told by a later change."""
+        self._take_in(changes)
+        if changes:
+            self.position, self.event = changes[-1].position, changes[-1].event_id
+        self._certain, self._certain_event = self.position, self.event
+
+    def _take_in(self, changes: Sequence[Change]) -> None:
         for change in changes:
             node = change.node
             self.forget([Changed(change.position, change.event_id, change.path, change.uid, node is None)])
@@ -197,8 +224,6 @@ class Remembered:
                 self._know(node, change.size_bytes)
                 if node.version == node.created_version:
                     self.known.owners.add(change.uid)
-            self.position, self.event = change.position, change.event_id
-        self._certain, self._certain_event = self.position, self.event
 
     def outrun(self, changed: Sequence[Changed], newest: int) -> None:
         """Forgets what others wrote right after `position`, or everything where not all of that is told. `newest` is what had
@@ -247,7 +272,6 @@ class Remembered:
     def committed(self, admission: Admission) -> None:
         """What was admitted is in the database."""
         self._unsure = [touched for touched in self._unsure if touched is not admission.touched]
-        self._shy = max(0, self._shy - 1)
         if not self._unsure:
             self._certain, self._certain_event = self.position, self.event
         elif admission.events:

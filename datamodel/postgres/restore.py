@@ -78,14 +78,14 @@ async def _put(connection: Connection, model: Model, backup: Reader) -> Head:
         leases = [line for line in lines if isinstance(line, Lease)]
         if base is not None:
             await put_rows(connection, base)
-            await connection.execute(WRITE, *arguments(refold.base_writes(base)))
+            await connection.execute(WRITE, *arguments(refold.base_writes(base), 0))
         elif leases:
             await connection.execute(
                 _INSERT_LEASES, [lease.name for lease in leases], [lease.token for lease in leases]
             )
         else:
             await make_room(connection, refold.position + len(lines))
-            await connection.execute(WRITE, *arguments(_writes(model, refold, lines)))
+            await connection.execute(WRITE, *arguments(_writes(model, refold, lines), 0))
     if (refold.position, refold.at) != (backup.top.position, backup.top.at):
         raise Invalid(f"the backup's log ends at {refold.position}, and should at {backup.top.position}", field="file")
     return Head(refold.position, refold.at)

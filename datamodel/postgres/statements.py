@@ -1,5 +1,8 @@
-"""All that a writer's connection requires and writes, as one function: a call is one round trip from the first guard to the
+"""All that a writer's connection requires and writes, as one function: a call is one round trip from the log's lock to the
 last row, and a transaction of its own where none was begun.
+
+The function says where the log stood and what time it took: positions travel as distances from the one that they were decided
+after, so that what rests on nothing that others wrote meanwhile is written behind that.
 
 Rows come by column, each column as one text with a separator between its values. That costs Postgres half of what the same
 rows cost as JSON, and Python a fifth of what they cost as arrays of the driver. The function belongs to the session, so it is
@@ -19,6 +22,9 @@ Writes = Mapping[str, Columns]
 GUARDS_FAILED = frozenset({"TD001", "23505"})
 """What Postgres says where a guard does not hold (see the function `require`), and where something new exists already."""
 
+REACH = 1_000
+"""Events of others, written since the one that a decision rests on, that are looked through and told."""
+
 _SEPARATOR = "\x1f"
 """No JSON text has it, nor any word; texts may."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,8 +33,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True)
 class _Column:
     """Of a statement's rows. A `word` is a text that has no separator in it: a path, a name, an id; `text` may be any and
-    travels as an array of the driver. What is an array itself comes as its text. Of what is no word and no text, an empty text
-    is NULL."""
+    travels as an array of the driver. A `position` travels as its distance from the one that it was decided after, and a
+    `moment` is not before the time of the writing. What is an array itself comes as its text. Of what is no word and no text,
+    an empty text is NULL."""
 
     name: str
     type: str
@@ -43,7 +50,7 @@ class _Column:
                 return f"${number}"
             case "word":
                 return f"string_to_array(${number}, E'\\x1f')"
-            case "timestamptz":
+            case "timestamptz" | "moment" | "position":
                 return f"string_to_array(${number}, E'\\x1f', '')::bigint[]"
         return f"string_to_array(${number}, E'\\x1f', ''){'' if self.type.endswith('[]') else f'::{self.type}[]'}"
 
@@ -53,16 +60,22 @@ class _Column:
                 return f"coalesce({self.name}, '')"  # a single empty word has no array
             case "timestamptz":
                 return f"timestamptz 'epoch' + {self.name} * interval '1 microsecond'"
+            case "moment":
+                return f"greatest(timestamptz 'epoch' + {self.name} * interval '1 microsecond', written_at)"
+            case "position":
+                return f"written_after + {self.name}"
         return f"{self.name}::{self.type}" if self.type.endswith("[]") else self.name
 
-    def argument(self, values: Sequence[Any]) -> Any:
+    def argument(self, values: Sequence[Any], after: int) -> Any:
         """The values as they travel."""
         match self.type:
             case "text":
                 return values
+            case "position":
+                return _SEPARATOR.join([str(value - after) for value in values])
             case "int" | "bigint":
                 return _SEPARATOR.join(map(str, values))
-            case "timestamptz":
+            case "timestamptz" | "moment":
                 return _SEPARATOR.join(_microseconds(values))
         joined = _SEPARATOR.join(values)
         if joined.count(_SEPARATOR) != len(values) - 1:
@@ -126,12 +139,33 @@ def _deleted(table: str, key: str) -> _Statement:
     return _statement(f"DELETE FROM {table} WHERE {key} = ANY({{keys}})", f"{key} word")
 
 
+def _of_later(unwanted: str) -> str:
+    """Requires of the events after the one that a decision rests on that none is such."""
+    later = "(SELECT path, kind, op FROM events WHERE position > rests_on OFFSET 0) AS later"
+    return f"IF rests_on < written_after THEN PERFORM require(count(*) = 0) FROM {later} WHERE {unwanted}; END IF"
+
+
 _STATEMENTS = {
-    # Guards. Each takes the rows that it judges, so that they are so until the commit.
-    "require_head": _statement(
-        "PERFORM require(count(*) = 1) FROM (SELECT FROM {rows} JOIN head USING (position)"
-        " JOIN events USING (position, id) WHERE head.at <= now FOR UPDATE OF head) AS found",
-        "position bigint, id word, now timestamptz",
+    "lock_head": _statement(
+        "SELECT head.position, greatest(head.at, now) INTO written_after, written_at FROM head, {rows} FOR UPDATE OF head",
+        "now timestamptz",
+    ),
+    # Guards. Each takes the rows that it judges, so that they are so until the commit. What was decided by what is remembered
+    # rests on an event, and on nodes (or on all of some kinds) of which no later event tells.
+    "require_event": _statement(
+        "SELECT events.position INTO rests_on FROM {rows} JOIN events USING (position, id);"
+        f" PERFORM require(written_after - rests_on BETWEEN 0 AND {REACH});"
+        " IF rests_on < written_after THEN SELECT json_agg(json_build_array(position, id, path, uid, op = 'deleted')"
+        " ORDER BY position) INTO others FROM events WHERE position > rests_on; END IF",
+        "position bigint, id word",
+    ),
+    "require_nodes": _statement(
+        _of_later("path = ANY({keys})"),
+        "path word",
+    ),
+    "require_kinds": _statement(
+        _of_later("kind = ANY({keys}) OR op = 'deleted'"),
+        "kind word",
     ),
     "require_leases": _statement(
         "PERFORM require(count(*) = cardinality({keys})) FROM (SELECT FROM {rows} JOIN leases USING (name, token)"
@@ -145,7 +179,7 @@ _STATEMENTS = {
     ),
     "insert_events": _inserted(
         "events",
-        "position bigint, id word, at timestamptz, op word, path word, uid word, kind word, part json, actor word,"
+        "position position, id word, at moment, op word, path word, uid word, kind word, part json, actor word,"
         " cause word, correlation word, schema int",
     ),
     "delete_nodes": _deleted("nodes", "path"),
@@ -158,15 +192,15 @@ _STATEMENTS = {
     "insert_nodes": _inserted(
         "nodes",
         "path word, uid word, kind word, labels jsonb, spec json, status json, phase text, links jsonb, finalizers text[],"
-        " generation bigint, version bigint, created_version bigint, created_at timestamptz,"
+        " generation bigint, version position, created_version position, created_at moment,"
         " deletion_requested_at timestamptz, owners json, schema int, correlation word",
     ),
     "insert_links": _inserted("links", "source word, name word, target word"),
-    "report_nodes": _updated("nodes", "path word, status json, phase text, version bigint"),
+    "report_nodes": _updated("nodes", "path word, status json, phase text, version position"),
     "change_nodes": _updated(
         "nodes",
         "path word, labels jsonb, spec json, status json, phase text, links jsonb, finalizers text[], generation bigint,"
-        " version bigint, deletion_requested_at timestamptz, owners json, schema int",
+        " version position, deletion_requested_at timestamptz, owners json, schema int",
     ),
     "delete_facets": _deleted("facets", "path"),
     "drop_facets": _statement(
@@ -188,7 +222,7 @@ _STATEMENTS = {
     "put_marks": _upserted("marks", "name word", "through bigint"),
     "insert_idempotency": _inserted("idempotency", "key word, digest word, outcome json, at timestamptz"),
     "move_head": _statement(
-        "UPDATE head SET position = new.position, at = new.at FROM {rows}", "position bigint, at timestamptz"
+        "UPDATE head SET position = new.position, at = new.at FROM {rows}", "position position, at moment"
     ),
 }
 """In the order in which they run."""
@@ -209,23 +243,27 @@ _PARAMETERS = [column.parameter() for statement in _STATEMENTS.values() for colu
 _COLUMN_NAMES = {name: tuple(c.name for c in statement.columns) for name, statement in _STATEMENTS.items()}
 
 DEFINE = (
-    f"CREATE OR REPLACE FUNCTION pg_temp.write({', '.join(_PARAMETERS)}) RETURNS void LANGUAGE plpgsql AS $write$\nBEGIN\n"
+    f"CREATE OR REPLACE FUNCTION pg_temp.write({', '.join(_PARAMETERS)}, OUT written_after bigint, OUT written_at timestamptz,"
+    " OUT others json) LANGUAGE plpgsql AS $write$\n"
+    "DECLARE rests_on bigint;\nBEGIN\nwritten_after := 0; written_at := '-infinity';\n"
     + "\n".join(statement.body(_FIRST[name] + 1) for name, statement in _STATEMENTS.items())
     + "\nEND $write$"
 )
 """What a writer's connection runs first. Its statements are planned once."""
 
-WRITE = f"SELECT pg_temp.write({', '.join(f'${number + 1}' for number in range(len(_PARAMETERS)))})"
+WRITE = f"SELECT * FROM pg_temp.write({', '.join(f'${number + 1}' for number in range(len(_PARAMETERS)))})"
+"""Says after which position it wrote, with which time, and what others had written since the event that it rests on. Without
+`lock_head` all is written as it is."""
 
 
-def arguments(writes: Writes) -> list[Any]:
-    """Of `WRITE`, in order. Statements without rows are not run."""
+def arguments(writes: Writes, after: int) -> list[Any]:
+    """Of `WRITE`, in order, for what was decided after a position of the log. Statements without rows are not run."""
     found: list[Any] = [None] * len(_PARAMETERS)
     for name, columns in writes.items():
         if columns[0]:
             declared = _STATEMENTS[name].columns
             for number, (column, values) in enumerate(zip(declared, columns, strict=True), _FIRST[name]):
-                found[number] = column.argument(values)
+                found[number] = column.argument(values, after)
     return found
 
 

@@ -23,11 +23,24 @@ _ROW_BYTES = 512
 _encode = msgspec.json.Encoder().encode
 
 
-def guard_writes(guards: Guards, position: int, event: str, now: datetime) -> Writes:
-    """What fails the transaction unless the log stands at a position with this event, not later than now, the leases are held
-    and the marks stand as told."""
+class Rests(msgspec.Struct, frozen=True):
+    """What a decision rests on: the event at a position, and that no later one tells of these nodes, or of any node of these
+    kinds."""
+
+    position: int
+    event: str
+    nodes: Collection[str]
+    kinds: Collection[str]
+
+
+def guard_writes(guards: Guards, rests: Rests, now: datetime) -> Writes:
+    """What fails the transaction unless nobody has written what a decision of a time rests on, the leases are held and the
+    marks stand as told."""
     return {
-        "require_head": ([position], [event], [now]),
+        "lock_head": ([now],),
+        "require_event": ([rests.position], [rests.event]),
+        "require_nodes": ([*rests.nodes],),
+        "require_kinds": ([*rests.kinds],),
         "require_leases": ([*guards.leases], [*guards.leases.values()]),
         "require_marks": ([*guards.marks], [*guards.marks.values()]),
     }

@@ -15,11 +15,11 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Change
 from datamodel.postgres.clock import Clock
+from datamodel.postgres.displacement import displaced
+from datamodel.postgres.recent import changes_of
 from datamodel.postgres.remembered import (
     LIMIT_BYTES,
     LIMIT_ROWS,
-    SHY_COMMANDS,
-    SHY_TIMES,
     Changed,
     Remembered,
     claimed_guards,
@@ -50,6 +50,9 @@ def entry(index: int, holder: str) -> Entry:
 def remembered() -> Remembered:
     """It stands at position 10 and knows a job with two attempts, all of them."""
     remembered = Remembered(MODEL)
+    remembered.position, remembered.clock = 9, Clock(AT, time.monotonic())
+    remembered.heard(10)
+    remembered.outrun([Changed(10, "e", f"{JOBS}/other", "9" * 32, went=False)], 10)
     rows = State()
     rows.nodes = {GROUP: node(GROUP, "JobGroup", uid="b" * 32), FIRST: node(FIRST, "Attempt", uid="c" * 32)}
     rows.nodes[f"{JOBS}/j"] = node(f"{JOBS}/j", "Job")
@@ -58,9 +61,6 @@ def remembered() -> Remembered:
     rows.totals = {owner: Totals({PLACED: 2}) for owner in (OWNER, ALL)}
     read = Needs({*rows.nodes, f"{JOBS}/none"}, {POOL}, {*rows.entries}, {OWNER, ALL})
     remembered.learn(read, rows, 0)
-    remembered.position, remembered.event, remembered.clock = 10, "e", Clock(AT, time.monotonic())
-    remembered.heard(10)
-    remembered.follow([])
     return remembered
 
 
@@ -290,6 +290,50 @@ def test_who_was_mistaken_takes_back_what_is_not_committed(remembered: Remembere
     assert missing(remembered, [GROUP, FIRST, f"{JOBS}/kept"], [POOL], [OWNER], [(OWNER, 0), (OWNER, 7)]).rows == 0
 
 
+def test_what_is_written_behind_others_is_known_with_what_they_wrote(remembered: Remembered) -> None:
+    first, second = admitted(remembered, unit(job("x"))), admitted(remembered, unit(job("y")))
+    era = remembered.era
+    moved, changes = displaced(first, changes_of(first, remembered.state, 0), 10, 13, AT)
+    group = node(GROUP, "JobGroup", uid="b" * 32, version=11)
+    others = [
+        Changed(11, "e11", GROUP, group.uid, went=False),
+        Changed(12, "e12", f"{JOBS}/j", OWNER, went=False),
+        Changed(13, "e13", f"{JOBS}/none", "f" * 32, went=False),
+    ]
+    remembered.displaced(changes, [Change(11, "e11", GROUP, group.uid, "JobGroup", group)], others)
+    remembered.committed(moved)
+    assert (remembered.position, remembered.event, remembered.era) == (14, first.events[0].id, era + 1)
+    assert (remembered.latest, remembered.expects) == (True, False)
+    assert missing(remembered, nodes=[GROUP, f"{JOBS}/x"]).rows == 0
+    assert remembered.node(GROUP) == group, "that was read"
+    found = missing(remembered, nodes=[f"{JOBS}/j", f"{JOBS}/none", second.events[0].path]).nodes
+    assert found == {f"{JOBS}/j", f"{JOBS}/none", f"{JOBS}/y"}, (
+        "what was only told is to be read, what rested on it is void"
+    )
+    known = remembered.node(f"{JOBS}/x")
+    assert known is not None
+    assert (known.version, known.created_version) == (14, 14)
+    assert suffices(remembered, unit(job("z")))
+
+
+def test_what_wrote_nothing_stands_where_others_have_come_to(remembered: Remembered) -> None:
+    nothing = admitted(remembered, unit(Command("patchSpec", f"{JOBS}/none", {})))
+    moved, changes = displaced(nothing, [], 10, 12, AT)
+    told = [Changed(at, f"e{at}", f"{JOBS}/t", "f" * 32, went=False) for at in (11, 12)]
+    remembered.displaced(changes, [], told)
+    remembered.committed(moved)
+    assert (remembered.position, remembered.event) == (12, "e12")
+    remembered.heard(13)
+    assert not remembered.latest
+
+
+def test_what_only_took_another_time_stands_where_it_was_decided(remembered: Remembered) -> None:
+    nothing = admitted(remembered, unit(Command("patchSpec", f"{JOBS}/none", {})))
+    remembered.displaced([], [], [])
+    remembered.committed(nothing)
+    assert (remembered.position, remembered.event, remembered.latest) == (10, "e", True)
+
+
 def suffices(remembered: Remembered, *units: Unit) -> bool:
     return remembered.suffices(needs(MODEL, units), units)
 
@@ -322,11 +366,6 @@ def test_it_does_not_suffice_for_what_must_be_read(remembered: Remembered, units
     assert not suffices(remembered, *units)
 
 
-def test_it_does_not_suffice_once_it_may_be_old(remembered: Remembered) -> None:
-    remembered.heard(11)
-    assert not suffices(remembered, unit(job("new")))
-
-
 def test_it_does_not_suffice_without_a_clock(remembered: Remembered) -> None:
     clock = remembered.clock
     assert clock is not None
@@ -334,20 +373,6 @@ def test_it_does_not_suffice_without_a_clock(remembered: Remembered) -> None:
     assert not suffices(remembered, unit(job("new")))
     remembered.clock = None
     assert not suffices(remembered, unit(job("new")))
-
-
-def test_who_was_mistaken_is_shy_of_large_decisions_for_a_while() -> None:
-    known = Remembered(MODEL)
-    known.mistaken()
-    known.learn(Needs({GROUP}), State(), 0)
-    known.position, known.event, known.clock = 10, "e", Clock(AT, time.monotonic())
-    known.heard(10)
-    small, large = (unit(*(job(f"j{number}") for number in range(count))) for count in (SHY_COMMANDS, SHY_COMMANDS + 1))
-    assert suffices(known, small)
-    for _ in range(SHY_TIMES):
-        assert not suffices(known, large)
-        known.committed(admitted(known, unit()))
-    assert suffices(known, large)
 
 
 def test_a_clock_never_runs_backwards() -> None:

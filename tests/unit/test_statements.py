@@ -17,19 +17,25 @@ SEPARATOR = "\x1f"
 
 def test_a_column_is_one_text_and_what_has_no_rows_is_null() -> None:
     at = datetime(2020, 1, 1, microsecond=7, tzinfo=UTC)
-    told = [argument for argument in arguments({"require_head": ([3], ["e"], [at]), "put_marks": ([], [])}) if argument]
-    assert told == ["3", "e", "1577836800000007"]
-    assert len(arguments({})) == WRITE.count("$")
+    writes = {"lock_head": ([at],), "require_event": ([3], ["e"]), "put_marks": ([], [])}
+    told = [argument for argument in arguments(writes, 3) if argument]
+    assert told == ["1577836800000007", "3", "e"]
+    assert len(arguments({}, 0)) == WRITE.count("$")
+
+
+def test_positions_travel_as_their_distance_from_where_it_was_decided() -> None:
+    told = arguments({"require_event": ([40], ["e"]), "report_nodes": (["/a"], ["{}"], ["x"], [43])}, 40)
+    assert [argument for argument in told if argument] == ["40", "e", "/a", "{}", ["x"], "3"]
 
 
 def test_values_that_may_be_any_text_travel_one_by_one() -> None:
     facets = (["/a", "/b"], ["f", "f"], ["K", "K"], [SEPARATOR, ""])
-    assert [SEPARATOR, ""] in arguments({"put_facets": facets})
+    assert [SEPARATOR, ""] in arguments({"put_facets": facets}, 0)
 
 
 def test_a_word_with_the_separator_in_it_is_refused_before_it_moves_others() -> None:
     with pytest.raises(ValueError, match="in the column name contains the separator"):
-        arguments({"put_marks": ([f"a{SEPARATOR}b", "c"], [1, 2])})
+        arguments({"put_marks": ([f"a{SEPARATOR}b", "c"], [1, 2])}, 0)
 
 
 def test_an_arrays_text_quotes_its_members() -> None:
