@@ -59,7 +59,8 @@ class KeyQueue:
         async with asyncio.TaskGroup() as group:
 
             async def worker(number: int) -> None:
-                is_last = number == workers
+                is_last, task = number == workers, asyncio.current_task()
+                assert task is not None
                 while True:
                     key = await self.get()
                     if not is_last and not self._idle:
@@ -69,6 +70,8 @@ class KeyQueue:
                         await work(key)
                     finally:
                         self.done(key)
+                    if task.cancelling():
+                        raise asyncio.CancelledError  # which what it has called may have swallowed
 
             group.create_task(worker(1), name=f"{name} 1")
 

@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from datamodel.backoff import Backoff
 from datamodel.cause import MESSAGE, RESYNC, Cause, present_cause
 from datamodel.command import Fence
 from datamodel.errors import Conflict, TendrilError, Transient
-from datamodel.feed.bus import honour_cancellation
 from datamodel.keyqueue import KeyQueue
 from datamodel.ports import Change
 from reconcilers.runtime.causes import Causes
@@ -76,7 +76,7 @@ class Controller:
         self._shards = shards
         self._metrics = metrics
         self._workers = workers
-        self._failures: dict[str, int] = {}
+        self.backoff = Backoff(*BACKOFF_S)
         self._resync = asyncio.Event()
         self._log = structlog.get_logger(reconciler.name)
         self._leases = [lease_name(reconciler.name, shard) for shard in range(reconciler.shards)]
@@ -106,16 +106,12 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             name = self.reconciler.name
             group.create_task(self._keep_resyncing(), name=f"{name} resync")
-            group.create_task(self.queue.serve(self._work, self._workers, name), name=name)
-
-    async def _work(self, key: str) -> None:
-        await self._reconcile(key)
-        honour_cancellation()
+            group.create_task(self.queue.serve(self._reconcile, self._workers, name), name=name)
 
     async def _reconcile(self, key: str) -> None:
         cause, fence = self.causes.take(key), self._fence(key)
         if fence is None:
-            self._failures.pop(key, None)
+            self.backoff.over(key)
             return
         present_cause.set(cause)  # of this worker's task, until its next key
         name = self.reconciler.name
@@ -135,7 +131,7 @@ class Controller:
             self._retry(key, cause)
         else:
             self._metrics.count(name, "done")
-            self._failures.pop(key, None)
+            self.backoff.over(key)
             if again is not None:
                 if again == 0 or (again <= GOES_ON_S and not cause.has_led):
                     self.causes.put_back(key, cause)
@@ -143,16 +139,11 @@ class Controller:
 
     def _retry(self, key: str, cause: Cause) -> None:
         self.causes.put_back(key, cause)
-        self.queue.add_after(key, self._backoff_s(key))
+        self.queue.add_after(key, self.backoff.failed(key))
 
     def _fence(self, key: str) -> Fence | None:
         leases = self._leases
         return self._shards.fence(leases[shard_of(key, len(leases))] if len(leases) > 1 else leases[0])
-
-    def _backoff_s(self, key: str) -> float:
-        failures = self._failures[key] = self._failures.get(key, 0) + 1
-        least, most = BACKOFF_S
-        return min(least * float(1 << min(failures - 1, 16)), most) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries
 
     async def _keep_resyncing(self) -> None:
         while True:

@@ -74,6 +74,7 @@ class Replica:
                 group.create_task(self.shards.run(), name="shards")
                 group.create_task(self._tail.run(self._dispatch(), self._resync), name="tail")
                 group.create_task(self._tell(), name="pokes")
+                group.create_task(self._relay.keep_looking(self._wake_relay), name="newest stream")
                 _log.info("running")
 
     def _on_commit(self) -> None:

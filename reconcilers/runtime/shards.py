@@ -5,6 +5,7 @@ import math
 import os
 import random
 import socket
+import time
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -42,6 +43,8 @@ class Shards:
         self._groups: dict[str, list[str]] = {}
         self._acquired: dict[str, Callable[[], None]] = {}
         self._held: dict[str, tuple[Fence, float]] = {}
+        self._time_s: Callable[[], float] = time.monotonic
+        """The loop's clock, once something is held by it."""
 
     def want(self, group: str, shards: int, acquired: Callable[[int], None]) -> None:
         """Competes for the shards 0 to `shards - 1` of a group; `acquired(shard)` runs whenever one has become ours."""
@@ -52,7 +55,7 @@ class Shards:
     def fence(self, lease: str) -> Fence | None:
         """The fence of a shard by its lease's name, None where it is not (or not surely) ours now."""
         held = self._held.get(lease)
-        if held is None or asyncio.get_running_loop().time() >= held[1]:
+        if held is None or self._time_s() >= held[1]:
             return None
         return held[0]
 
@@ -98,7 +101,8 @@ class Shards:
 
     def _hold(self, tokens: Mapping[str, int], asked_s: float) -> None:
         """Leases that are surely ours as long as they last from the moment when they were asked for."""
-        now_s = asyncio.get_running_loop().time()
+        self._time_s = asyncio.get_running_loop().time
+        now_s = self._time_s()
         for name, acquired in self._acquired.items():
             if name in tokens:
                 fence, before = Fence(name, tokens[name]), self._held.get(name)
