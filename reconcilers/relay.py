@@ -1,7 +1,7 @@
 """relay: log → stream. It publishes every position in order, and rebuilds the stream whenever it is not the log's."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from msgspec import structs
@@ -16,6 +16,7 @@ KEY = "log"
 BATCH = 512
 BATCHES = 16
 """Published at a turn, so that a relay which has lost its lease notices."""
+LOOK_S = 10.0
 _log = structlog.get_logger("relay")
 
 
@@ -44,12 +45,30 @@ class Relay:
         """Whether the position is published, or about to be: if that fails, it is tried again."""
         return position <= self._read_through
 
+    async def keep_looking(self, wake: Callable[[], object]) -> None:
+        """Until it is cancelled. Calls `wake()` where nobody follows any more what it publishes to. When a database is put
+        back, so are its leases, and for a while two relays may each believe to be the one: the other may have begun a newer
+        stream, and never come to its end."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            stream = self._stream
+            if stream is None:
+                continue
+            try:
+                newest = await self._streams.newest()
+            except Transient:
+                continue
+            if self._stream is stream and (newest is None or newest.epoch != stream.epoch):
+                _log.warning("the stream is not the newest any more", epoch=stream.epoch)
+                self._forget()
+                wake()
+
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         del key  # there is only one
         if self._stream is None or self._token != fence.token:
             stream = await self._attach()
             self._position, self._event = stream.last, await self._store.event_id(stream.last)
-            self._stream, self._token = stream, fence.token
+            self._stream, self._token, self._read_through = stream, fence.token, stream.last
         try:
             return await self._publish(self._stream)
         except (Conflict, Transient):
