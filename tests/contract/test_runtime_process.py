@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from agents.runtimes.process.identity import alive, identify, kill_session, send, session_members
+from agents.runtimes.process.output import LIMIT_BYTES, TAIL_BYTES
 from agents.runtimes.process.record import Record, claim, read, replace
 from agents.runtimes.process.runtime import ProcessRuntime
-from agents.runtimes.process.shim import OUTPUT_LIMIT_BYTES
-from agents.runtimes.protocol import Step, Work
+from agents.runtimes.protocol import LogPage, Step, Work
 from datamodel.errors import Invalid
+from datamodel.scheduling import logs
+from datamodel.scheduling.logs import Dropped, Part, size_of
 from tests.waiting import until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run the tests as root to see that it drops its privileges")
@@ -27,7 +29,8 @@ from agents.runtimes.process.runtime import ProcessRuntime
 from agents.runtimes.protocol import Step, Work
 
 async def main() -> None:
-    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=pathlib.Path(sys.argv[1]))
+    state_dir, bwrap = pathlib.Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
+    runtime = ProcessRuntime(site="site", edges=["edge"], state_dir=state_dir, bwrap=bwrap)
     await runtime.open(lambda attempt: None)
     step = Step("wait", "", "while ! test -e $SHARED_DIR/go; do sleep 0.05; done; exit 6")
     await runtime.start_step(Work("site", "edge", "attempt", (step,), {}), 0)
@@ -75,9 +78,15 @@ def record(state_dir: Path) -> Record:
     return found
 
 
-async def test_an_agent_that_is_killed_is_followed_by_one_that_adopts(state_dir: Path) -> None:
+@pytest.mark.parametrize("sandboxed", [False, True])
+async def test_an_agent_that_is_killed_is_followed_by_one_that_adopts(
+    request: pytest.FixtureRequest, state_dir: Path, *, sandboxed: bool
+) -> None:
+    bwrap = [request.getfixturevalue("bubblewrap")] if sandboxed else []
     agent = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _AGENT, str(state_dir)), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[2]
+        *(sys.executable, "-c", _AGENT, str(state_dir), *bwrap),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=Path(__file__).parents[2],
     )
     assert agent.stdout is not None
     await asyncio.wait_for(agent.stdout.readuntil(b"started"), 20)
@@ -143,13 +152,36 @@ async def test_nothing_that_a_step_leaves_behind_outlives_it(runtime: ProcessRun
     assert identify(int((state_dir / "attempt" / "shared" / "left").read_text())) is None
 
 
-async def test_output_is_kept_up_to_a_limit(runtime: ProcessRuntime, state_dir: Path) -> None:
-    await runtime.start_step(work(f"echo problem >&2; head -c {4 * OUTPUT_LIMIT_BYTES} /dev/zero"), 0)
+async def test_the_first_and_the_last_of_the_output_are_kept(runtime: ProcessRuntime) -> None:
+    size = 4 * LIMIT_BYTES
+    await runtime.start_step(work(f"echo problem >&2; head -c {size} /dev/zero; echo bye >&2"), 0)
     await ended(runtime)
-    assert (state_dir / "attempt" / "step-0.stderr").read_text() == "problem\n"
-    stdout = (state_dir / "attempt" / "step-0.stdout").read_bytes()
-    assert stdout[:OUTPUT_LIMIT_BYTES] == bytes(OUTPUT_LIMIT_BYTES)
-    assert stdout[OUTPUT_LIMIT_BYTES:] == b"\n[the rest of this output was not kept]\n"
+    parts: list[Part] = []
+    page = LogPage("", more=True)
+    while page.more:
+        page = await runtime.logs("attempt", 0, page.cursor, 64 * 1024)
+        parts += page.parts
+    assert isinstance(parts[0], logs.Record)
+    assert (parts[0].stream, parts[0].data) == ("stderr", b"problem\n")
+    (dropped,) = [part for part in parts if isinstance(part, Dropped)]
+    at = parts.index(dropped)
+    head, tail = (sum(map(size_of, some)) for some in (parts[:at], parts[at + 1 :]))
+    assert LIMIT_BYTES * 0.9 < head <= LIMIT_BYTES
+    assert 0.5 * TAIL_BYTES < tail <= TAIL_BYTES
+    assert head + (dropped.bytes or 0) + tail == len(b"problem\n") + size + len(b"bye\n")
+    last = [part.data for part in parts[-2:] if isinstance(part, logs.Record)]
+    assert b"bye\n" in last, "two pipes have no order at the end"
+
+
+async def test_an_output_file_that_was_damaged_is_not_read_on(runtime: ProcessRuntime, state_dir: Path) -> None:
+    await runtime.start_step(work("echo first"), 0)
+    await ended(runtime)
+    with (state_dir / "attempt" / "step-0.output").open("ab") as file:
+        file.write(bytes(64))
+    page = await runtime.logs("attempt", 0, "", 4096)
+    assert page.parts == (Dropped(0, None),)
+    assert await runtime.logs("attempt", 0, page.cursor, 4096) == LogPage(page.cursor)
+    assert (await runtime.logs("attempt", 0, "no cursor", 4096)).parts == page.parts
 
 
 async def test_a_step_is_no_privileged_user_and_sees_no_secret_of_the_agent(

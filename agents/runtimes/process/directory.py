@@ -7,16 +7,20 @@ import stat
 import tempfile
 from pathlib import Path
 
+from agents.runtimes.process import output
+from agents.runtimes.process.cgroup import clear
+from agents.runtimes.process.files import DiskFile, open_shared, put_inputs
 from agents.runtimes.process.identity import alive
 from agents.runtimes.process.owner import Owner
 from agents.runtimes.process.plan import Plan
 from agents.runtimes.process.record import Record, read
-from agents.runtimes.protocol import Observed, Step, StepState, Work
+from agents.runtimes.protocol import LogPage, Observed, Step, StepState, Work
 from agents.runtimes.shared import RESULT_FILE, RESULT_LIMIT_BYTES, SHARED
 from datamodel.errors import Invalid
+from datamodel.scheduling import logs
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_SHELL = "/bin/sh"
+_CURSOR_DIGITS = 19
 
 
 class AttemptDirectory:
@@ -24,9 +28,10 @@ class AttemptDirectory:
 
     attempt.json     whose it is
     step-<k>.json    what the shim of step k knows of it
-    step-<k>.stdout  its output, bounded; likewise `.stderr`, and `.log` of the shim itself
+    step-<k>.output  what it wrote, bounded, in a form of its own (`output.py`); `.log` is of the shim itself
     shared/          the steps' shared directory, or a link to where it is
     root/            empty; a step's own root is mounted there, for it alone
+    step-<k>.cgroup  a link to the group that limits step k
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,24 +46,34 @@ class AttemptDirectory:
             shared.mkdir(mode=0o700)
             if elsewhere:
                 self._shared.symlink_to(shared)
+        if not self.records():
+            put_inputs(self._shared.resolve(), work.inputs, owner)
         if owner is not None:
             os.chown(self._shared, *owner)
         draft = self._path / "attempt.json.draft"
         draft.write_text(json.dumps({"site": work.site, "edge": work.edge}), encoding="utf-8")
         draft.rename(self._path / "attempt.json")
 
+    def group(self, index: int, group: Path) -> str:
+        """Keeps in mind that the step runs in that group, for `remove`; returns it as a plan has it."""
+        link = self._path / f"step-{index}.cgroup"
+        link.unlink(missing_ok=True)
+        link.symlink_to(group)
+        return str(group)
+
     def plan(self, work: Work, index: int, owner: Owner) -> Plan:
         step = work.steps[index]
         return Plan(
             argv=_argv(step),
-            env={"PATH": _PATH, **work.env, **step.env},
+            env={"PATH": _PATH, **work.env, **step.env, **work.given.env},
             owner=owner,
             record=str(self._record(index)),
-            stdout=str(self._path / f"step-{index}.stdout"),
-            stderr=str(self._path / f"step-{index}.stderr"),
+            output=str(self._output(index)),
             log=str(self._path / f"step-{index}.log"),
             shared=str(self._shared.resolve()),
             root=str(self._path / "root"),
+            secrets=work.given.files,
+            masked=[pattern.decode("latin-1") for pattern in work.given.masked],
         )
 
     def record(self, index: int) -> Record | None:
@@ -97,7 +112,30 @@ class AttemptDirectory:
             raise Invalid(f"{SHARED}/{RESULT_FILE} is larger than {RESULT_LIMIT_BYTES} bytes")
         return content
 
+    def open_file(self, path: str) -> DiskFile | None:
+        """A file that the steps left. Raises `Invalid` where it is none, or is reached by way of a link."""
+        return open_shared(self._shared.resolve(), path)
+
+    def logs(self, index: int, after: str, limit_bytes: int) -> LogPage:
+        """Some of what a step wrote behind a cursor. A file that a crash or a step has damaged is not read on."""
+        begin = int(after) if after.isascii() and after.isdecimal() and len(after) < _CURSOR_DIGITS else 0
+        try:
+            pieces, more = output.read(str(self._output(index)), begin, limit_bytes)
+        except FileNotFoundError:
+            return LogPage(after)
+        except ValueError:
+            end = self._output(index).stat().st_size
+            return LogPage(after, (logs.Dropped(index, None),), (str(end),)) if end > begin else LogPage(after)
+        return LogPage(
+            after,
+            tuple(_part(index, piece) for piece, _ in pieces),
+            tuple(str(end) for _, end in pieces),
+            more,
+        )
+
     def remove(self) -> None:
+        for link in self._path.glob("step-*.cgroup"):
+            clear(str(link.readlink()))
         if self._shared.is_symlink():
             _remove_tree(self._shared.readlink().parent)
         _remove_tree(self._path)
@@ -121,6 +159,9 @@ class AttemptDirectory:
     def _record(self, index: int) -> Path:
         return self._path / f"step-{index}.json"
 
+    def _output(self, index: int) -> Path:
+        return self._path / f"step-{index}.output"
+
     def _state(self, index: int, record: Record) -> StepState:
         if record.exit_code is None and not alive(record.shim):
             # The shim may have written the end between our two looks.
@@ -130,6 +171,12 @@ class AttemptDirectory:
         if record.exit_code is None:
             return StepState("running", record.started_s)
         return StepState("exited", record.started_s, record.finished_s, record.exit_code, record.reason, record.message)
+
+
+def _part(index: int, piece: output.Piece) -> logs.Part:
+    if piece.stream == output.DROPPED:
+        return logs.Dropped(index, piece.dropped)
+    return logs.Record(index, "stdout" if piece.stream == output.STDOUT else "stderr", piece.at_ns, piece.data)
 
 
 def _reachable_directory() -> Path:
@@ -161,6 +208,6 @@ def _read_up_to(file: int, size_bytes: int) -> bytes:
 
 def _argv(step: Step) -> list[str]:
     if step.script is not None:
-        return [_SHELL, "-c", step.script]
+        return [*step.shell, step.script]
     # What an image would run by itself exists only where there are images.
     return list(step.command) or ["no-command-and-no-script"]

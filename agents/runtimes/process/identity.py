@@ -58,6 +58,11 @@ def send(identity: Identity, number: signal.Signals) -> None:
         os.close(handle)
 
 
+def has_child(parent: int) -> bool:
+    """Also one that has ended and that `parent` has not yet waited for."""
+    return any(stat.parent == parent for stat in _processes())
+
+
 def kill_children(parent: int) -> None:
     for stat in _processes():
         if stat.parent == parent and stat.state not in "ZX":

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import structlog
 
+from agents.runtimes.process.bubblewrap import Sandbox
+from agents.runtimes.process.cgroup import group_name, limits, make
 from agents.runtimes.process.directory import AttemptDirectory
 from agents.runtimes.process.identity import Identity, alive, kill_session, send, session_members
+from agents.runtimes.process.isolation import hidden_from, not_isolated
 from agents.runtimes.process.owner import Owner, step_owner
 from agents.runtimes.process.record import LOST, Record
 from agents.runtimes.process.shim import KILL, STOP
-from agents.runtimes.process.spawn import can_mount, spawn_shim
+from agents.runtimes.process.spawn import can_mount, refusal, spawn_shim
 from agents.runtimes.process.watch import ExitWatch
-from agents.runtimes.protocol import Observed, Work
+from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, Work
+from agents.runtimes.unsupported import unsupported
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Transient
 
@@ -26,43 +30,66 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 class ProcessRuntime:
     """Runs steps as processes of an unprivileged user, with what they leave under `state_dir/<attempt>`.
 
-    As root, steps run as `user`; as an ordinary user, as that user. Not isolated from the host: they see its files and
-    its network, an image is ignored, and cpu and memory limits are not enforced. Each sees its shared directory at
-    `/shared` where the kernel lets us mount it for that step alone, and `SHARED_DIR` says in any case where it is.
+    As root, steps run as `user`; as an ordinary user, as that user. An image is ignored. With `bwrap`, the path of bubblewrap's
+    program, a step has no network, reads the host's files and writes only what is its own; without, it is not isolated. With
+    `groups`, a directory of cgroup v2 where this process may make groups, limits are enforced. What is missing is told at the
+    start. Each step sees its shared directory at `/shared` where the kernel lets us mount it for that step alone, and
+    `SHARED_DIR` says in any case where it is.
 
     What runs is known from disk and `/proc` only, so a new instance on the same directory adopts all of it.
     """
 
     name = "process"
+    keeps_output = True
 
-    def __init__(self, *, site: str, edges: Collection[str], state_dir: Path, user: str = "nobody") -> None:
+    def __init__(
+        self,
+        *,
+        site: str,
+        edges: Collection[str],
+        state_dir: Path,
+        user: str = "nobody",
+        bwrap: str | None = None,
+        groups: Path | None = None,
+    ) -> None:
         self._site = site
         self._edges = frozenset(edges)
         self._state_dir = state_dir.absolute()
         self._user = user
+        self._bwrap, self._groups = bwrap, groups
+        self._sandbox: Sandbox | None = None
         self._owner: Owner = None
         self._changed: Callable[[str], None] = lambda _: None
         self._wakes = Wakes(poll_s=0.2)
         self._watch = ExitWatch(self._ended)
         self._mounts = False
 
+    @property
+    def not_isolated(self) -> tuple[str, ...]:
+        return not_isolated(sandboxed=self._sandbox is not None, limited=self._groups is not None)
+
+    def refuses(self, work: Work) -> Refusal | None:
+        return unsupported(work, self.name)
+
     async def open(self, changed: Callable[[str], None]) -> None:
         """Finds what runs. Raises `Invalid` where this is root and there is no other user to run steps as."""
         self._owner = step_owner(self._user)
         self._changed = changed
-        _log.warning(
-            "steps are not isolated", runtime=self.name, missing="files, network, cpu and memory limits, image"
-        )
         self._mounts = await asyncio.to_thread(can_mount)
-        if not self._mounts:
-            _log.warning("the kernel refuses a private /shared; steps find it by SHARED_DIR only", runtime=self.name)
         await asyncio.to_thread(self._state_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
+        self._sandbox = await asyncio.to_thread(self._working_sandbox)
+        _log.warning("steps are not isolated", runtime=self.name, missing=", ".join(self.not_isolated))
+        if not self._mounts and self._sandbox is None:
+            _log.warning("the kernel refuses a private /shared; steps find it by SHARED_DIR only", runtime=self.name)
         for found in await self.discover():
             for record in await asyncio.to_thread(self._directory(found.attempt).records):
                 self._attend(found.attempt, record)
 
     async def close(self) -> None:
         self._watch.close()
+
+    async def check(self) -> None:
+        """There is no engine but the kernel."""
 
     async def discover(self) -> list[Observed]:
         return await asyncio.to_thread(self._discover)
@@ -91,6 +118,18 @@ class ProcessRuntime:
 
     async def result(self, attempt: str) -> bytes | None:
         return await asyncio.to_thread(self._directory(attempt).result)
+
+    async def open_file(self, attempt: str, path: str) -> SharedFile | None:
+        try:
+            return await asyncio.to_thread(self._directory(attempt).open_file, path)
+        except OSError as error:
+            raise Transient(f"{attempt}: its files cannot be read: {error}") from error
+
+    async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
+        try:
+            return await asyncio.to_thread(self._directory(attempt).logs, index, after, limit_bytes)
+        except OSError as error:
+            raise Transient(f"{attempt}: its output cannot be read: {error}") from error
 
     async def remove(self, attempt: str) -> None:
         await self.stop(attempt, 0)
@@ -122,13 +161,28 @@ class ProcessRuntime:
         try:
             # Steps of another user may not get through to our directories, unless they are mounted for them.
             directory.create(work, self._owner, elsewhere=self._owner is not None and not self._mounts)
-            spawn_shim(directory.plan(work, index, self._owner))
+            plan = directory.plan(work, index, self._owner)
+            if self._groups is not None:
+                group = self._groups / group_name(work.attempt, index)
+                make(str(group), limits(work.cpu, work.memory_bytes))
+                plan = plan._replace(cgroup=directory.group(index, group))
+            spawn_shim(plan._replace(sandbox=self._sandbox))
         except OSError as error:
             raise Transient(f"{work.attempt}: {error}") from error
         record = directory.record(index)
         if record is None:
             raise Transient(f"{work.attempt}: its directory was removed while step {index} started")
         return record
+
+    def _working_sandbox(self) -> Sandbox | None:
+        if self._bwrap is None:
+            return None
+        sandbox = Sandbox(self._bwrap, hidden_from(self._owner, self._state_dir))
+        refused = refusal(sandbox, self._owner)
+        if refused:
+            _log.warning("bubblewrap does not work here", runtime=self.name, error=refused)
+            return None
+        return sandbox
 
     def _attend(self, attempt: str, record: Record) -> None:
         if record.exit_code is None and record != LOST:

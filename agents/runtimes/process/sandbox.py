@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 
@@ -14,8 +15,11 @@ _MS_BIND = 0x1000
 _MS_REC = 0x4000
 _MS_PRIVATE = 0x40000
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+
+_REACHABLE = "/tmp"  # noqa: S108 - only as a place that every user can pass
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -23,6 +27,17 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def adopt_orphans() -> None:
     """Makes what this process' descendants leave behind its own children, so that none escapes it."""
     _call("prctl", _PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def no_core() -> None:
+    """From now on, this process and what it starts leave no core dumps as files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def forbid_dumps() -> None:
+    """Nobody gets a dump of this process, not even a program that the kernel pipes dumps to, and none of its user's processes
+    may look into it."""
+    _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def show_shared(shared: str, root: str) -> str:
@@ -39,6 +54,17 @@ def show_shared(shared: str, root: str) -> str:
     except OSError:
         return shared
     return SHARED
+
+
+def lend_shared(shared: str) -> str:
+    """Shows the directory `shared` at `/tmp`, to this process and its children alone, for a user that cannot get there;
+    returns where it is seen. Where the kernel refuses, that is `shared` itself."""
+    try:
+        _own_mounts()
+        _bind(shared, _REACHABLE)
+    except OSError:
+        return shared
+    return _REACHABLE
 
 
 def probe(directory: str) -> None:

@@ -1,10 +1,11 @@
 """Stands over one step: a process of its own session, which outlives the agent that started it.
 
-It starts the step in a further session, copies its output to bounded files, and writes how it ended. TERM is passed on
+It starts the step in a further session, copies its output to a bounded file, and writes how it ended. TERM is passed on
 to the step's process group; USR1 kills that, since KILL would take the shim and with it the only witness. Nothing of
 the step outlives it: what the step leaves behind becomes the shim's child and is killed.
 """
 
+import contextlib
 import json
 import os
 import selectors
@@ -13,21 +14,29 @@ import sys
 import time
 from typing import NoReturn
 
-from agents.runtimes.process.identity import identify, kill_children
+from agents.runtimes.process.bubblewrap import Sandbox, StatusPipe, host_entries, sandboxed
+from agents.runtimes.process.cgroup import clear, enter, kill
+from agents.runtimes.process.ending import ended
+from agents.runtimes.process.identity import has_child, identify, kill_children
+from agents.runtimes.process.output import STDERR, STDOUT, OutputFile
 from agents.runtimes.process.plan import Plan
 from agents.runtimes.process.record import Record, claim, replace
-from agents.runtimes.process.sandbox import adopt_orphans, give_up_privileges, show_shared
+from agents.runtimes.process.sandbox import (
+    adopt_orphans,
+    forbid_dumps,
+    give_up_privileges,
+    lend_shared,
+    no_core,
+    show_shared,
+)
 from agents.runtimes.reasons import CANNOT_START
-from agents.runtimes.shared import SHARED, SHARED_VARIABLE
-
-OUTPUT_LIMIT_BYTES = 1024 * 1024
-"""What is kept of each of a step's stdout and stderr."""
+from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
+from agents.secrets.redaction import Needles, Redactor
 
 STOP = signal.SIGTERM
 KILL = signal.SIGUSR1
 """What the agent sends to the shim: end the step, and end it now."""
 
-_MARK = b"\n[the rest of this output was not kept]\n"
 _CHUNK_BYTES = 64 * 1024
 _HANDLED = (STOP, KILL, signal.SIGCHLD)
 _READY = b"."
@@ -58,7 +67,10 @@ def _supervise(plan: Plan, told: int) -> None:
         _detach(plan.log, told)
         if record.exit_code is None:
             code = step.attend()
-            replace(plan.record, record._replace(exit_code=code, finished_s=time.time()))
+            replace(plan.record, ended(record, plan, code, step.sandbox))
+        if plan.cgroup:
+            with contextlib.suppress(OSError):  # removed with the attempt, at the latest
+                clear(plan.cgroup)
     else:
         _detach(plan.log, told)
 
@@ -79,20 +91,29 @@ class _Step:
         self._pid = 0
         self._code: int | None = None
         self._selector = selectors.DefaultSelector()
+        self._output = OutputFile(plan.output)
+        self.sandbox = StatusPipe() if plan.sandbox is not None else None
 
     def start(self, record: Record) -> Record:
         """Starts the step; the record that comes back has its identity, or says why it did not start."""
         adopt_orphans()
+        if self._plan.masked:
+            no_core()
         outputs = [os.pipe(), os.pipe()]
         said, say = os.pipe()
         parent = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
-            _become_step(self._plan, parent, say, [write for _, write in outputs])
+            _become_step(self._plan, parent, say, [write for _, write in outputs], self.sandbox)
         os.close(say)
-        for (read, write), path in zip(outputs, (self._plan.stdout, self._plan.stderr), strict=True):
+        if self.sandbox is not None:
+            os.close(self.sandbox.given)
+        needles = Needles(pattern.encode("latin-1") for pattern in self._plan.masked)
+        for (read, write), stream in zip(outputs, (STDOUT, STDERR), strict=True):
             os.close(write)
-            self._selector.register(read, selectors.EVENT_READ, _Output(read, path))
+            self._selector.register(read, selectors.EVENT_READ, _Pipe(read, stream, self._output, Redactor(needles)))
+        if self._plan.masked:
+            forbid_dumps()  # not before the child is there: it would own nothing of its own in /proc
         with os.fdopen(said, encoding="utf-8") as file:
             mounted, _, error = file.read().partition("\n")
         record = record._replace(step=identify(self._pid), mounted=mounted == SHARED)
@@ -112,6 +133,7 @@ class _Step:
                     self._selector.unregister(key.fd)
             if self._code is None:
                 self._reap()
+        self._output.close()
         return self._code
 
     def _handle_signals(self) -> int:
@@ -120,11 +142,21 @@ class _Step:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self._selector.register(woken, selectors.EVENT_READ)
-        signal.signal(STOP, lambda *_: self._signal(signal.SIGTERM))
+        signal.signal(STOP, lambda *_: self._terminate())
         signal.signal(KILL, lambda *_: self._signal(signal.SIGKILL))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         return woken
+
+    def _terminate(self) -> None:
+        """In a sandbox TERM is for the session inside. Its leader ignores it: before that has a child, which is the step,
+        TERM ends the sandbox."""
+        inside = self.sandbox.read().child if self.sandbox is not None else None
+        if inside is not None and self._code is None and has_child(inside):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(inside, signal.SIGTERM)
+                return
+        self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
         if self._code is None:  # once it is reaped, its number may be another's
@@ -138,43 +170,32 @@ class _Step:
                 return
             if pid == self._pid:
                 self._code = _exit_code(status)
+                if self._plan.cgroup:
+                    kill(self._plan.cgroup)  # a fork bomb makes new ones faster than they are found one by one
                 _end_children()
                 return
             if pid == 0:
                 return
 
 
-class _Output:
-    """Copies a pipe to a file up to a limit, and reads on beyond it so that the writer is not held up."""
+class _Pipe:
+    """One of the step's streams, which is read on when the file takes no more, so that the writer is not held up."""
 
-    def __init__(self, pipe: int, path: str) -> None:
-        self._pipe = pipe
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        self._left = OUTPUT_LIMIT_BYTES
+    def __init__(self, pipe: int, stream: int, output: OutputFile, redactor: Redactor) -> None:
+        self._pipe, self._stream, self._output, self._redactor = pipe, stream, output, redactor
 
     def copy(self) -> bool:
         """Moves what is there; False at the end."""
         data = os.read(self._pipe, _CHUNK_BYTES)
-        if not data:
-            os.close(self._pipe)
-            os.close(self._file)
-            return False
-        try:
-            self._keep(data)
-        except OSError:  # a full disk: the step goes on without
-            self._left = -1
-        return True
-
-    def _keep(self, data: bytes) -> None:
-        if self._left < 0:
-            return
-        os.write(self._file, data[: self._left])
-        self._left -= len(data)
-        if self._left < 0:
-            os.write(self._file, _MARK)
+        if data:
+            self._output.add(self._stream, self._redactor.feed(data))
+            return True
+        self._output.add(self._stream, self._redactor.close())
+        os.close(self._pipe)
+        return False
 
 
-def _become_step(plan: Plan, parent: int, say: int, outputs: list[int]) -> NoReturn:
+def _become_step(plan: Plan, parent: int, say: int, outputs: list[int], status: StatusPipe | None) -> NoReturn:
     """Runs in the child: turns into the step, or says why it cannot, as `exit code, message`."""
     try:
         os.setsid()
@@ -185,11 +206,29 @@ def _become_step(plan: Plan, parent: int, say: int, outputs: list[int]) -> NoRet
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        shared = show_shared(plan.shared, plan.root)
+        if plan.cgroup:
+            enter(plan.cgroup)
+        argv, shared, directory = plan.argv, SHARED, "/"
+        if plan.sandbox is not None and status is not None:
+            lent = lend_shared(plan.shared) if plan.owner is not None else plan.shared
+            argv = sandboxed(
+                Sandbox(*plan.sandbox),
+                plan.argv,
+                shared=lent,
+                entries=host_entries(),
+                status=status.given,
+                secrets=plan.secrets,
+            )
+            os.set_inheritable(status.given, True)
+        else:
+            shared = directory = show_shared(plan.shared, plan.root)
         os.write(say, f"{shared}\n".encode())
         give_up_privileges(plan.owner, parent)
-        os.chdir(shared)
-        os.execvpe(plan.argv[0], plan.argv, {**plan.env, "HOME": shared, SHARED_VARIABLE: shared})  # noqa: S606
+        os.chdir(directory)
+        env = {**plan.env, "HOME": shared, SHARED_VARIABLE: shared}
+        if plan.secrets:
+            env[SECRETS_VARIABLE] = SECRETS if plan.sandbox is not None else plan.secrets
+        os.execvpe(argv[0], argv, env)  # noqa: S606
     except (OSError, ValueError) as error:
         os.write(say, f"{127 if isinstance(error, FileNotFoundError) else 126} {error}".encode())
     finally:
@@ -201,6 +240,8 @@ def _end_children() -> None:
         try:
             kill_children(os.getpid())
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG) != (0, 0):
+                pass
         except ChildProcessError:
             return
 

@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 import agents
+from agents.runtimes.process.bubblewrap import Sandbox, failure, host_entries, sandboxed
+from agents.runtimes.process.owner import Owner
 from agents.runtimes.process.plan import Plan
 from datamodel.errors import Transient
 
@@ -33,6 +35,28 @@ def can_mount() -> bool:
     """Whether a step can be shown its shared directory at `/shared`."""
     with tempfile.TemporaryDirectory() as directory:
         return _run(_PROBE, directory).returncode == 0
+
+
+def refusal(sandbox: Sandbox, owner: Owner) -> str:
+    """Why no step of `owner` can be run in a sandbox here; empty where it can."""
+    command = sandboxed(sandbox, ["/bin/sh", "-c", ":"], shared="/usr", entries=host_entries())
+    uid, gid = owner or (None, None)
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd="/",
+            env={},
+            user=uid,
+            group=gid,
+            extra_groups=[] if owner is not None else None,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    return failure(done.stderr)[1] if done.returncode != 0 else ""
 
 
 def _run(program: str, *args: str, given: str = "") -> "subprocess.CompletedProcess[str]":
