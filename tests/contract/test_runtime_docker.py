@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,15 +15,16 @@ from msgspec.structs import replace
 from agents.runtimes.choose import choose
 from agents.runtimes.docker.container import container_options, host_options, labels
 from agents.runtimes.docker.runtime import DockerRuntime
+from agents.runtimes.policy import Policy
 from agents.runtimes.process.runtime import ProcessRuntime
-from agents.runtimes.protocol import Observed, Step, Work
+from agents.runtimes.protocol import Step, Work
 from agents.runtimes.reasons import CANNOT_START, IMAGE_MISSING, OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
+from tests.containers import WAIT_S, opened, run
 from tests.services import IMAGE
 from tests.waiting import until
 
 SITE = "site-docker-only"
-WAIT_S = 60.0
 
 pytestmark = pytest.mark.docker
 
@@ -36,6 +38,7 @@ class _Wire:
     def __init__(self, path: Path) -> None:
         self.address = f"unix://{path}"
         self._path = path
+        self._engine = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def open(self) -> None:
@@ -51,7 +54,7 @@ class _Wire:
         self._path.unlink(missing_ok=True)
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_unix_connection("/var/run/docker.sock")
+        far_reader, far_writer = await asyncio.open_unix_connection(self._engine)
         self._writers |= {writer, far_writer}
         await asyncio.gather(self._copy(reader, far_writer), self._copy(far_reader, writer))
 
@@ -66,12 +69,8 @@ class _Wire:
 
 @pytest.fixture
 async def runtime(docker_engine: docker.DockerClient) -> AsyncIterator[DockerRuntime]:
-    runtime = DockerRuntime(site=SITE, edges=["edge"])
-    await runtime.open(lambda _: None)
-    yield runtime
-    for found in await runtime.discover():
-        await runtime.remove(found.attempt)
-    await runtime.close()
+    async with opened(SITE) as runtime:
+        yield runtime
 
 
 @pytest.fixture
@@ -85,16 +84,6 @@ def work(script: str, *, image: str = IMAGE, cpu: float = 0.0, memory_bytes: int
     return Work(SITE, "edge", "attempt-1", (Step("step", image, script),), {}, cpu=cpu, memory_bytes=memory_bytes)
 
 
-async def run(runtime: DockerRuntime, work: Work) -> Observed:
-    await runtime.start_step(work, 0)
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            found = await runtime.observe(work.attempt)
-            if found is not None and found.steps[0].phase != "running":
-                return found
-            await asyncio.sleep(0.05)
-
-
 async def test_a_missing_image_is_an_end_with_a_reason_and_is_found_out_anew(runtime: DockerRuntime) -> None:
     missing = work("true", image="tendril-test/no-such-image:1")
     found = await run(runtime, missing)
@@ -103,13 +92,12 @@ async def test_a_missing_image_is_an_end_with_a_reason_and_is_found_out_anew(run
     assert (await runtime.discover())[0].steps == found.steps
     restarted = DockerRuntime(site=SITE, edges=["edge"])
     await restarted.open(lambda _: None)
-    (forgotten,) = await restarted.discover()
-    assert forgotten.steps == ()
+    assert await restarted.discover() == []
     assert (await run(restarted, missing)).steps[0].reason == found.steps[0].reason
     await restarted.close()
 
 
-@pytest.mark.parametrize("fields", [{"memory_bytes": 1}, {"cpu": 100000.0}, {"image": "NO IMAGE"}])
+@pytest.mark.parametrize("fields", [{"memory_bytes": 1}, {"cpu": 100000.0}])
 async def test_what_the_engine_refuses_is_an_end_with_a_reason(
     runtime: DockerRuntime, fields: dict[str, float]
 ) -> None:
@@ -149,7 +137,7 @@ async def test_a_step_is_confined(runtime: DockerRuntime, docker_engine: docker.
     host = container.attrs["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 67_108_864, 67_108_864)
     assert (host["NetworkMode"], host["Init"], host["AutoRemove"], host["PidsLimit"]) == ("none", True, False, 512)
-    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "2"}}
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1048576", "max-file": "2"}}
 
 
 async def test_a_container_that_was_made_and_not_started_is_started(
@@ -157,7 +145,8 @@ async def test_a_container_that_was_made_and_not_started_is_started(
 ) -> None:
     halfway, api = work("true"), docker_engine.api
     api.create_volume("tendril-attempt-1", labels=labels(halfway))
-    api.create_container(**container_options(halfway, 0), host_config=api.create_host_config(**host_options(halfway)))
+    host_config = api.create_host_config(**host_options(halfway, 0, Policy()))
+    api.create_container(**container_options(halfway, 0, Policy(), ""), host_config=host_config)
     (found,) = await runtime.discover()
     assert found.steps == ()
     assert (await run(runtime, halfway)).steps[0].exit_code == 0
@@ -169,6 +158,27 @@ async def test_nothing_is_left_of_what_is_removed(runtime: DockerRuntime, docker
     with pytest.raises(NotFound):
         docker_engine.volumes.get("tendril-attempt-1")
     assert docker_engine.containers.list(all=True, filters={"label": "tendril.attempt=attempt-1"}) == []
+
+
+async def test_an_attempt_is_found_also_before_everything_is_discovered(runtime: DockerRuntime) -> None:
+    await runtime.start_step(work("sleep 1000"), 0)
+    restarted = DockerRuntime(site=SITE, edges=["edge"])
+    await restarted.open(lambda _: None)
+    seen = await restarted.observe("attempt-1")
+    assert seen is not None
+    assert [step.phase for step in seen.steps] == ["running"]
+    await restarted.close()
+
+
+async def test_what_somebody_else_removes_is_gone(runtime: DockerRuntime, docker_engine: docker.DockerClient) -> None:
+    await runtime.start_step(work("sleep 1000"), 0)
+    docker_engine.api.remove_container("tendril-attempt-1-step", force=True)
+    seen = await runtime.observe("attempt-1")
+    assert seen is not None
+    assert seen.steps == ()
+    docker_engine.volumes.get("tendril-attempt-1").remove()
+    assert await runtime.observe("attempt-1") is None
+    assert (await runtime.logs("attempt-1", 0, "", 4096)).parts == ()
 
 
 async def test_agents_that_share_an_engine_do_not_see_each_others_attempts(runtime: DockerRuntime) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.runtimes.docker.archive import result_in
+from agents.runtimes.docker.complaints import last_complaint
 from agents.runtimes.docker.container import (
     ATTEMPT_LABEL,
     EDGE_LABEL,
@@ -17,9 +18,13 @@ from agents.runtimes.docker.container import (
     init_error_in,
     observed,
 )
+from agents.runtimes.docker.pull import error_in
+from agents.runtimes.images import image_name, is_allowed, is_called
+from agents.runtimes.reasons import DISK_FULL, PIDS_EXHAUSTED
 from agents.runtimes.shared import RESULT_LIMIT_BYTES
 from datamodel.errors import Invalid, Transient
 from tests.fuzz.budget import budget
+from tests.fuzz.documents import anything
 
 _states: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {
@@ -54,7 +59,7 @@ def _of(labels: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[dict[str, Any
             "Config": st.fixed_dictionaries({"Labels": labels}),
         }
     )
-    return st.tuples(container, st.sampled_from(["", "[FATAL tini (7)] no"]))
+    return st.tuples(container, st.sampled_from(["", "[FATAL tini (7)] no", "sh: can't fork"]) | st.text(max_size=9))
 
 
 @budget(200)
@@ -102,3 +107,38 @@ def test_an_archive_is_a_result_or_broken(content: bytes, data: st.DataObject) -
 @given(text=st.text())
 def test_an_error_of_init_is_one_of_its_lines(text: str) -> None:
     assert init_error_in(text) in {"", *text.rstrip().split("\n")}
+
+
+@budget(100)
+@given(lines=st.lists(st.text(max_size=30) | st.sampled_from(["sh: can't fork: no", "x: No space left on device"])))
+def test_a_complaint_is_one_of_the_lines(lines: list[str]) -> None:
+    stderr = "\n".join(lines)
+    reason, line = last_complaint(stderr)
+    assert reason in {"", PIDS_EXHAUSTED, DISK_FULL}
+    assert bool(reason) == bool(line)
+    assert line in stderr
+
+
+@budget(150)
+@given(body=anything(st.dictionaries(st.sampled_from(["error", "message", "status"]), st.text(max_size=9))))
+def test_what_an_engine_says_of_a_pull_is_an_error_or_none(body: bytes) -> None:
+    assert len(error_in(body).encode(errors="surrogatepass")) <= 4 * len(body)
+
+
+@budget(150)
+@given(written=st.from_regex(r"\A[a-z0-9.:/@_-]{1,40}\Z") | st.text(min_size=1))
+def test_any_text_is_some_images_name(written: str) -> None:
+    assert is_allowed(written, ["*"])
+    assert not is_allowed(written, [])
+    assert is_called(written, [written])
+
+
+@budget(100)
+@given(
+    repository=st.from_regex(r"\A([a-z0-9]{1,5}(\.[a-z]{1,3}|:[0-9]{1,4})/)?[a-z0-9]{1,6}(/[a-z0-9_-]{1,6}){0,2}\Z"),
+    ending=st.sampled_from(["", ":1", ":latest", "@sha256:" + "a" * 64]),
+)
+def test_a_full_name_is_the_name_of_the_same_image(repository: str, ending: str) -> None:
+    name = image_name(repository + ending)
+    assert image_name(str(name)) == name
+    assert is_allowed(repository + ending, [name.repository])

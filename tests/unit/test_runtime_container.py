@@ -5,16 +5,19 @@ import tarfile
 from typing import Any
 
 import pytest
+from docker.types import HostConfig
 
 from agents.runtimes.docker.archive import open_to_all, result_in
 from agents.runtimes.docker.container import container_options, host_options, init_error_in, observed, step_state
-from agents.runtimes.protocol import Step, StepState, Work
-from agents.runtimes.reasons import CANNOT_START, OOM_KILLED
+from agents.runtimes.policy import Policy
+from agents.runtimes.protocol import Given, Step, StepState, Work
+from agents.runtimes.reasons import CANNOT_START, OOM_KILLED, PIDS_EXHAUSTED, SHELL_MISSING
 from agents.runtimes.shared import RESULT_LIMIT_BYTES
 from datamodel.errors import Invalid
 
 NEVER = "0001-01-01T00:00:00Z"
 CREATED, STARTED, FINISHED = (f"2026-01-01T00:00:0{second}.123456789Z" for second in (1, 2, 3))
+OOM = "it used more memory than the job requests"
 STARTED_S, FINISHED_S = 1767225602.123456, 1767225603.123456
 
 
@@ -46,7 +49,7 @@ def test_a_container_that_the_engine_could_not_start_has_ended() -> None:
         (container("exited", ExitCode=3), StepState("exited", STARTED_S, FINISHED_S, 3)),
         (
             container("exited", ExitCode=137, OOMKilled=True),
-            StepState("exited", STARTED_S, FINISHED_S, 137, OOM_KILLED),
+            StepState("exited", STARTED_S, FINISHED_S, 137, OOM_KILLED, OOM),
         ),
         (container("exited", OOMKilled=True), StepState("exited", STARTED_S, FINISHED_S, 0)),
         (container("dead"), StepState("vanished", STARTED_S, message="its container is dead")),
@@ -64,6 +67,31 @@ def test_a_command_that_init_cannot_run_did_not_start() -> None:
     assert init_error_in("sh: nothing: not found\n") == ""
 
 
+def test_a_shell_that_the_image_does_not_have_is_its_own_reason() -> None:
+    one = container("exited", ExitCode=127)
+    one["Config"]["Labels"]["tendril.shell"] = "/bin/zsh"
+    state = step_state(one, "[FATAL tini (7)] exec /bin/zsh failed: No such file or directory\n")
+    assert state is not None
+    assert (state.reason, state.message) == (SHELL_MISSING, "no shell /bin/zsh in the image")
+    own = step_state(one, "sh: nothing: not found\n")
+    assert own is not None
+    assert own.reason == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"ExitCode": 2}, PIDS_EXHAUSTED),
+        ({"ExitCode": 0}, ""),
+        ({"ExitCode": 137, "OOMKilled": True}, OOM_KILLED),
+    ],
+)
+def test_a_step_that_failed_may_say_why(state: dict[str, Any], reason: str) -> None:
+    found = step_state(container("exited", **state), "sh: can't fork: Resource temporarily unavailable\n")
+    assert found is not None
+    assert found.reason == reason
+
+
 def test_steps_come_in_order_and_a_hole_is_a_step_that_vanished() -> None:
     found = observed("a", [(container("running", index=2), ""), (container("exited"), "")])
     assert found is not None
@@ -73,14 +101,14 @@ def test_steps_come_in_order_and_a_hole_is_a_step_that_vanished() -> None:
 
 def test_limits_of_zero_are_none() -> None:
     work = Work("s", "e", "a", (Step("step", "image"),), {})
-    assert not {"nano_cpus", "mem_limit", "memswap_limit"} & host_options(work).keys()
-    assert container_options(work, 0)["entrypoint"] is None
+    assert not {"nano_cpus", "mem_limit", "memswap_limit"} & host_options(work, 0, Policy()).keys()
+    assert container_options(work, 0, Policy(), "")["entrypoint"] is None
 
 
 def test_the_shared_directory_is_open_to_all() -> None:
     with tarfile.open(fileobj=io.BytesIO(open_to_all())) as archive:
         (member,) = archive.getmembers()
-    assert (member.name, member.mode, member.isdir()) == ("shared", 0o1777, True)
+    assert (member.name, member.mode, member.isdir()) == ("../shared", 0o1777, True)
 
 
 @pytest.mark.parametrize("size", [0, 1, RESULT_LIMIT_BYTES])
@@ -105,3 +133,17 @@ def _archive(content: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
         member.size, member.type = len(content), kind
         archive.addfile(member, io.BytesIO(content))
     return buffer.getvalue()
+
+
+def test_secrets_are_in_the_environment_and_a_read_only_mount_and_in_no_label() -> None:
+    given = Given(env={"PASSWORD": "s3cr3t"}, files="/dev/shm/tendril-0/x/a/step-0", masked=(b"s3cr3t",))
+    work = Work("s", "e", "a", (Step("step", "image", "true"),), {}, given=given)
+    made, host = container_options(work, 0, Policy(), ""), host_options(work, 0, Policy())
+    assert made["environment"]["PASSWORD"] == "s3cr3t"
+    assert made["environment"]["SECRETS_DIR"] == "/run/secrets"
+    assert "s3cr3t" not in str({name: value for name, value in made.items() if name != "environment"}) + str(host)
+    (mount,) = host["mounts"]
+    assert (mount["Target"], mount["Source"], mount["ReadOnly"]) == ("/run/secrets", given.files, True)
+    assert (host["ulimits"][0].name, host["ulimits"][0].hard) == ("core", 0)
+    assert "s3cr3t" not in repr(work)
+    assert HostConfig(version="1.44", **host)["Mounts"] == [mount]

@@ -11,10 +11,14 @@ _OVERHEAD_BYTES = 64 * 1024  # headers and padding, generously
 
 
 def open_to_all() -> bytes:
-    """A directory that whoever a step runs as may write to, but remove only what is theirs."""
+    """`SHARED` itself, unpacked there, as a directory that whoever a step runs as may write to, but remove only what is theirs.
+
+    A container's root may be read-only and takes no archive then, while the volume does. An engine skips an entry for the
+    directory that it unpacks in, unless that goes by way of its parent.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        directory = tarfile.TarInfo(SHARED.removeprefix("/"))
+        directory = tarfile.TarInfo(f"..{SHARED}")
         directory.type = tarfile.DIRTYPE
         directory.mode = 0o1777
         archive.addfile(directory)

@@ -1,7 +1,11 @@
-"""All that an engine holds of one attempt. Every function blocks; they run in threads of the engine's."""
+"""All that an engine holds of one attempt. Every function blocks; they run in threads of the engine's.
+
+`names` are those of its containers, in order of their steps, where they are known: all that were begun, or none. What is not
+found by them is looked for by its labels.
+"""
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,13 +19,14 @@ from agents.runtimes.docker.container import (
     INDEX_LABEL,
     SITE_LABEL,
     attempt_in,
-    init_error_in,
-    may_not_have_run,
+    ended_badly,
     observed,
     volume_name,
 )
 from agents.runtimes.protocol import Observed
 from agents.runtimes.shared import RESULT_FILE, SHARED
+
+_TAIL_LINES = 10
 
 
 def attempts_of(client: docker.APIClient, site: str, edges: Collection[str]) -> set[str]:
@@ -32,9 +37,11 @@ def attempts_of(client: docker.APIClient, site: str, edges: Collection[str]) -> 
     return {attempt for labels in labelled if (attempt := attempt_in(labels, edges)) is not None}
 
 
-def find_attempt(client: docker.APIClient, attempt: str) -> Observed | None:
+def find_attempt(client: docker.APIClient, attempt: str, names: Sequence[str]) -> Observed | None:
     """The attempt as its containers tell; one that has only its volume has started no step."""
-    found = observed(attempt, list(_inspected(client, attempt)))
+    found = observed(attempt, list(_inspected(client, names)))
+    if found is None:
+        found = observed(attempt, list(_inspected(client, [one["Id"] for one in _containers(client, attempt)])))
     if found is not None:
         return found
     try:
@@ -53,16 +60,22 @@ def signal_attempt(client: docker.APIClient, attempt: str, signal: str) -> None:
                 raise
 
 
-def read_result(client: docker.APIClient, attempt: str) -> bytes | None:
+def read_result(client: docker.APIClient, attempt: str, names: Sequence[str]) -> bytes | None:
     """What the steps left as their result. Raises `Invalid` where it is too large."""
-    containers = _containers(client, attempt)
+    containers = names or [one["Id"] for one in _containers(client, attempt)]
     if not containers:
         return None
     try:
-        chunks, _ = client.get_archive(containers[0]["Id"], f"{SHARED}/{RESULT_FILE}")
+        chunks, _ = client.get_archive(containers[0], f"{SHARED}/{RESULT_FILE}")
     except NotFound:
         return None
     return result_in(chunks)
+
+
+def a_container_of(client: docker.APIClient, attempt: str) -> str | None:
+    """The id of a container that has the attempt's volume; None where there is none."""
+    containers = _containers(client, attempt)
+    return containers[0]["Id"] if containers else None
 
 
 def remove_attempt(client: docker.APIClient, attempt: str) -> None:
@@ -76,12 +89,12 @@ def remove_attempt(client: docker.APIClient, attempt: str) -> None:
         client.remove_volume(volume_name(attempt), force=True)
 
 
-def _inspected(client: docker.APIClient, attempt: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    for one in _containers(client, attempt):
-        with contextlib.suppress(NotFound):  # removed since it was listed
-            container: Mapping[str, Any] = client.inspect_container(one["Id"])
-            stderr = client.logs(one["Id"], stdout=False, tail=1) if may_not_have_run(container) else b""
-            yield container, init_error_in(stderr.decode(errors="replace"))
+def _inspected(client: docker.APIClient, containers: Iterable[str]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    for one in containers:
+        with contextlib.suppress(NotFound):  # not made, or removed
+            container: Mapping[str, Any] = client.inspect_container(one)
+            stderr = client.logs(one, stdout=False, tail=_TAIL_LINES) if ended_badly(container) else b""
+            yield container, stderr.decode(errors="replace")
 
 
 def _containers(client: docker.APIClient, attempt: str, filters: Mapping[str, str] | None = None) -> list[Any]:

@@ -4,11 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from docker.types import LogConfig
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
+from agents.runtimes.docker.complaints import last_complaint, reason_of_refusal
+from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Observed, Step, StepState, Work
-from agents.runtimes.reasons import CANNOT_START, OOM_KILLED
-from agents.runtimes.shared import SHARED, SHARED_VARIABLE
+from agents.runtimes.reasons import CANNOT_START, OOM_KILLED, SHELL_MISSING
+from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 from datamodel.scheduling.jobs import STEPS_LIMIT
 
 SITE_LABEL = "tendril.site"
@@ -16,14 +18,12 @@ EDGE_LABEL = "tendril.edge"
 ATTEMPT_LABEL = "tendril.attempt"
 STEP_LABEL = "tendril.step"
 INDEX_LABEL = "tendril.index"
-
-PIDS_LIMIT = 512
-"""Processes and threads of one step: enough for any honest one, and the end of a fork bomb."""
+SHELL_LABEL = "tendril.shell"
+"""The shell of a step that has a script: whoever finds the container knows by it what an init could not run."""
 
 _INDICES = frozenset(map(str, range(STEPS_LIMIT)))
 
-LOG_FILE_SIZE = "1m"
-LOG_FILES = 2
+_LOG_FILES = 2
 
 
 def volume_name(attempt: str) -> str:
@@ -45,42 +45,60 @@ def attempt_in(labels: Mapping[str, str] | None, edges: Collection[str]) -> str 
     return found.get(ATTEMPT_LABEL) if found.get(EDGE_LABEL) in edges else None
 
 
-def container_options(work: Work, index: int) -> dict[str, Any]:
+def container_options(work: Work, index: int, policy: Policy, image_user: str) -> dict[str, Any]:
     """What `create_container` of the `docker` package is called with, but for `host_config`."""
     step = work.steps[index]
+    user = policy.user_of(step, image_user)
+    # The home that an image has for its own user is not another one's to write to.
+    home = {"HOME": SHARED} if user else {}
+    shell = {SHELL_LABEL: step.shell[0]} if step.script is not None else {}
+    secrets = {**work.given.env, **({SECRETS_VARIABLE: SECRETS} if work.given.files else {})}
     return {
         "image": step.image,
         "entrypoint": _entrypoint(step),
-        "environment": {**work.env, **step.env, SHARED_VARIABLE: SHARED},
-        "labels": {**labels(work), STEP_LABEL: step.name, INDEX_LABEL: str(index)},
+        "user": user or None,
+        "environment": {**home, **work.env, **step.env, **secrets, SHARED_VARIABLE: SHARED},
+        "labels": {**labels(work), STEP_LABEL: step.name, INDEX_LABEL: str(index), **shell},
         "name": container_name(work.attempt, step.name),
         # The proxies of the engine's client are not the job's.
         "use_config_proxy": False,
     }
 
 
-def host_options(work: Work) -> dict[str, Any]:
-    """What `create_host_config` of the `docker` package is called with."""
+def host_options(work: Work, index: int, policy: Policy) -> dict[str, Any]:
+    """What `create_host_config` of the `docker` package is called with. Seccomp is the engine's default by not being named."""
+    log_bytes = policy.log_bytes // _LOG_FILES
     options: dict[str, Any] = {
         "binds": [f"{volume_name(work.attempt)}:{SHARED}"],
         "cap_drop": ["ALL"],
         "init": True,
-        "log_config": LogConfig(type="json-file", config={"max-size": LOG_FILE_SIZE, "max-file": str(LOG_FILES)}),
-        "network_mode": "none",
-        "pids_limit": PIDS_LIMIT,
+        "ipc_mode": "private",
+        "log_config": LogConfig(type="json-file", config={"max-size": str(log_bytes), "max-file": str(_LOG_FILES)}),
+        "network_mode": work.network,
+        "pids_limit": policy.pids_of(work),
+        "read_only": work.steps[index].read_only_root,
         "security_opt": ["no-new-privileges:true"],
+        "tmpfs": {"/tmp": f"rw,nosuid,nodev,noexec,mode=1777,size={policy.tmp_bytes_of(work)}"},  # noqa: S108 - not ours
     }
     if work.cpu > 0:
         options["nano_cpus"] = round(work.cpu * 1e9)
     if work.memory_bytes > 0:
-        options["mem_limit"] = options["memswap_limit"] = work.memory_bytes
+        options["mem_limit"] = work.memory_bytes
+        options["memswap_limit"] = work.memory_bytes + work.limits.swap_bytes
+    if work.given.files:  # a mount, since what is only bound is made where it is missing, empty
+        options["mounts"] = [Mount(SECRETS, work.given.files, type="bind", read_only=True)]
+    if work.given.masked:
+        options["ulimits"] = [Ulimit(name="core", soft=0, hard=0)]
+    if work.gpus is not None:
+        gpus = DeviceRequest(driver=work.gpus.driver, count=work.gpus.count, capabilities=[["gpu"]])
+        options["device_requests"] = [gpus]
     return options
 
 
 def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Observed | None:
     """An attempt from its containers, in any order; None where there is none. One without a step's labels is none of them.
 
-    Of each: what `inspect` says, and the error of its init as in `step_state`.
+    Of each: what `inspect` says, and the end of its stderr as in `step_state`.
     """
     mine = [
         (labels, index, *of) for of in found if (index := _index_in(labels := of[0]["Config"]["Labels"])) is not None
@@ -88,7 +106,7 @@ def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Ob
     if not mine:
         return None
     site, edge = mine[0][0][SITE_LABEL], mine[0][0][EDGE_LABEL]
-    states = {index: state for _, index, one, error in mine if (state := step_state(one, error)) is not None}
+    states = {index: state for _, index, one, said in mine if (state := step_state(one, said)) is not None}
     removed = StepState("vanished", 0.0, message="its container was removed")
     steps = tuple(states.get(index, removed) for index in range(max(states, default=-1) + 1))
     return Observed(site, edge, attempt, steps)
@@ -102,36 +120,31 @@ def _index_in(labels: Mapping[str, str] | None) -> int | None:
     return int(index) if index in _INDICES else None
 
 
-def step_state(container: Mapping[str, Any], init_error: str = "") -> StepState | None:
+def step_state(container: Mapping[str, Any], stderr: str = "") -> StepState | None:
     """What `inspect` means for the step; None for one that was made and not started, so that it will be.
 
-    `init_error` is what the container's init wrote where it could not run the step.
+    `stderr` is the end of what was written there, for one that ended badly.
     """
     state = container["State"]
     created_s = _seconds(container["Created"])
     if state["Status"] == "created":
         if not state["Error"]:
             return None
-        return StepState("exited", created_s, created_s, state["ExitCode"], CANNOT_START, state["Error"])
+        reason = reason_of_refusal(state["Error"])
+        return StepState("exited", created_s, created_s, state["ExitCode"], reason, state["Error"])
     started_s = _seconds(state["StartedAt"])
     if state["Status"] == "exited":
-        return StepState(
-            "exited",
-            started_s,
-            _seconds(state["FinishedAt"]),
-            state["ExitCode"],
-            _exit_reason(state, init_error),
-            init_error or state["Error"],
-        )
+        reason, message = _why(container, stderr)
+        return StepState("exited", started_s, _seconds(state["FinishedAt"]), state["ExitCode"], reason, message)
     if state["Status"] in {"dead", "removing"}:
         return StepState("vanished", started_s, message=f"its container is {state['Status']}")
     return StepState("running", started_s)
 
 
-def may_not_have_run(container: Mapping[str, Any]) -> bool:
-    """Whether the exit code is one that init (or a shell) has for a command that it cannot run."""
+def ended_badly(container: Mapping[str, Any]) -> bool:
+    """Whether what was written to stderr last may tell more than the exit code."""
     state = container["State"]
-    return state["Status"] == "exited" and state["ExitCode"] in {126, 127}
+    return bool(state["Status"] == "exited" and state["ExitCode"] != 0)
 
 
 def init_error_in(stderr: str) -> str:
@@ -140,16 +153,26 @@ def init_error_in(stderr: str) -> str:
     return last if last.startswith("[FATAL tini (") else ""
 
 
-def _exit_reason(state: Mapping[str, Any], init_error: str) -> str:
-    if init_error:
-        return CANNOT_START
-    # A step may survive the end of one of its processes for lack of memory.
-    return OOM_KILLED if state["OOMKilled"] and state["ExitCode"] != 0 else ""
+def _why(container: Mapping[str, Any], stderr: str) -> tuple[str, str]:
+    """Reason and message of an end. A step that says 0 has done its work, whatever it met on the way."""
+    state = container["State"]
+    if state["ExitCode"] == 0:
+        return "", state["Error"]
+    if state["OOMKilled"]:
+        return OOM_KILLED, state["Error"] or "it used more memory than the job requests"
+    reason, line = last_complaint(stderr)
+    if reason:
+        return reason, line
+    error = init_error_in(stderr)
+    if not error:
+        return "", state["Error"]
+    shell = (container["Config"]["Labels"] or {}).get(SHELL_LABEL)
+    return (SHELL_MISSING, f"no shell {shell} in the image") if shell else (CANNOT_START, error)
 
 
 def _entrypoint(step: Step) -> list[str] | None:
     if step.script is not None:
-        return ["/bin/sh", "-c", step.script]
+        return [*step.shell, step.script]
     return list(step.command) or None
 
 

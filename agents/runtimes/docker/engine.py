@@ -43,19 +43,21 @@ def is_refusal(error: APIError) -> bool:
 
 
 class Engine:
-    """One client and the threads that may use it."""
+    """One client and the threads that may use it: most for short calls, some for pulls, which may last for minutes."""
 
-    def __init__(self, threads: int = 8) -> None:
-        self._threads = threads
+    def __init__(self, threads: int = 8, pulls: int = 2) -> None:
+        self._connections = threads + pulls
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
+        self._pulls = ThreadPoolExecutor(pulls, thread_name_prefix="docker-pull")
         self._client: docker.APIClient | None = None
 
     async def open(self) -> None:
         """Raises `Transient` where no engine answers."""
-        self._client = await self._run(functools.partial(connect, connections=self._threads))
+        self._client = await self._run(self._pool, functools.partial(connect, connections=self._connections))
 
     async def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._pulls):
+            pool.shutdown(wait=False, cancel_futures=True)
         if self._client is not None:
             self._client.close()
 
@@ -64,11 +66,18 @@ class Engine:
     ) -> _R:
         """Runs `work(client, …)` in a thread. An engine that fails or does not answer raises `Transient`."""
         assert self._client is not None, "opened before it is used"
-        return await self._run(functools.partial(work, self._client, *args, **kwargs))
+        return await self._run(self._pool, functools.partial(work, self._client, *args, **kwargs))
 
-    async def _run(self, work: Callable[[], _R]) -> _R:
+    async def pull(
+        self, work: Callable[Concatenate[docker.APIClient, _P], _R], *args: _P.args, **kwargs: _P.kwargs
+    ) -> _R:
+        """As `call`, in a thread that short calls never wait for."""
+        assert self._client is not None, "opened before it is used"
+        return await self._run(self._pulls, functools.partial(work, self._client, *args, **kwargs))
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[], _R]) -> _R:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            return await asyncio.get_running_loop().run_in_executor(pool, work)
         except TendrilError:
             raise
         except (DockerException, requests.RequestException) as error:

@@ -3,44 +3,88 @@
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
-from agents.runtimes.docker.attempt import attempts_of, find_attempt, read_result, remove_attempt, signal_attempt
-from agents.runtimes.docker.engine import Engine
+from agents.runtimes.docker.attempt import (
+    a_container_of,
+    attempts_of,
+    find_attempt,
+    read_result,
+    remove_attempt,
+    signal_attempt,
+)
+from agents.runtimes.docker.container import container_name
+from agents.runtimes.docker.engine import Engine, engine_answers
 from agents.runtimes.docker.events import EventStream
-from agents.runtimes.docker.starting import start_container
-from agents.runtimes.protocol import Observed, StepState, Work
+from agents.runtimes.docker.files import open_volume_file
+from agents.runtimes.docker.logs import read_logs
+from agents.runtimes.docker.pull import PullFailure, find_image
+from agents.runtimes.docker.pulls import Pulls
+from agents.runtimes.docker.starting import never_started, start_container
+from agents.runtimes.images import is_called
+from agents.runtimes.policy import Policy
+from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
+from agents.runtimes.reasons import IMAGE_MISSING, IMAGE_NEVER_PULLED
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Transient
 
+_CHECK_TIMEOUT_S = 5
 _KILL_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class _FailedStart:
+@dataclass(slots=True)
+class _Start:
+    """A step that has no container: its image is being pulled, or it never got one."""
+
+    work: Work
     index: int
-    state: StepState
+    pull: "asyncio.Task[PullFailure | None] | None" = None
+    end: StepState | None = None
 
 
 class DockerRuntime:
     """Runs steps as containers named `tendril-<attempt>-<step>`, labelled, limited, without network or capabilities.
 
-    What runs is known from the engine only, by its labels, so a new instance adopts all of it. The one exception is a
-    step whose container could not even be made (no such image, a limit out of range): that is remembered here, and
-    forgotten with the process. An agent that restarts sees such a step as not started, and starting it finds out again.
+    What runs is known from the engine only, by its labels, so a new instance adopts all of it. Once it has discovered what
+    there is, only attempts that it found or began can have anything at the engine: it asks for no others, and for those
+    that it began by their containers' names.
+
+    The one exception is a step that has no container yet (its image is being pulled) or never will (no such image, a
+    limit out of range): that is remembered here, and forgotten with the process. An agent that restarts sees such a step
+    as not started, and starting it finds out again.
     """
 
     name = "docker"
+    keeps_output = True
+    not_isolated = ()
 
-    def __init__(self, *, site: str, edges: Collection[str]) -> None:
+    def __init__(
+        self,
+        *,
+        site: str,
+        edges: Collection[str],
+        policy: Policy = Policy(),  # noqa: B008 - frozen
+        copies: Path | None = None,
+    ) -> None:
+        """`copies`: where files are put for as long as they are read; else where the host has such."""
         self._site = site
         self._edges = frozenset(edges)
+        self._policy = policy
+        self._copies = copies
         self._engine = Engine()
+        self._pulls = Pulls(self._engine, policy.registry_auth)
         self._events: EventStream | None = None
         self._changed: Callable[[str], None] = lambda _: None
         self._wakes = Wakes()
-        self._failed: dict[str, _FailedStart] = {}
+        self._starts: dict[str, _Start] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        """Of each attempt that may have anything at the engine: its containers, as far as they were begun here."""
+        self._discovered = False
+
+    def refuses(self, work: Work) -> Refusal | None:
+        return self._policy.refusal(work)
 
     async def open(self, changed: Callable[[str], None]) -> None:
         """Raises `Transient` where no engine answers."""
@@ -51,29 +95,47 @@ class DockerRuntime:
     async def close(self) -> None:
         if self._events is not None:
             await self._events.close()
+        await self._pulls.close()
         await self._engine.close()
+
+    async def check(self) -> None:
+        """On a connection of its own: those for work may all be waiting for an engine that hangs."""
+        if not await asyncio.to_thread(engine_answers, _CHECK_TIMEOUT_S):
+            raise Transient("the container engine does not answer")
 
     async def discover(self) -> list[Observed]:
         attempts = await self._engine.call(attempts_of, self._site, self._edges)
-        found = await asyncio.gather(*(self.observe(attempt) for attempt in sorted(attempts)))
+        for attempt in attempts:
+            self._names.setdefault(attempt, ())
+        self._discovered = True
+        found = await asyncio.gather(*(self.observe(attempt) for attempt in sorted(attempts | self._starts.keys())))
         return [one for one in found if one is not None]
 
     async def observe(self, attempt: str) -> Observed | None:
-        found = await self._engine.call(find_attempt, attempt)
+        if self._discovered and attempt not in self._names:
+            return None
+        found = await self._find(attempt)
         if found is not None and (found.site != self._site or found.edge not in self._edges):
             return None  # another agent's: several may share an engine
-        failed = self._failed.get(attempt)
-        if found is None or failed is None or len(found.steps) != failed.index:
+        start = self._starts.get(attempt)
+        if start is None:
             return found
-        return replace(found, steps=(*found.steps, failed.state))
+        found = found or Observed(start.work.site, start.work.edge, attempt, ())
+        if start.end is None or len(found.steps) != start.index:
+            return found
+        return replace(found, steps=(*found.steps, start.end))
 
     async def start_step(self, work: Work, index: int) -> None:
-        failed = self._failed.get(work.attempt)
-        if failed is not None and failed.index == index:
+        start = self._starts.get(work.attempt)
+        if start is None or start.index != index:
+            start = self._starts[work.attempt] = _Start(work, index)
+        names = (container_name(work.attempt, step.name) for step in work.steps[: index + 1])
+        self._names[work.attempt] = tuple(names)
+        if start.end is not None or (user := await self._image_user(start)) is None:
             return
-        state = await self._engine.call(start_container, work, index)
-        if state is not None:
-            self._failed[work.attempt] = _FailedStart(index, state)
+        start.end = await self._engine.call(start_container, work, index, self._policy, user)
+        if start.end is None and self._starts.get(work.attempt) is start:
+            del self._starts[work.attempt]
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to the step by way of its init, then KILL. Raises `Transient` where the engine cannot end it."""
@@ -84,16 +146,77 @@ class DockerRuntime:
         raise Transient(f"containers of {attempt} outlive SIGKILL")
 
     async def result(self, attempt: str) -> bytes | None:
-        return await self._engine.call(read_result, attempt)
+        return await self._engine.call(read_result, attempt, self._names.get(attempt, ()))
+
+    async def open_file(self, attempt: str, path: str) -> SharedFile | None:
+        container = await self._engine.call(a_container_of, attempt)
+        if container is None:
+            return None
+        return await self._engine.call(open_volume_file, self._engine, container, path, self._copies)
+
+    async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
+        names = self._names.get(attempt, ())
+        name = names[index] if index < len(names) else None
+        return await self._engine.call(read_logs, attempt, index, name, after, limit_bytes)
 
     async def remove(self, attempt: str) -> None:
         await self._engine.call(remove_attempt, attempt)
-        self._failed.pop(attempt, None)
+        self._starts.pop(attempt, None)
+        self._names.pop(attempt, None)
+
+    async def _find(self, attempt: str) -> Observed | None:
+        """What was not begun here and is not found is forgotten, unless the engine tells of it meanwhile."""
+        if names := self._names.get(attempt, ()):
+            return await self._engine.call(find_attempt, attempt, names)
+        self._names.pop(attempt, None)
+        is_there = True
+        try:
+            found = await self._engine.call(find_attempt, attempt, ())
+            is_there = found is not None
+        finally:
+            if is_there:
+                self._names.setdefault(attempt, ())
+        return found
+
+    async def _image_user(self, start: _Start) -> str | None:
+        """The user of the step's image, once it is here as the step wants it; None while it is pulled, and where it cannot
+        be had: then `start.end` says why."""
+        step = start.work.steps[start.index]
+        if start.pull is not None and not start.pull.done():
+            return None
+        if start.pull is not None and (failure := self._outcome(start)) is not None:
+            start.end = never_started(*failure)
+            return None
+        found = await self._engine.call(find_image, step.image)
+        if found is not None and not is_called(step.image, found.names):
+            found = None
+        is_asked = step.pull_policy == "Always" or (step.pull_policy == "IfNotPresent" and found is None)
+        if is_asked and start.pull is None:
+            start.pull = self._pulls.begin(step.image)
+            start.pull.add_done_callback(lambda _: self._tell(start.work.attempt))
+            return None
+        if found is None:
+            reason = IMAGE_NEVER_PULLED if step.pull_policy == "Never" else IMAGE_MISSING
+            start.end = never_started(reason, f"no image {step.image} on this edge")
+            return None
+        return found.user
+
+    def _outcome(self, start: _Start) -> PullFailure | None:
+        """Raises `Transient` where the engine failed, and has the image pulled anew then."""
+        assert start.pull is not None
+        try:
+            return start.pull.result()
+        except Transient:
+            start.pull = None
+            raise
 
     async def _ended(self, attempt: str) -> bool:
-        found = await self._engine.call(find_attempt, attempt)
+        found = await self._engine.call(find_attempt, attempt, self._names.get(attempt, ()))
         return found is None or all(step.phase != "running" for step in found.steps)
 
     def _tell(self, attempt: str) -> None:
+        self._names.setdefault(
+            attempt, ()
+        )  # the engine knows of it, maybe since an agent's last request before this one
         self._wakes.wake(attempt)
         self._changed(attempt)
