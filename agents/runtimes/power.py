@@ -1,4 +1,4 @@
-"""The watt-second model: how much power an edge grants at a time, and how fast its chunks drain with it.
+"""The watt-second model: what power an edge that switches among levels has, and how fast its chunks drain with any.
 
 Pure: times are arguments, in seconds of one monotonic clock.
 """
@@ -74,9 +74,15 @@ class Drain:
         return drained
 
     def next_end_s(self) -> float | None:
-        """When the next one is drained if nothing changes until then; None where there is none."""
+        """When the next one is drained if nothing changes until then; None where there is none, or no power."""
         mark = self._first_mark()
-        return None if mark is None else self.now_s + max(0.0, mark - self.level) * self._weight / self.power_w
+        if mark is None or self.power_w <= 0:
+            return None
+        return self.now_s + max(0.0, mark - self.level) * self._weight / self.power_w
+
+    @property
+    def empty(self) -> bool:
+        return not self._marks
 
     def percent(self, name: str, now_s: float) -> float:
         mark, work_ws, weight = self._marks[name]

@@ -7,36 +7,62 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agents.runtimes.power import Drain, available_w, next_draw_s
-from agents.runtimes.protocol import Observed, StepState, Work
+from msgspec.structs import replace
+
+from agents.runtimes.luck import USUAL, Chances, Fate, fate
+from agents.runtimes.power import Drain
+from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
+from agents.runtimes.supply import Supply
+from agents.runtimes.unsupported import unsupported
 
 _STOPPED_CODE = 143  # ended by TERM
+_SOONEST_S = 1e-6  # a change of power that rounding puts into the present is looked at again, not for ever
 
 
 @dataclass(slots=True)
 class _Attempt:
     work: Work
+    fate: Fate
     started_s: float
     end: StepState | None = None
+
+
+class SimulatedFile:
+    """The port `SharedFile`: so many bytes in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size_bytes = len(content)
+
+    async def read(self, limit_bytes: int) -> bytes:
+        data, self._content = self._content[:limit_bytes], self._content[limit_bytes:]
+        return data
+
+    async def close(self) -> None:
+        return
 
 
 class SimulatedRuntime:
     """Attempts that take their `work_ws` at the power which their edge grants, shared in proportion to `power_w`.
 
-    The whole sequence of steps is one: starting any starts all, and at the end every step is shown as exited with 0. An
-    attempt without work ends at once. Nothing survives the process: after a restart nothing is observed, as on an edge
+    The whole sequence of steps is one: starting any starts all, and at the end every step is shown as exited with 0. `chances`
+    say which attempts fail, in the step that the failing part of the work falls into, and which take longer than their work
+    says. An attempt without work ends at once. Nothing survives the process: after a restart nothing is observed, as on an edge
     that lost its engine. There is one timer for all, and an attempt costs something only when it starts and ends.
 
-    `power_w` fixes what every edge can grant; without it, that changes as `power.available_w` says for `seed`. `clock`
-    stamps starts and ends (seconds since the epoch); what drains follows the event loop's time.
+    `supply` says what each edge can grant, from the moment at which the runtime is opened. `clock` stamps starts and ends
+    (seconds since the epoch); what drains follows the event loop's time.
     """
 
     name = "simulated"
+    keeps_output = False
+    not_isolated = ()
 
-    def __init__(self, *, seed: int = 0, power_w: float | None = None, clock: Callable[[], float] = time.time) -> None:
-        self._seed = seed
-        self._power_w = power_w
+    def __init__(self, supply: Supply, chances: Chances = USUAL, *, clock: Callable[[], float] = time.time) -> None:
+        self._supply = supply
+        self._chances = chances
         self._clock = clock
+        self._opened_s = 0.0
         self._attempts: dict[str, _Attempt] = {}
         self._drains: dict[str, Drain] = {}
         self._due: list[tuple[float, str]] = []
@@ -44,14 +70,21 @@ class SimulatedRuntime:
         self._timer: asyncio.TimerHandle | None = None
         self._changed: Callable[[str], None] = lambda _: None
 
+    def refuses(self, work: Work) -> Refusal | None:
+        return unsupported(work, self.name)
+
     async def open(self, changed: Callable[[str], None]) -> None:
         self._changed = changed
+        self._opened_s = asyncio.get_running_loop().time()
         self._set_timer()
 
     async def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    async def check(self) -> None:
+        """There is no engine."""
 
     async def discover(self) -> list[Observed]:
         return [self._observed(name, attempt) for name, attempt in self._attempts.items()]
@@ -63,12 +96,14 @@ class SimulatedRuntime:
     async def start_step(self, work: Work, index: int) -> None:  # noqa: ARG002 - all steps are one
         if work.attempt in self._attempts:
             return
-        attempt = self._attempts[work.attempt] = _Attempt(work, self._clock())
-        if work.work_ws <= 0:
-            self._end(attempt, 0)
+        lot = fate(self._chances, work.attempt)
+        attempt = self._attempts[work.attempt] = _Attempt(work, lot, self._clock())
+        drains_ws = work.work_ws * lot.factor * (1.0 if lot.fails_at is None else lot.fails_at)
+        if drains_ws <= 0:
+            self._end(attempt, lot.code)
             return
         now_s = asyncio.get_running_loop().time()
-        self._drain(work.edge, now_s).join(work.attempt, work.work_ws, work.power_w or 1.0)
+        self._drain(work.edge, now_s).join(work.attempt, drains_ws, work.power_w or 1.0)
         self._schedule(work.edge, now_s)
 
     async def stop(self, attempt: str, grace_s: float) -> None:  # noqa: ARG002 - it ends at once
@@ -79,6 +114,13 @@ class SimulatedRuntime:
     async def result(self, attempt: str) -> bytes | None:  # noqa: ARG002 - nothing ran that could write one
         return None
 
+    async def open_file(self, attempt: str, path: str) -> SharedFile | None:
+        """A line that names it, as if a step had left that."""
+        return SimulatedFile(f"{attempt} {path}\n".encode()) if attempt in self._attempts else None
+
+    async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:  # noqa: ARG002 - as above
+        return LogPage(after)
+
     async def remove(self, attempt: str) -> None:
         found = self._attempts.get(attempt)
         if found is not None:
@@ -86,11 +128,13 @@ class SimulatedRuntime:
             del self._attempts[attempt]
 
     def _observed(self, name: str, attempt: _Attempt) -> Observed:
-        work, end = attempt.work, attempt.end
+        work, end, lot = attempt.work, attempt.end, attempt.fate
         if end is not None:
-            steps = (end,) * len(work.steps) if end.exit_code == 0 else (end,)
+            steps = (end,) * len(work.steps) if end.exit_code == 0 else _failed(attempt, end)
             return Observed(work.site, work.edge, name, steps, 100.0 if end.exit_code == 0 else 0.0)
         percent = self._drains[work.edge].percent(name, asyncio.get_running_loop().time())
+        if lot.fails_at is not None:
+            percent *= lot.fails_at
         return Observed(work.site, work.edge, name, (StepState("running", attempt.started_s),), percent)
 
     def _end(self, attempt: _Attempt, code: int) -> None:
@@ -114,23 +158,26 @@ class SimulatedRuntime:
         if drain is None:
             drain = self._drains[edge] = Drain(self._granted_w(edge, now_s), now_s)
         for name in drain.advance(now_s):
-            self._end(self._attempts[name], 0)
+            self._end(self._attempts[name], self._attempts[name].fate.code)
             self._changed(name)
         drain.power_w = self._granted_w(edge, now_s)
         return drain
 
     def _granted_w(self, edge: str, now_s: float) -> float:
-        return self._power_w if self._power_w is not None else available_w(self._seed, edge, now_s)
+        return self._supply.available_w(edge, now_s - self._opened_s)
 
     def _schedule(self, edge: str, now_s: float) -> None:
         """Looks at the edge again when something ends there or its power changes; an edge where nothing runs rests.
 
         A look that turns out too early is harmless, so only an earlier one than planned is worth an entry.
         """
-        end_s = self._drains[edge].next_end_s()
-        if end_s is None:
+        drain = self._drains[edge]
+        if drain.empty:
             return
-        due_s = end_s if self._power_w is not None else min(end_s, next_draw_s(edge, now_s))
+        at_s, end_s = now_s - self._opened_s, drain.next_end_s()
+        due_s = now_s + max(self._supply.next_change_s(edge, at_s) - at_s, _SOONEST_S)
+        if end_s is not None:
+            due_s = min(due_s, end_s)
         if due_s < self._planned.get(edge, math.inf):
             self._planned[edge] = due_s
             heapq.heappush(self._due, (due_s, edge))
@@ -153,3 +200,13 @@ class SimulatedRuntime:
                 self._drain(edge, now_s)
                 self._schedule(edge, now_s)
         self._set_timer()
+
+
+def _failed(attempt: _Attempt, end: StepState) -> tuple[StepState, ...]:
+    """The steps of one that did not succeed. One that was stopped has its first step stopped; one that fails by itself does
+    so in the step that the part of its work falls into, each taking the same."""
+    part, count = attempt.fate.fails_at, len(attempt.work.steps)
+    if part is None or end.exit_code == _STOPPED_CODE:
+        return (end,)
+    before = min(int(part * count), count - 1)
+    return (*(replace(end, exit_code=0) for _ in range(before)), end)
