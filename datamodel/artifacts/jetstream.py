@@ -1,0 +1,62 @@
+"""Artifacts on JetStream: one stream for all, a subject for each piece.
+
+That a subject has no message yet is expected of every message, so one that is sent again, and a second writer, are harmless;
+and any part of an artifact can be asked for by its subject alone, which a credential may allow or not.
+"""
+
+from nats.js.api import DiscardPolicy, StorageType, StreamConfig
+
+from datamodel.artifacts.pieces import SEALED_BYTES
+from datamodel.feed.bus import Bus
+from datamodel.feed.kept import KeptStream, keep
+
+STREAM = "ARTIFACTS"
+SUBJECTS = "artifacts"
+"""The first token of every subject."""
+PUT_TIMEOUT_S = 30.0
+"""For an acknowledgement, on a line on which what is sent ahead of a piece takes its time."""
+
+_HEADERS_BYTES = 1024
+
+
+def subject_of(key: str, number: int) -> str:
+    return f"{SUBJECTS}.{key}.{number}"
+
+
+async def keep_stream(bus: Bus, *, kept_s: float, limit_bytes: int) -> bool:
+    """Makes the stream where there is none, and gives it these bounds; whether it was made. Raises `Transient`."""
+    config = StreamConfig(
+        name=STREAM,
+        subjects=[f"{SUBJECTS}.>"],
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.OLD,
+        max_age=kept_s,
+        max_bytes=limit_bytes,
+        max_msgs_per_subject=1,
+        max_msg_size=SEALED_BYTES + _HEADERS_BYTES,
+        allow_direct=True,
+        duplicate_window=0.1,
+    )
+    return await keep(bus, config)
+
+
+class JetPieces:
+    """The port `KeptPieces`. Who has no stream yet, and who is cut off, gets `Transient`."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._stream = KeptStream(bus, STREAM)
+
+    async def put(self, key: str, number: int, body: bytes) -> bool:
+        sequence = await self._stream.append(subject_of(key, number), 0, body, timeout_s=PUT_TIMEOUT_S)
+        return sequence is not None
+
+    async def numbers(self, key: str) -> set[int]:
+        found = await self._stream.subjects(f"{SUBJECTS}.{key}.*")
+        return {int(subject.rpartition(".")[2]) for subject in found}
+
+    async def get(self, key: str, number: int) -> bytes | None:
+        found = await self._stream.last(subject_of(key, number))
+        return found.body if found is not None else None
+
+    async def kept_s(self) -> float:
+        return await self._stream.kept_s()

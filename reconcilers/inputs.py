@@ -1,0 +1,104 @@
+"""inputs: jobs that others have inputs of → what those are given, in their status; or why they never will be."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from datamodel.appender import Appender
+from datamodel.command import Actor, Command, Fence, Unit
+from datamodel.kinds import SYSTEM, Document
+from datamodel.node import Node
+from datamodel.ports import Change, Store
+from datamodel.reads import Reads
+from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING
+from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, sources_of
+from reconcilers.planning.rollup import conditions
+from reconcilers.runtime.controller import Wake, Watch
+
+PAGE = 500
+ACTOR = Actor("inputs", SYSTEM)
+CONDITION = "InputsReady"
+
+
+class Inputs:
+    """Resolves the inputs of jobs that have some; placement leaves them alone until then. The key is the job's path."""
+
+    name = "inputs"
+    shards = 1
+    resync_s = 300.0
+
+    def __init__(self, store: Store, appender: Appender, reads: Reads, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._appender = appender
+        self._reads = reads
+        self._clock = clock
+        self._waiting: dict[str, set[str]] = {}
+        """By a job's path, those that wait for it, as far as is known here: what is missing the resync adds."""
+
+    @property
+    def watches(self) -> Mapping[str, Watch]:
+        return {"Job": self._on_job}
+
+    async def keys(self) -> list[str]:
+        waiting: dict[str, set[str]] = {}
+        keys: list[str] = []
+        after = ""
+        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING)):
+            for job in filter(is_unresolved, jobs):
+                keys.append(job.path)
+                _note(waiting, job)
+            after = jobs[-1].path
+        self._waiting = waiting
+        return keys
+
+    async def reconcile(self, key: str, fence: Fence) -> float | None:
+        job = await self._reads.node(key)
+        if job is None or not is_unresolved(job) or job.deletion_requested_at is not None:
+            return None
+        _note(self._waiting, job)
+        sources = await self._store.nodes(sources_of(job.spec))
+        verdict = judge(job, sources)
+        status = await self._status(job, sources, verdict)
+        if any(job.status.get(name) != value for name, value in status.items()):
+            command = Command("patchStatus", job.path, status, expected_version=job.version)
+            await self._appender.write(Unit((command,), ACTOR, fence=fence))
+        if not isinstance(verdict, Waiting):
+            for path in sources_of(job.spec):
+                self._waiting.get(path, set()).discard(key)
+        return None
+
+    async def _status(self, job: Node, sources: Mapping[str, Node], verdict: Waiting | Never | Ready) -> Document:
+        now, before = self._clock(), job.status.get("conditions", ())
+        if isinstance(verdict, Waiting):
+            return {"conditions": conditions(before, [(CONDITION, "False", "WaitingForJobs", verdict.message)], now)}
+        files = await self._files(job, sources, verdict) if isinstance(verdict, Ready) else verdict
+        if isinstance(files, Never):
+            ends = [(CONDITION, "False", files.reason, files.message), ("Complete", "True", "Failed", files.message)]
+            return {"phase": FAILED, "finishedAt": now.isoformat(), "conditions": conditions(before, ends, now)}
+        return {"inputs": list(files), "conditions": conditions(before, [(CONDITION, "True", "Ready", "")], now)}
+
+    async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:
+        attempts: dict[tuple[str, int], Node] = {}
+        for path, chunks in ready.chunks.items():
+            after, last = min(chunks) - 1, max(chunks)
+            while after < last and (entries := await self._store.entries(sources[path].uid, after=after, limit=PAGE)):
+                holders = {entry.holder: entry.index for entry in entries if entry.index in chunks}
+                for holder, node in (await self._store.nodes(holders)).items():
+                    attempts[path, holders[holder]] = node
+                after = entries[-1].index
+        return files_of(job, sources, attempts)
+
+    def _on_job(self, change: Change) -> Iterable[Wake]:
+        job = change.node
+        if job is not None and change.position == job.created_version and is_unresolved(job):
+            _note(self._waiting, job)
+            yield Wake(job.path)
+        if change.path in self._waiting and (
+            job is None or job.phase in FINISHED or job.deletion_requested_at is not None
+        ):
+            for path in sorted(self._waiting.pop(change.path)):
+                yield Wake(path)
+
+
+def _note(waiting: dict[str, set[str]], job: Node) -> None:
+    for path in sources_of(job.spec):
+        waiting.setdefault(path, set()).add(job.path)

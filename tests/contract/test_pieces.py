@@ -1,0 +1,116 @@
+"""One suite for artifacts in memory and on JetStream."""
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from datamodel.artifacts import reading
+from datamodel.artifacts.jetstream import STREAM, JetPieces, keep_stream
+from datamodel.artifacts.memory import MemoryPieces
+from datamodel.artifacts.pieces import PIECE_BYTES, SEALED_BYTES, Sealing, count_of, size_of
+from datamodel.artifacts.ports import KeptPieces, Pieces
+from datamodel.errors import Gone, Invalid, Transient
+from tests.conftest import StartNats
+from tests.feed import connected
+
+KEPT_S, LIMIT_BYTES = 3600.0, 64 * 1024 * 1024
+SIZE = 3 * PIECE_BYTES + 17
+CONTENT = bytes(range(256)) * (SIZE // 256 + 1)
+
+
+@pytest_asyncio.fixture
+async def jetstream(nats_url: str) -> AsyncIterator[JetPieces]:
+    async with connected(nats_url) as bus:
+        await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
+        yield JetPieces(bus)
+
+
+@pytest.fixture(params=["memory", "jetstream"])
+def pieces(request: pytest.FixtureRequest) -> KeptPieces:
+    return MemoryPieces() if request.param == "memory" else request.getfixturevalue("jetstream")
+
+
+@pytest.fixture
+def key() -> str:
+    """Of this test alone."""
+    return f"s.e.{uuid.uuid4().hex}.a"
+
+
+async def put(pieces: Pieces, key: str, content: bytes) -> str:
+    sealing = Sealing()
+    for number in range(count_of(len(content))):
+        begin = number * PIECE_BYTES
+        assert await pieces.put(key, number, sealing.seal(content[begin : begin + size_of(len(content), number)]))
+    return sealing.sha256
+
+
+async def test_a_piece_is_put_once(pieces: KeptPieces, key: str) -> None:
+    assert await pieces.get(key, 0) is None
+    assert await pieces.numbers(key) == set()
+    assert await pieces.put(key, 0, b"a") is True
+    assert await pieces.put(f"{key}0", 1, b"another's") is True
+    assert await pieces.put(key, 0, b"b") is False
+    assert await pieces.put(key, 2, bytes(SEALED_BYTES)) is True
+    assert await pieces.get(key, 0) == b"a"
+    assert await pieces.get(key, 1) is None
+    assert await pieces.get(key, 2) == bytes(SEALED_BYTES)
+    assert await pieces.numbers(key) == {0, 2}
+
+
+async def test_an_artifact_is_read_from_any_byte_on(pieces: KeptPieces, key: str) -> None:
+    content = CONTENT[:SIZE]
+    sha256 = await put(pieces, key, content)
+    assert sha256 == hashlib.sha256(content).hexdigest()
+    assert b"".join([part async for part in reading.read_whole(pieces, key, SIZE, sha256)]) == content
+    edges = [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 2 * PIECE_BYTES, SIZE - 1, SIZE]
+    for begin in edges:
+        for end in edges:
+            if begin < end:
+                found = [part async for part in reading.read(pieces, key, SIZE, begin, end)]
+                assert b"".join(found) == content[begin:end]
+                assert all(found)
+
+
+async def test_an_artifact_that_is_not_what_it_was_is_not_read_to_its_end(pieces: KeptPieces, key: str) -> None:
+    sha256 = await put(pieces, key, CONTENT[:SIZE])
+    assert await reading.is_there(pieces, key, SIZE)
+    assert not await reading.is_there(pieces, key, SIZE + PIECE_BYTES)
+    got: list[bytes] = []
+    with pytest.raises(Gone):
+        got += [part async for part in reading.read(pieces, key, 9 * PIECE_BYTES, 5 * PIECE_BYTES, 6 * PIECE_BYTES)]
+    assert not got
+    with pytest.raises(Invalid):
+        await _gather(reading.read_whole(pieces, key, SIZE, sha256[::-1]), got)
+    assert sum(map(len, got)) < SIZE
+    assert [part async for part in reading.read_whole(pieces, key, 0, hashlib.sha256().hexdigest())] == []
+
+
+async def test_who_has_no_stream_yet_is_told_to_try_again(nats_server: StartNats, key: str) -> None:
+    server = await nats_server()
+    async with connected(server.url()) as bus:
+        pieces = JetPieces(bus)
+        for asked in (pieces.put(key, 0, b"a"), pieces.numbers(key), pieces.kept_s()):
+            with pytest.raises(Transient):
+                await asked
+
+
+async def test_what_is_too_old_or_too_much_goes(nats_server: StartNats, key: str) -> None:
+    server = await nats_server()
+    async with connected(server.url()) as bus:
+        assert await keep_stream(bus, kept_s=KEPT_S, limit_bytes=6 * PIECE_BYTES)
+        pieces = JetPieces(bus)
+        assert await pieces.kept_s() == KEPT_S
+        await put(pieces, key, CONTENT[:SIZE])
+        await put(pieces, f"{key}2", CONTENT[:SIZE])
+        assert await reading.is_there(pieces, f"{key}2", SIZE)
+        assert not await reading.is_there(pieces, key, SIZE), "the oldest has gone"
+        assert not await keep_stream(bus, kept_s=1.0, limit_bytes=6 * PIECE_BYTES), "it is given other bounds"
+        assert (await bus.manager.stream_info(STREAM)).config.max_age == 1.0
+
+
+async def _gather(parts: AsyncIterator[bytes], got: list[bytes]) -> None:
+    async for part in parts:
+        got += [part]
