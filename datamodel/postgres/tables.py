@@ -212,3 +212,18 @@ KINDS = sa.Table(
     sa.CheckConstraint("version > 0", name="version_positive"),
     comment="The kinds of the model that the database was migrated for, with a digest of what is declared of each.",
 )
+
+SECRETS = sa.Table(
+    "secrets",
+    METADATA,
+    sa.Column("scope", _PATH, primary_key=True),
+    sa.Column("uid", sa.Text, primary_key=True),
+    sa.Column("name", _PATH, primary_key=True),
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("keys", pg.ARRAY(sa.Text), nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="1"),
+    sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
+    comment="Sealed values beside the graph. `uid` is the scope's: another node of its name has others.",
+)

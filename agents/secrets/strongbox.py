@@ -1,0 +1,144 @@
+"""Where the values of attempts lie at an edge: in a file system in memory, in a directory that is the agent's alone.
+
+A restarted agent finds them there: the next step of an attempt needs them, and so does who takes them out of its log. What had
+values and has none any more, after a restart of the host, is known by an empty file in the agent's own directory. Everything
+blocks, for as long as memory does.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from datamodel.errors import Invalid
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - only to make a directory there that nobody else can enter
+_KINDS = ("tmpfs", "ramfs")
+_VALUES = "values"
+
+Owner = tuple[int, int] | None
+
+
+class Held(msgspec.Struct, frozen=True):
+    """An attempt's values, by secret and key, and whose it is."""
+
+    site: str
+    edge: str
+    secrets: dict[str, dict[str, str]]
+
+    def __repr__(self) -> str:
+        return f"Held({self.site}/{self.edge})"
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Held).decode
+
+
+class Strongbox:
+    """One agent's. Files are shown to a container, whose users are unknown, or to a process of `owner` (None: of our own)."""
+
+    def __init__(self, home: Path, memory: Path = MEMORY, *, owner: Owner = None, contained: bool = False) -> None:
+        """`home` is the agent's directory, on any disk; `memory` must be a file system in memory."""
+        self._marks = home.absolute() / "secrets"
+        self._top = memory / f"tendril-{os.geteuid()}"
+        self._directory = self._top / blake2b(os.fsencode(self._marks), digest_size=8).hexdigest()
+        self._memory = memory
+        self._owner, self._contained = owner, contained
+
+    def open(self) -> str:
+        """Makes the directories; why there can be none, or empty."""
+        if not _is_in_memory(self._memory, Path("/proc/self/mountinfo").read_text(encoding="utf-8")):
+            return f"{self._memory} is no file system in memory (tmpfs)"
+        mode = 0o700 if self._contained else 0o711
+        try:
+            for directory in (self._top, self._directory):
+                directory.mkdir(mode=0o700, exist_ok=True)
+                found = directory.lstat()
+                if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                    return f"{directory} is somebody else's"
+                directory.chmod(mode)
+            self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            return f"{error.strerror} ({error.filename})"
+        return ""
+
+    def close(self) -> None:
+        """Leaves nothing where nothing is kept."""
+        for directory in (self._directory, self._top):
+            with contextlib.suppress(OSError):  # something is
+                directory.rmdir()
+
+    def attempts(self) -> list[str]:
+        """Of which anything is left here."""
+        places = [place for place in (self._directory, self._marks) if place.is_dir()]
+        return sorted({path.name for place in places for path in place.iterdir()})
+
+    def had(self, attempt: str) -> bool:
+        return (self._marks / attempt).exists()
+
+    def put(self, attempt: str, held: Held) -> None:
+        """Keeps the values of an attempt for as long as it is here. Raises `OSError` where there is no room for them."""
+        (self._marks / attempt).touch(mode=0o600)
+        directory = self._directory / attempt
+        directory.mkdir(mode=0o700, exist_ok=True)
+        _write(directory / _VALUES, _encode(held), 0o600)
+
+    def get(self, attempt: str) -> Held | None:
+        """What was put; None where there is nothing (any more)."""
+        try:
+            return _decode((self._directory / attempt / _VALUES).read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def show(self, attempt: str, index: int, contents: Mapping[str, str]) -> str:
+        """A directory with these files for step `index` alone. Raises `OSError`."""
+        directory = self._directory / attempt
+        directory.chmod(0o700 if self._contained else 0o711)
+        shown = directory / f"step-{index}"
+        shown.mkdir(mode=0o700, exist_ok=True)
+        for name, content in contents.items():
+            _write(shown / name, content.encode(), 0o444 if self._contained else 0o400)
+            if self._owner is not None:
+                os.chown(shown / name, *self._owner)
+        if self._owner is not None:
+            os.chown(shown, *self._owner)
+        shown.chmod(0o755 if self._contained else 0o500)
+        return str(shown)
+
+    def remove(self, attempt: str) -> None:
+        """Nothing of it is left. Raises `Invalid` for a name that leads elsewhere."""
+        if attempt != Path(attempt).name:
+            raise Invalid(f"{attempt[:80]!r} names no attempt")
+        directory = self._directory / attempt
+        if directory.is_dir():
+            for shown in directory.iterdir():
+                if shown.is_dir():
+                    shown.chmod(0o700)
+            shutil.rmtree(directory)
+        with contextlib.suppress(FileNotFoundError):
+            (self._marks / attempt).unlink()
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - no Path
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+    draft.rename(path)
+
+
+def _is_in_memory(path: Path, mountinfo: str) -> bool:
+    """By a `/proc/self/mountinfo` (proc(5)): the file system of the deepest mount point that the path is below."""
+    best = ("", "")
+    for line in mountinfo.splitlines():
+        before, _, after = line.partition(" - ")
+        mount, kind = before.split(" ")[4], after.split(" ")[0]
+        if path.is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind)
+    return best[1] in _KINDS
