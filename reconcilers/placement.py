@@ -20,6 +20,7 @@ from datamodel.scheduling.attempts import ENDED, RETRY, RUN
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
+from reconcilers.planning.inputs import is_unresolved
 from reconcilers.planning.placement import Decision, FreeEdge, plan
 from reconcilers.runtime.controller import Wake, Watch
 
@@ -101,8 +102,8 @@ class Placement:
         new = job is not None and job.version == job.created_version
         created = job is not None and change.position == job.created_version
         if job is not None and not created and job.deletion_requested_at is None:
-            if known is None and job.generation == 1:
-                return ()  # it has all its chunks placed, and goes on
+            if known is None and job.generation == 1 and ("inputs" not in job.spec or job.phase == RUNNING):
+                return ()  # it has all its chunks placed, and goes on; or waits for inputs, until they are there
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
                 return ()
         if self._token:
@@ -179,8 +180,8 @@ class Placement:
         pools = await self._store.pools(inventory.values())
         for path, described in inventory.items():
             edge, desired, pool = nodes.get(described), nodes.get(path), pools.get(described)
-            takes = edge is not None and edge.phase == ONLINE and desired is not None and not desired.spec["cordoned"]
-            if not takes or pool is None:
+            takes = edge is not None and edge.phase == ONLINE and not edge.spec["trouble"]
+            if not takes or desired is None or desired.spec["cordoned"] or pool is None:
                 self._edges.pop(path, None)
                 continue
             self._edges[path] = FreeEdge(path, pool.free)
@@ -223,4 +224,6 @@ class Placement:
 
 def _goes_on(job: Node, totals: Totals) -> bool:
     """Whether chunks of it may still be placed."""
+    if is_unresolved(job):
+        return False
     return job.phase not in FINISHED and job.deletion_requested_at is None and not totals.phases.get(FAILED)

@@ -5,8 +5,11 @@ from datetime import UTC, datetime
 
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Store
+from datamodel.secrets.ports import Revealing
 from reconcilers.edges import Edges
+from reconcilers.handover import Handover
 from reconcilers.ingest import Ingest
+from reconcilers.inputs import Inputs
 from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
@@ -30,7 +33,9 @@ class Program:
         messages: Messages,
         streams: Streams,
         clock: Callable[[], datetime] = _utc_now,
+        secrets: Revealing | None = None,
     ) -> None:
+        """Without `secrets`, no edge is handed any."""
         self._replica = replica = Replica(
             "reconcilers", store, messages, streams, lease_ttl_s=settings.lease_ttl_s, poll_s=settings.poll_s
         )
@@ -43,12 +48,17 @@ class Program:
         self._judging = replica.add(self._edges)
         replica.add(Placement(store, appender), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
+        replica.add(Inputs(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)
+        self._handover = Handover(store, secrets, messages) if secrets is not None else None
+        self._handing = replica.add(self._handover) if self._handover is not None else None
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises `Transient` where it cannot begin to listen."""
         await self._ingest.listen(self._ingesting.wake)
         await self._edges.listen(self._judging.wake)
+        if self._handover is not None and self._handing is not None:
+            await self._handover.listen(self._handing.wake)
         await self._replica.run()

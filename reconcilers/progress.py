@@ -8,7 +8,7 @@ import msgspec
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit
-from datamodel.kinds import SYSTEM
+from datamodel.kinds import SYSTEM, Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
@@ -78,10 +78,22 @@ class Progress:
     async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:
         reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
         status = rollup(job, totals, reduction, self._clock())
+        if phase == SUCCEEDED and job.spec.get("artifacts"):
+            status["artifacts"] = await self._artifacts(job)
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
         patch["chunks"] = {**dict.fromkeys(job.status.get("chunks", ())), **status["chunks"]}
         command = Command("patchStatus", job.path, patch, expected_version=job.version)
         await self._appender.write(Unit((command,), ACTOR, fence=fence))
+
+    async def _artifacts(self, job: Node) -> Document:
+        """How many there are of all its chunks, and how large they are together."""
+        count, size_bytes, after = 0, 0, -1
+        while entries := await self._store.entries(job.uid, after=after, limit=PAGE):
+            for attempt in (await self._store.nodes([entry.holder for entry in entries])).values():
+                sizes = [artifact["bytes"] for artifact in attempt.status.get("artifacts", ())]
+                count, size_bytes = count + len(sizes), size_bytes + sum(sizes)
+            after = entries[-1].index
+        return {"count": count, "bytes": size_bytes}
 
     async def _reduction(self, job: Node) -> Reduction:
         reduction = Reduction(job.spec["outputs"])

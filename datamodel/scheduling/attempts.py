@@ -13,8 +13,9 @@ from pydantic import Field
 from datamodel.kinds import Claim, Column, Document, Kind, Link, Part, Phases, Reserve, Settle
 from datamodel.ledger import Entry
 from datamodel.names import last_name
+from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
 from datamodel.scheduling.edges import DesiredEdge
-from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Step
+from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Limits, Network, Step
 from datamodel.scheduling.planes import DESIRED
 from datamodel.scheduling.resources import Requests, amounts
 
@@ -42,8 +43,14 @@ class AttemptSpec(Part):
     count: Annotated[int, Field(ge=1)]
     steps: tuple[Step, ...]
     requests: Requests
+    limits: Limits | None = None
+    network: Network = "none"
+    labels: dict[str, str] = {}
+    """The job's, as they were when the chunk was placed."""
     retries: int = 0
     work_ws: float = 0.0
+    artifacts: tuple[Artifact, ...] | None = None
+    inputs: tuple[InputFile, ...] | None = None
     intent: Literal["run", "stop", "abandon"] = "run"
 
 
@@ -60,6 +67,7 @@ class AttemptStatus(Part):
     reason: str = ""
     message: str = ""
     outputs: dict[str, Any] | None = None
+    artifacts: tuple[KeptArtifact, ...] | None = None
     settlement: Literal["", "counted", "superseded", "orphaned"] = ""
 
 

@@ -1,7 +1,9 @@
 """Sites and edges: what was discovered of them, and the place for what they should do."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import StringConstraints
 
 from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part, Seed
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
@@ -27,6 +29,12 @@ class EdgeSpec(Part):
     agent_version: str
     incarnation: str
     """Of the agent's outbox; a new one means that its disk was lost, or is an older copy of itself."""
+    not_isolated: tuple[str, ...] = ()
+    """What steps have in common with their host, and with each other, beyond its kernel."""
+    trouble: str = ""
+    """Why nothing can be started now, where the agent says so: its engine does not answer. Nothing is placed here then."""
+    public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")] | None = None
+    """X25519, in base64: what its secrets are sealed to. Its agent makes another one at each start."""
 
 
 class EdgeStatus(Part):
@@ -50,6 +58,7 @@ class Edge(Kind):
         Column("cpu", "spec.capacity.cpu", "number"),
         Column("memory", "spec.capacity.memoryBytes", "bytes"),
         Column("since", "status.since", "age"),
+        Column("trouble", "spec.trouble"),
     )
     offer = Offer(lambda spec: amounts(spec["capacity"]))
 

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from datamodel.kinds import Document, Part
 
@@ -20,12 +20,24 @@ _Bytes = Annotated[int, Field(gt=0, le=MEMORY_LIMIT_BYTES, strict=True, descript
 _Watts = Annotated[float, Field(gt=0, le=POWER_LIMIT_W, allow_inf_nan=False, description="power in watts")]
 
 
+class Gpus(Part):
+    """GPUs for each step, from the edge's engine. They are not counted against the edge's capacity."""
+
+    count: Annotated[int, Field(ge=1, le=64, strict=True)] = 1
+    driver: Annotated[
+        str,
+        StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"),
+        Field(description="whose they are, as the engine names its drivers"),
+    ] = "nvidia"
+
+
 class Requests(Part):
     """What one chunk reserves on its edge, and the limits of its containers."""
 
     cpu: _Cores = 0.1
     memory_bytes: _Bytes = 64 * 1024 * 1024
     power_w: _Watts = 1.0
+    gpus: Gpus | None = None
 
 
 class Capacity(Part):

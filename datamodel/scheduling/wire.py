@@ -6,11 +6,12 @@ outbox and the mark in the store make them safe.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from datamodel.feed import message
+from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES
 
 WIRE_VERSION = 1
 WINDOW_REPORTS = 256
@@ -18,6 +19,14 @@ WINDOW_BYTES = 512 * 1024
 WINDOWS_IN_FLIGHT = 8
 """Windows that an agent sends ahead of what is committed; the hub keeps room for as many."""
 BEAT_S = 1.0
+
+
+class KeptArtifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that an attempt has left at the hub, complete and checked. `sha256` is lower-case hex."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+    bytes: Annotated[int, msgspec.Meta(ge=0, le=ARTIFACT_LIMIT_BYTES)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", forbid_unknown_fields=True):
@@ -34,6 +43,7 @@ class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", 
     reason: str = ""
     message: str = ""
     outputs: dict[str, Any] | None = None
+    artifacts: tuple[KeptArtifact, ...] = ()
     started_at: datetime | None = None
     uid: str = ""
 
@@ -49,6 +59,9 @@ class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid
     runtime: str
     agent_version: str
     labels: dict[str, str] = {}
+    not_isolated: tuple[str, ...] = ()
+    trouble: str = ""
+    public_key: str | None = None
 
 
 Report = AttemptReport | EdgeReport

@@ -1,7 +1,7 @@
 """What waits to be placed, kept so that a round of placement costs what it places and not what there is."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from sortedcontainers import SortedDict
@@ -36,13 +36,28 @@ class PendingJob:
     retries: tuple[Chunk, ...] = ()
     generation: int = 1
     correlation: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[Document, ...] = ()
 
     @classmethod
     def of(cls, job: Node, begun: int, retries: tuple[Chunk, ...]) -> Self:
         """The job as the graph has it, when so many of its chunks have been placed before."""
         signature = signature_of(job.spec)
         order, generation, correlation = job.created_version, job.generation, job.correlation
-        return cls(job.path, job.uid, order, job.spec, signature, begun, retries, generation, correlation)
+        inputs = tuple(job.status.get("inputs", ()))
+        return cls(
+            job.path,
+            job.uid,
+            order,
+            job.spec,
+            signature,
+            begun,
+            retries,
+            generation,
+            correlation,
+            job.labels,
+            inputs,
+        )
 
     @property
     def count(self) -> int:

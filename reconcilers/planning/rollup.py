@@ -1,5 +1,6 @@
 """Rolling a job's ledger up into its status."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -36,8 +37,8 @@ class Reduction:
     def _reduce(self, index: int, name: str, how: str, value: Any) -> None:
         if how == "collect":
             self.outputs.setdefault(name, []).append(value)
-        elif how == "sum" and isinstance(value, int | float) and not isinstance(value, bool):
-            self.outputs[name] = self.outputs.get(name, 0) + value
+        elif how == "sum" and (total := _sum(self.outputs.get(name, 0), value)) is not None:
+            self.outputs[name] = total
         elif how == "merge" and isinstance(value, dict):
             self.outputs.setdefault(name, {}).update(value)
         elif len(self.problems) < 10:
@@ -50,6 +51,17 @@ class Reduction:
             self.problems.append(f"the outputs are {size} bytes; a job keeps at most {OUTPUTS_LIMIT_BYTES}")
             return {}
         return self.outputs
+
+
+def _sum(before: float, value: Any) -> float | None:
+    """None where the value is no number, or the sum is beyond what JSON's numbers are read as."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        total = before + value
+    except OverflowError:  # of a float and an integer beyond all floats
+        return None
+    return total if isinstance(total, int) or math.isfinite(total) else None
 
 
 def phase_of(before: str, chunks: int, totals: Totals) -> str:
@@ -89,31 +101,45 @@ def rollup(job: Node, totals: Totals, reduction: Reduction | None, now: datetime
         status["finishedAt"] = before.get("finishedAt") or now.isoformat()
     if reduction is not None:
         status["outputs"] = reduction.result()
-    status["conditions"] = _conditions(before.get("conditions", ()), _aspects(phase, counts, reduction), now)
+    if "inputs" in before:
+        status["inputs"] = before["inputs"]
+    ready = "inputs" in status or "inputs" not in job.spec
+    status["conditions"] = conditions(
+        before.get("conditions", ()), _aspects(phase, counts, reduction, ready=ready), now
+    )
     return status
 
 
-def _aspects(phase: str, counts: Mapping[str, int], reduction: Reduction | None) -> Iterable[tuple[str, str, str, str]]:
+def conditions(
+    before: Iterable[Document], aspects: Iterable[tuple[str, str, str, str]], now: datetime
+) -> list[Document]:
+    """The conditions that were, but for those of the types of `aspects` (type, status, reason, message), which take their
+    place: each of them since its status has changed."""
+    known = {condition["type"]: condition for condition in before}
+    for kind, status, reason, message in aspects:
+        was = known.get(kind, {})
+        since = was["lastTransitionTime"] if was.get("status") == status else now.isoformat()
+        known[kind] = {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastTransitionTime": since,
+        }
+    return list(known.values())
+
+
+def _aspects(
+    phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
+) -> Iterable[tuple[str, str, str, str]]:
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if phase in FINISHED:
         yield "Complete", "True", phase.capitalize(), ""
+    elif not ready:
+        yield "Complete", "False", "WaitingForInputs", "jobs that it has inputs of have not succeeded yet"
     elif waiting:
         yield "Complete", "False", "Waiting", "some chunks wait for free capacity"
     else:
         yield "Complete", "False", "Placed", ""
     if reduction is not None and reduction.problems:
         yield "OutputsReduced", "False", "Incomplete", "; ".join(reduction.problems)
-
-
-def _conditions(
-    before: Iterable[Document], aspects: Iterable[tuple[str, str, str, str]], now: datetime
-) -> list[Document]:
-    known = {condition["type"]: condition for condition in before}
-    conditions = []
-    for kind, status, reason, message in aspects:
-        was = known.get(kind, {})
-        since = was["lastTransitionTime"] if was.get("status") == status else now.isoformat()
-        conditions.append(
-            {"type": kind, "status": status, "reason": reason, "message": message, "lastTransitionTime": since}
-        )
-    return conditions

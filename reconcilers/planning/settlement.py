@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import asdict
 
 from datamodel.cause import report_cause
 from datamodel.command import Actor, Command
@@ -12,6 +13,7 @@ from datamodel.kinds import Document
 from datamodel.names import check_labels, check_name
 from datamodel.parts import DEPTH_LIMIT, check_labels_size, has_zero_byte, is_too_deep, normal_spec
 from datamodel.scheduling import wire
+from datamodel.scheduling.artifacts import ARTIFACTS_LIMIT
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
@@ -86,6 +88,9 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "agent": agent,
         "agentVersion": report.agent_version,
         "incarnation": incarnation,
+        "notIsolated": list(report.not_isolated),
+        "trouble": report.trouble[:1024],
+        "publicKey": report.public_key,
     }
     check_labels(report.labels, "/labels")
     check_labels_size(report.labels)
@@ -107,6 +112,8 @@ def _status(report: wire.AttemptReport, raw: bytes) -> Document:
             status["startedAt"] = report.started_at.isoformat()
         if report.outputs is not None:
             status["outputs"] = report.outputs
+        if report.artifacts:
+            status["artifacts"] = [asdict(artifact) for artifact in report.artifacts]
     else:
         status["startedAt"] = (report.started_at or report.at).isoformat()
     try:
@@ -125,6 +132,8 @@ def _check_details(report: wire.AttemptReport, raw: bytes) -> None:
         raise Invalid(f"the outputs are nested deeper than {DEPTH_LIMIT} levels", field="/outputs")
     if any(abs(code) > EXIT_CODE_LIMIT for code in report.exit_codes):
         raise Invalid("an exit code is out of range", field="/exitCodes")
+    if len(report.artifacts) > ARTIFACTS_LIMIT:
+        raise Invalid(f"{len(report.artifacts)} artifacts are more than {ARTIFACTS_LIMIT}", field="/artifacts")
     if not 0 <= report.percent <= 100:
         raise Invalid(f"{report.percent} is no percentage", field="/percent")
     if not 0 <= report.step <= STEPS_LIMIT:

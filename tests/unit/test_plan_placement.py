@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from datamodel.parts import normal_spec
 from datamodel.scheduling.attempts import Attempt, claim_of
 from datamodel.scheduling.jobs import Job
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, signature_of
-from reconcilers.planning.placement import Decision, FreeEdge, plan
+from reconcilers.planning.placement import Decision, FreeEdge, attempt_spec, plan
 from tests.graph import STEPS
 
 MIB = 2**20
@@ -45,6 +46,32 @@ def placed(decisions: Sequence[Decision]) -> list[tuple[int, int, int, str]]:
 def test_chunks_fill_the_first_edge_first() -> None:
     decisions = plan(backlog(job(1, chunks=5)), [edge(1, 2000), edge(2, 2000)], 100)
     assert placed(decisions) == [(1, 0, 1, "e1"), (1, 1, 1, "e1"), (1, 2, 1, "e2"), (1, 3, 1, "e2")]
+
+
+def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
+    step = {
+        **STEPS[0],
+        "pullPolicy": "Never",
+        "shell": ["/bin/ash", "-c"],
+        "user": "7",
+        "readOnlyRoot": False,
+        "continueOnError": True,
+    }
+    limits = {"timeoutS": 5.0, "pids": 64, "tmpBytes": 4096, "swapBytes": 1}
+    asked = {"steps": [step], "requests": {"gpus": {"count": 2}}, "limits": limits, "network": "bridge"}
+    one = replace(job(1), spec=normal_spec(Job, asked))
+    told = normal_spec(Attempt, attempt_spec(one, Chunk(0, 1)))
+    assert (told["limits"], told["network"]) == (limits, "bridge")
+    assert "labels" not in attempt_spec(one, Chunk(0, 1))
+    labels = {"kueue.x-k8s.io/queue-name": "night"}
+    assert normal_spec(Attempt, attempt_spec(replace(one, labels=labels), Chunk(0, 1)))["labels"] == labels
+    assert told["requests"]["gpus"] == {"count": 2, "driver": "nvidia"}
+    assert told["steps"][0] == {**step, "command": [], "env": {}}
+
+
+def test_a_job_of_before_there_were_limits_and_networks_is_placed() -> None:
+    before = {name: value for name, value in job(1).spec.items() if name != "network"}
+    assert normal_spec(Attempt, attempt_spec(replace(job(1), spec=before), Chunk(0, 1)))["network"] == "none"
 
 
 def test_jobs_are_served_in_order_of_arrival_whatever_they_ask_for() -> None:

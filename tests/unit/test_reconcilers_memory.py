@@ -121,8 +121,8 @@ async def test_a_controller_forgets_the_failures_of_keys_that_others_have_now(st
     await shards._round()
     working = asyncio.create_task(controller.run())
     assert controller.wake("a")
-    await until(lambda: controller._failures.get("a", 0) >= 2)
+    await until(lambda: controller.backoff.failures.get("a", 0) >= 2)
     shards._held = {}
-    await until(lambda: not controller._failures)
+    await until(lambda: not controller.backoff.failures)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)

@@ -123,6 +123,13 @@ def test_reductions() -> None:
     assert found.problems == []
 
 
+@pytest.mark.parametrize(("first", "second"), [(1e308, 1e308), (10**400, 0.5), (-1e308, -1e308)])
+def test_a_sum_that_no_number_can_hold_is_named(first: float, second: float) -> None:
+    found = reduced({"n": "sum"}, {"n": first}, {"n": second}, {"n": 1})
+    assert found.problems[0] == "chunk 1: n cannot be reduced by sum"
+    assert len(found.problems) <= 2
+
+
 @pytest.mark.parametrize(("how", "value"), [("sum", "1"), ("sum", True), ("sum", None), ("merge", [1]), ("merge", 1)])
 def test_what_does_not_fit_is_left_out_and_named(how: str, value: Any) -> None:
     found = reduced({"n": how}, {"n": value})
