@@ -9,19 +9,30 @@ from importlib.metadata import version
 
 import structlog
 
+from agents.artifacts.cache import Cache
+from agents.artifacts.carrier import Carrier
 from agents.link import Link
+from agents.logs.cutting import Limits
+from agents.logs.shipper import Shipper
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.program import live
 from agents.runtimes.choose import choose
+from agents.runtimes.process.owner import step_owner
+from agents.runtimes.protocol import Runtime
+from agents.secrets.asking import Asking
+from agents.secrets.runtime import SecretRuntime
+from agents.secrets.strongbox import Strongbox
 from agents.settings import Settings
 from agents.sqlite_journal import SqliteJournal
-from datamodel.feed.bus import connect
+from datamodel.artifacts.jetstream import JetPieces
+from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
 from datamodel.loading import load_extension
 from datamodel.program import read_settings, run_program
 from datamodel.scheduling import wire
 from datamodel.scheduling.model import MODEL
+from datamodel.transcripts.jetstream import JetTranscripts
 
 _log = structlog.get_logger("agents")
 
@@ -29,6 +40,13 @@ _log = structlog.get_logger("agents")
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Runs until `stop` is set; then ends what runs, reports it, and leaves."""
     load_extension(MODEL, "an agent")
+    if settings.edge_runtime == "kubernetes" and not (settings.edge_cpu and settings.edge_memory_bytes):
+        from agents.runtimes.kubernetes.nodes import cluster_capacity  # noqa: PLC0415 - as in choose
+
+        settings = settings.with_capacity(*await cluster_capacity(settings.edge_kubernetes_namespace))
+    seed = settings.edge_simulated_seed
+    if seed is None:
+        seed = zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode())
     bus = await connect(settings.tendril_nats_url, f"agent {settings.edge_site}/{settings.edge_name}")
     try:
         async with Outbox(SqliteJournal(settings.edge_home / "outbox.sqlite")) as outbox:
@@ -37,9 +55,30 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 site=settings.edge_site,
                 edges=settings.edges,
                 state_dir=settings.edge_home / "attempts",
-                seed=zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode()),
+                step_user=settings.edge_step_user,
+                sandbox=settings.edge_sandbox,
+                seed=seed,
+                trace=settings.edge_simulated_trace,
+                chances=settings.chances(seed),
+                policy=settings.policy,
+                namespace=settings.edge_kubernetes_namespace,
+                tools_image=settings.edge_kubernetes_image,
             )
-            agent = Agent(runtime, outbox, _registrations(settings, runtime.name))
+            public_key = None
+            if runtime.keeps_output:  # what runs nothing needs no secrets
+                asking = Asking(bus, settings.edge_site, settings.edge_name)
+                public_key = asking.public_key
+                runtime = SecretRuntime(runtime, _strongbox(settings, runtime.name), asking)
+            logs = _shipper(settings, runtime, bus) if runtime.keeps_output else None
+            carrier = Carrier(
+                runtime,
+                JetPieces(bus),
+                Cache(settings.edge_home / "inputs", limit_bytes=settings.edge_inputs_bytes),
+                limit_bytes=settings.edge_artifact_bytes,
+                hold_s=settings.edge_artifact_hold_s,
+            )
+            registrations = _registrations(settings, runtime.name, public_key)
+            agent = Agent(runtime, outbox, registrations, logs=logs, carrier=carrier)
             link = Link(bus, NatsFeed(bus), outbox, settings.edge_site, settings.edge_name, settings.edges)
             try:
                 await live(agent, link, stop)
@@ -49,7 +88,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await bus.close()
 
 
-def _registrations(settings: Settings, runtime: str) -> list[wire.EdgeReport]:
+def _shipper(settings: Settings, runtime: Runtime, bus: Bus) -> Shipper:
+    limits = Limits(settings.edge_log_bytes, settings.edge_log_lines)
+    return Shipper(runtime, JetTranscripts(bus), limits=limits, hold_s=settings.edge_log_hold_s)
+
+
+def _strongbox(settings: Settings, runtime: str) -> Strongbox:
+    """What a process is shown belongs to its user, and a container's users nobody here knows."""
+    if runtime == "process":
+        return Strongbox(settings.edge_home, owner=step_owner(settings.edge_step_user))
+    return Strongbox(settings.edge_home, contained=True)
+
+
+def _registrations(settings: Settings, runtime: str, public_key: str | None = None) -> list[wire.EdgeReport]:
     return [
         wire.EdgeReport(
             edge=edge,
@@ -60,6 +111,7 @@ def _registrations(settings: Settings, runtime: str) -> list[wire.EdgeReport]:
             runtime=runtime,
             agent_version=version("tendril"),
             labels=settings.edge_labels,
+            public_key=public_key,
         )
         for edge in settings.edges
     ]

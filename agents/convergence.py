@@ -5,7 +5,11 @@ from typing import Literal
 import msgspec
 
 from agents.runtimes.protocol import Observed, StepState, Work
+from agents.runtimes.reasons import TIMED_OUT
 from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.wire import KeptArtifact
+
+_KILLED_CODE = 137
 
 Reported = Literal["nothing", "running", "ended"]
 """How far the attempt's story is in the outbox."""
@@ -20,6 +24,15 @@ class Desired(msgspec.Struct, frozen=True):
     phase: str
     generation: int = 0
     uid: str = ""
+
+    @property
+    def begun(self) -> bool:
+        """The hub knows of a beginning, or asks for none any more."""
+        return self.phase == "running" or self.phase in ENDED or self.intent != RUN
+
+    def asks_the_same(self, known: "Desired | None") -> bool:
+        """Whether it says nothing new but how far the hub has settled what it was told."""
+        return known is not None and known.generation == self.generation
 
 
 class StartStep(msgspec.Struct, frozen=True):
@@ -42,12 +55,13 @@ class ReportRunning(msgspec.Struct, frozen=True):
 
 
 class ReportEnd(msgspec.Struct, frozen=True):
-    """It ended. `succeeded` still depends on its result file."""
+    """It ended. `succeeded` still depends on its result file, and on what it leaves: `artifacts` are at the hub."""
 
     phase: Literal["succeeded", "failed", "interrupted", "stopped"]
     exit_codes: tuple[int, ...] = ()
     reason: str = ""
     message: str = ""
+    artifacts: tuple[KeptArtifact, ...] = ()
 
 
 class Wait(msgspec.Struct, frozen=True):
@@ -57,8 +71,11 @@ class Wait(msgspec.Struct, frozen=True):
 Action = StartStep | Stop | Remove | ReportRunning | ReportEnd | Wait
 
 
-def converge(desired: Desired | None, observed: Observed | None, reported: Reported) -> Action:
-    """The one next action. Called again after it was done, it gives the one after that, until it says `Wait`."""
+def converge(
+    desired: Desired | None, observed: Observed | None, reported: Reported, *, overdue: bool = False
+) -> Action:
+    """The one next action. Called again after it was done, it gives the one after that, until it says `Wait`. `overdue`: it
+    was found running beyond its limit of time, now or before."""
     running = observed is not None and any(step.phase == "running" for step in observed.steps)
     if desired is None or desired.phase in ENDED or reported == "ended":
         if observed is None:
@@ -70,7 +87,7 @@ def converge(desired: Desired | None, observed: Observed | None, reported: Repor
         if reported == "running" or desired.phase == "running":
             return ReportEnd("interrupted", reason="Vanished", message="nothing of it is left on the edge")
         return StartStep(0)
-    return _go_on(desired, observed)
+    return _go_on(desired, observed, overdue=overdue)
 
 
 def percent_of(desired: Desired, observed: Observed) -> float:
@@ -81,18 +98,20 @@ def percent_of(desired: Desired, observed: Observed) -> float:
     return min(100.0, (done + share) * 100 / count)
 
 
-def _go_on(desired: Desired, observed: Observed) -> Action:
+def _go_on(desired: Desired, observed: Observed, *, overdue: bool) -> Action:
     last = observed.steps[-1]
     if last.phase == "running":
-        return ReportRunning(percent_of(desired, observed), len(observed.steps) - 1)
+        return Stop() if overdue else ReportRunning(percent_of(desired, observed), len(observed.steps) - 1)
+    if overdue and last.phase == "exited":
+        return ReportEnd("failed", _codes(observed), TIMED_OUT, _timed_out(desired, last))
     return _after(desired, observed, last)
 
 
 def _after(desired: Desired, observed: Observed, last: StepState) -> Action:
-    codes = tuple(step.exit_code for step in observed.steps if step.exit_code is not None)
+    codes = _codes(observed)
     if last.phase == "vanished":
         return ReportEnd("interrupted", codes, last.reason or "Vanished", last.message)
-    if last.exit_code != 0 or last.reason:
+    if last.reason or (last.exit_code != 0 and not _goes_on(desired, observed)):
         return ReportEnd("failed", codes, last.reason or "NonZeroExit", last.message or f"exit code {last.exit_code}")
     if len(observed.steps) < len(desired.work.steps):
         return StartStep(len(observed.steps))
@@ -109,4 +128,21 @@ def _wind_down(desired: Desired, observed: Observed | None) -> Action:
     if isinstance(after, ReportEnd) and after.phase == "succeeded":
         return after
     codes = after.exit_codes if isinstance(after, ReportEnd) else ()
-    return ReportEnd("stopped", codes, "Stopped")
+    return ReportEnd("stopped", codes, "Stopped", _by_kill(observed.steps[-1]))
+
+
+def _goes_on(desired: Desired, observed: Observed) -> bool:
+    return desired.work.steps[len(observed.steps) - 1].continue_on_error
+
+
+def _codes(observed: Observed) -> tuple[int, ...]:
+    return tuple(step.exit_code for step in observed.steps if step.exit_code is not None)
+
+
+def _timed_out(desired: Desired, last: StepState) -> str:
+    limit = f"it ran longer than {desired.work.limits.timeout_s:g} s"
+    return f"{limit}; {killed}" if (killed := _by_kill(last)) else limit
+
+
+def _by_kill(last: StepState) -> str:
+    return "it ignored TERM and was killed" if last.exit_code == _KILLED_CODE and not last.reason else ""

@@ -5,12 +5,14 @@ the next action and does it. A report is in the outbox before anything that depe
 """
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
 
+from agents.artifacts.carrier import Carrier
 from agents.convergence import (
     Desired,
     Remove,
@@ -22,41 +24,35 @@ from agents.convergence import (
     Wait,
     converge,
 )
+from agents.health import Health
+from agents.introductions import Introductions
+from agents.logs.shipper import Shipper
 from agents.outbox import Outbox
-from agents.reports import ended, outputs_of, running
 from agents.runtimes.protocol import Observed, Runtime
+from agents.runtimes.reasons import ENGINE_AWAY
+from agents.starting import Starting
+from agents.telling import PROGRESS_S, Telling
+from agents.told import Told
 from agents.work import desired_of, phase_of
-from datamodel.errors import Invalid, TendrilError
+from datamodel.backoff import Backoff
+from datamodel.errors import TendrilError, Transient
 from datamodel.keyqueue import KeyQueue
-from datamodel.kinds import Document
 from datamodel.names import last_name
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 
 GRACE_S = 10.0
-PROGRESS_S = 2.0
-PROGRESS_PERCENT = 10.0
 WORKERS = 64
-RETRY_S = (0.2, 10.0)
+RETRY_S = (0.4, 10.0)
+LAST_WORDS_S = 2.0
+"""How long a stopping agent waits for the log of an attempt that it ended."""
 _log = structlog.get_logger("agent")
 
 
-@dataclass(slots=True)
-class Told:
-    """What the outbox has of one attempt, and when its progress was told last. `gone`: its end is told and nothing of it is
-    left here, so what the hub says of it until it has settled the end changes nothing."""
-
-    story: Reported = "nothing"
-    percent: float = 0.0
-    at_s: float = 0.0
-    gone: bool = False
-    uid: str = ""
-    """Of the node that it was told of, where that is known."""
-
-
 class Agent:
-    """The loop. `registrations` are the reports that introduce its edges; `clock` stamps the others."""
+    """The loop. `registrations` are the reports that introduce its edges; `clock` stamps the others; `logs` ships what the
+    steps write, `carrier` what they leave."""
 
     def __init__(
         self,
@@ -64,18 +60,24 @@ class Agent:
         outbox: Outbox,
         registrations: list[wire.EdgeReport],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        logs: Shipper | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self._runtime = runtime
         self._outbox = outbox
-        self._registrations = registrations
+        self._introductions = Introductions(outbox, registrations)
+        self._health = Health(runtime, lambda trouble: self._introductions.introduce(trouble=trouble))
         self._clock = clock
+        self._logs = logs
+        self._carrier = carrier
+        self._starting = Starting(runtime, carrier)
+        self._telling = Telling(runtime, outbox, carrier, clock)
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
         self._told: dict[str, Told] = {}
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
-        self._feed_restarted = asyncio.Event()
-        self._failures: dict[str, int] = {}
+        self._backoff = Backoff(*RETRY_S)
         self._stopping = False
         self._busy = 0
         self._idle = asyncio.Event()
@@ -85,11 +87,17 @@ class Agent:
         """Runs until it is cancelled. What runs at the engine goes on; see `interrupt`."""
         self._remember_outbox()
         await self._runtime.open(self._queue.add)
-        await self._introduce()
+        await self._introductions.introduce(not_isolated=self._runtime.not_isolated)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt(), name="adopt")
-            group.create_task(self._introduce_again(), name="introductions")
+            group.create_task(self._introductions.run(), name="introductions")
+            group.create_task(self._health.run(), name="health")
             group.create_task(self._converge_all(), name="attempts")
+            if self._logs is not None:
+                self._logs.shipped = self._queue.add
+                group.create_task(self._logs.run(), name="logs")
+            if self._carrier is not None:
+                group.create_task(self._carrier.run(self._queue.add), name="artifacts")
 
     def deliver(self, item: FeedItem) -> None:
         """Takes in a message of the feed."""
@@ -99,7 +107,7 @@ class Agent:
             case Restarted():
                 self._listing = set()
                 if self._synced.is_set():
-                    self._feed_restarted.set()
+                    self._introductions.feed_restarted()
             case Synced():
                 self._forget_unlisted()
                 self._synced.set()
@@ -139,7 +147,7 @@ class Agent:
             self._desired.pop(name, None)
         else:
             desired = self._desired[name] = desired_of(message, phase, known)
-            if told is not None and (told.gone or (told.story == phase and _asks_the_same(desired, known))):
+            if told is not None and (told.gone or (told.story == phase and desired.asks_the_same(known))):
                 return
         if self._synced.is_set():
             self._queue.add(name)
@@ -159,23 +167,6 @@ class Agent:
             if isinstance(report, wire.AttemptReport):
                 story: Reported = "running" if report.phase == "running" else "ended"
                 self._told[report.attempt] = Told(story, report.percent, uid=report.uid)
-
-    async def _introduce(self) -> None:
-        for report in self._registrations:
-            await self._outbox.add(wire.encode(report))
-
-    async def _introduce_again(self) -> None:
-        """Whenever the feed has begun anew, since then the hub's database may be an older one, which may not know the edges.
-        That it knows them already costs nothing."""
-        while True:
-            await self._feed_restarted.wait()
-            self._feed_restarted.clear()
-            try:
-                await self._introduce()
-            except TendrilError as error:
-                _log.warning("the edges could not be introduced again", error=error.message)
-                await asyncio.sleep(RETRY_S[1])
-                self._feed_restarted.set()
 
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""
@@ -201,11 +192,9 @@ class Agent:
         self._idle.clear()
         try:
             await self._converge(name)
-            self._failures.pop(name, None)
+            self._backoff.over(name)
         except TendrilError as error:
-            failures = self._failures[name] = self._failures.get(name, 0) + 1
-            _log.warning("again", attempt=name, error=error.message)
-            self._queue.add_after(name, min(RETRY_S[0] * float(1 << min(failures, 10)), RETRY_S[1]))
+            await self._put_off(name, error)
         except Exception:  # noqa: BLE001 - one attempt's bug must not stop the others; it is logged with its trace
             _log.exception("an attempt's convergence crashed", attempt=name)
             self._queue.add_after(name, RETRY_S[1])
@@ -214,13 +203,29 @@ class Agent:
             if not self._busy:
                 self._idle.set()
 
+    async def _put_off(self, name: str, error: TendrilError) -> None:
+        _log.warning("again", attempt=name, error=error.message)
+        self._queue.add_after(name, self._backoff.failed(name))
+        desired = self._desired.get(name)
+        if self._health.trouble and desired is not None and name not in self._told and not desired.begun:
+            # Nobody waits for an engine that may never come back. If it has begun after all, it is found and stopped.
+            end = ReportEnd("interrupted", reason=ENGINE_AWAY, message=self._health.trouble)
+            with contextlib.suppress(Transient):
+                await self._tell_end(name, desired, None, end)
+
     async def _converge(self, name: str) -> None:
         """Does actions until there is nothing to do for the attempt. It is observed anew where an action changed it; if it
         changes by itself meanwhile, the queue has it again."""
         observed = await self._runtime.observe(name)
         while not self._stopping:
+            if self._logs is not None and observed is not None:
+                self._logs.observe(observed)
             desired, told = self._desired.get(name), self._told.get(name)
-            action = converge(desired, observed, told.story if told is not None else "nothing")
+            left_s = math.inf
+            if told is not None:
+                left_s = told.left_s(desired, observed, asyncio.get_running_loop().time(), self._clock().timestamp())
+            story: Reported = told.story if told is not None else "nothing"
+            action = converge(desired, observed, story, overdue=told is not None and told.overdue)
             match action:
                 case Wait():
                     self._rest(name)
@@ -230,24 +235,38 @@ class Agent:
                     if self._outbox.full:
                         self._queue.add_after(name, RETRY_S[1])
                         return
-                    await self._runtime.start_step(desired.work, index)
-                    self._told.setdefault(name, Told())
-                    observed = await self._runtime.observe(name)
+                    started = await self._starting.start(desired, observed, index)
+                    if isinstance(started, ReportEnd):
+                        await self._tell_end(name, desired, observed, started)
+                        continue
+                    self._told_of(name)
+                    if started is None:  # it is being prepared
+                        self._queue.add_after(name, PROGRESS_S)
+                        return
+                    observed = started
                 case Stop():
                     await self._runtime.stop(name, GRACE_S)
                     observed = await self._runtime.observe(name)
                 case Remove():
-                    await self._runtime.remove(name)
+                    assert observed is not None
+                    if desired is not None and self._logs is not None and (hold_s := self._logs.hold_s(observed)):
+                        self._queue.add_after(name, hold_s)  # earlier where its log is over
+                        return
+                    await self._remove(name)
                     observed = None
                 case ReportRunning():
                     assert desired is not None
                     assert observed is not None
-                    await self._report_running(name, desired, observed, action)
-                    self._queue.add_after(name, PROGRESS_S)
+                    await self._telling.running(self._told_of(name), desired, observed, action)
+                    self._queue.add_after(name, min(PROGRESS_S, left_s))
                     return
                 case ReportEnd():
                     assert desired is not None
-                    await self._report_end(name, desired, observed, action)
+                    if not await self._tell_end(name, desired, observed, action):
+                        assert observed is not None
+                        done = ReportRunning(100.0, len(observed.steps) - 1)
+                        await self._telling.running(self._told_of(name), desired, observed, done)
+                        return
 
     def _rest(self, name: str) -> None:
         """Nothing of an attempt is left at the engine: it is forgotten if it is settled by the hub or wanted by nobody."""
@@ -257,33 +276,21 @@ class Agent:
         elif told is not None:
             told.gone = True
 
+    def _told_of(self, name: str) -> Told:
+        return self._told.setdefault(name, Told())
+
     def _forget(self, name: str) -> None:
         self._told.pop(name, None)
         self._desired.pop(name, None)
+        if self._carrier is not None:
+            self._carrier.forget(name)
 
-    async def _report_running(self, name: str, desired: Desired, observed: Observed, action: ReportRunning) -> None:
-        """Tells that it runs, at once for the first time, then every 2 s or 10 %. It is to be looked at again either way: an
-        engine may measure progress without saying so, or lose a word of an end."""
-        told = self._told.setdefault(name, Told())
-        now = asyncio.get_running_loop().time()
-        moved = action.percent - told.percent
-        if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now - told.at_s < PROGRESS_S):
-            return
-        report = running(desired, observed, action, self._clock())
-        await self._outbox.add(wire.encode(report))
-        told.story, told.percent, told.at_s, told.uid = "running", action.percent, now, desired.uid
-
-    async def _report_end(self, name: str, desired: Desired, observed: Observed | None, end: ReportEnd) -> None:
-        outputs: Document | None = None
-        if end.phase == "succeeded":
-            try:
-                outputs = outputs_of(await self._runtime.result(name))
-            except Invalid as error:
-                end = ReportEnd("failed", end.exit_codes, "InvalidResult", error.message)
-        report = ended(desired, observed, end, outputs, self._clock())
-        await self._outbox.add(wire.encode(report))
-        told = self._told.setdefault(name, Told())
-        told.story, told.uid = "ended", desired.uid
+    async def _tell_end(self, name: str, desired: Desired, observed: Observed | None, end: ReportEnd) -> bool:
+        """Whether it could be told how it ended."""
+        if is_told := await self._telling.ended(desired, observed, end):
+            told = self._told_of(name)
+            told.story, told.uid = "ended", desired.uid
+        return is_told
 
     async def _interrupt(self, name: str) -> None:
         desired = self._desired.get(name)
@@ -295,10 +302,13 @@ class Agent:
             await self._runtime.stop(name, GRACE_S)
             observed = await self._runtime.observe(name)
             end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
-        await self._report_end(name, desired, observed, end)
+        if not await self._tell_end(name, desired, observed, end):
+            return  # the next agent finds it as it is
+        if self._logs is not None and observed is not None:
+            await self._logs.over(observed, LAST_WORDS_S)
+        await self._remove(name)
+
+    async def _remove(self, name: str) -> None:
         await self._runtime.remove(name)
-
-
-def _asks_the_same(desired: Desired, known: Desired | None) -> bool:
-    """Whether a message says nothing new but how far the hub has settled what it was told."""
-    return known is not None and known.generation == desired.generation
+        if self._logs is not None:
+            self._logs.forget(name)

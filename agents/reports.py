@@ -41,6 +41,7 @@ def ended(
         reason=end.reason,
         message=end.message,
         outputs=outputs,
+        artifacts=end.artifacts,
         started_at=moment(steps[0].started_s) if steps else None,
         uid=desired.uid,
     )

@@ -3,16 +3,24 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import msgspec
 import psutil
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from agents.artifacts.cache import LIMIT_BYTES as LIMIT_INPUTS_BYTES
+from agents.artifacts.errands import HOLD_S as ARTIFACT_HOLD_S
+from agents.artifacts.sending import LIMIT_BYTES as LIMIT_ARTIFACTS_BYTES
+from agents.logs.cutting import LIMIT_BYTES, LIMIT_LINES
+from agents.logs.shipper import HOLD_S
+from agents.runtimes.policy import Policy
+from agents.simulated_settings import SimulatedSettings
 from datamodel.errors import Invalid
 from datamodel.names import check_labels, check_name
 from datamodel.parts import check_labels_size
+from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES, ARTIFACTS_LIMIT
 from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W
 from datamodel.scheduling.wire import hosted_edges
 
@@ -20,8 +28,9 @@ _POWER_W = 37.0
 """The power of an edge that declares none: the largest of the simulated model's levels."""
 
 
-class Settings(BaseSettings):
-    """Read once, at the start. A capacity that is not declared is the host's, divided by the edges of this process."""
+class Settings(SimulatedSettings):
+    """Read once, at the start. A capacity that is not declared is the host's, divided by the edges of this process; on
+    Kubernetes, the cluster's."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
@@ -29,7 +38,7 @@ class Settings(BaseSettings):
     edge_site: str = Field(default="local", description="the site's name")
     edge_name: str = Field(default="edge", description="the edge's name; of a group, the prefix")
     edge_count: int = Field(default=1, ge=1, le=10_000, description="how many edges this process hosts")
-    edge_runtime: Literal["auto", "docker", "process", "simulated"] = Field(default="auto")
+    edge_runtime: Literal["auto", "docker", "kubernetes", "process", "simulated"] = Field(default="auto")
     edge_home: Path = Field(default=Path(".tendril/edge"), description="where the outbox and the process runtime live")
     edge_cpu: float | None = Field(default=None, gt=0, le=CPU_LIMIT, description="cores of each edge")
     edge_memory_bytes: int | None = Field(default=None, gt=0, le=MEMORY_LIMIT_BYTES, description="memory of each edge")
@@ -37,7 +46,60 @@ class Settings(BaseSettings):
     edge_labels: Annotated[dict[str, str], NoDecode] = Field(
         default={}, description="labels of each edge, as a JSON object"
     )
+    edge_networks: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="networks that jobs may ask for beside none, with commas between"
+    )
+    edge_images: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("*",), description="patterns of the full names of the images that may run, with commas between"
+    )
+    edge_image_digests: bool = Field(default=False, description="whether images run by digest only")
+    edge_registry_auth: Path | None = Field(
+        default=None, description="registries' credentials, as docker's config.json"
+    )
+    edge_root: bool = Field(default=False, description="whether containers may run as root, without capabilities")
+    edge_pids: int = Field(default=512, ge=16, le=2**22, description="the most processes and threads of a step")
+    edge_tmp_bytes: int = Field(
+        default=2**30, ge=4096, le=MEMORY_LIMIT_BYTES, description="the most that /tmp may hold"
+    )
+    edge_swap_bytes: int = Field(default=0, ge=0, le=MEMORY_LIMIT_BYTES, description="the most swap of a chunk")
+    edge_engine_log_bytes: int = Field(
+        default=2**21, ge=2**16, le=2**40, description="what the engine keeps of each step's output"
+    )
+    edge_log_bytes: int = Field(
+        default=LIMIT_BYTES,
+        ge=4096,
+        le=LIMIT_BYTES,
+        description="the most of an attempt's output that goes into its log",
+    )
+    edge_log_lines: int = Field(default=LIMIT_LINES, ge=4, le=LIMIT_LINES, description="the most of its lines")
+    edge_log_hold_s: FiniteFloat = Field(
+        default=HOLD_S, ge=0, description="how long an ended attempt's container stays for a hub that is not reached"
+    )
+    edge_artifact_bytes: int = Field(
+        default=LIMIT_ARTIFACTS_BYTES,
+        ge=0,
+        le=ARTIFACTS_LIMIT * ARTIFACT_LIMIT_BYTES,
+        description="the most of an attempt's artifacts, together",
+    )
+    edge_inputs_bytes: int = Field(
+        default=LIMIT_INPUTS_BYTES, ge=0, le=MEMORY_LIMIT_BYTES, description="how many bytes of inputs are kept on disk"
+    )
+    edge_artifact_hold_s: FiniteFloat = Field(
+        default=ARTIFACT_HOLD_S, gt=0, description="how long an attempt waits for the hub to take or give its files"
+    )
     edge_step_user: str = Field(default="nobody", description="who runs the process runtime's steps when we are root")
+    edge_sandbox: bool = Field(default=True, description="whether they run in bubblewrap where that is installed")
+
+    edge_kubernetes_namespace: str = Field(
+        default="tendril",
+        pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+        description="the namespace of the cluster where Jobs are made",
+    )
+    edge_kubernetes_image: str = Field(
+        default="docker.io/library/busybox:stable-musl",
+        min_length=1,
+        description="an image with a static /bin/busybox, whose programs stand over the steps of Jobs",
+    )
 
     @field_validator("edge_site", "edge_name")
     @classmethod
@@ -74,6 +136,49 @@ class Settings(BaseSettings):
         except Invalid as error:
             raise ValueError(error.message) from error
         return labels
+
+    @field_validator("edge_networks", "edge_images", mode="before")
+    @classmethod
+    def _split(cls, listed: object) -> object:
+        if not isinstance(listed, str):
+            return listed
+        return tuple(word for part in listed.split(",") if (word := part.strip()))
+
+    @field_validator("edge_registry_auth")
+    @classmethod
+    def _is_a_configuration(cls, path: Path | None) -> Path | None:
+        """It is read anew for each pull; that it cannot be read at all is better told at the start."""
+        try:
+            if path is not None:
+                msgspec.json.decode(path.read_bytes(), type=dict[str, object])
+        except OSError as error:
+            raise ValueError(f"the file cannot be read: {error.strerror}") from error
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            raise ValueError("the file is no JSON object") from error
+        return path
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            networks=self.edge_networks,
+            images=self.edge_images,
+            digests=self.edge_image_digests,
+            root=self.edge_root,
+            pids=self.edge_pids,
+            tmp_bytes=self.edge_tmp_bytes,
+            swap_bytes=self.edge_swap_bytes,
+            log_bytes=self.edge_engine_log_bytes,
+            registry_auth=self.edge_registry_auth,
+        )
+
+    def with_capacity(self, cpu: float, memory_bytes: int) -> Self:
+        """The same, where a capacity that is not declared is an equal part of this one and not of the host's."""
+        return self.model_copy(
+            update={
+                "edge_cpu": self.edge_cpu or cpu / self.edge_count,
+                "edge_memory_bytes": self.edge_memory_bytes or memory_bytes // self.edge_count,
+            }
+        )
 
     @property
     def edges(self) -> list[str]:

@@ -1,12 +1,13 @@
 """From the graph's attempt to the runtime's work."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
 
 from agents.convergence import Desired
-from agents.runtimes.protocol import Step, Work
+from agents.runtimes.protocol import Artifact, Gpus, Input, Limits, Step, Work
 from datamodel.names import last_name
 from datamodel.ports import Message
 from datamodel.scheduling.edges import place_of
@@ -17,6 +18,7 @@ class _Requests(msgspec.Struct, rename="camel"):
     cpu: float = 0.0
     memory_bytes: int = 0
     power_w: float = 0.0
+    gpus: Gpus | None = None
 
 
 class _Spec(msgspec.Struct, rename="camel"):
@@ -24,7 +26,12 @@ class _Spec(msgspec.Struct, rename="camel"):
     count: Annotated[int, msgspec.Meta(ge=1)]
     steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
     requests: _Requests
+    limits: Limits = Limits()
+    network: str = "none"
+    labels: Mapping[str, str] = {}
     work_ws: float = 0.0
+    artifacts: tuple[Artifact, ...] = ()
+    inputs: tuple[Input, ...] = ()
     intent: str = "run"
 
 
@@ -61,8 +68,19 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         memory_bytes=requests.memory_bytes,
         power_w=requests.power_w,
         work_ws=spec.work_ws,
+        gpus=requests.gpus,
+        limits=_of_one_chunk(spec.limits, spec.count),
+        network=spec.network,
+        artifacts=spec.artifacts,
+        inputs=spec.inputs,
+        labels=spec.labels,
     )
     return Desired(work, spec.intent, phase, message.generation, message.uid)
+
+
+def _of_one_chunk(limits: Limits, count: int) -> Limits:
+    whole = limits.artifacts_bytes
+    return limits if whole is None else replace(limits, artifacts_bytes=whole // count)
 
 
 def _chunk_environment(spec: _Spec, attempt: str) -> dict[str, str]:

@@ -1,9 +1,12 @@
 """What every program does at its start: read its settings once, set its log and its garbage collector up."""
 
+import contextlib
 import gc
 import logging
+import resource
 import sys
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -47,12 +50,22 @@ def run_program(name: str, program: Callable[[], Coroutine[Any, Any, None]]) -> 
     """Runs a program to its end; the exit code. A failure that we know is one sentence on standard error."""
     configure_logging()
     calm_collector()
+    forbid_dumps()
     try:
         uvloop.run(program())
     except TendrilError as error:
         sys.stderr.write(f"{name}: {error.message}\n")
         return 1
     return 0
+
+
+def forbid_dumps() -> None:
+    """A crash leaves nothing of this process' memory behind, where secrets may be: no core file, and none of its own pages for
+    a program that the kernel pipes dumps to (core(5)). What it starts inherits both."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+    with contextlib.suppress(OSError):  # a kernel without core dumps
+        Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
 
 
 def calm_collector() -> None:

@@ -3,6 +3,7 @@ model's seeds."""
 
 import itertools
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,6 +15,8 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.seeds import seed
 from tests.graph import memory_store
+from tests.isolation import working_bubblewrap, writable_groups
+from tests.kubernetes_cluster import KubernetesCluster, kubernetes_cluster
 from tests.plants import GARDEN
 
 
@@ -72,3 +75,18 @@ async def another(store: Store, model: Model, request: pytest.FixtureRequest) ->
 def garden(store: Store) -> Store:
     """The same, for who works with plants."""
     return store
+
+
+@pytest.fixture(scope="session")
+def bubblewrap() -> str:
+    return working_bubblewrap()
+
+
+@pytest.fixture(scope="session")
+def groups() -> Path:
+    return writable_groups()
+
+
+@pytest.fixture(scope="session", name="kubernetes_cluster")
+def _kubernetes_cluster() -> KubernetesCluster:
+    return kubernetes_cluster()

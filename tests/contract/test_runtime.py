@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,10 +17,13 @@ from msgspec.structs import replace
 from agents.runtimes.docker.runtime import DockerRuntime
 from agents.runtimes.process.runtime import ProcessRuntime
 from agents.runtimes.process.spawn import can_mount
-from agents.runtimes.protocol import Observed, Runtime, Step, Work
+from agents.runtimes.protocol import LogPage, Observed, Runtime, Step, Work
 from agents.runtimes.reasons import CANNOT_START
 from agents.runtimes.simulated import SimulatedRuntime
+from agents.runtimes.supply import Constant
 from datamodel.errors import Invalid, Transient
+from datamodel.scheduling.logs import Dropped, Part, Record
+from tests.kubernetes_cluster import KubernetesCluster
 from tests.services import IMAGE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -35,6 +39,7 @@ class Rig:
     site: str = field(default_factory=lambda: f"site-{uuid.uuid4().hex[:8]}")
     told: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    image: str = IMAGE
 
     async def open(self) -> Runtime:
         self.runtime = self.make(self.site)
@@ -47,7 +52,7 @@ class Rig:
         return await self.open()
 
     def work(self, *scripts: str, **fields: Any) -> Work:
-        steps = tuple(Step(f"step-{index}", IMAGE, script) for index, script in enumerate(scripts))
+        steps = tuple(Step(f"step-{index}", self.image, script) for index, script in enumerate(scripts))
         attempt = f"{self.site}-{next(self.numbers)}"
         return replace(Work(self.site, EDGE, attempt, steps, {"CHUNK_INDEX": "3"}), **fields)
 
@@ -60,14 +65,40 @@ class Rig:
                     return found
                 await self.told.get()
 
+    async def start(self, work: Work, index: int) -> None:
+        """Returns once the step has begun: an engine may take a while for that."""
+        await self.runtime.start_step(work, index)
+        await self.until(work.attempt, lambda found: len(found.steps) > index)
+
+    async def ended(self, work: Work, index: int) -> Observed:
+        """Returns once the step is over; an engine may have begun the next one then."""
+        return await self.until(work.attempt, lambda found: found.steps[index].phase != "running")
+
     async def run(self, work: Work) -> Observed:
         """The whole sequence; stops at the first step that fails."""
         for index in range(len(work.steps)):
-            await self.runtime.start_step(work, index)
-            found = await self.until(work.attempt, lambda found: found.steps[-1].phase != "running")
-            if found.steps[-1].exit_code != 0:
+            await self.start(work, index)
+            found = await self.ended(work, index)
+            if found.steps[index].exit_code != 0:
                 break
         return found
+
+    async def output(self, attempt: str, index: int, after: str = "") -> list[Record]:
+        """All that a step wrote behind a cursor, of which nothing may be dropped."""
+        found: list[Record] = []
+        page = LogPage(after, more=True)
+        while page.more:
+            page = await self.runtime.logs(attempt, index, page.cursor, 512)
+            for part in page.parts:
+                assert isinstance(part, Record)
+                found.append(part)
+        return found
+
+    async def first_output(self, attempt: str) -> LogPage:
+        async with asyncio.timeout(WAIT_S):
+            while not (page := await self.runtime.logs(attempt, 0, "", 1)).parts:  # noqa: ASYNC110 - as at the end
+                await asyncio.sleep(0.01)
+        return page
 
     async def clean(self) -> None:
         for found in await self.runtime.discover():
@@ -75,7 +106,13 @@ class Rig:
         await self.runtime.close()
 
 
-REAL = [pytest.param("docker", marks=pytest.mark.docker), "process"]
+REAL = [
+    pytest.param("docker", marks=pytest.mark.docker),
+    pytest.param("kubernetes", marks=pytest.mark.kubernetes),
+    "process",
+    "process in a sandbox",
+    "process within limits",
+]
 
 
 @pytest.fixture(params=REAL)
@@ -97,10 +134,19 @@ async def _opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "docker":
         request.getfixturevalue("docker_engine")
         rig = Rig(lambda site: DockerRuntime(site=site, edges=[EDGE]))
+    elif request.param == "kubernetes":
+        cluster: KubernetesCluster = request.getfixturevalue("kubernetes_cluster")
+        rig = Rig(lambda site: cluster.runtime(site, [EDGE], tmp_path / "state"), image=cluster.image)
     elif request.param == "process":
         rig = Rig(lambda site: ProcessRuntime(site=site, edges=[EDGE], state_dir=tmp_path / "state"))
+    elif request.param == "process in a sandbox":
+        bwrap = request.getfixturevalue("bubblewrap")
+        rig = Rig(lambda site: ProcessRuntime(site=site, edges=[EDGE], state_dir=tmp_path / "state", bwrap=bwrap))
+    elif request.param == "process within limits":
+        groups = request.getfixturevalue("groups")
+        rig = Rig(lambda site: ProcessRuntime(site=site, edges=[EDGE], state_dir=tmp_path / "state", groups=groups))
     else:
-        rig = Rig(lambda _: SimulatedRuntime(power_w=37.0))
+        rig = Rig(lambda _: SimulatedRuntime(Constant(37.0)))
     await rig.open()
     yield rig
     await rig.clean()
@@ -109,7 +155,7 @@ async def _opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 async def test_an_attempt_runs_is_told_of_and_is_removed(any_rig: Rig) -> None:
     work = any_rig.work("sleep 0.2", work_ws=7.0)
     assert await any_rig.runtime.observe(work.attempt) is None
-    await any_rig.runtime.start_step(work, 0)
+    await any_rig.start(work, 0)
     running = await any_rig.runtime.observe(work.attempt)
     assert running is not None
     assert (running.site, running.edge, running.attempt) == (any_rig.site, EDGE, work.attempt)
@@ -126,11 +172,18 @@ async def test_an_attempt_runs_is_told_of_and_is_removed(any_rig: Rig) -> None:
 
 async def test_a_stopped_attempt_has_ended_when_stop_returns(any_rig: Rig) -> None:
     work = any_rig.work("sleep 1000", work_ws=1e9)
-    await any_rig.runtime.start_step(work, 0)
+    await any_rig.start(work, 0)
     await any_rig.runtime.stop(work.attempt, 20.0)
     found = await any_rig.runtime.observe(work.attempt)
     assert found is not None
     assert [(step.phase, step.exit_code) for step in found.steps] == [("exited", 143)]
+
+
+async def test_it_is_well_and_says_what_it_does_not_keep_apart(any_rig: Rig) -> None:
+    await any_rig.runtime.check()
+    not_isolated = any_rig.runtime.not_isolated
+    assert ("image" in not_isolated) == (any_rig.runtime.name == "process")
+    assert all(not_isolated)
 
 
 async def test_unknown_attempts_are_fine(any_rig: Rig) -> None:
@@ -174,28 +227,28 @@ async def test_starting_twice_runs_once(rig: Rig) -> None:
     outcomes = await asyncio.gather(*starts, return_exceptions=True)
     # One that comes in the midst of another may find the engine undecided.
     assert all(outcome is None or isinstance(outcome, Transient) for outcome in outcomes)
-    await rig.runtime.start_step(work, 0)
+    await rig.start(work, 0)
     await rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
-    await rig.runtime.start_step(work, 0)
+    await rig.start(work, 0)
     assert await rig.runtime.result(work.attempt) == b"x\n"
 
 
 async def test_an_environment_of_the_step_goes_before_that_of_all(rig: Rig) -> None:
     script = 'echo "$CHUNK_INDEX $MINE" > $SHARED_DIR/result.json'
-    work = rig.work(steps=(Step("env", IMAGE, script, env={"CHUNK_INDEX": "9", "MINE": "m"}),))
+    work = rig.work(steps=(Step("env", rig.image, script, env={"CHUNK_INDEX": "9", "MINE": "m"}),))
     await rig.run(work)
     assert await rig.runtime.result(work.attempt) == b"9 m\n"
 
 
 async def test_a_command_is_an_argv(rig: Rig) -> None:
     command = ("/bin/sh", "-c", 'echo "$1" > $SHARED_DIR/result.json', "sh", "a  b")
-    work = rig.work(steps=(Step("argv", IMAGE, command=command),))
+    work = rig.work(steps=(Step("argv", rig.image, command=command),))
     await rig.run(work)
     assert await rig.runtime.result(work.attempt) == b"a  b\n"
 
 
 async def test_a_command_that_does_not_exist_is_an_end_with_a_reason(rig: Rig) -> None:
-    found = await rig.run(rig.work(steps=(Step("none", IMAGE, command=("/no/such/thing",)),)))
+    found = await rig.run(rig.work(steps=(Step("none", rig.image, command=("/no/such/thing",)),)))
     assert (found.steps[0].exit_code, found.steps[0].reason) == (127, CANNOT_START)
     assert "/no/such/thing" in found.steps[0].message
 
@@ -219,9 +272,9 @@ async def test_what_is_no_file_is_no_result(rig: Rig, make: str) -> None:
 
 
 async def test_term_is_enough_for_whom_it_is(rig: Rig) -> None:
-    work = rig.work("trap 'exit 5' TERM; echo > $SHARED_DIR/result.json; while :; do sleep 0.05; done")
-    await rig.runtime.start_step(work, 0)
-    await _result_appears(rig, work)
+    work = rig.work("trap 'exit 5' TERM; echo; while :; do sleep 0.05; done")
+    await rig.start(work, 0)
+    await rig.first_output(work.attempt)
     await rig.runtime.stop(work.attempt, 20.0)
     found = await rig.runtime.observe(work.attempt)
     assert found is not None
@@ -229,9 +282,9 @@ async def test_term_is_enough_for_whom_it_is(rig: Rig) -> None:
 
 
 async def test_who_ignores_term_is_killed_after_the_grace(rig: Rig) -> None:
-    work = rig.work("trap '' TERM; echo > $SHARED_DIR/result.json; while :; do sleep 0.05; done")
-    await rig.runtime.start_step(work, 0)
-    await _result_appears(rig, work)
+    work = rig.work("trap '' TERM; echo; while :; do sleep 0.05; done")
+    await rig.start(work, 0)
+    await rig.first_output(work.attempt)
     await rig.runtime.stop(work.attempt, 0.3)
     found = await rig.runtime.observe(work.attempt)
     assert found is not None
@@ -239,17 +292,18 @@ async def test_who_ignores_term_is_killed_after_the_grace(rig: Rig) -> None:
 
 
 async def test_a_new_instance_adopts_what_runs_and_what_ended(rig: Rig) -> None:
-    ended, runs = rig.work("exit 4"), rig.work("while ! test -e $SHARED_DIR/go; do sleep 0.05; done; exit 6", "true")
+    ended, runs = rig.work("exit 4"), rig.work("trap 'exit 6' TERM; echo; while :; do sleep 0.05; done")
     await rig.run(ended)
-    await rig.runtime.start_step(runs, 0)
+    await rig.start(runs, 0)
+    await rig.first_output(runs.attempt)
     adopter = await rig.reopen()
     found = {one.attempt: one.steps[0] for one in await adopter.discover()}
     assert found[ended.attempt].exit_code == 4
     assert found[runs.attempt].phase == "running"
-    # The second step's container lets the first go on: nothing but the shared directory is between them.
-    await adopter.start_step(replace(runs, steps=(runs.steps[0], Step("go", IMAGE, "touch $SHARED_DIR/go"))), 1)
+    await adopter.start_step(runs, 0)
+    await adopter.stop(runs.attempt, 20.0)
     last = await rig.until(runs.attempt, lambda found: all(step.phase == "exited" for step in found.steps))
-    assert [step.exit_code for step in last.steps] == [6, 0]
+    assert [step.exit_code for step in last.steps] == [6]
 
 
 async def test_only_the_attempts_of_its_own_edges_are_discovered(rig: Rig) -> None:
@@ -262,9 +316,76 @@ async def test_only_the_attempts_of_its_own_edges_are_discovered(rig: Rig) -> No
 
 async def test_removing_ends_what_runs(rig: Rig) -> None:
     work = rig.work("mkdir -p $SHARED_DIR/a/b; chmod 0 $SHARED_DIR/a; sleep 1000")
-    await rig.runtime.start_step(work, 0)
+    await rig.start(work, 0)
     await rig.runtime.remove(work.attempt)
     assert await rig.runtime.observe(work.attempt) is None
+
+
+async def test_what_a_step_wrote_is_read_from_both_streams_with_its_times(rig: Rig) -> None:
+    before_ns = time.time_ns()
+    work = rig.work("echo out; sleep 0.1; echo err >&2; sleep 0.1; printf more", "printf '\\303\\251\\0\\n'")
+    await rig.run(work)
+    first, second = [await rig.output(work.attempt, index) for index in (0, 1)]
+    assert [(part.step, part.stream, part.data) for part in first] == [
+        (0, "stdout", b"out\n"),
+        (0, "stderr", b"err\n"),
+        (0, "stdout", b"more"),
+    ]
+    assert [(part.step, part.stream, part.data) for part in second] == [(1, "stdout", b"\xc3\xa9\0\n")]
+    times = [part.at_ns for part in (*first, *second)]
+    assert before_ns <= times[0] < times[1] < times[2] < times[3] <= time.time_ns()
+
+
+async def test_what_a_step_writes_is_read_on_from_any_cursor_while_it_runs_and_after_a_restart(rig: Rig) -> None:
+    work = rig.work("i=0; echo begin; sleep 0.2; while test $i -lt 200; do echo line $i; i=$((i+1)); done; echo end")
+    await rig.start(work, 0)
+    live: list[Record] = []
+    cursor = ""
+    async with asyncio.timeout(WAIT_S):
+        while not any(part.data.endswith(b"end\n") for part in live):
+            page = await rig.runtime.logs(work.attempt, 0, cursor, 256)
+            live += [part for part in page.parts if isinstance(part, Record)]
+            cursor = page.cursor
+            await asyncio.sleep(0 if page.more else 0.01)
+    wanted = b"begin\n" + b"".join(b"line %d\n" % number for number in range(200)) + b"end\n"
+    assert b"".join(part.data for part in live) == wanted
+    await rig.reopen()
+    assert (await rig.runtime.logs(work.attempt, 0, cursor, 256)).parts == ()
+    assert b"".join(part.data for part in await rig.output(work.attempt, 0)) == wanted
+    page = await rig.runtime.logs(work.attempt, 0, "", 1)
+    assert len(page.parts) == 1
+    assert page.more
+    assert (await rig.runtime.logs(work.attempt, 0, "", 1)).parts == page.parts
+    rest = await rig.output(work.attempt, 0, page.cursor)
+    assert b"".join(part.data for part in (*page.parts, *rest) if isinstance(part, Record)) == wanted
+
+
+async def test_nothing_is_written_by_what_never_ran(any_rig: Rig) -> None:
+    assert (await any_rig.runtime.logs("nobody-knows", 0, "", 4096)).parts == ()
+    work = any_rig.work("true")
+    await any_rig.start(work, 0)
+    assert (await any_rig.runtime.logs(work.attempt, 1, "", 4096)).parts == ()
+
+
+async def test_a_flood_is_bounded_and_what_is_lost_stands_in_its_place(rig: Rig) -> None:
+    lines = 200_000  # more than any runtime keeps
+    work = rig.work(f"echo first; seq {lines}; echo last")
+    await rig.start(work, 0)
+    begun = await rig.first_output(work.attempt)
+    await rig.until(work.attempt, lambda found: found.steps[-1].phase != "running")
+    page, parts = begun, list[Part](begun.parts)
+    while page.parts:
+        page = await rig.runtime.logs(work.attempt, 0, page.cursor, 64 * 1024)
+        parts += page.parts
+    assert isinstance(parts[0], Record)
+    assert parts[0].data.startswith(b"first\n")
+    assert any(isinstance(part, Dropped) for part in parts)
+    assert isinstance(parts[-1], Record)
+    assert parts[-1].data.endswith(b"last\n")
+    text = b"".join(part.data for part in parts if isinstance(part, Record))
+    assert len(text) < 4 * 1024 * 1024
+    numbers = [int(line) for line in text.split(b"\n") if line.isdigit()]
+    assert numbers.count(lines) == 1
 
 
 @pytest.mark.parametrize(
@@ -273,7 +394,7 @@ async def test_removing_ends_what_runs(rig: Rig) -> None:
 )
 async def test_an_example_gives_what_it_says(rig: Rig, example: str, outputs: dict[str, int]) -> None:
     job = json.loads((EXAMPLES / example / "job.json").read_text())
-    steps = tuple(Step(step["name"], IMAGE, step["script"]) for step in job["steps"])
+    steps = tuple(Step(step["name"], rig.image, step["script"]) for step in job["steps"])
     assert set(job["outputs"].values()) == {"sum"}
     total = dict.fromkeys(outputs, 0)
     for chunk in range(job["chunks"]):
@@ -284,9 +405,3 @@ async def test_an_example_gives_what_it_says(rig: Rig, example: str, outputs: di
         result = json.loads(await rig.runtime.result(work.attempt) or b"{}")
         total = {name: total[name] + result[name] for name in outputs}
     assert total == outputs
-
-
-async def _result_appears(rig: Rig, work: Work) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while await rig.runtime.result(work.attempt) is None:  # noqa: ASYNC110 - a step's file sets no event of ours
-            await asyncio.sleep(0.02)

@@ -13,6 +13,7 @@ from agents.link import Link
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
+from agents.runtimes.supply import Constant
 from agents.sqlite_journal import SqliteJournal
 from datamodel.command import Command
 from datamodel.feed.follow import NatsFeed
@@ -49,7 +50,7 @@ class Running:
 @asynccontextmanager
 async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Running]:
     """An agent of one edge with four places. What its runtime has is lost with it."""
-    runtime = SimulatedRuntime(power_w=POWER_W)
+    runtime = SimulatedRuntime(Constant(POWER_W))
     edge = wire.EdgeReport(
         edge="e",
         at=datetime.now(UTC),

@@ -1,9 +1,11 @@
 """An agent without a hub: the test plays the feed, on a real outbox and the simulated runtime."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,7 +13,9 @@ import pytest
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
+from agents.runtimes.supply import Constant
 from agents.sqlite_journal import SqliteJournal
+from agents.telling import PROGRESS_S
 from agents.work import desired_of
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling import wire
@@ -21,7 +25,9 @@ NAME = "a-0-1"
 LONG_WS = 1e9
 
 
-def message(phase: str = "", *, work_ws: float = 0.0, intent: str = "run", generation: int = 1) -> Message:
+def message(
+    phase: str = "", *, work_ws: float = 0.0, intent: str = "run", generation: int = 1, **asked: Any
+) -> Message:
     """The attempt as the feed has it; without a phase nothing has been heard of it."""
     spec = {
         "index": 0,
@@ -30,6 +36,7 @@ def message(phase: str = "", *, work_ws: float = 0.0, intent: str = "run", gener
         "requests": {},
         "workWs": work_ws,
         "intent": intent,
+        **asked,
     }
     return Message(
         f"/desired-config/sites/s/edges/e/attempts/{NAME}",
@@ -56,6 +63,12 @@ class Alone:
         reports = [wire.decode_report(body) for _, body in self.outbox.pending]
         return [report.phase for report in reports if isinstance(report, wire.AttemptReport)]
 
+    @property
+    def end(self) -> wire.AttemptReport:
+        report = wire.decode_report(self.outbox.pending[-1][1])
+        assert isinstance(report, wire.AttemptReport)
+        return report
+
     def show(self, *messages: Message) -> None:
         """Delivers a present of exactly these."""
         present: tuple[FeedItem, ...] = (Restarted(), *messages, Synced())
@@ -75,7 +88,7 @@ class Alone:
 
 @asynccontextmanager
 async def alone(home: Path) -> AsyncIterator[Alone]:
-    runtime = SimulatedRuntime(power_w=100.0)
+    runtime = SimulatedRuntime(Constant(100.0))
     async with Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
         agent = Agent(runtime, outbox, [])
         task = asyncio.create_task(agent.run())
@@ -163,3 +176,26 @@ async def test_a_restart_runs_nothing_again_that_its_outbox_has_ended(tmp_path: 
         await one.over()
         one.agent.deliver(message("succeeded"))
         assert one.knows_nothing()
+
+
+async def test_what_runs_too_long_is_stopped_and_has_failed(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(work_ws=LONG_WS, limits={"timeoutS": 0.3}))
+        await until(lambda: one.told == ["running"])
+        began_s = time.monotonic()
+        await until(lambda: one.told == ["running", "failed"])
+        assert time.monotonic() - began_s < PROGRESS_S, "it is looked at when its time is over, not at the next turn"
+        assert (one.end.reason, one.end.message) == ("TimedOut", "it ran longer than 0.3 s")
+        assert one.end.exit_codes == (143,)
+        await until(lambda: not one.runtime._attempts)
+
+
+async def test_what_the_runtime_cannot_give_fails_at_once_and_starts_nothing(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(network="bridge"))
+        await until(lambda: one.told == ["failed"])
+        assert one.end.reason == "Unsupported"
+        assert one.end.message == "the simulated runtime of this edge cannot give network"
+        assert not one.runtime._attempts
+        one.agent.deliver(message("failed", network="bridge"))
+        await until(one.knows_nothing)

@@ -24,6 +24,7 @@ def test_the_spec_is_the_work() -> None:
     work = desired.work
     assert (work.site, work.edge, work.attempt) == ("s", "e", "a-3-1")
     assert work.steps == (Step("a", "i", "true"), Step("b", "i", command=("x",), env={"K": "v"}))
+    assert work.labels == {}
     assert (work.cpu, work.memory_bytes, work.power_w, work.work_ws) == (0.5, 7, 2.0, 9.0)
     assert work.env == {"CHUNK_INDEX": "3", "CHUNK_COUNT": "4", "CHUNK_SHARE": "0.25", "ATTEMPT": "a-3-1"}
 
@@ -37,6 +38,11 @@ def test_a_new_status_leaves_the_work_and_a_new_generation_does_not() -> None:
     stop = replace(running, version=7, generation=2, spec=msgspec.Raw(SPEC.replace(b'"run"', b'"stop"')))
     third = desired_of(stop, phase_of(stop), second)
     assert (third.intent, third.phase, third.generation) == ("stop", "running", 2)
+
+
+def test_the_jobs_labels_are_the_works() -> None:
+    spec = msgspec.Raw(SPEC.replace(b'"retries":2', b'"retries":2,"labels":{"team":"blue"}'))
+    assert desired_of(replace(PENDING, spec=spec), "pending", None).work.labels == {"team": "blue"}
 
 
 def test_what_is_no_attempt_is_refused() -> None:

@@ -20,7 +20,8 @@ from agents.convergence import (
     converge,
     percent_of,
 )
-from agents.runtimes.protocol import Observed, Step, StepState, Work
+from agents.runtimes.protocol import Limits, Observed, Step, StepState, Work
+from agents.runtimes.reasons import TIMED_OUT
 from datamodel.scheduling.attempts import ABANDON, ENDED, RUN, STOP
 
 WORK = Work("s", "e", "a", (Step("one", "image"), Step("two", "image")), {})
@@ -82,6 +83,56 @@ def test_the_next_action(wanted: Desired | None, found: Observed | None, reporte
     assert converge(wanted, found, reported) == action
 
 
+LIMITED = replace(desired(), work=replace(WORK, limits=Limits(timeout_s=60.0)))
+STUBBORN = StepState("exited", 1.0, 2.0, exit_code=137)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "reported", "action"),
+    [
+        (LIMITED, observed(DONE, RUNNING), "running", Stop()),
+        (LIMITED, observed(DONE, FAILED), "running", ReportEnd("failed", (0, 3), TIMED_OUT, "it ran longer than 60 s")),
+        (LIMITED, observed(DONE), "running", ReportEnd("failed", (0,), TIMED_OUT, "it ran longer than 60 s")),
+        (
+            LIMITED,
+            observed(STUBBORN),
+            "running",
+            ReportEnd("failed", (137,), TIMED_OUT, "it ran longer than 60 s; it ignored TERM and was killed"),
+        ),
+        (LIMITED, observed(VANISHED), "running", ReportEnd("interrupted", (), "Vanished")),
+        (LIMITED, observed(DONE), "ended", Remove()),
+        (replace(LIMITED, intent=STOP), observed(RUNNING), "running", Stop()),
+        (replace(LIMITED, intent=STOP), observed(FAILED), "running", ReportEnd("stopped", (3,), "Stopped")),
+    ],
+)
+def test_what_ran_too_long_is_stopped_and_has_failed(
+    wanted: Desired, found: Observed, reported: Reported, action: Action
+) -> None:
+    assert converge(wanted, found, reported, overdue=True) == action
+
+
+FORGIVING = replace(desired(), work=replace(WORK, steps=tuple(replace(s, continue_on_error=True) for s in WORK.steps)))
+
+
+@pytest.mark.parametrize(
+    ("found", "action"),
+    [
+        (observed(FAILED), StartStep(1)),
+        (observed(FAILED, FAILED), ReportEnd("succeeded", (3, 3))),
+        (observed(FAILED, RUNNING), ReportRunning(50.0, 1)),
+        (observed(KILLED), ReportEnd("failed", (137,), "OutOfMemory", "too much")),
+        (observed(VANISHED), ReportEnd("interrupted", (), "Vanished")),
+    ],
+)
+def test_after_a_failure_it_goes_on_where_the_step_says_so(found: Observed, action: Action) -> None:
+    assert converge(FORGIVING, found, "running") == action
+
+
+def test_who_ignored_term_is_told_of() -> None:
+    end = ReportEnd("stopped", (137,), "Stopped", "it ignored TERM and was killed")
+    assert converge(desired(STOP), observed(STUBBORN), "running") == end
+
+
 def test_all_steps_weigh_the_same() -> None:
     assert percent_of(desired(), observed(RUNNING, percent=50.0)) == 25.0
     assert percent_of(desired(), observed(DONE, RUNNING, percent=50.0)) == 75.0
@@ -136,13 +187,14 @@ class World:
     worlds,
     st.sampled_from(["nothing", "running", "ended"]),
     st.lists(st.sampled_from([DONE, FAILED, KILLED, VANISHED])),
+    st.integers(0, 12),
 )
 def test_doing_what_it_says_always_comes_to_rest(
-    wanted: Desired | None, found: Observed | None, reported: Any, ends: list[StepState]
+    wanted: Desired | None, found: Observed | None, reported: Any, ends: list[StepState], overdue_at: int
 ) -> None:
     world = World(wanted, found, reported, ends)
-    for _ in range(12):
-        action = converge(world.wanted, world.found, world.reported)
+    for turn in range(12):
+        action = converge(world.wanted, world.found, world.reported, overdue=turn >= overdue_at)
         if isinstance(action, Wait):
             break
         world.do(action)
