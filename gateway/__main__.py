@@ -10,6 +10,7 @@ from datamodel.loading import load_model
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import read_settings, run_program
 from datamodel.reads import Reads
+from datamodel.secrets.opening import open_keeping
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
@@ -26,9 +27,11 @@ async def run(settings: Settings) -> None:
     async with (
         PostgresStore(settings.database_url, model) as store,
         Appender(store, committed=link.poke) as appender,
+        open_keeping(settings, settings.database_url) as secrets,
     ):
         await store.check_model()
-        backend = Backend(store, appender, Reads(store), changes, lambda: link.connected)
+        kept = (lambda: link.transcripts), (lambda: link.artifacts)
+        backend = Backend(store, appender, Reads(store), changes, lambda: link.connected, *kept, secrets)
         server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
         watched = [plane.root for plane in model.planes if USER in plane.spec_writers]
         following = asyncio.create_task(link.run(watched, changes), name="feed")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from datamodel.appender import Appender
+from datamodel.artifacts.ports import KeptPieces
 from datamodel.command import Actor, Command, Outcome, Unit, Verdict, raise_refused
 from datamodel.errors import NotFound
 from datamodel.kinds import USER
@@ -11,6 +12,8 @@ from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.reads import Reads
+from datamodel.secrets.ports import Keeping
+from datamodel.transcripts.ports import Transcripts
 from gateway.changes import Changes
 
 ACTOR = Actor("anonymous", USER)
@@ -19,13 +22,17 @@ ACTOR = Actor("anonymous", USER)
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """The parts that requests share. `feed_connected` says whether the feed's server is reached."""
+    """The parts that requests share. `feed_connected` says whether the feed's server is reached; `transcripts` and
+    `artifacts` give what it keeps beside the feed, or raise `Transient`. `secrets` is None where none are taken in."""
 
     store: Store
     appender: Appender
     reads: Reads
     changes: Changes
     feed_connected: Callable[[], bool]
+    transcripts: Callable[[], Transcripts]
+    artifacts: Callable[[], KeptPieces]
+    secrets: Keeping | None = None
 
     @property
     def model(self) -> Model:

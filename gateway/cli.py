@@ -17,6 +17,7 @@ _PROGRAMS = {
     "backup": ("datamodel.keeping backup", "Write everything into a file, while the system runs."),
     "restore": ("datamodel.keeping restore", "Put a backup into a new database, and verify it."),
     "rebuild": ("datamodel.keeping rebuild", "Make the projection anew from the log, while the system runs."),
+    "secrets": ("datamodel.secrets", "Make the keys of secrets, and seal anew after a new one."),
     "compact": ("datamodel.keeping compact", "Drop the log's segments before a moment, while the system runs."),
 }
 """By command: the module that is run (and its own command, where it has several), and what the help says of it. By name, since

@@ -34,14 +34,14 @@ async def executions_of(store: Store, job: Node) -> list[Execution]:
         progress[placement.place] = progress.get(placement.place, 0) + placement.progress
     for place, per_mille in progress.items():
         executions[place].percent = round(per_mille / (10 * executions[place].chunks), 1)
-    for place in await _visited(store, job):
+    for place in await places_of(store, job):
         executions.setdefault(place, _at(place))
     return [executions[place] for place in sorted(executions)]
 
 
-async def _visited(store: Store, job: Node) -> list[str]:
-    """The edges that have attempts of the job, current ones or not: after each edge's first attempt the search goes on
-    behind the edge, so it reads one row an edge and not one an attempt."""
+async def places_of(store: Store, job: Node) -> list[str]:
+    """The paths of the edges that have attempts of the job, current ones or not, 1,000 at most: after each edge's first
+    attempt the search goes on behind the edge, so it reads one row an edge and not one an attempt."""
     places: list[str] = []
     after = ""
     while len(places) < EDGES_LIMIT and (first := await store.linked("Attempt", "job", job.uid, after=after, limit=1)):

@@ -16,6 +16,7 @@ from datamodel.scheduling.jobs import JobStatus
 from gateway.backend import ACTOR, Backend
 from gateway.defaults import completed
 from gateway.labels import checked_labels
+from gateway.secrets import check_secrets
 
 GROUP_DEFAULT = "default"
 _NAME_BYTES = 8
@@ -42,6 +43,7 @@ async def submit(backend: Backend, document: Any, *, key: str = "", digest: str 
     the fields of a `JobSpec`. Raises what refuses it, with pointers into the document."""
     with _pointing_into(""):
         command = _creation(document)
+        await check_secrets(backend, command)
         (verdict,) = raise_refused(await backend.append((command,), key=key, digest=digest))
     return await backend.node_after(verdict)
 
@@ -53,6 +55,7 @@ async def submit_all(backend: Backend, documents: Sequence[Any], *, key: str = "
     for index, document in enumerate(documents):
         with _pointing_into(_place(index)):
             commands.append(_creation(document))
+            await check_secrets(backend, commands[-1])
     try:
         verdicts = await backend.append(commands, key=key, digest=digest)
     except Invalid:

@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 import structlog
 
+from datamodel.artifacts.jetstream import JetPieces
+from datamodel.artifacts.ports import KeptPieces
 from datamodel.errors import Transient
 from datamodel.feed.bus import Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
 from datamodel.feed.message import POKE
+from datamodel.transcripts.jetstream import JetTranscripts
+from datamodel.transcripts.ports import Transcripts
 from gateway.changes import Changes
 
 RETRY_S = 2.0
@@ -25,11 +29,27 @@ class Link:
     def __init__(self, url: str) -> None:
         self._url = url
         self._bus: Bus | None = None
+        self._transcripts: JetTranscripts | None = None
+        self._artifacts: JetPieces | None = None
         self._pokes: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
         return self._bus is not None and self._bus.connected
+
+    @property
+    def transcripts(self) -> Transcripts:
+        """What is kept beside the log. Raises `Transient` before the first connection."""
+        if self._transcripts is None:
+            raise Transient("NATS has not been reached yet")
+        return self._transcripts
+
+    @property
+    def artifacts(self) -> KeptPieces:
+        """The files that are kept there. Raises `Transient` before the first connection."""
+        if self._artifacts is None:
+            raise Transient("NATS has not been reached yet")
+        return self._artifacts
 
     async def run(self, prefixes: Sequence[str], changes: Changes, *, linger_s: float = LINGER_S) -> None:
         """Connects, and tells of what changes at and below these paths while somebody watches, until it is cancelled."""
@@ -40,6 +60,7 @@ class Link:
                 _log.warning("not connected", error=error.message)
                 honour_cancellation()
                 await asyncio.sleep(RETRY_S)
+        self._transcripts, self._artifacts = JetTranscripts(self._bus), JetPieces(self._bus)
         feed = NatsFeed(self._bus)
         try:
             while True:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from datamodel.kinds import Document
 from datamodel.model import Model
 from datamodel.scheduling.model import MODEL
 from gateway.backend import Backend
@@ -12,6 +13,8 @@ from gateway.rest.edges import edge_routes
 from gateway.rest.job_schemas import add_job_schemas
 from gateway.rest.jobs import job_routes
 from gateway.rest.route import DirectRoute
+from gateway.rest.secret_schemas import add_secret_schemas
+from gateway.rest.secrets import secret_routes
 
 
 def extras_of(model: Model) -> Extras:
@@ -20,7 +23,7 @@ def extras_of(model: Model) -> Extras:
         return Extras()
     return Extras(
         routes=_routes,
-        schemas=add_job_schemas,
+        schemas=_schemas,
         fields={"Job": executions_field},
         statuses={"Job": job_status},
         mutations=job_mutations,
@@ -28,4 +31,9 @@ def extras_of(model: Model) -> Extras:
 
 
 def _routes(backend: Backend) -> Sequence[DirectRoute]:
-    return [*job_routes(backend), *edge_routes(backend)]
+    return [*job_routes(backend), *edge_routes(backend), *secret_routes(backend)]
+
+
+def _schemas(schemas: Document) -> None:
+    add_job_schemas(schemas)
+    add_secret_schemas(schemas)

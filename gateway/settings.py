@@ -3,10 +3,12 @@
 from ipaddress import ip_address
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from datamodel.secrets.opening import KeepingSettings
 
 
-class Settings(BaseSettings):
+class Settings(KeepingSettings):
     """Read once, at the start."""
 
     model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")

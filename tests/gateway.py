@@ -9,8 +9,14 @@ import httpx
 from starlette.applications import Starlette
 
 from datamodel.appender import Appender
+from datamodel.artifacts.memory import MemoryPieces
+from datamodel.artifacts.ports import KeptPieces
 from datamodel.ports import Store
 from datamodel.reads import Reads
+from datamodel.secrets.memory import MemorySecrets
+from datamodel.secrets.ports import Keeping
+from datamodel.transcripts.memory import MemoryTranscripts
+from datamodel.transcripts.ports import Transcripts
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
@@ -36,14 +42,31 @@ class Gateway:
 
 
 @asynccontextmanager
-async def open_gateway(store: Store, nats_url: str = "") -> AsyncIterator[Gateway]:
-    """The application with a client that calls it in the same process. Without the address of NATS it has no feed."""
+async def open_gateway(
+    store: Store,
+    nats_url: str = "",
+    transcripts: Transcripts | None = None,
+    artifacts: KeptPieces | None = None,
+    secrets: Keeping | None = None,
+) -> AsyncIterator[Gateway]:
+    """The application with a client that calls it in the same process. Without the address of NATS it has no feed, and the
+    transcripts and artifacts that it is given. Secrets are kept in memory unless the test says where."""
     async with AsyncExitStack() as stack:
         changes = Changes()
         link = await stack.enter_async_context(linked(nats_url, changes)) if nats_url else None
         poke = link.poke if link is not None else _nothing
         appender = await stack.enter_async_context(Appender(store, committed=poke))
-        backend = Backend(store, appender, Reads(store), changes, lambda: link is not None and link.connected)
+        kept, pieces = transcripts or MemoryTranscripts(), artifacts or MemoryPieces()
+        backend = Backend(
+            store,
+            appender,
+            Reads(store),
+            changes,
+            lambda: link is not None and link.connected,
+            lambda: link.transcripts if link is not None else kept,
+            lambda: link.artifacts if link is not None else pieces,
+            secrets or MemorySecrets(),
+        )
         app = create_app(backend)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))

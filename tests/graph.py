@@ -84,6 +84,8 @@ def edge_spec(**capacity: Any) -> dict[str, Any]:
         "agent": "agent",
         "agentVersion": "1",
         "incarnation": "1",
+        "notIsolated": [],
+        "trouble": "",
     }
 
 

@@ -1,5 +1,6 @@
 """Two stores on one database, as two processes have them: what one remembers is old as soon as the other writes."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -80,6 +81,17 @@ async def survived(store: PostgresStore) -> None:
             await store.head()
         except Transient:
             continue
+
+
+@asynccontextmanager
+async def round_trips(store: PostgresStore) -> AsyncIterator[list[str]]:
+    """What the store's writer asks of its server within the block."""
+    asked: list[str] = []
+    writer = store._writer._connection
+    assert writer is not None, "the store has written"
+    with writer.query_logger(lambda query: asked.append(query.query)):
+        yield asked
+        await asyncio.sleep(0)  # loggers are called in the loop's next turn
 
 
 @contextmanager

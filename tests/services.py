@@ -1,11 +1,8 @@
 """The real servers that tests run against: NATS servers that may be killed, images of a Docker engine."""
 
 import gc
-import io
 import os
 import shutil
-import subprocess
-import tarfile
 import warnings
 from pathlib import Path
 from signal import SIGKILL
@@ -16,6 +13,7 @@ from docker.errors import DockerException
 
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
+from sim.bench.busybox import busybox_tar
 
 IMAGE = "tendril-test/busybox:1"
 
@@ -56,7 +54,7 @@ def docker_client() -> docker.DockerClient:
 def import_busybox(engine: docker.DockerClient) -> None:
     """Makes `IMAGE` with a shell, awk and the rest from this machine's static busybox: nothing is pulled."""
     repository, _, tag = IMAGE.partition(":")
-    engine.api.import_image_from_data(_busybox_tar(), repository=repository, tag=tag)
+    engine.api.import_image_from_data(busybox_tar(), repository=repository, tag=tag)
 
 
 def _engine_failure() -> str:
@@ -71,20 +69,3 @@ def _engine_failure() -> str:
             reason = str(error)
         gc.collect()
     return reason
-
-
-def _busybox_tar() -> bytes:
-    busybox = "/bin/busybox"
-    applets = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for directory, mode in (("bin", 0o755), ("tmp", 0o1777)):
-            entry = tarfile.TarInfo(directory)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
-            tar.addfile(entry)
-        tar.add(busybox, arcname="bin/busybox")
-        for applet in sorted(set(applets) - {"busybox"}):
-            entry = tarfile.TarInfo(f"bin/{applet}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(entry)
-    return buffer.getvalue()

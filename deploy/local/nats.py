@@ -29,11 +29,48 @@ _CONSUMING = [
     "$JS.ACK.>",
 ]
 
+# What every consumer of a stream may be asked for by, where the stream is that of the logs or of the artifacts.
+_CONSUMING_KEPT = [
+    subject
+    for stream in ("LOGS", "ARTIFACTS")
+    for subject in (
+        f"$JS.API.CONSUMER.*.{stream}.>",
+        f"$JS.API.CONSUMER.*.{stream}",
+        f"$JS.API.CONSUMER.*.*.{stream}.>",
+    )
+]
+
+SITE = "local"
+"""The site of this machine's edges. Their credential may add to the logs and artifacts of this site alone, see how far those
+are, and read no logs; artifacts of any site it may read, piece by piece, since they may be inputs here."""
+
+Subjects = dict[Literal["allow", "deny"], list[str]]
+
 # Who may publish and subscribe to what.
-PERMISSIONS: dict[Role, dict[Literal["publish", "subscribe"], list[str]]] = {
-    "reconcilers": {"publish": [">"], "subscribe": [">"]},
-    "gateway": {"publish": [*_CONSUMING, "poke"], "subscribe": ["graph.>", "_INBOX.>"]},
-    "agent": {"publish": [*_CONSUMING, "report.>", "beat.>"], "subscribe": ["committed.>", "_INBOX.>"]},
+PERMISSIONS: dict[Role, dict[Literal["publish", "subscribe"], Subjects]] = {
+    "reconcilers": {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}},
+    "gateway": {
+        "publish": {
+            "allow": [
+                *_CONSUMING,
+                *("$JS.API.DIRECT.GET.LOGS", "$JS.API.DIRECT.GET.LOGS.>"),
+                *("$JS.API.DIRECT.GET.ARTIFACTS.>", "poke"),
+            ]
+        },
+        "subscribe": {"allow": ["graph.>", "logs.>", "_INBOX.>"]},
+    },
+    "agent": {
+        "publish": {
+            "allow": [
+                *_CONSUMING,
+                *("report.>", "beat.>", "secrets.>"),
+                *(f"logs.{SITE}.>", f"$JS.API.DIRECT.GET.LOGS.logs.{SITE}.>"),
+                *(f"artifacts.{SITE}.>", "$JS.API.DIRECT.GET.ARTIFACTS.artifacts.>"),
+            ],
+            "deny": _CONSUMING_KEPT,
+        },
+        "subscribe": {"allow": ["committed.>", "sealed.>", "_INBOX.>"]},
+    },
 }
 
 

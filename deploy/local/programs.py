@@ -9,17 +9,20 @@ import httpx
 
 from datamodel.loading import VARIABLE
 from deploy.local.child import Child
-from deploy.local.nats import Role
+from deploy.local.nats import SITE, Role
 from deploy.local.settings import Settings
 
 HOST = "127.0.0.1"
-SITE = "local"
 
 # Steps that run are stopped and reported as interrupted before an agent ends.
 AGENT_STOP_TIMEOUT_S = 20.0
 
 # Names that say where a program connects or who it is: only we say that to our children.
-_OURS = ("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL", "EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME")
+_OURS = (
+    *("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL"),
+    *("TENDRIL_SECRETS_KEYS", "TENDRIL_SECRETS_KEY_FILE", "TENDRIL_SECRETS_PUBLIC_KEY"),
+    *("EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Programs:
     home: Path
     database_url: str
     nats_urls: Mapping[Role, str]
+    secrets_key: Path
+    secrets_public_key: str
     inherited: Mapping[str, str]
     cpu_count: int
     memory_bytes: int
@@ -44,11 +49,13 @@ class Programs:
 
     def reconcilers(self) -> Child:
         """All reconcilers in one process."""
-        return Child("reconcilers", _module("reconcilers"), self._with_database("reconcilers"))
+        environment = self._with_database("reconcilers", TENDRIL_SECRETS_KEY_FILE=str(self.secrets_key))
+        return Child("reconcilers", _module("reconcilers"), environment)
 
     def gateway(self) -> Child:
         """The API, ready when it says so itself."""
-        return Child("gateway", _module("gateway"), self._with_database("gateway"), ready=self._gateway_ready)
+        environment = self._with_database("gateway", TENDRIL_SECRETS_PUBLIC_KEY=self.secrets_public_key)
+        return Child("gateway", _module("gateway"), environment, ready=self._gateway_ready)
 
     def agents(self) -> list[Child]:
         """One process for each edge, `edge-1` to `edge-n`, ready when the graph shows its edge online."""
@@ -59,6 +66,8 @@ class Programs:
         return {
             "TENDRIL_DATABASE_URL": self.database_url,
             "TENDRIL_NATS_URL": self.nats_urls["reconcilers"],
+            "TENDRIL_SECRETS_KEY_FILE": str(self.secrets_key),
+            "TENDRIL_SECRETS_PUBLIC_KEY": self.secrets_public_key,
             "TENDRIL_HOST": HOST,
             "TENDRIL_PORT": str(self.settings.port),
             "TENDRIL_HOME": str(self.home),
@@ -88,8 +97,8 @@ class Programs:
 
         return Child(name, _module("agents"), environment, ready=online, stop_timeout_s=AGENT_STOP_TIMEOUT_S)
 
-    def _with_database(self, role: Role) -> dict[str, str]:
-        return self._environment(TENDRIL_DATABASE_URL=self.database_url, TENDRIL_NATS_URL=self.nats_urls[role])
+    def _with_database(self, role: Role, **own: str) -> dict[str, str]:
+        return self._environment(TENDRIL_DATABASE_URL=self.database_url, TENDRIL_NATS_URL=self.nats_urls[role], **own)
 
     def _environment(self, **own: str) -> dict[str, str]:
         inherited = {name: value for name, value in self.inherited.items() if name not in _OURS}

@@ -21,6 +21,7 @@ from deploy.local.nats import PERMISSIONS, Nats
 from deploy.local.postgres import Postgres
 from deploy.local.programs import HOST, Programs
 from deploy.local.secret import write_private
+from deploy.local.secrets_key import SecretsKey
 from deploy.local.settings import Settings, variable
 from deploy.local.supervisor import Supervisor
 
@@ -62,11 +63,14 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
     postgres, nats = Postgres(home), Nats(home)
     await postgres.start(supervisor)
     await nats.start(supervisor)
+    key = SecretsKey(home)
     programs = Programs(
         settings=settings,
         home=home,
         database_url=postgres.url(),
         nats_urls={role: nats.url(role) for role in PERMISSIONS},
+        secrets_key=key.file,
+        secrets_public_key=key.public,
         inherited=os.environ,
         cpu_count=psutil.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,

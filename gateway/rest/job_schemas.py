@@ -3,6 +3,7 @@
 import msgspec
 
 from datamodel.kinds import Document
+from gateway.artifacts import ArtifactOfChunk
 from gateway.executions import Execution
 from gateway.jobs import GROUP_DEFAULT
 from gateway.rest.jobs import BATCH_LIMIT
@@ -20,7 +21,12 @@ def add_job_schemas(schemas: Document) -> None:
     schemas["JobDocument"] = _flat_job(schemas["JobSpec"])
     schemas["JobBatch"] = _batch()
     schemas["JobBatchAccepted"] = object_schema(items={"type": "array", "items": reference("Job")})
-    (_, named) = msgspec.json.schema_components([Execution], ref_template="#/components/schemas/{name}")
+    schemas["ArtifactList"] = object_schema(
+        items={"type": "array", "items": reference("ArtifactOfChunk")}, cursor={"type": ["string", "null"]}
+    )
+    (_, named) = msgspec.json.schema_components(
+        [Execution, ArtifactOfChunk], ref_template="#/components/schemas/{name}"
+    )
     schemas |= named
 
 

@@ -17,9 +17,12 @@ from gateway.executions import executions_of
 from gateway.jobs import group_path, job_path, job_status, submit, submit_all
 from gateway.labels import escaped
 from gateway.page import list_page
+from gateway.rest import artifacts
 from gateway.rest.answer import json_answer, metadata
+from gateway.rest.artifacts import get_artifact, list_artifacts
 from gateway.rest.body import read_document
 from gateway.rest.events import job_events
+from gateway.rest.logs import PARAMETERS, job_logs
 from gateway.rest.query import page_of
 from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, WRITING, DirectRoute, route
 
@@ -76,6 +79,45 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             media_type="text/event-stream",
             also=HTTPStatus.NO_CONTENT,
             problems=READING,
+        ),
+        route(
+            "GET",
+            f"{ONE}/logs",
+            jobs.logs,
+            summary="Read what an attempt at a chunk wrote, also while it runs",
+            tag="jobs",
+            media_type="text/plain",
+            other_types=("application/x-ndjson", "text/event-stream"),
+            also=HTTPStatus.NO_CONTENT,
+            parameters=PARAMETERS,
+            problems=(*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
+        ),
+        *_artifact_routes(jobs),
+    ]
+
+
+def _artifact_routes(jobs: "_Jobs") -> list[DirectRoute]:
+    return [
+        route(
+            "GET",
+            f"{ONE}/artifacts",
+            jobs.list_artifacts,
+            summary="List the files that a job's chunks have left",
+            tag="jobs",
+            answer="ArtifactList",
+            parameters=artifacts.PARAMETERS,
+            problems=(*READING, HTTPStatus.UNPROCESSABLE_ENTITY),
+        ),
+        route(
+            "GET",
+            f"{ONE}/artifacts/{{chunk}}/{{artifact}}",
+            jobs.artifact,
+            summary="Fetch a file that a chunk has left, or a part of it",
+            tag="jobs",
+            media_type="application/octet-stream",
+            also=HTTPStatus.PARTIAL_CONTENT,
+            parameters=artifacts.HEADERS,
+            problems=(*READING, HTTPStatus.GONE, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
         ),
     ]
 
@@ -153,6 +195,18 @@ class _Jobs:
     async def events(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))
         return job_events(self._backend, job, request.headers.get("last-event-id", ""))
+
+    async def list_artifacts(self, request: Request) -> Response:
+        job = await self._backend.node(_path(request))
+        return await list_artifacts(self._backend, job, request)
+
+    async def artifact(self, request: Request) -> Response:
+        job = await self._backend.node(_path(request))
+        return await get_artifact(self._backend, job, request)
+
+    async def logs(self, request: Request) -> Response:
+        job = await self._backend.node(_path(request))
+        return await job_logs(self._backend, job, request)
 
 
 def _replay_guard(request: Request, body: bytes) -> tuple[str, str]:

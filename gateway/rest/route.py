@@ -65,19 +65,20 @@ def route(
     status: HTTPStatus = HTTPStatus.OK,
     answer: str = "",
     media_type: str = "application/json",
+    other_types: Sequence[str] = (),
     body: str = "",
     parameters: Sequence[Document] = (),
     problems: Sequence[HTTPStatus] = (),
     also: HTTPStatus | None = None,
 ) -> DirectRoute:
     """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected, `also`
-    another status of success beside `status`."""
+    another status of success beside `status`, `other_types` what the answer may be of beside `media_type`."""
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
     operation: Document = {
         "parameters": [*in_path, *parameters],
         "responses": {
-            **{str(int(s)): _success(s, media_type, answer) for s in (status, also) if s is not None},
+            **{str(int(s)): _success(s, (media_type, *other_types), answer) for s in (status, also) if s is not None},
             **{str(int(p)): {"description": p.phrase, "content": _content(MEDIA_TYPE, "Problem")} for p in problems},
         },
     }
@@ -96,9 +97,14 @@ def route(
     )
 
 
-def _success(status: HTTPStatus, media_type: str, schema: str) -> Document:
+def _success(status: HTTPStatus, media_types: Sequence[str], schema: str) -> Document:
     described: Document = {"description": status.phrase}
-    return described if status == HTTPStatus.NO_CONTENT else {**described, "content": _content(media_type, schema)}
+    if status == HTTPStatus.NO_CONTENT:
+        return described
+    return {
+        **described,
+        "content": {name: part for kind in media_types for name, part in _content(kind, schema).items()},
+    }
 
 
 def _content(media_type: str, schema: str) -> Document:

@@ -16,6 +16,7 @@ async def test_the_examples_give_the_right_answers_without_an_engine(tmp_path: P
     async with machine(tmp_path / "home", edges=3, runtime="process") as up:
         await _primes(up, _document("primes"))
         await _pipeline(up, _document("pipeline"))
+        await _report(up, _document("report"))
 
 
 @pytest.mark.docker
@@ -25,6 +26,7 @@ async def test_the_examples_give_the_right_answers_in_containers(
     async with machine(tmp_path / "home", edges=3, runtime="docker") as up:
         await _primes(up, _with_image(_document("primes")))
         await _pipeline(up, _with_image(_document("pipeline")))
+        await _report(up, _with_image(_document("report")))
     left = docker_engine.containers.list(all=True, filters={"label": "tendril.site=local"})
     assert left == []
 
@@ -76,3 +78,10 @@ async def _pipeline(up: Machine, document: dict[str, Any]) -> None:
     job = await up.finished(await up.submit(document), timeout_s=60)
     assert job["status"]["phase"] == "succeeded", job["status"]
     assert job["status"]["outputs"] == {"squares": 3000, "total": 9_004_500_500}
+    assert job["status"]["artifacts"]["count"] == 3
+
+
+async def _report(up: Machine, document: dict[str, Any]) -> None:
+    job = await up.finished(await up.submit(document), timeout_s=60)
+    assert job["status"]["phase"] == "succeeded", job["status"]
+    assert job["status"]["outputs"] == {"lines": 3000, "total": 9_004_500_500}

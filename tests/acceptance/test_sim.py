@@ -34,6 +34,20 @@ async def test_the_requester_asks_for_as_many_jobs_as_told_and_cleans_up(tmp_pat
         assert all(job["metadata"].get("deletionRequestedAt") for job in left)
 
 
+async def test_chunks_fail_where_their_edges_are_told_so(tmp_path: Path) -> None:
+    always = {"EDGE_SIMULATED_FAILING": "1", "EDGE_SIMULATED_FAIL_CODE": "9", "EDGE_SIMULATED_FAIL_AT": "0.5"}
+    async with machine(tmp_path / "home", edges=1, runtime="simulated", **always) as up:
+        job = {"name": "doomed", "workWs": 1.0, "retries": 1, "steps": [{"name": "s", "image": "i"}]}
+        assert (await up.ask("POST", "/v1/jobs", json=job)).status_code == 202
+        async with asyncio.timeout(60):
+            while True:
+                status = (await up.ask("GET", "/v1/jobs/default/doomed")).json()["status"]
+                if status["phase"] in {"succeeded", "failed"}:
+                    break
+                await asyncio.sleep(0.1)
+        assert status["phase"] == "failed"
+
+
 async def test_a_wrong_knob_is_named() -> None:
     environment = {**os.environ, "JOB_MINPOWER": "9", "JOB_MAXPOWER": "3"}
     requester = await asyncio.create_subprocess_exec(

@@ -62,10 +62,11 @@ class Street:
         return {item["metadata"]["name"]: item["status"]["colour"] for item in items}
 
 
-@pytest_asyncio.fixture
-async def street(tmp_path: Path) -> AsyncIterator[Street]:
+@pytest_asyncio.fixture(scope="module")
+async def street(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Street]:
     """`tendril up` with the example's model."""
-    home = tmp_path / "home"
+    directory = tmp_path_factory.mktemp("street")
+    home = directory / "home"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TENDRIL_", "EDGE_"))} | {
@@ -74,7 +75,7 @@ async def street(tmp_path: Path) -> AsyncIterator[Street]:
         "TENDRIL_HOME": str(home),
         "TENDRIL_PORT": str(port),
     }
-    log = tmp_path / "up.log"
+    log = directory / "up.log"
     with log.open("wb") as output:
         up = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "deploy.local"), cwd=EXAMPLES, env=environment, stdout=output, stderr=output
@@ -88,7 +89,7 @@ async def street(tmp_path: Path) -> AsyncIterator[Street]:
         exports = (home / "run" / "environment").read_text().splitlines()
         words = [word for line in exports if line.startswith("export ") for word in shlex.split(line)[1:]]
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
-            yield Street(client, environment | dict(word.split("=", 1) for word in words), tmp_path)
+            yield Street(client, environment | dict(word.split("=", 1) for word in words), directory)
     finally:
         up.send_signal(SIGTERM)
         async with asyncio.timeout(60):

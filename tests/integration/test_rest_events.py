@@ -38,7 +38,7 @@ class Event(msgspec.Struct):
 
     name: str
     data: dict[str, Any]
-    id: int = 0
+    id: str = ""
 
 
 async def events(answer: httpx.Response) -> AsyncIterator[Event]:
@@ -48,7 +48,7 @@ async def events(answer: httpx.Response) -> AsyncIterator[Event]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif "event" in fields:
-            yield Event(fields["event"], msgspec.json.decode(fields["data"]), int(fields.get("id", 0)))
+            yield Event(fields["event"], msgspec.json.decode(fields["data"]), fields.get("id", ""))
             fields = {}
 
 
@@ -65,10 +65,10 @@ async def test_the_present_comes_first_then_every_change_until_the_end(gateway: 
         assert answer.headers["content-type"].startswith("text/event-stream")
         stream = events(answer)
         first = await anext(stream)
-        assert (first.name, first.id, first.data["status"]["phase"]) == ("status", job.version, "pending")
+        assert (first.name, first.id, first.data["status"]["phase"]) == ("status", str(job.version), "pending")
         version = await change(gateway, job, phase="running")
         second = await anext(stream)
-        assert (second.id, second.data["status"]["phase"]) == (version, "running")
+        assert (second.id, second.data["status"]["phase"]) == (str(version), "running")
         await change(gateway, job, phase="succeeded")
         assert [event.data["status"]["phase"] async for event in stream] == ["succeeded"]
 

@@ -12,6 +12,7 @@ from tests.conftest import StartNats
 from tests.databases import Databases
 from tests.graph import done
 from tests.services import IMAGE
+from tests.waiting import until
 
 
 async def test_each_database_is_its_own_copy_of_the_template(databases: Databases, database_url: str) -> None:
@@ -21,7 +22,7 @@ async def test_each_database_is_its_own_copy_of_the_template(databases: Database
     assert await other.fetchval("SELECT to_regclass('mine')") is None
     await connection.close()
     await databases.drop(other_url)
-    assert other.is_closed()
+    await until(other.is_closed)
 
 
 async def test_a_database_that_is_used_again_is_as_new(databases: Databases) -> None:

@@ -17,6 +17,8 @@ def programs(*, inherited: dict[str, str] | None = None, edges: int = 3) -> Prog
         home=Path("/data"),
         database_url="postgresql://owner@/tendril",
         nats_urls={role: f"nats://{role}@host" for role in ("reconcilers", "gateway", "agent")},
+        secrets_key=Path("/data/secrets.key"),
+        secrets_public_key="public",
         inherited=inherited or {},
         cpu_count=8,
         memory_bytes=16 * GIB,
@@ -79,3 +81,12 @@ def test_a_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: st
     with pytest.raises(ValidationError) as caught:
         Settings()
     assert [variable(str(detail["loc"][0])) for detail in caught.value.errors()] == [name]
+
+
+def test_the_key_of_secrets_is_told_to_one_program_alone() -> None:
+    told = {"TENDRIL_SECRETS_KEYS": "private", "TENDRIL_SECRETS_KEY_FILE": "/elsewhere"}
+    mine = programs(inherited=told)
+    assert mine.reconcilers().env["TENDRIL_SECRETS_KEY_FILE"] == "/data/secrets.key"
+    assert mine.gateway().env["TENDRIL_SECRETS_PUBLIC_KEY"] == "public"
+    for child in (mine.migrations(), mine.gateway(), *mine.agents()):
+        assert not [name for name in child.env if name in told]
