@@ -30,9 +30,10 @@ ENVIRONMENT = {
     "TENDRIL_DISCONNECTED_AFTER_S": "2",
     "TENDRIL_LOST_AFTER_S": "2.5",
     "EDGE_CPU": "0.5",
+    "EDGE_SANDBOX": "false",
 }
 """Impatient: an edge that stands still for three leases is given up, and its attempts come back as older epochs. Each edge has
-room for two chunks of the load at a time."""
+room for two chunks of the load at a time, whose steps write to a ledger of the host's."""
 RECOVERY_LIMIT_S = 45.0
 """From the end of an injection to the first chunk that is newly counted. A supervisor alone may wait 5 s before a start."""
 QUIET_LIMIT_S = 60.0

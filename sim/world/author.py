@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import get_args
 
+from msgspec.structs import replace
+
 from sim.world import script
 from sim.world.copies import EVERY_S
 from sim.world.dice import Dice
+from sim.world.engine import FailsBy
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -24,6 +27,10 @@ LOST, OVERTAKEN, STRUCK = 0.3, 0.1, 0.15
 """The probability of each story."""
 COMPACTED = 0.4
 """The probability that the log is compacted, while somebody watches it. It has a stream of its own."""
+TIMED_CHUNKS = 5
+"""The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
+UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
+"""The probability that jobs are uneven, and how much so each. It has a stream of its own."""
 KEEPS_S = (0.0, 5.0, 30.0, 120.0)
 CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
 """The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
@@ -40,11 +47,12 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     rng, others = dice.stream("script"), dice.stream("script/others")
     edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
     room_s = seconds * edges * slots * LOAD
-    actions: list[script.AnyAction] = _jobs(rng, seconds, room_s)
+    actions: list[script.AnyAction] = list(_with_ends(dice.stream("script/ends"), _jobs(rng, seconds, room_s)))
     jobs = [action for action in actions if isinstance(action, script.Submit)]
     actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
     actions.extend(_stories(others, seconds, edges, slots))
+    actions = _uneven(dice.stream("script/luck"), actions)
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -78,6 +86,25 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
         if rng.random() < 0.15:
             actions.append(script.Delete(_moment(rng, at_s, seconds), name))
     return actions
+
+
+def _with_ends(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """The same, where what fails does so in all the ways that it can."""
+    for action in actions:
+        if isinstance(action, script.Submit) and action.fails:
+            fails_by = rng.choice(get_args(FailsBy))
+            yield replace(action, fails_by="exit" if fails_by == "time" and action.chunks > TIMED_CHUNKS else fails_by)
+        else:
+            yield action
+
+
+def _uneven(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.AnyAction]:
+    """Some jobs have stragglers, and fail midway where they fail."""
+    if rng.random() >= UNEVEN:
+        return list(actions)
+    return [
+        replace(action, sigma=rng.choice(SIGMAS)) if isinstance(action, script.Submit) else action for action in actions
+    ]
 
 
 class _Times:

@@ -47,7 +47,8 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
         if job is None:
             yield f"{name} was accepted, and is lost"
             continue
-        may_fail = wish.fails > wish.retries
+        # Whose limit counts by the clock may fail by any trouble.
+        may_fail = wish.fails > wish.retries or wish.fails_by == "time"
         if job.phase != SUCCEEDED and not (may_fail and job.phase == FAILED):
             yield f"{name} is {job.phase}: {job.status}"
         if job.phase == SUCCEEDED:

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 GROUP = "/config/job-groups/default"
 AGAIN_S = 1.0
+PATIENCE_S = 10.0
+"""How much longer than it should take a chunk may run, of a job with a limit."""
 ACTOR = Actor("client", USER)
 
 _encode = msgspec.json.Encoder().encode
@@ -126,7 +128,7 @@ class Client:
 
 def _submission(wish: Submit) -> Unit:
     """The same request each time."""
-    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails)
+    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails, wish.fails_by, wish.sigma)
     script = _encode(behaviour).decode()
     spec = {
         "chunks": wish.chunks,
@@ -135,6 +137,8 @@ def _submission(wish: Submit) -> Unit:
         "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
         "outputs": {"ran": "sum", "chunk": "collect"},
     }
+    if wish.fails_by == "time":
+        spec["limits"] = {"timeoutS": wish.seconds + PATIENCE_S}
     digest = hashlib.sha256(_encode(spec)).hexdigest()
     create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
     return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)

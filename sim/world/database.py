@@ -107,7 +107,7 @@ class Database:
     async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:
         found = await self.store.renew(prefixes, holder, ttl_s)
         for name, lease in found.items():
-            self._witness.leased({name: lease.token}, lease.holder)
+            self._witness.holds(name, lease.token, lease.holder)
         return found
 
 
@@ -123,7 +123,8 @@ class Connection:
         self, process: Process, database: Database, rng: Random, weather: Weather, delay_s: tuple[float, float]
     ) -> None:
         self._process, self._database = process, database
-        self._rng, self._weather, self._delay_s = rng, weather, delay_s
+        self._rng, self._weather = rng, weather
+        self._least_s, self._more_s = delay_s[0], delay_s[1] - delay_s[0]
         self.leases: dict[str, float] = {}
         """By name, until when each lease is surely the program's, by its own clock."""
         self.leased: Callable[[], object] = lambda: None
@@ -234,7 +235,8 @@ class Connection:
     async def _request(self, do: Callable[[], Any]) -> Any:
         """Some requests are lost, some are carried out long after anybody waits for them, and of some the answer is lost."""
         self._notice_restore()
-        luck, unanswered = self._rng.random(), self._weather.unanswered
+        chance, unanswered = self._rng.random, self._weather.unanswered
+        luck = chance()
         if luck < unanswered / 3:
             await self._process.call(lambda: None, there_s=NO_ANSWER_S, back_s=0.0)
             raise Transient("the database did not answer")
@@ -242,7 +244,8 @@ class Connection:
             if luck < unanswered * 2 / 3:
                 answer = await self._late(do)
             else:
-                there_s, back_s = self._rng.uniform(*self._delay_s), self._rng.uniform(*self._delay_s)
+                there_s = self._least_s + self._more_s * chance()
+                back_s = self._least_s + self._more_s * chance()
                 answer = await self._send(do, there_s, back_s)
         except Gone:
             self._database.gone += 1

@@ -10,21 +10,33 @@ from typing import Any, Literal
 
 import msgspec
 
-from agents.runtimes.protocol import Observed, StepState, Work
+from agents.runtimes.luck import Chances, fate
+from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
+from agents.runtimes.reasons import OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
 from sim.world.process import Process
 from sim.world.universe import Happening, Universe
 
 DELAY_S = (0.001, 0.05)
 KILLED_CODE = 137
+NO_CONTAINER_CODE = 125
+FOR_EVER_S = 1e6
+SLOWEST = 8.0
+"""How many times as long as its script says a step may take: a world has to end."""
+
+FailsBy = Literal["exit", "memory", "image", "time"]
 
 
 class Behaviour(msgspec.Struct, frozen=True):
-    """What a step does, written as JSON into its script: it runs for so many seconds and ends with a code. `fails` times, in
-    the chunk's first epochs, that code is 1 instead."""
+    """What a step does, written as JSON into its script: it runs for so many seconds and ends with 0. `fails` times, in the
+    chunk's first epochs, it fails instead: by its exit code, for lack of memory, because its image cannot be had in those
+    seconds, or because it never ends. With `sigma`, each attempt takes a lognormal factor of that time, and one that fails does
+    so at any part of it."""
 
     seconds: float = 1.0
     fails: int = 0
+    fails_by: FailsBy = "exit"
+    sigma: float = 0.0
 
 
 _behaviour = msgspec.json.Decoder(Behaviour).decode
@@ -40,10 +52,28 @@ class Line(msgspec.Struct, frozen=True):
     code: int | None = None
 
 
+_ENDS: dict[str, tuple[int, str]] = {
+    "": (0, ""),
+    "exit": (1, ""),
+    "memory": (KILLED_CODE, OOM_KILLED),
+    "time": (0, ""),
+}
+
+
 class _Attempt(msgspec.Struct):
+    """`end` is that of the step that runs, or of asking for the next one's image."""
+
     work: Work
     steps: list[StepState]
     end: Happening | None = None
+
+    def cancel(self) -> bool:
+        """What is under way comes to no end; whether a step runs."""
+        if self.end is None:
+            return False
+        self.end.cancel()
+        self.end = None
+        return bool(self.steps) and self.steps[-1].phase == "running"
 
 
 class Engine:
@@ -63,9 +93,7 @@ class Engine:
     def crash(self) -> None:
         """The host went down and came up again: nothing runs any more, and nobody knows how it ended."""
         for attempt in self.attempts.values():
-            if attempt.end is not None:
-                attempt.end.cancel()
-                attempt.end = None
+            if attempt.cancel():
                 attempt.steps[-1] = StepState("vanished", attempt.steps[-1].started_s)
 
     def wipe(self) -> None:
@@ -78,20 +106,26 @@ class Engine:
         if index != len(attempt.steps) or attempt.end is not None:
             return
         behaviour = _behaviour(work.steps[index].script or "{}")
-        code = 1 if self._epoch_of(work.attempt) <= behaviour.fails else 0
+        fails_by = behaviour.fails_by if self._epoch_of(work.attempt) <= behaviour.fails else ""
+        if fails_by == "image":
+            attempt.end = self._universe.after(behaviour.seconds, self._miss_image, work.attempt)
+            return
+        code, reason = _ENDS[fails_by]
         attempt.steps.append(StepState("running", self._wall_s()))
         self.ledger.append(Line(self._universe.now_s, work.attempt, index, "start"))
-        attempt.end = self._universe.after(behaviour.seconds, self._end, work.attempt, index, code)
+        seconds = FOR_EVER_S
+        if fails_by != "time":
+            seconds = behaviour.seconds * _part(behaviour.sigma, work.attempt, fails=bool(fails_by))
+        attempt.end = self._universe.after(seconds, self._end, work.attempt, index, code, reason)
 
     def runs(self, name: str) -> bool:
-        """A step of the attempt runs now."""
+        """A step of the attempt runs now, or is about to."""
         attempt = self.attempts.get(name)
         return attempt is not None and attempt.end is not None
 
     def stop(self, name: str) -> None:
         attempt = self.attempts.get(name)
-        if attempt is not None and attempt.end is not None:
-            attempt.end.cancel()
+        if attempt is not None and attempt.cancel():
             self._end(name, len(attempt.steps) - 1, KILLED_CODE)
 
     def observed(self, name: str) -> Observed | None:
@@ -106,22 +140,41 @@ class Engine:
         self.stop(name)
         self.attempts.pop(name, None)
 
-    def _end(self, name: str, index: int, code: int) -> None:
+    def _miss_image(self, name: str) -> None:
+        attempt, now_s = self.attempts[name], self._wall_s()
+        attempt.end = None
+        attempt.steps.append(StepState("exited", now_s, now_s, NO_CONTAINER_CODE, PULL_FAILED))
+        self.changed(name)
+
+    def _end(self, name: str, index: int, code: int, reason: str = "") -> None:
         attempt = self.attempts[name]
         attempt.end = None
-        attempt.steps[index] = StepState("exited", attempt.steps[index].started_s, self._wall_s(), code)
+        attempt.steps[index] = StepState("exited", attempt.steps[index].started_s, self._wall_s(), code, reason)
         self.ledger.append(Line(self._universe.now_s, name, index, "end", code))
         self.changed(name)
+
+
+def _part(sigma: float, attempt: str, *, fails: bool) -> float:
+    """How much of a step's time an attempt takes, by its name: which has its uid from the seed."""
+    if not sigma:
+        return 1.0
+    lot = fate(Chances(slow_sigma=sigma, failing=float(fails)), attempt)
+    return min(lot.factor, SLOWEST) * (1.0 if lot.fails_at is None else lot.fails_at)
 
 
 class EngineRuntime:
     """An agent's way to the engine."""
 
     name = "process"
+    keeps_output = False
+    not_isolated = ()
 
     def __init__(self, process: Process, engine: Engine, rng: Random, *, unheard: float) -> None:
         """`unheard`: the probability that the engine's word of a change is lost."""
         self._process, self._engine, self._rng, self._unheard = process, engine, rng, unheard
+
+    def refuses(self, work: Work) -> Refusal | None:  # noqa: ARG002 - a world's jobs ask for nothing special
+        return None
 
     async def open(self, changed: Callable[[str], None]) -> None:
         def tell(attempt: str) -> None:
@@ -132,6 +185,9 @@ class EngineRuntime:
 
     async def close(self) -> None:
         self._engine.changed = lambda _: None
+
+    async def check(self) -> None:
+        await self._ask(lambda: None)
 
     async def discover(self) -> list[Observed]:
         found: list[Observed] = await self._ask(
@@ -157,6 +213,14 @@ class EngineRuntime:
         found: bytes = await self._ask(lambda: b'{"chunk": %s, "ran": 1}' % chunk.encode())
         return found
 
+    async def open_file(self, attempt: str, path: str) -> SharedFile | None:
+        del attempt, path  # its steps leave nothing
+        return None
+
+    async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
+        del attempt, index, limit_bytes  # its steps are silent
+        return LogPage(after)
+
     async def remove(self, attempt: str) -> None:
         await self._ask(lambda: self._engine.remove(attempt))
 
@@ -166,5 +230,5 @@ class EngineRuntime:
                 raise Transient("the engine does not answer")
             return do()
 
-        delay_s = self._rng.uniform(*DELAY_S)
+        delay_s = DELAY_S[0] + (DELAY_S[1] - DELAY_S[0]) * self._rng.random()
         return self._process.call(ask, there_s=delay_s, back_s=delay_s)

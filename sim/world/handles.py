@@ -22,16 +22,18 @@ class VirtualHandle(asyncio.Handle):
         self,
         callback: Callable[..., object],
         args: tuple[Any, ...],
-        loop: "VirtualLoop",
         context: contextvars.Context | None,
     ) -> None:
         self._callback = callback
         self._args = args
-        self._loop = loop
         self._context = contextvars.copy_context() if context is None else context
         self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+
+    def cancel(self) -> None:
+        self._cancelled = True
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.describe()}>"
 
     def describe(self) -> str:
         """The task that it goes on with, else the function that it calls."""
@@ -54,7 +56,8 @@ class VirtualTimer(VirtualHandle, asyncio.TimerHandle):
         loop: "VirtualLoop",
         context: contextvars.Context | None,
     ) -> None:
-        super().__init__(callback, args, loop, context)
+        super().__init__(callback, args, context)
+        self._loop = loop
         self._when = when
         self.over = False
 
@@ -67,7 +70,7 @@ class VirtualTimer(VirtualHandle, asyncio.TimerHandle):
         if not self.over:
             self.over = True
             self._loop.universe.count_cancelled()
-        asyncio.Handle.cancel(self)
+        self._cancelled = True
 
 
 class VirtualFuture(asyncio.Future[_T]):
@@ -94,10 +97,9 @@ class VirtualTask(asyncio.Task[_T]):
 
 def _number(future: Any) -> int:
     """Given when it is first asked for: for most futures, never; for tasks, when they are made."""
-    try:
-        number: int = future._number  # noqa: SLF001 - the two classes that have it are above
-    except AttributeError:
-        number = future._number = future.get_loop().next_number()  # noqa: SLF001
+    number: int = getattr(future, "_number", 0)
+    if not number:
+        number = future._number = future.get_loop().next_number()  # noqa: SLF001 - the two classes that have it are above
     return number
 
 

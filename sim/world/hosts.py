@@ -149,9 +149,11 @@ class HubHost(Host):
 
     def _watch_leases(self) -> None:
         """Looks when the next one is over, unless it is renewed by then."""
+        if self._watched:
+            return
         now_s = asyncio.get_running_loop().time()
         ends_s = [until_s for until_s in self._leases.values() if until_s > now_s]
-        if ends_s and not self._watched:
+        if ends_s:
             self._watched = True
             delay_s = min(ends_s) - now_s
             self.around.universe.after(delay_s, self.process.deliver, self._check_leases, self._boots)

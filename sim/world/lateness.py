@@ -62,6 +62,7 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
     if newest is not None and newest.last < position:
         yield Still(("feed", newest), f"the feed is at {newest.last}, the log at {position}")
     running = set[str]()
+    jobs: list[Node] = []
     rooms: list[Pool] = []
     for node in state.nodes.values():
         if node.kind == "Attempt" and node.phase not in ENDED:
@@ -69,13 +70,16 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
             yield from _attempt(node, state, engines)
         elif node.kind == "Edge":
             name = place_of(node.path)[1]
-            if node.phase == ONLINE:
-                rooms.append(state.pools.get(node.path, Pool()))
-            else:
+            if node.phase != ONLINE:
                 yield Still((node.path, node.phase), f"{node.path} is {node.phase}", name)
-    for node in state.nodes.values():
-        if node.kind == "Job":
-            yield from _job(node, state, rooms, runs=node.uid in running)
+            elif node.spec["trouble"]:
+                yield Still((node.path, "trouble"), f"{node.path} says: {node.spec['trouble']}", name)
+            else:
+                rooms.append(state.pools.get(node.path, Pool()))
+        elif node.kind == "Job":
+            jobs.append(node)
+    for job in jobs:
+        yield from _job(job, state, rooms, runs=job.uid in running)
 
 
 def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iterator[Still]:

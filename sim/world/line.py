@@ -30,6 +30,23 @@ class _Way:
         """When what was sent last arrives; what is sent later does not overtake it."""
 
 
+class _Parcel:
+    """What is under way; lost where the way is cut meanwhile."""
+
+    __slots__ = ("_args", "_call", "_cuts", "_way", "over")
+
+    def __init__(self, way: _Way, call: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._way, self._cuts, self._call, self._args = way, way.cuts, call, args
+        self.over = False
+
+    def happen(self) -> None:
+        if self._cuts == self._way.cuts:
+            self._call(*self._args)
+
+    def describe(self) -> str:
+        return str(getattr(self._call, "__qualname__", type(self._call).__name__))
+
+
 class Line:
     """One connection. While a way is cut, nothing arrives that way, and after a while the client notices; what was under
     way is lost."""
@@ -149,11 +166,7 @@ class Line:
                 at_s += self._rng.uniform(0.0, 1.0)
             else:
                 at_s = way.last_s = max(at_s, way.last_s)
-            self._universe.at(at_s, self._arrive, way, way.cuts, call, args)
-
-    def _arrive(self, way: _Way, cuts: int, call: Callable[..., object], args: tuple[Any, ...]) -> None:
-        if cuts == way.cuts:
-            call(*args)
+            self._universe.put(at_s, _Parcel(way, call, args))
 
 
 class LineStreams:

@@ -34,7 +34,8 @@ class Complaint(NamedTuple):
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
-    """The loop of one boot of a process. Its turns are steps of the universe; between them, no loop is the running one.
+    """The loop of one boot of a process. Its turns are steps of the universe. Between them, it is the running one
+    until something else happens than turns and what is carried to them: it is a scene of the universe.
 
     A turn runs the handles that were ready when it began, first in, first out, as asyncio's own loops do. Once it is shut,
     it never runs again, and takes what it is still given without doing it. Its clock is the universe's and an offset, which
@@ -63,7 +64,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_soon(
         self, callback: Callable[[*_Ts], object], *args: *_Ts, context: _Context | None = None
     ) -> asyncio.Handle:
-        handle = VirtualHandle(callback, args, self, context)
+        handle = VirtualHandle(callback, args, context)
         self._ready.append(handle)
         if not self._scheduled:
             self._schedule()
@@ -206,6 +207,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._turning.clear()
             if not self._running:
                 self._turn()
+                self.universe.leave_scene()
+
+    def leave(self) -> None:
+        sys.set_asyncgen_hooks(None, None)
+        _set_running_loop(None)
 
     def describe(self) -> str:
         """Who runs, and the first few things that are about to."""
@@ -216,7 +222,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._ready.clear()
         elif not self._paused:
             self._scheduled = True
-            self.universe.soon(self._turn)
+            self.universe.go_on(self._turn)
 
     def _turn(self) -> None:
         if self._paused and not self.is_shut:
@@ -224,8 +230,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             return
         self._turning, self._ready = self._ready, self._turning
         self._running = True
-        _set_running_loop(self)
-        sys.set_asyncgen_hooks(None, self._left)
+        if self.universe.scene is not self:
+            self._enter()
         try:
             for handle in self._turning:
                 if not handle._cancelled:  # noqa: SLF001 - a call of ours for each would cost a tenth of the turn
@@ -241,11 +247,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._doomed.clear()
         finally:
             self._turning.clear()
-            sys.set_asyncgen_hooks(None, None)
-            _set_running_loop(None)
             self._running = self._scheduled = False
         if self._ready:
             self._schedule()
+
+    def _enter(self) -> None:
+        self.universe.scene = self
+        _set_running_loop(self)
+        sys.set_asyncgen_hooks(None, self._left)
 
     def _left(self, generator: "AsyncGenerator[Any, Any]") -> None:
         """Ends a generator to whose end nobody went, as asyncio's loops do."""

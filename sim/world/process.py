@@ -81,7 +81,8 @@ class Process:
         if self._loop is None or self._loop.is_shut:
             return
         runs_itself = self._loop.is_running()
-        if not runs_itself and asyncio._get_running_loop() is not None:  # noqa: SLF001 - the public one raises
+        running = asyncio._get_running_loop()  # noqa: SLF001 - the public one raises
+        if not runs_itself and running is not None and running.is_running():
             raise RuntimeError(
                 f"another process kills {self.name} in the midst of its own step: let the universe do it"
             )
@@ -140,30 +141,9 @@ class Process:
             raise RuntimeError(f"what calls is not the present boot of {self.name}")
         answer = loop.create_future()
         if not loop.is_shut:
-            self.universe.after(there_s, self._arrive, loop, request, back_s, outlives, answer)
+            universe = self.universe
+            universe.put(universe.now_s + there_s, _Request(loop, request, back_s, outlives, answer))
         return answer
-
-    def _arrive(
-        self,
-        loop: VirtualLoop,
-        request: Callable[[], Any],
-        back_s: float,
-        outlives: bool,  # noqa: FBT001 - private
-        answer: "asyncio.Future[Any]",
-    ) -> None:
-        if loop.is_shut and not outlives:
-            return
-        error: Exception | None = None
-        try:
-            result = request()
-            if isinstance(result, CoroutineType):
-                result = _returned(result)
-        except Suspended:
-            raise
-        except Exception as raised:  # noqa: BLE001 - it is the caller's
-            result, error = None, raised
-        if not loop.is_shut:
-            self.universe.after(back_s, _answer, loop, answer, result, error)
 
     def wall_s(self) -> float:
         """What the machine's clock on the wall shows, as seconds since 1970."""
@@ -201,6 +181,58 @@ class Process:
             self.complaints.append(complaint)
 
 
+class _Request:
+    """What is under way: first there, then back with its answer."""
+
+    __slots__ = ("_answer", "_back_s", "_error", "_loop", "_outlives", "_request", "_result", "over")
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        request: Callable[[], Any],
+        back_s: float,
+        outlives: bool,  # noqa: FBT001 - private
+        answer: "asyncio.Future[Any]",
+    ) -> None:
+        self.over = False
+        self._loop, self._answer = loop, answer
+        self._request: Callable[[], Any] | None = request
+        self._back_s, self._outlives = back_s, outlives
+        self._result: Any = None
+        self._error: Exception | None = None
+
+    def happen(self) -> None:
+        loop, request = self._loop, self._request
+        if request is None:
+            self._take_back()
+        elif self._outlives or not loop.is_shut:
+            self._request = None
+            universe = loop.universe
+            if universe.scene is not None:
+                universe.leave_scene()
+            try:
+                result = request()
+                self._result = _returned(result) if isinstance(result, CoroutineType) else result
+            except Suspended:
+                raise
+            except Exception as raised:  # noqa: BLE001 - it is the caller's
+                self._error = raised
+            if not loop.is_shut:
+                universe.put(universe.now_s + self._back_s, self)
+
+    def describe(self) -> str:
+        return "a request of " + self._loop.name
+
+    def _take_back(self) -> None:
+        answer, error = self._answer, self._error
+        if self._loop.is_shut or answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(self._result)
+
+
 async def _call(main: Callable[[], Coroutine[Any, Any, object]]) -> object:
     """Within the loop, so that `main` may already look for it."""
     return await main()
@@ -221,12 +253,3 @@ def _returned(coroutine: Coroutine[Any, Any, _T]) -> _T:
         return cast("_T", returned.value)
     coroutine.close()
     raise Suspended(f"{name_of(coroutine)} waits for something: a request must be answered in one step")
-
-
-def _answer(loop: VirtualLoop, answer: "asyncio.Future[Any]", result: object, error: Exception | None) -> None:
-    if loop.is_shut or answer.done():
-        return
-    if error is not None:
-        answer.set_exception(error)
-    else:
-        answer.set_result(result)

@@ -6,6 +6,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from datamodel.errors import Invalid
+from sim.world.engine import FailsBy
 from sim.world.weather import CALM, Weather
 
 T = TypeVar("T")
@@ -31,7 +32,8 @@ class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename=
 
 class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
-    each chunk fail."""
+    each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
+    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`."""
 
     job: str
     chunks: int
@@ -39,6 +41,8 @@ class Submit(Action, frozen=True):
     seconds: float = 1.0
     retries: int = 2
     fails: int = 0
+    fails_by: FailsBy = "exit"
+    sigma: float = 0.0
 
 
 class Delete(Action, frozen=True):

@@ -32,8 +32,16 @@ class Due(Protocol):
     def happen(self) -> None: ...
 
 
+class Scene(Protocol):
+    """What the last thing that happened has left in place, since the next one is likely to need it too."""
+
+    def leave(self) -> None:
+        """Puts all as it is where nobody is at work."""
+        ...
+
+
 class Happening:
-    """A call that will happen at a time, unless it is cancelled before."""
+    """A call that will happen at a time, unless it is cancelled before. It happens in no scene."""
 
     __slots__ = ("_args", "_call", "_universe", "over")
 
@@ -53,6 +61,8 @@ class Happening:
     def happen(self) -> None:
         if not self.over:
             self.over = True
+            if self._universe.scene is not None:
+                self._universe.leave_scene()
             self._call(*self._args)
 
     def describe(self) -> str:
@@ -72,9 +82,10 @@ class Universe:
         self._steps_at_one_instant = steps_at_one_instant
         self._instant_limit = steps_at_one_instant
         self._watched: Counter[str] = Counter()
+        self.scene: Scene | None = None
         self._due: deque[Callable[[], object]] = deque()
-        self.soon: Callable[[Callable[[], object]], None] = self._due.append
-        """Has something called at this instant, after everything that is due already. It cannot be cancelled."""
+        self.go_on: Callable[[Callable[[], object]], None] = self._due.append
+        """As `soon`, for what sets its own scene."""
         self._heap: list[tuple[float, int, Due]] = []
         self._number = 0
         self._cancelled = 0
@@ -99,6 +110,10 @@ class Universe:
         self.put(when_s, happening)
         return happening
 
+    def soon(self, call: Callable[[], object]) -> None:
+        """Calls at this instant, after everything that is due already."""
+        self._due.append(Happening(self, call, ()).happen)
+
     def put(self, when_s: float, due: Due) -> None:
         """Has something happen at a time, as `at` does."""
         if when_s > self.now_s:
@@ -109,6 +124,12 @@ class Universe:
             raise ValueError("the time of a happening is not a number")
         else:
             self._due.append(due.happen)
+
+    def leave_scene(self) -> None:
+        """Whoever is at work where it must be as if nobody was asks for this."""
+        scene, self.scene = self.scene, None
+        if scene is not None:
+            scene.leave()
 
     def count_cancelled(self) -> None:
         """Something that was put here is over without having happened. Those go once they are many."""
@@ -144,28 +165,30 @@ class Universe:
                 if condition is not None and condition():
                     return True
         finally:
+            self.leave_scene()
             self._running = False
         return False
 
     def _advance(self, until_s: float) -> bool:
         """Goes on to the next moment at which something happens; if that is later than `until_s`, then to `until_s`."""
         heap, due = self._heap, self._due
-        while heap and not due:
-            moment_s = heap[0][0]
-            if moment_s > until_s:
-                break
+        self._instant_limit = self.steps + self._steps_at_one_instant
+        while heap and heap[0][0] <= until_s:
+            moment_s, _, item = heappop(heap)
+            if item.over:
+                self._cancelled -= 1
+                continue
+            due.append(item.happen)
             while heap and heap[0][0] == moment_s:
                 item = heappop(heap)[2]
                 if item.over:
                     self._cancelled -= 1
                 else:
                     due.append(item.happen)
-            if due:
-                self.now_s = moment_s
-        self._instant_limit = self.steps + self._steps_at_one_instant
-        if not due:
-            self.now_s = until_s
-        return bool(due)
+            self.now_s = moment_s
+            return True
+        self.now_s = until_s
+        return False
 
     def _watch(self, call: Callable[[], object]) -> None:
         """Notes what runs beyond the bound, and raises once that is enough to tell what kept running."""

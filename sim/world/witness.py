@@ -28,9 +28,12 @@ class Witness:
     def leased(self, tokens: Mapping[str, int], holder: str) -> None:
         """Each acquisition has a token of its own, so no two holders ever have the same."""
         for name, token in tokens.items():
-            other = self._holders.setdefault((name, token), holder)
-            if other != holder:
-                self._complain(f"the lease {name} was given to two holders with the token {token}")
+            self.holds(name, token, holder)
+
+    def holds(self, name: str, token: int, holder: str) -> None:
+        """The same, of a lease that is held."""
+        if self._holders.setdefault((name, token), holder) != holder:
+            self._complain(f"the lease {name} was given to two holders with the token {token}")
 
     def asked(self, units: Sequence[Unit], state: State) -> None:
         """Nobody writes the status of what it knows to have ended: who names the version that is there has read it."""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,6 +11,7 @@ from datamodel.audit import Audit
 from datamodel.event import Event
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.feed.ports import Stream
+from datamodel.node import Node
 from datamodel.ports import Head
 from datamodel.rows import Keys, Rows
 from datamodel.scheduling.model import MODEL
@@ -119,6 +120,11 @@ class World:
                 self._come_to_rest()
             self._tell()
         return self.outcome
+
+    @property
+    def nodes(self) -> Mapping[str, Node]:
+        """The graph as it is, by path."""
+        return self._state.nodes
 
     @property
     def now_s(self) -> float:

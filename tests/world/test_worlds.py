@@ -3,16 +3,21 @@
 import os
 import subprocess
 import sys
+from collections import Counter
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
 
+from agents.runtimes.reasons import ENGINE_AWAY
 from datamodel.errors import Invalid
 from sim.world.author import script_of
+from sim.world.process import EPOCH
 from sim.world.run import run
-from sim.world.script import AnyAction, Kill, Script, Submit, read, written
+from sim.world.script import AnyAction, Away, Kill, Script, Submit, read, written
 from sim.world.shrink import shrunk
 from sim.world.weather import ROUGH
+from sim.world.world import World
 
 DAY_S = 86_400.0
 
@@ -39,6 +44,40 @@ def test_a_quiet_day_writes_nothing_but_what_happens() -> None:
     assert outcome.broken == []
     assert outcome.counts["positions"] < 100
     assert outcome.counts["containers"] == 10
+
+
+def test_uneven_jobs_have_stragglers_and_fail_midway_and_end_as_they_must() -> None:
+    def ended_s(sigma: float) -> int:
+        job = Submit(1.0, "a", 20, seconds=5.0, fails=1, sigma=sigma)
+        outcome = run(Script(seed=3, edges=2, replicas=1, seconds=60.0, actions=(job,)))
+        assert outcome.broken == []
+        assert outcome.counts["containers"] == 40
+        return outcome.counts["steps"]
+
+    assert ended_s(1.0) != ended_s(0.0)
+
+
+def test_what_waits_for_an_engine_that_is_away_runs_elsewhere() -> None:
+    away = Away(10.0, "edge-0", 200.0)
+    before, during = (Submit(at_s, name, 4, seconds=2.0) for at_s, name in ((12.0, "a"), (100.0, "b")))
+    world = World(Script(seed=5, edges=2, replicas=1, seconds=300.0, actions=(away, before, during)))
+    assert world.run().broken == []
+    nodes = world.nodes.values()
+    attempts = [node for node in nodes if node.kind == "Attempt"]
+    assert Counter((node.path.split("/")[5], node.phase, node.status["reason"]) for node in attempts) == {
+        ("edge-0", "interrupted", ENGINE_AWAY): 4,
+        ("edge-1", "succeeded", ""): 8,
+    }
+    ended = {node.path[-1]: node.status["finishedAt"] for node in nodes if node.kind == "Job"}
+    assert ended["a"] < (EPOCH + timedelta(seconds=40)).isoformat()
+    assert ended["b"] < (EPOCH + timedelta(seconds=110)).isoformat()
+    assert [node.spec["trouble"] for node in nodes if node.kind == "Edge"] == ["", ""]
+
+
+def test_a_seed_may_have_uneven_jobs() -> None:
+    jobs = [[job.sigma for job in script_of(seed).actions if isinstance(job, Submit)] for seed in range(50)]
+    uneven = sum(any(sigmas) for sigmas in jobs)
+    assert 3 <= uneven <= 20
 
 
 def test_what_was_taken_away_of_a_script_changes_nothing_of_the_rest() -> None:
