@@ -12,7 +12,7 @@ from datamodel.feed.bus import connect
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
-from sim.bench import floors, graph, scenarios, sizes
+from sim.bench import containers, flood, floors, graph, scenarios, sizes
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
@@ -37,7 +37,8 @@ def bench(
     calm_collector()
     try:
         figures = uvloop.run(_measure(edges, chunks, jobs, singles, rate, seconds))
-        figures |= uvloop.run(_measure_graph()) | uvloop.run(_measure_sizes()) | {"machine": machine()}
+        figures |= uvloop.run(_measure_graph()) | uvloop.run(_measure_sizes())
+        figures |= uvloop.run(containers.containers()) | uvloop.run(flood.floods()) | {"machine": machine()}
     except TendrilError as error:
         sys.stderr.write(f"bench: {error.message}\n")
         return 1

@@ -79,6 +79,10 @@ class Client:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
         return await self._ask(f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n\r\n".encode())
 
+    async def delete(self, path: str) -> Any:
+        """The decoded answer. Raises `Transient` where it is no 2xx."""
+        return await self._ask(f"DELETE {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n\r\n".encode())
+
     async def post(self, path: str, document: object) -> Any:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
         body = msgspec.json.encode(document)

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +12,22 @@ from pathlib import Path
 import httpx
 
 from deploy.local.child import Child
-from deploy.local.nats import Nats
+from deploy.local.nats import SITE, Nats
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
 
 HOST = "127.0.0.1"
-SITE = "bench"
 READY_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the system that runs is reached."""
+    """Where the system that runs is reached. `agent_pid` is its agent's, 0 where it has none."""
 
     port: int
     database_url: str
     nats_url: str
+    agent_pid: int = 0
 
 
 @asynccontextmanager
@@ -38,9 +38,9 @@ async def servers() -> AsyncIterator[Stack]:
 
 
 @asynccontextmanager
-async def stack(*, edges: int) -> AsyncIterator[Stack]:
-    """Runs the servers, the gateway, the reconcilers, and one agent with so many simulated edges; ready when all edges are
-    online. Nothing is left afterwards."""
+async def stack(*, edges: int, **settings: str) -> AsyncIterator[Stack]:
+    """Runs the servers, the gateway, the reconcilers, and one agent with so many edges, simulated unless its `settings` (its
+    environment variables) say otherwise; ready when all edges are online. Nothing is left afterwards."""
     async with _servers() as (home, supervisor, postgres, nats):
         port = _free_port()
         database = _environment(postgres)
@@ -52,9 +52,9 @@ async def stack(*, edges: int) -> AsyncIterator[Stack]:
         }
         supervisor.launch(_program("reconcilers", reconcilers))
         supervisor.launch(_program("gateway", gateway))
-        supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port))
+        supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port, settings))
         await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
-        yield Stack(port, postgres.url(), nats.url("reconcilers"))
+        yield Stack(port, postgres.url(), nats.url("reconcilers"), supervisor.pid("agents") or 0)
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ def _program(name: str, environment: dict[str, str]) -> Child:
     return Child(name, (sys.executable, "-m", name), environment)
 
 
-def _agent(nats_url: str, home: Path, edges: int, port: int) -> Child:
+def _agent(nats_url: str, home: Path, edges: int, port: int, settings: Mapping[str, str]) -> Child:
     environment = {
         **os.environ,
         "TENDRIL_NATS_URL": nats_url,
@@ -89,6 +89,7 @@ def _agent(nats_url: str, home: Path, edges: int, port: int) -> Child:
         "EDGE_CPU": "16",
         "EDGE_MEMORY_BYTES": str(64 * 2**30),
         "EDGE_POWER_W": "1000",
+        **settings,
     }
 
     async def online() -> bool:

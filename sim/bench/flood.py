@@ -1,0 +1,139 @@
+"""Heartbeats of one agent while a chunk of it floods its log, beside the same without a flood.
+
+The agent hosts 201 edges. On as many of the 200 others as the runtime bears on a small machine, a chunk runs: all of them as
+processes, eight as containers. A beat speaks for all edges of an agent. It is late by as much as it comes more than a beat's
+interval after the one before, at a subscriber of the hub's server.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from agents.runtimes.docker.attempt import attempts_of
+from datamodel.errors import Transient
+from datamodel.feed.bus import Bus, connect
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling import wire
+from datamodel.scheduling.model import MODEL
+from deploy.local.nats import SITE
+from gateway.jobs import job_path
+from sim.bench.client import Client
+from sim.bench.engine import IMAGE, engine
+from sim.bench.stack import HOST, stack
+from sim.bench.waiting import done, until
+
+EDGE = f"bench-{os.getpid()}"
+OTHERS = 200
+RUNNING = {"process": OTHERS, "docker": 8}
+"""Chunks on other edges."""
+FLOOD_BYTES = 100_000_000
+QUIET, AFTER = 15, 3
+"""Beats before the flood, and once it has ended, while the last of its log is on its way."""
+BAR_MS = 1_000.0
+
+_FLOOD = f"head -c {FLOOD_BYTES} /dev/zero | tr '\\0' y | fold -w 99"
+
+
+@dataclass
+class Beats:
+    """How late each came, in seconds, and for how many edges it spoke. The first comes with no other before it."""
+
+    late_s: list[float] = field(default_factory=list)
+    edges: int = 0
+    _heard_s: float | None = None
+
+    def hear(self, _: str, body: bytes) -> None:
+        now_s = time.perf_counter()
+        if self._heard_s is not None:
+            self.late_s.append(max(0.0, now_s - self._heard_s - wire.BEAT_S))
+        self._heard_s = now_s
+        self.edges = len(msgspec.json.decode(body, type=wire.Beat).edges)
+
+
+async def floods() -> dict[str, Any]:
+    """Of a process, and of a container where there is an engine."""
+    figures = {"floodOfProcess": await flooded("process", lambda: True)}
+    try:
+        with engine() as api:
+            edges = {f"{EDGE}-{number}" for number in range(OTHERS + 1)}
+            figures["floodOfContainer"] = await flooded("docker", lambda: not attempts_of(api, SITE, edges))
+    except Transient as error:
+        figures["floodOfContainer"] = {"not measured": error.message}
+    return figures
+
+
+async def flooded(runtime: Literal["process", "docker"], cleared: Callable[[], bool]) -> dict[str, Any]:
+    """`cleared`: nothing is left of what ran. Raises `Transient` where a job does not come to its end."""
+    settings = {"EDGE_RUNTIME": runtime, "EDGE_NAME": EDGE, "EDGE_CPU": "1"}
+    async with (
+        stack(edges=OTHERS + 1, **settings) as system,
+        PostgresStore(system.database_url, MODEL) as store,
+        _client(system.port) as client,
+        _bus(system.nats_url) as bus,
+    ):
+        await client.post("/v1/jobs", _document("others", RUNNING[runtime], "sleep 3600"))
+        await until(lambda: _reached(client, "others", "running", RUNNING[runtime]), "the other chunks to run")
+        beats = Beats()
+        await bus.subscribe(wire.beat_subject(SITE), beats.hear)
+        await until(done(lambda: len(beats.late_s) >= QUIET), "beats without a flood")
+        quiet_s, beats.late_s = beats.late_s, []
+        began = time.perf_counter()
+        await client.post("/v1/jobs", _document("flood", 1, _FLOOD))
+        await until(lambda: _reached(client, "flood", "succeeded", 1), "the flood to end")
+        took_s, heard = time.perf_counter() - began, len(beats.late_s)
+        await until(done(lambda: len(beats.late_s) >= heard + AFTER), "beats after the flood")
+        late_s, edges = list(beats.late_s), beats.edges  # and not what comes while so many are ended
+        await client.delete("/v1/jobs/default/others")
+        await until(lambda: _gone(store, job_path("default", "others")), "the other chunks to be ended")
+        await until(done(cleared), "nothing to be left")
+    return {
+        "edges": edges,
+        "chunksBeside": RUNNING[runtime],
+        "floodBytes": FLOOD_BYTES,
+        "floodS": round(took_s, 1),
+        "beats": len(late_s),
+        "worstLateMs": round(max(late_s) * 1000, 1),
+        "worstLateWithoutFloodMs": round(max(quiet_s) * 1000, 1),
+        "barMs": BAR_MS,
+        "held": max(late_s) * 1000 < BAR_MS,
+    }
+
+
+@contextlib.asynccontextmanager
+async def _client(port: int) -> AsyncIterator[Client]:
+    client = Client(HOST, port)
+    await client.open(1)
+    with contextlib.closing(client):
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _bus(nats_url: str) -> AsyncIterator[Bus]:
+    bus = await connect(nats_url, "bench")
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+async def _reached(client: Client, name: str, phase: str, chunks: int) -> bool:
+    status = (await client.get(f"/v1/jobs/default/{name}"))["status"]
+    return bool(status["chunks"].get(phase, 0) == chunks)
+
+
+async def _gone(store: PostgresStore, path: str) -> bool:
+    return not await store.nodes([path])
+
+
+def _document(name: str, chunks: int, script: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "chunks": chunks,
+        "requests": {"cpu": 1.0, "memoryBytes": 64 * 2**20, "powerW": 1},
+        "steps": [{"name": "work", "image": IMAGE, "script": script}],
+    }
