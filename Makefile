@@ -31,8 +31,9 @@ bench: $(STAMP) ## Measure throughput and latency on this machine.
 load: $(STAMP) ## Put an open-loop load on the system that runs.
 	@$(BIN)/python -m sim.load
 
-soak: $(STAMP) ## Load a system for an hour, see whether anything grows, and then run 10,000 more worlds.
+soak: $(STAMP) ## Load a system for an hour, run 1,000 containers, see whether anything grows; then 10,000 more worlds.
 	@$(BIN)/python -m sim.soak
+	@$(BIN)/python -m sim.bench.leaks
 	@$(BIN)/python -m sim.world --seed 1001 --count $(COUNT)
 
 world: $(STAMP) ## Run one seed's world: make world SEED=17.
