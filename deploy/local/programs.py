@@ -10,9 +10,8 @@ import httpx
 from datamodel.loading import VARIABLE
 from deploy.local.child import Child
 from deploy.local.nats import SITE, Role
+from deploy.local.ports import HOST
 from deploy.local.settings import Settings
-
-HOST = "127.0.0.1"
 
 # Steps that run are stopped and reported as interrupted before an agent ends.
 AGENT_STOP_TIMEOUT_S = 20.0

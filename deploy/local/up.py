@@ -18,8 +18,9 @@ from datamodel.loading import VARIABLE, load_model
 from datamodel.scheduling.model import MODEL
 from deploy.local.home import locked_home
 from deploy.local.nats import PERMISSIONS, Nats
+from deploy.local.ports import HOST
 from deploy.local.postgres import Postgres
-from deploy.local.programs import HOST, Programs
+from deploy.local.programs import Programs
 from deploy.local.secret import write_private
 from deploy.local.secrets_key import SecretsKey
 from deploy.local.settings import Settings, variable

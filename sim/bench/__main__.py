@@ -12,11 +12,12 @@ from datamodel.feed.bus import connect
 from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
+from deploy.local.ports import HOST
 from sim.bench import containers, flood, floors, graph, scenarios, sizes
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
-from sim.bench.stack import HOST, servers, stack
+from sim.bench.stack import servers, stack
 
 SHELVES = 1_000
 

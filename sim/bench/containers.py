@@ -22,10 +22,11 @@ import docker
 from datamodel.errors import Transient
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from deploy.local.ports import HOST
 from sim.bench.client import Client
 from sim.bench.container_floors import CPU, MEMORY_BYTES, SCRIPT, docker_run, has_docker_run, run_directly
 from sim.bench.engine import IMAGE, Watch, engine
-from sim.bench.stack import HOST, Stack, stack
+from sim.bench.stack import Stack, stack
 from sim.bench.waiting import done, until
 
 SLOTS = 4

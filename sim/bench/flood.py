@@ -21,10 +21,11 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling import wire
 from datamodel.scheduling.model import MODEL
 from deploy.local.nats import SITE
+from deploy.local.ports import HOST
 from gateway.jobs import job_path
 from sim.bench.client import Client
 from sim.bench.engine import IMAGE, engine
-from sim.bench.stack import HOST, stack
+from sim.bench.stack import stack
 from sim.bench.waiting import done, until
 
 EDGE = f"bench-{os.getpid()}"

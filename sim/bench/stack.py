@@ -1,7 +1,6 @@
 """A whole system for one measurement: real servers and programs, as children of this process, in a temporary directory."""
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping
@@ -13,10 +12,10 @@ import httpx
 
 from deploy.local.child import Child
 from deploy.local.nats import SITE, Nats
+from deploy.local.ports import HOST, free_port
 from deploy.local.postgres import Postgres
 from deploy.local.supervisor import Supervisor
 
-HOST = "127.0.0.1"
 READY_TIMEOUT_S = 60.0
 
 
@@ -42,7 +41,7 @@ async def stack(*, edges: int, **settings: str) -> AsyncIterator[Stack]:
     """Runs the servers, the gateway, the reconcilers, and one agent with so many edges, simulated unless its `settings` (its
     environment variables) say otherwise; ready when all edges are online. Nothing is left afterwards."""
     async with _servers() as (home, supervisor, postgres, nats):
-        port = _free_port()
+        port = free_port()
         database = _environment(postgres)
         reconcilers = database | {"TENDRIL_NATS_URL": nats.url("reconcilers")}
         gateway = database | {
@@ -102,10 +101,3 @@ def _agent(nats_url: str, home: Path, edges: int, port: int, settings: Mapping[s
         return len([edge for edge in listed if edge["status"].get("phase") == "online"]) == edges
 
     return Child("agents", (sys.executable, "-m", "agents"), environment, ready=online)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shlex
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -19,6 +18,7 @@ import psutil
 from datamodel.errors import NotFound, Transient
 from datamodel.scheduling.jobs import FINISHED
 from deploy.local import tether
+from deploy.local.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SITE = "local"
@@ -148,7 +148,7 @@ async def until(condition: Callable[[], Awaitable[bool]], *, timeout_s: float) -
 async def machine(home: Path, *, edges: int, runtime: str, **environment: str) -> AsyncIterator[Machine]:
     """A running system, with its output in `up.log` beside its home; stopped afterwards if it still runs. Raises `Transient`
     where it does not become ready."""
-    port = _free_port()
+    port = free_port()
     variables = {
         **os.environ,
         "TENDRIL_HOME": str(home),
@@ -208,10 +208,3 @@ def _expected(answer: httpx.Response, status: int) -> httpx.Response:
     if answer.status_code != status:
         raise Transient(f"{answer.request.method} {answer.request.url.path}: {answer.status_code} {answer.text[:500]}")
     return answer
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

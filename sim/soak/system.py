@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodel.errors import NotFound
-from sim.bench.stack import HOST, stack
+from deploy.local.ports import HOST
+from sim.bench.stack import stack
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ import itertools
 import json
 import sys
 
-from sim.bench.stack import HOST, stack
+from deploy.local.ports import HOST
+from sim.bench.stack import stack
 from sim.chaos.machine import ROOT
 
 
