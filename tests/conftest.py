@@ -24,6 +24,19 @@ settings.load_profile("long" if LONG else "short")
 StartNats = Callable[[], Awaitable[PrivateNats]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several workers may share the tests: whatever uses the machine's one Docker engine goes to one of them, and what takes
+    longest begins first."""
+    for item in items:
+        if item.get_closest_marker("docker") or "docker_engine" in _fixtures(item):
+            item.add_marker(pytest.mark.xdist_group("docker"))
+    items.sort(key=lambda item: "worlds" not in _fixtures(item))
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
+
+
 @pytest_asyncio.fixture(scope="session")
 async def databases(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Databases]:
     home = tmp_path_factory.mktemp("postgres")
