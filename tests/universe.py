@@ -1,12 +1,14 @@
-"""Running a coroutine in the deterministic world, for tests of the world itself."""
+"""Running a coroutine in the deterministic world: for tests of the world itself, and of what depends on time."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 from sim.world.process import Process
 from sim.world.universe import Universe
 
 _T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 def outcome(main: Callable[[], Coroutine[Any, Any, _T]], *, limit_s: float = 3600) -> _T:
@@ -24,3 +26,13 @@ def outcome(main: Callable[[], Coroutine[Any, Any, _T]], *, limit_s: float = 360
         raise process.exception
     assert process.complaints == []
     return returned[0]
+
+
+def on_virtual_time(main: Callable[_P, Coroutine[Any, Any, _T]]) -> Callable[_P, _T]:
+    """Makes a test of a coroutine function: it takes the time that it says, however busy the machine is."""
+
+    @wraps(main)
+    def run(*args: _P.args, **options: _P.kwargs) -> _T:
+        return outcome(lambda: main(*args, **options))
+
+    return run

@@ -13,10 +13,11 @@ import pytest_asyncio
 
 from datamodel.command import Advance, Command, Fence, Outcome
 from datamodel.errors import Conflict, Fenced, Transient
+from datamodel.postgres.connect import Connection
 from datamodel.postgres.store import PostgresStore
 from tests.graph import JOBS, done, job, refusal, send
 from tests.pair import Pair, connection, cut, paired, survived
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 RIVALS = 100
 STEPS = 60
@@ -157,10 +158,22 @@ async def intrude(store: PostgresStore, course: Course, number: int) -> type[Exc
 
 
 async def disturb(url: str, course: Course, cuts: int) -> int:
-    """Cuts all connections so many times, each time after some more has been done; returns how often there were any."""
+    """Cuts all connections so many times, each time after some more has been done, and the first time while somebody writes for
+    sure; returns how often there were any."""
     found = 0
     async with connection(url) as disturber:
         for number in range(1, cuts + 1):
             await until(partial(course.reached, 30 * number), timeout_s=60.0)
-            found += await cut(disturber) > 0
+            if number > 1:
+                found += await cut(disturber) > 0
+            else:
+                async with disturber.transaction():
+                    await disturber.execute("SELECT FROM head FOR UPDATE")
+                    await eventually(partial(_waits, disturber), timeout_s=60.0)
+                    found += await cut(disturber) > 0
     return found
+
+
+async def _waits(disturber: Connection) -> bool:
+    """Whether somebody waits for a lock."""
+    return bool(await disturber.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"))
