@@ -85,7 +85,7 @@ class Database:
         return self._shown[1]
 
     async def append(self, units: Sequence[Unit]) -> list[Outcome]:
-        self._witness.asked(units, self.store.state)
+        self._witness.asked(units, self.store.state, self._universe.now_s)
         marks = [unit.advance.mark for unit in units if unit.advance is not None]
         before = await self.store.marks(marks)
         outcomes = await self.store.append(units)
@@ -101,7 +101,7 @@ class Database:
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         tokens = await self.store.acquire(names, holder, ttl_s)
-        self._witness.leased(tokens, holder)
+        self._witness.leased(tokens, holder, self._universe.now_s)
         return tokens
 
     async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:

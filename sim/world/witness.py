@@ -1,5 +1,5 @@
-"""What is seen at the database's door: who is given which lease, who writes what it knows to be useless, and what goes too
-early."""
+"""What is seen at the database's door: who is given which lease, who writes what it knows to be useless, what goes too early,
+and who is given up too early."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -17,29 +17,35 @@ was paused with it."""
 
 
 class Witness:
-    """Complains, by a sentence to `complain`, of what the log cannot tell."""
+    """Complains, by a sentence to `complain`, of what the log cannot tell. `patience_s` says after which silence an edge may be
+    judged to be in which phase."""
 
-    def __init__(self, model: Model, complain: Callable[[str], None]) -> None:
-        self._model, self._complain = model, complain
+    def __init__(self, model: Model, complain: Callable[[str], None], patience_s: Mapping[str, float]) -> None:
+        self._model, self._complain, self._patience_s = model, complain, patience_s
         self._holders: dict[tuple[str, int], str] = {}
+        self._given_s: dict[tuple[str, int], float] = {}
         self._back_s: dict[str, float] = {}
         self._restored_s = -IN_FLIGHT_S
 
-    def leased(self, tokens: Mapping[str, int], holder: str) -> None:
+    def leased(self, tokens: Mapping[str, int], holder: str, now_s: float) -> None:
         """Each acquisition has a token of its own, so no two holders ever have the same."""
         for name, token in tokens.items():
             self.holds(name, token, holder)
+            self._given_s[name, token] = now_s
 
     def holds(self, name: str, token: int, holder: str) -> None:
         """The same, of a lease that is held."""
         if self._holders.setdefault((name, token), holder) != holder:
             self._complain(f"the lease {name} was given to two holders with the token {token}")
 
-    def asked(self, units: Sequence[Unit], state: State) -> None:
-        """Nobody writes the status of what it knows to have ended: who names the version that is there has read it."""
+    def asked(self, units: Sequence[Unit], state: State, now_s: float) -> None:
+        """Nobody writes the status of what it knows to have ended: who names the version that is there has read it. And nobody
+        calls an edge silent for longer than it has been asked to listen."""
         for unit in units:
             for command in unit.commands:
                 node = state.nodes.get(command.path)
+                if node is not None and node.kind == "Edge" and command.op == "patchStatus":
+                    self._judged(unit, node, command.body.get("phase", ""), now_s)
                 if command.op == "patchStatus" and node is not None and node.version == command.expected_version:
                     phases = self._model.kinds[node.kind].phases
                     if phases is not None and phases.is_terminal(node.phase or phases.initial):
@@ -67,6 +73,15 @@ class Witness:
         """The database was put back: leases are given again as they were given once."""
         self._holders.clear()
         self._restored_s = now_s
+
+    def _judged(self, unit: Unit, edge: Node, phase: str, now_s: float) -> None:
+        """A judge that knows nothing yet hears for the whole time first. Once a database was put back, it may have been given
+        the same token twice."""
+        given_s = self._given_s.get((unit.fence.lease, unit.fence.token)) if unit.fence is not None else None
+        if given_s is None or phase == edge.phase or now_s - self._restored_s < IN_FLIGHT_S:
+            return
+        if now_s - given_s < self._patience_s.get(phase, 0.0):
+            self._complain(f"{edge.path} is {phase} to who has listened for {now_s - given_s:.1f} s")
 
     def _reachable(self, job: str, state: State, now_s: float) -> Iterator[Node]:
         """What may still run of a job, on edges that are there and have been for a while."""

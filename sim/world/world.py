@@ -14,6 +14,7 @@ from datamodel.feed.ports import Stream
 from datamodel.node import Node
 from datamodel.ports import Head
 from datamodel.rows import Keys, Rows
+from datamodel.scheduling.edges import DISCONNECTED, LOST, SUSPECT
 from datamodel.scheduling.model import MODEL
 from datamodel.state import State
 from datamodel.verify import Report, verify
@@ -54,6 +55,11 @@ SETTINGS = Settings(
     lease_ttl_s=15.0,
     poll_s=5.0,
 )
+PATIENCE_S = {
+    SUSPECT: SETTINGS.suspect_after_s,
+    DISCONNECTED: SETTINGS.disconnected_after_s,
+    LOST: SETTINGS.lost_after_s,
+}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -83,7 +89,7 @@ class World:
         self._digest = hashlib.sha256()
         self._audit = Audit(MODEL)
         self._causes = Causes()
-        self._witness = Witness(MODEL, self.outcome.broken.append)
+        self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._streams = MemoryStreams()

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from datamodel.command import Command, Unit
+from datamodel.command import Command, Fence, Unit
 from datamodel.memory import MemoryStore
-from datamodel.scheduling.edges import inventory_path
+from datamodel.scheduling.edges import LOST, inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from sim.world.witness import IN_FLIGHT_S, Witness
@@ -18,11 +18,12 @@ class Seen:
 
     def __init__(self) -> None:
         self.complaints: list[str] = []
+        self.now_s = 100.0
         self.store: MemoryStore = memory_store()
-        self.witness = Witness(MODEL, self.complaints.append)
+        self.witness = Witness(MODEL, self.complaints.append, {LOST: 30.0})
 
     async def send(self, sent: Sequence[Unit]) -> None:
-        self.witness.asked(sent, self.store.state)
+        self.witness.asked(sent, self.store.state, self.now_s)
         self.witness.answered(sent, await self.store.append(sent))
 
     async def removed(self, job: str, at_s: float) -> None:
@@ -44,18 +45,18 @@ async def seen() -> Seen:
 
 
 def test_a_token_is_one_holders(seen: Seen) -> None:
-    seen.witness.leased({"a": 1, "b": 1}, "first")
-    seen.witness.leased({"a": 1}, "first")
-    seen.witness.leased({"a": 2}, "second")
+    seen.witness.leased({"a": 1, "b": 1}, "first", 0.0)
+    seen.witness.leased({"a": 1}, "first", 0.0)
+    seen.witness.leased({"a": 2}, "second", 0.0)
     assert seen.complaints == []
-    seen.witness.leased({"b": 1}, "second")
+    seen.witness.leased({"b": 1}, "second", 0.0)
     assert seen.complaints == ["the lease b was given to two holders with the token 1"]
 
 
 def test_a_database_that_was_put_back_gives_tokens_again(seen: Seen) -> None:
-    seen.witness.leased({"a": 1}, "first")
+    seen.witness.leased({"a": 1}, "first", 0.0)
     seen.witness.restored(10.0)
-    seen.witness.leased({"a": 1}, "second")
+    seen.witness.leased({"a": 1}, "second", 20.0)
     assert seen.complaints == []
 
 
@@ -101,4 +102,25 @@ async def test_a_lost_edge_is_not_waited_for(seen: Seen, back_s: float | None) -
         (event,) = await seen.store.events((await seen.store.head()).position - 1, 1)
         seen.witness.appended(event, seen.store.state, back_s)
     await seen.removed(job.path, 100.0)
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize(("given_s", "too_early"), [(71.0, True), (69.0, False)])
+async def test_who_has_not_listened_long_enough_gives_no_edge_up(
+    seen: Seen, given_s: float, *, too_early: bool
+) -> None:
+    edge = inventory_path("s", "e")
+    judge = Fence("edges/0", (await seen.store.acquire(["edges/0"], "a judge", 60.0))["edges/0"])
+    seen.witness.leased({judge.lease: judge.token}, "a judge", given_s)
+    for phase in ("online", LOST):
+        await seen.send([unit(Command("patchStatus", edge, {"phase": phase}), actor=SYSTEM, fence=judge)])
+    assert seen.complaints == ([f"{edge} is lost to who has listened for 29.0 s"] if too_early else [])
+
+
+async def test_after_a_database_was_put_back_a_token_does_not_say_since_when(seen: Seen) -> None:
+    seen.witness.leased({"edges/0": 1}, "a judge", 99.0)
+    seen.witness.restored(99.5)
+    await seen.send(
+        [unit(Command("patchStatus", inventory_path("s", "e"), {"phase": LOST}), fence=Fence("edges/0", 1))]
+    )
     assert seen.complaints == []
