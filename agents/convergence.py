@@ -94,7 +94,7 @@ def percent_of(desired: Desired, observed: Observed) -> float:
     """How much of the whole sequence is done: every step counts the same, the running one by its own measure."""
     count = len(desired.work.steps)
     done = sum(step.phase == "exited" for step in observed.steps)
-    share = observed.percent / 100 if done < len(observed.steps) else 0.0
+    share = (observed.percent or 0.0) / 100 if done < len(observed.steps) else 0.0
     return min(100.0, (done + share) * 100 / count)
 
 

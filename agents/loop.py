@@ -45,6 +45,8 @@ from datamodel.scheduling.attempts import ENDED
 GRACE_S = 10.0
 WORKERS = 64
 RETRY_S = (0.4, 10.0)
+LOOK_S = 10.0
+"""How often what runs is looked at though nothing was heard: a word of the engine's may be lost."""
 LAST_WORDS_S = 2.0
 """How long a stopping agent waits for the log of an attempt that it ended."""
 _log = structlog.get_logger("agent")
@@ -257,8 +259,9 @@ class Agent:
                 case ReportRunning():
                     assert desired is not None
                     assert observed is not None
-                    await self._telling.running(self._told_of(name), desired, observed, action)
-                    self._queue.add_after(name, min(PROGRESS_S, left_s))
+                    told_all = await self._telling.running(self._told_of(name), desired, observed, action)
+                    again_s = LOOK_S if told_all and observed.percent is None else PROGRESS_S
+                    self._queue.add_after(name, min(again_s, left_s))
                     return
                 case ReportEnd():
                     assert desired is not None

@@ -29,15 +29,17 @@ class Telling:
         self._carrier = carrier
         self._clock = clock
 
-    async def running(self, told: Told, desired: Desired, observed: Observed, progress: ReportRunning) -> None:
-        """Tells that it runs, at once for the first time, then every 2 s or 10 %, and notes what is told."""
+    async def running(self, told: Told, desired: Desired, observed: Observed, progress: ReportRunning) -> bool:
+        """Tells that it runs, at once for the first time, then every 2 s or 10 %, and notes what is told. Whether nothing was
+        kept back until later."""
         now_s = asyncio.get_running_loop().time()
         moved = progress.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now_s - told.at_s < PROGRESS_S):
-            return
+            return moved <= 0
         report = running(desired, observed, progress, self._clock())
         await self._outbox.add(wire.encode(report))
         told.story, told.percent, told.at_s, told.uid = "running", progress.percent, now_s, desired.uid
+        return True
 
     async def ended(self, desired: Desired, observed: Observed | None, end: ReportEnd) -> bool:
         """Whether the end is in the outbox. It is not while files of the attempt are under way: then its carrier says when to

@@ -151,14 +151,14 @@ class StepState(msgspec.Struct, frozen=True):
 class Observed(msgspec.Struct, frozen=True):
     """An attempt as it is found at its engine: `steps[k]` is step k, in order, for as many as were started.
 
-    `percent` is the runtime's own measure of the running step, 0 to 100, where it has one.
+    `percent` is the runtime's own measure of the running step, 0 to 100, which grows without a word; None where it has none.
     """
 
     site: str
     edge: str
     attempt: str
     steps: tuple[StepState, ...]
-    percent: float = 0.0
+    percent: float | None = None
 
 
 class LogPage(msgspec.Struct, frozen=True):

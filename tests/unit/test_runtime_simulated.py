@@ -63,6 +63,7 @@ async def test_percent_is_continuous_and_power_is_shared_by_what_was_asked() -> 
     light, heavy = await runtime.observe("light"), await runtime.observe("heavy")
     assert light is not None
     assert heavy is not None
+    assert light.percent is not None
     assert light.percent > 0.0
     assert heavy.percent == pytest.approx(4 * light.percent)
     await runtime.close()
