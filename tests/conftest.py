@@ -27,6 +27,7 @@ ACCEPTANCE = Path(__file__).parent / "acceptance"
 StartNats = Callable[[], Awaitable[PrivateNats]]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the workers look at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several workers may share the tests: whatever uses the machine's one Docker engine goes to one of them, other whole
     systems to another, and what takes longest begins first."""

@@ -23,7 +23,7 @@ class Witness:
     def __init__(self, model: Model, complain: Callable[[str], None], patience_s: Mapping[str, float]) -> None:
         self._model, self._complain, self._patience_s = model, complain, patience_s
         self._holders: dict[tuple[str, int], str] = {}
-        self._given_s: dict[tuple[str, int], float] = {}
+        self._given: dict[tuple[str, int], tuple[str, float]] = {}
         self._back_s: dict[str, float] = {}
         self._restored_s = -IN_FLIGHT_S
 
@@ -31,7 +31,8 @@ class Witness:
         """Each acquisition has a token of its own, so no two holders ever have the same."""
         for name, token in tokens.items():
             self.holds(name, token, holder)
-            self._given_s[name, token] = now_s
+            if self._given.get((name, token), ("", 0.0))[0] != holder:
+                self._given[name, token] = holder, now_s
 
     def holds(self, name: str, token: int, holder: str) -> None:
         """The same, of a lease that is held."""
@@ -75,13 +76,13 @@ class Witness:
         self._restored_s = now_s
 
     def _judged(self, unit: Unit, edge: Node, phase: str, now_s: float) -> None:
-        """A judge that knows nothing yet hears for the whole time first. Once a database was put back, it may have been given
-        the same token twice."""
-        given_s = self._given_s.get((unit.fence.lease, unit.fence.token)) if unit.fence is not None else None
-        if given_s is None or phase == edge.phase or now_s - self._restored_s < IN_FLIGHT_S:
+        """A judge that knows nothing yet hears for the whole time first. Once a database was put back, the same token may have
+        been given to it twice, and to others."""
+        given = self._given.get((unit.fence.lease, unit.fence.token)) if unit.fence is not None else None
+        if given is None or phase == edge.phase or now_s - self._restored_s < IN_FLIGHT_S:
             return
-        if now_s - given_s < self._patience_s.get(phase, 0.0):
-            self._complain(f"{edge.path} is {phase} to who has listened for {now_s - given_s:.1f} s")
+        if now_s - given[1] < self._patience_s.get(phase, 0.0):
+            self._complain(f"{edge.path} is {phase} to who has listened for {now_s - given[1]:.1f} s")
 
     def _reachable(self, job: str, state: State, now_s: float) -> Iterator[Node]:
         """What may still run of a job, on edges that are there and have been for a while."""

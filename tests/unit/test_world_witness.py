@@ -124,3 +124,12 @@ async def test_after_a_database_was_put_back_a_token_does_not_say_since_when(see
         [unit(Command("patchStatus", inventory_path("s", "e"), {"phase": LOST}), fence=Fence("edges/0", 1))]
     )
     assert seen.complaints == []
+
+
+async def test_a_token_that_its_holder_was_given_again_is_as_old_as_at_first(seen: Seen) -> None:
+    judge = Fence("edges/0", 1)
+    seen.witness.leased({"edges/0": 1}, "a judge", 0.0)
+    seen.witness.restored(20.0)
+    seen.witness.leased({"edges/0": 1}, "a judge", 75.0)
+    await seen.send([unit(Command("patchStatus", inventory_path("s", "e"), {"phase": LOST}), fence=judge)])
+    assert seen.complaints == []
