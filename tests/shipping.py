@@ -32,15 +32,19 @@ class Host:
         self.written: list[list[Part]] = [[]]
         self.running, self.ended, self.removed = True, False, False
         self.away = False
+        self.lost = rng.random() < 0.3
+        """Its last step is killed with whatever stood over it, and so is nobody's to tell the end of."""
+        self.cut = rng.random() < 0.3
+        """The end of its first step's output did not fit on a disk."""
         self._left = rng.choice([0, 3, 40, 400])
         self._steps = rng.randint(1, 3)
         universe.after(0.0, self._write)
 
     @property
     def observed(self) -> Observed:
-        states = [StepState("exited", 0.0, 1.0, 0) for _ in self.written]
-        if self.running:
-            states[-1] = StepState("running", 0.0)
+        states = [StepState("exited", 0.0, 1.0, 0, is_cut=self.cut and at == 0) for at in range(len(self.written))]
+        if self.running or self.lost:
+            states[-1] = StepState("running" if self.running else "vanished", 0.0)
         return Observed("s", "e", "a", tuple(states))
 
     def logs(self, index: int, after: str) -> LogPage:
@@ -159,7 +163,13 @@ class Crossing:
         return [part for frame in self.log() for part in frame.records]
 
     def written(self) -> list[Part]:
-        return [part for step in self.host.written for part in step]
+        """All of it, once it has ended, with what is missing behind each step."""
+        host, ends = self.host, [list[Part]() for _ in self.host.written]
+        if host.cut:
+            ends[0] = [Dropped(0, None)]
+        if host.lost:
+            ends[-1] = [Dropped(len(ends) - 1, None)]
+        return [part for step, end in zip(host.written, ends, strict=True) for part in (*step, *end)]
 
     def check(self) -> None:
         """The log is a beginning and an end of what was written, with every gap marked, in order, nothing twice."""
@@ -177,6 +187,13 @@ class Crossing:
             if isinstance(part, Record):
                 assert source[at : at + len(part.data)] == part.data
             at += size_of(part)
+        found = {part.step: part for part in self.parts()}
+        for step, part in {part.step: part for part in self.written()}.items():
+            if part == Dropped(step, None):
+                assert part in self.parts(), f"the end of step {step} is missing and not marked"
+                assert part == found[step] or frames[-1].taken.full
+        unknown = [[part == Dropped(part.step, None) for part in parts] for parts in (self.parts(), self.written())]
+        assert sum(unknown[0]) <= sum(unknown[1])
 
     def _begin(self) -> None:
         self.process.start(self._agent)

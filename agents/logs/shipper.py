@@ -21,6 +21,7 @@ from datamodel.scheduling.logs import (
     FRAME_BYTES,
     FRAME_VERSION,
     UNREADABLE,
+    Dropped,
     Frame,
     Part,
     Position,
@@ -48,11 +49,13 @@ _log = structlog.get_logger("logs")
 
 @dataclass(slots=True)
 class _Log:
-    """One attempt's. `known`: the hub has told how far it has come, and nobody else has gone on."""
+    """One attempt's. `known`: the hub has told how far it has come, and nobody else has gone on. `cut`: the steps of whose
+    output the end may be missing."""
 
     key: str
     steps: int = 0
     running: bool = False
+    cut: frozenset[int] = frozenset()
     known: bool = False
     sequence: int = 0
     position: Position = field(default_factory=Position)
@@ -102,9 +105,9 @@ class Shipper:
         log = self._logs.get(observed.attempt)
         if log is None:
             log = self._logs[observed.attempt] = _Log(key_of(observed.site, observed.edge, observed.attempt))
-        running = observed.steps[-1].phase == "running"
-        if (log.steps, log.running) != (len(observed.steps), running):
-            log.steps, log.running = len(observed.steps), running
+        seen = len(observed.steps), observed.steps[-1].phase == "running", _cut_in(observed)
+        if (log.steps, log.running, log.cut) != seen:
+            log.steps, log.running, log.cut = seen
             self._queue.add(observed.attempt)
 
     def hold_s(self, observed: Observed) -> float:
@@ -178,7 +181,8 @@ class Shipper:
             if log.final:
                 await self._end_full(attempt, log)
             return None
-        steps, running, final = log.steps, log.running, log.final  # before the read: what is true then is read whole
+        # Before the read: what is true then is read whole.
+        steps, running, cut, final = log.steps, log.running, log.cut, log.final
         position = log.position
         page = await self._runtime.logs(attempt, position.step, position.cursor, FRAME_BYTES)
         parts, taken = take(page.parts, log.taken, self._limits)
@@ -186,16 +190,16 @@ class Shipper:
             cursor = page.cursors[len(parts) - 1] if parts else page.after
             await self._add(log, parts, Position(position.step, cursor), taken)
             return 0.0
-        complete = not page.more and (position.step + 1 < steps or not running)
-        last = complete and final and position.step + 1 >= steps
-        following = Position(position.step, page.cursor)
-        if complete and position.step + 1 < steps:
-            following = Position(position.step + 1)
+        passed = not page.more and position.step + 1 < steps
+        last = not page.more and position.step + 1 >= steps and final and not running
+        following = Position(position.step + 1) if passed else Position(position.step, page.cursor)
+        if (passed or last) and position.step in cut:
+            parts = (*parts, Dropped(position.step, None))
         if parts or last:
             await self._add(log, parts, following, taken, last=last)
         log.position = following
         log.silent = 0 if parts else log.silent + 1
-        if page.more or (complete and not last and position.step + 1 < steps):
+        if page.more or passed:
             return 0.0
         return min(POLL_S[0] * float(1 << min(log.silent, 10)), POLL_S[1]) if running or final else None
 
@@ -207,6 +211,8 @@ class Shipper:
             page = await self._runtime.logs(attempt, step, cursor, TAIL_PAGE_BYTES)
             for part in page.parts:
                 tail.add(part)
+            if not page.more and step in log.cut:
+                tail.add(Dropped(step, None))
             step, cursor = (step, page.cursor) if page.more else (step + 1, "")
         taken = after(log.taken, tail.parts, full=True)
         await self._add(log, tail.parts, Position(log.steps), taken, last=True)
@@ -238,3 +244,8 @@ class Shipper:
         log.position, log.taken = position, taken
         if last:
             log.over.set()
+
+
+def _cut_in(observed: Observed) -> frozenset[int]:
+    """Of which steps the end of what they wrote may be missing."""
+    return frozenset(at for at, step in enumerate(observed.steps) if step.is_cut or step.phase == "vanished")

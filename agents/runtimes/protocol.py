@@ -137,7 +137,8 @@ class StepState(msgspec.Struct, frozen=True):
     """What is known of one step that was started. Times are seconds since the epoch (UTC).
 
     `exited` has an `exit_code`; `vanished` has none: its engine or its shim lost it (killed, rebooted), so nobody can
-    say how it ended. `reason` classifies an end beyond its exit code (see `reasons.py`).
+    say how it ended. `reason` classifies an end beyond its exit code (see `reasons.py`). `is_cut`: the end of what it wrote may
+    be missing, and `Runtime.logs` cannot tell; so may that of one that `vanished`.
     """
 
     phase: StepPhase
@@ -146,6 +147,7 @@ class StepState(msgspec.Struct, frozen=True):
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
+    is_cut: bool = False
 
 
 class Observed(msgspec.Struct, frozen=True):

@@ -137,7 +137,7 @@ async def test_a_step_is_confined(runtime: DockerRuntime, docker_engine: docker.
     host = container.attrs["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["MemorySwap"]) == (500_000_000, 67_108_864, 67_108_864)
     assert (host["NetworkMode"], host["Init"], host["AutoRemove"], host["PidsLimit"]) == ("none", True, False, 512)
-    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "1048576", "max-file": "2"}}
+    assert host["LogConfig"] == {"Type": "json-file", "Config": {"max-size": "524288", "max-file": "4"}}
 
 
 async def test_a_container_that_was_made_and_not_started_is_started(

@@ -18,6 +18,7 @@ from agents.runtimes.reasons import (
     PIDS_EXHAUSTED,
     SHELL_MISSING,
 )
+from datamodel.scheduling.logs import Dropped, Record
 from tests import containers
 from tests.containers import opened
 from tests.services import IMAGE
@@ -159,6 +160,9 @@ async def test_what_the_engine_keeps_of_a_flood_is_bounded(docker_engine: docker
         assert (await run(runtime, work("yes | head -c 400000"))).exit_code == 0
         kept = docker_engine.containers.get("tendril-isolation-1-step").logs()
         assert 0 < len(kept) <= 2**17
+        assert (await runtime.logs("isolation-1", 0, "", 4096)).parts[0] == Dropped(0, None)
+        assert (await run(runtime, work("yes | head -c 400"))).exit_code == 0
+        assert isinstance((await runtime.logs("isolation-1", 0, "", 4096)).parts[0], Record)
 
 
 async def test_swap_comes_only_where_it_is_asked_for(docker_engine: docker.DockerClient) -> None:

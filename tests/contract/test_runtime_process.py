@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -171,6 +172,25 @@ async def test_the_first_and_the_last_of_the_output_are_kept(runtime: ProcessRun
     assert head + (dropped.bytes or 0) + tail == len(b"problem\n") + size + len(b"bye\n")
     last = [part.data for part in parts[-2:] if isinstance(part, logs.Record)]
     assert b"bye\n" in last, "two pipes have no order at the end"
+
+
+async def test_a_step_says_that_the_disk_did_not_take_the_end_of_its_output(runtime: ProcessRuntime) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # of any file, for the program over the step too
+    try:
+        await runtime.start_step(work("head -c 200000 /dev/zero"), 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    await ended(runtime)
+    seen = await runtime.observe("attempt")
+    assert seen is not None
+    assert seen.steps[0].is_cut
+    await runtime.remove("attempt")
+    await runtime.start_step(work("echo little"), 0)
+    await ended(runtime)
+    seen = await runtime.observe("attempt")
+    assert seen is not None
+    assert not seen.steps[0].is_cut
 
 
 async def test_an_output_file_that_was_damaged_is_not_read_on(runtime: ProcessRuntime, state_dir: Path) -> None:

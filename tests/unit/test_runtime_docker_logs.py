@@ -1,11 +1,14 @@
 """An engine's log as pages: which piece comes next, and what of it is gone."""
 
+import json
 import struct
+from collections import deque
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
-from agents.runtimes.docker.logs import Cursor, Piece, cursor_in, page_of, pieces_in, text_of
+from agents.runtimes.docker.logs import Cursor, Piece, cursor_in, first_page_of, page_of, pieces_in, text_of
 from agents.runtimes.protocol import LogPage
 from datamodel.errors import Transient
 from datamodel.scheduling.logs import Dropped, Record
@@ -59,6 +62,71 @@ def test_where_the_last_piece_is_gone_a_gap_is_marked_once_and_nothing_comes_twi
 
 def test_a_log_that_is_gone_is_no_gap_until_something_comes() -> None:
     assert page_of([], 0, Cursor("stdout", 7, 2), 1000) == LogPage("stdout 7 2")
+
+
+class Files:
+    """An engine's files of one container, as json-file writes them: a full one is closed before the next line, and of more than
+    so many the oldest goes."""
+
+    def __init__(self, size_bytes: int, count: int) -> None:
+        self.dropped_bytes = size_bytes * (count - 1)
+        self.dropped = False
+        self._size_bytes, self._count = size_bytes, count
+        self._files = deque[list[Piece]]([[]])
+        self._sizes_bytes = deque([0])
+
+    @property
+    def pieces(self) -> list[Piece]:
+        return [piece for file in self._files for piece in file]
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(self._sizes_bytes)
+
+    def write(self, piece: Piece) -> None:
+        if self._sizes_bytes[-1] >= self._size_bytes:
+            self._files.append([])
+            self._sizes_bytes.append(0)
+            if len(self._files) > self._count:
+                self._files.popleft()
+                self._sizes_bytes.popleft()
+                self.dropped = True
+        self._files[-1].append(piece)
+        line = {"log": piece.data.decode(), "stream": piece.stream, "time": "2026-01-01T00:00:01.123456789Z"}
+        text = json.dumps(line, ensure_ascii="\ufffd" in line["log"], separators=(",", ":"))
+        self._sizes_bytes[-1] += len(text.encode()) + 1
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_what_the_engine_dropped_before_the_first_read_is_marked(seed: int) -> None:
+    rng = Random(seed)
+    files = Files(*rng.choice([(32 * 1024, 2), (16 * 1024, 4)]))
+    text = rng.choice([b"", b"plain ascii text", b'"quoted\\', "\ufffd".encode(), "räuber".encode()])
+    while not files.dropped or rng.random() < 0.95:
+        for written in range(60):
+            files.write(Piece("stdout", written, text * rng.choice([1, 2, 9]) + b"\n"))
+        page = first_page_of(files.pieces, 0, rng.choice([100, 32 * 1024]), lambda: files.dropped_bytes)
+        is_marked = page.parts[0] == Dropped(0, None)
+        assert is_marked or not files.dropped, "a loss is not marked"
+        assert not is_marked or files.kept_bytes * 2 > files.dropped_bytes, "what is little is no loss"
+        assert page.parts[is_marked] == Record(0, *files.pieces[0])
+        assert len(page.cursors) == len(page.parts)
+
+
+def test_little_output_costs_no_question_and_has_no_gap() -> None:
+    pieces = [Piece("stdout", at, b"x" * 99 + b"\n") for at in range(180)]
+    page = first_page_of(pieces, 0, 1000, lambda: pytest.fail("asked"))
+    assert page == page_of(pieces, 0, None, 1000)
+    assert first_page_of([], 0, 1000, lambda: pytest.fail("asked")) == LogPage("")
+
+
+def test_output_that_fills_all_files_but_one_may_have_lost_its_beginning() -> None:
+    pieces = [Piece("stdout", at, b"x" * 99 + b"\n") for at in range(1000)]
+    size_bytes = 1000 * len(
+        b'{"log":"%s\\n","stream":"stdout","time":"2026-01-01T00:00:01.123456789Z"}\n' % (b"x" * 99)
+    )
+    assert first_page_of(pieces, 0, 1000, lambda: size_bytes).parts[0] == Dropped(0, None)
+    assert first_page_of(pieces, 0, 1000, lambda: size_bytes + 1) == page_of(pieces, 0, None, 1000)
 
 
 def test_cursors_are_texts() -> None:

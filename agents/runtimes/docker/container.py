@@ -23,7 +23,8 @@ SHELL_LABEL = "tendril.shell"
 
 _INDICES = frozenset(map(str, range(STEPS_LIMIT)))
 
-_LOG_FILES = 2
+_LOG_FILES = 4
+"""The engine drops one of them at a time: it keeps three quarters at least of what it may, and see `logs.py`."""
 
 
 def volume_name(attempt: str) -> str:

@@ -3,12 +3,16 @@
 The engine has no position in that file to go on from. It gives every piece a time, and a cursor names the last piece that was
 read: by its stream, its time, and how many pieces of that stream and time came up to it. What follows that piece in the file is
 new, whatever its time is. Where the piece is gone, so is all that came before it, and nobody counted what was lost.
+
+Before the first read there is no such piece. But an engine begins a new file when one is full, and drops the oldest where those
+are too many then: while it keeps less than all but one of them hold, it has dropped nothing. From there on it may have, and the
+output is taken to begin with a gap.
 """
 
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from http import HTTPStatus
 from typing import NamedTuple
@@ -26,6 +30,13 @@ SLACK_S = 2
 _HEADER = struct.Struct(">BxxxI")
 _PIECE_LIMIT_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
+_LEAST_DROPPED_BYTES = 32 * 1024
+"""What is kept by any engine that has dropped something: half of the least that an operator can have it keep."""
+_FORM_BYTES = 69
+"""What stands around a piece in the engine's file, a line of JSON with the stream and the time."""
+_LONG = bytes({*range(0x20), *b"<>&"} - {*b"\n\r"})
+"""Stand there as six bytes; `_SHORT` as two."""
+_SHORT = b'\n\r"\\'
 _STREAM: dict[int, Stream] = dict(enumerate(STREAMS, 1))
 _STREAMS: dict[str, Stream] = {stream: stream for stream in STREAMS}
 _TIME = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z ")
@@ -65,12 +76,65 @@ def read_logs(
         if answer.status_code == HTTPStatus.NOT_FOUND:  # never made, or removed
             return LogPage(after)
         answer.raise_for_status()
-        return page_of(pieces_in(answer.iter_content(_READ_BYTES)), index, cursor, limit_bytes)
+        pieces = pieces_in(answer.iter_content(_READ_BYTES))
+        if cursor is not None:
+            return page_of(pieces, index, cursor, limit_bytes)
+        return first_page_of(pieces, index, limit_bytes, lambda: _dropped_bytes(client, container))
+
+
+def _dropped_bytes(client: docker.APIClient, container: str) -> int:
+    """What the engine keeps at least of this container's output once it has dropped some."""
+    config = client.inspect_container(container)["HostConfig"]["LogConfig"]["Config"] or {}
+    size, files = config.get("max-size", ""), config.get("max-file", "")
+    return int(size) * (int(files) - 1) if size.isdecimal() and files.isdecimal() else 0
 
 
 def _container(client: docker.APIClient, attempt: str, index: int) -> str | None:
     labels = [f"{ATTEMPT_LABEL}={attempt}", f"{INDEX_LABEL}={index}"]
     return next((one["Id"] for one in client.containers(all=True, filters={"label": labels})), None)
+
+
+def first_page_of(pieces: Iterable[Piece], index: int, limit_bytes: int, dropped_bytes: Callable[[], int]) -> LogPage:
+    """The page from the beginning, of all pieces that are kept. `dropped_bytes()` is what is kept at least once something was
+    dropped; it is asked for only where there is much."""
+    kept = _Kept(pieces)
+    page = page_of(kept, index, None, limit_bytes)
+    kept.count(_LEAST_DROPPED_BYTES)
+    if kept.at_most_bytes < _LEAST_DROPPED_BYTES:
+        return page
+    least_bytes = dropped_bytes()
+    kept.count(least_bytes)
+    if kept.at_most_bytes < least_bytes:
+        return page
+    return LogPage("", (Dropped(index, None), *page.parts), ("", *page.cursors), page.more)
+
+
+class _Kept:
+    """Pieces as they are read, and how many bytes of the engine's files those take at most: what stands there in another form
+    than it is told in, nobody knows."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self._pieces = iter(pieces)
+        self.at_most_bytes = 0
+
+    def __iter__(self) -> Iterator[Piece]:
+        for piece in self._pieces:
+            self.at_most_bytes += _FORM_BYTES + _escaped_bytes(piece.data)
+            yield piece
+
+    def count(self, enough_bytes: int) -> None:
+        """Reads on until it is so much, or all."""
+        pieces = iter(self)
+        while self.at_most_bytes < enough_bytes and next(pieces, None) is not None:
+            pass
+
+
+def _escaped_bytes(data: bytes) -> int:
+    """How many bytes they are at most as a text of JSON."""
+    longer = len(data) - len(data.translate(None, _LONG))
+    short = len(data) - len(data.translate(None, _SHORT))
+    foreign = 0 if data.isascii() else len(data)  # three bytes may have been six
+    return len(data) + 5 * longer + short + foreign
 
 
 def page_of(pieces: Iterable[Piece], index: int, cursor: Cursor | None, limit_bytes: int) -> LogPage:

@@ -170,7 +170,8 @@ class AttemptDirectory:
                 return StepState("vanished", record.started_s, message="its shim was killed, or the host restarted")
         if record.exit_code is None:
             return StepState("running", record.started_s)
-        return StepState("exited", record.started_s, record.finished_s, record.exit_code, record.reason, record.message)
+        why = record.reason, record.message
+        return StepState("exited", record.started_s, record.finished_s, record.exit_code, *why, is_cut=record.cut)
 
 
 def _part(index: int, piece: output.Piece) -> logs.Part:

@@ -53,13 +53,13 @@ class OutputFile:
         self._full = self._full or not self._write(_HEADER.pack(DROPPED, at_ns, size_bytes))
         self._dropped += size_bytes if self._full else 0
 
-    def close(self) -> None:
-        """Ends the file: with the number of bytes that were dropped, and the last part of what was written."""
-        if self._dropped:
-            self._write(_HEADER.pack(DROPPED, time.time_ns(), self._dropped))
-        for piece in self._tail:
-            self._write(_packed(piece))
+    def close(self) -> bool:
+        """Ends the file: with the number of bytes that were dropped, and the last part of what was written. False where
+        the disk did not take that."""
+        dropped = [_HEADER.pack(DROPPED, time.time_ns(), self._dropped)] if self._dropped else []
+        told = all(self._write(packed) for packed in (*dropped, *map(_packed, self._tail)))
         os.close(self._file)
+        return told
 
     def _add(self, piece: Piece) -> None:
         size = _size(piece)

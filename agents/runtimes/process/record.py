@@ -11,7 +11,7 @@ class Record(NamedTuple):
     """One step, as its shim last knew it. Times are seconds since the epoch.
 
     Without `exit_code` the step runs as long as its shim does. `mounted` says whether the step sees its shared
-    directory at `/shared`.
+    directory at `/shared`, `cut` that its output ends with a gap that does not stand there.
     """
 
     shim: Identity
@@ -22,6 +22,7 @@ class Record(NamedTuple):
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
+    cut: bool = False
 
 
 LOST = Record(shim=Identity(0, 0, ""), started_s=0.0)
@@ -74,6 +75,7 @@ def _record(fields: Any) -> Record:
         exit_code=_whole(code, 2**16) if code is not None else None,
         reason=_words(fields["reason"]),
         message=_words(fields["message"]),
+        cut=bool(fields.get("cut")),  # which former shims did not write
     )
 
 

@@ -67,7 +67,7 @@ def _supervise(plan: Plan, told: int) -> None:
         _detach(plan.log, told)
         if record.exit_code is None:
             code = step.attend()
-            replace(plan.record, ended(record, plan, code, step.sandbox))
+            replace(plan.record, ended(record._replace(cut=step.cut), plan, code, step.sandbox))
         if plan.cgroup:
             with contextlib.suppress(OSError):  # removed with the attempt, at the latest
                 clear(plan.cgroup)
@@ -92,6 +92,8 @@ class _Step:
         self._code: int | None = None
         self._selector = selectors.DefaultSelector()
         self._output = OutputFile(plan.output)
+        self.cut = False
+        """Whether the output ends with a gap that does not stand there."""
         self.sandbox = StatusPipe() if plan.sandbox is not None else None
 
     def start(self, record: Record) -> Record:
@@ -133,7 +135,7 @@ class _Step:
                     self._selector.unregister(key.fd)
             if self._code is None:
                 self._reap()
-        self._output.close()
+        self.cut = not self._output.close()
         return self._code
 
     def _handle_signals(self) -> int:
