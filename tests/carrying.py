@@ -1,7 +1,7 @@
 """An agent's carrier on virtual time, between attempts that leave files and a hub that is far away, harmed as a seed says."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -41,6 +41,9 @@ class FarPieces:
 
     async def get(self, key: str, number: int) -> bytes | None:
         return await self._ask(lambda: self._voyage.hub.piece(key, number))
+
+    async def has_room(self, artifacts: Mapping[str, int]) -> bool:
+        return await self._ask(lambda: True)
 
     async def numbers(self, key: str) -> set[int]:
         return await self._ask(lambda: self._voyage.hub.present(key))

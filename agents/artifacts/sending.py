@@ -38,7 +38,7 @@ class Sender:
         kept = self._kept.pop(work.attempt, ())
         for artifact in work.artifacts[len(kept) :]:
             try:
-                found = await self._send(work, artifact, sum(one.bytes for one in kept))
+                found = await self._send(work, artifact, kept)
             except Invalid as error:
                 return Refusal(ARTIFACT_REFUSED, f"artifact {artifact.name}: {error.message}")
             except Transient:
@@ -53,27 +53,30 @@ class Sender:
         """It is not at the runtime any more."""
         self._kept.pop(attempt, None)
 
-    async def _send(self, work: Work, artifact: Artifact, before_bytes: int) -> KeptArtifact | Refusal:
+    async def _send(self, work: Work, artifact: Artifact, kept: tuple[KeptArtifact, ...]) -> KeptArtifact | Refusal:
         file = await self._runtime.open_file(work.attempt, artifact.path)
         if file is None:
             return Refusal(ARTIFACT_MISSING, f"artifact {artifact.name}: there is no {SHARED}/{artifact.path}")
         try:
-            excess = self._excess(work, artifact, file.size_bytes, before_bytes)
+            keys = [key_of(work.site, work.edge, work.attempt, one.name) for one in work.artifacts[: len(kept) + 1]]
+            sizes = [*(one.bytes for one in kept), file.size_bytes]
+            excess = self._excess(work, artifact, file.size_bytes, sum(sizes))
+            if not excess and not await self._pieces.has_room(dict(zip(keys, sizes, strict=True))):
+                excess = f"{sum(sizes)} bytes; the hub has no room for so much"
             if excess:
                 return Refusal(ARTIFACT_TOO_LARGE, f"artifact {artifact.name}: {excess}")
-            key = key_of(work.site, work.edge, work.attempt, artifact.name)
-            sha256 = await send_file(self._pieces, key, file)
+            sha256 = await send_file(self._pieces, keys[-1], file)
             return KeptArtifact(artifact.name, file.size_bytes, sha256)
         finally:
             await file.close()
 
-    def _excess(self, work: Work, artifact: Artifact, size_bytes: int, before_bytes: int) -> str:
-        """Which limit a file of this size is beyond; empty where it is within all."""
+    def _excess(self, work: Work, artifact: Artifact, size_bytes: int, all_bytes: int) -> str:
+        """Which limit a file of this size is beyond, or all of the attempt's so far; empty where they are within all."""
         share = work.limits.artifacts_bytes
         for limit, of, whose in (
             (artifact.max_bytes, size_bytes, "its maxBytes is"),
-            (share, before_bytes + size_bytes, "the chunk's share of limits.artifactsBytes is"),
-            (self._limit_bytes, before_bytes + size_bytes, "this edge takes of an attempt at most"),
+            (share, all_bytes, "the chunk's share of limits.artifactsBytes is"),
+            (self._limit_bytes, all_bytes, "this edge takes of an attempt at most"),
         ):
             if limit is not None and of > limit:
                 return f"{of} bytes; {whose} {limit}"

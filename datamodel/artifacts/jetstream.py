@@ -4,9 +4,11 @@ That a subject has no message yet is expected of every message, so one that is s
 and any part of an artifact can be asked for by its subject alone, which a credential may allow or not.
 """
 
+from collections.abc import Mapping
+
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
-from datamodel.artifacts.pieces import SEALED_BYTES
+from datamodel.artifacts.pieces import PIECE_BYTES, SEALED_BYTES, count_of
 from datamodel.feed.bus import Bus
 from datamodel.feed.kept import KeptStream, keep
 
@@ -17,10 +19,19 @@ PUT_TIMEOUT_S = 30.0
 """For an acknowledgement, on a line on which what is sent ahead of a piece takes its time."""
 
 _HEADERS_BYTES = 1024
+_STORED_BYTES = 86
+"""What the server keeps of a piece beside its body and its subject: the header that expects nothing there, and its own."""
 
 
 def subject_of(key: str, number: int) -> str:
     return f"{SUBJECTS}.{key}.{number}"
+
+
+def stored_bytes(key: str, size_bytes: int) -> int:
+    """How much of the stream's bound an artifact of so many bytes takes."""
+    count = count_of(size_bytes)
+    subjects = sum(len(subject_of(key, number)) for number in range(count))
+    return size_bytes + count * (SEALED_BYTES - PIECE_BYTES + _STORED_BYTES) + subjects
 
 
 async def keep_stream(bus: Bus, *, kept_s: float, limit_bytes: int) -> bool:
@@ -49,6 +60,10 @@ class JetPieces:
     async def put(self, key: str, number: int, body: bytes) -> bool:
         sequence = await self._stream.append(subject_of(key, number), 0, body, timeout_s=PUT_TIMEOUT_S)
         return sequence is not None
+
+    async def has_room(self, artifacts: Mapping[str, int]) -> bool:
+        limit_bytes = await self._stream.limit_bytes()
+        return sum(stored_bytes(key, size_bytes) for key, size_bytes in artifacts.items()) <= limit_bytes
 
     async def numbers(self, key: str) -> set[int]:
         found = await self._stream.subjects(f"{SUBJECTS}.{key}.*")

@@ -1,5 +1,6 @@
 """The port: what writers and readers ask of who keeps artifacts. Adapters: `jetstream`, and in memory `memory`."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -11,6 +12,10 @@ class Pieces(Protocol):
     async def put(self, key: str, number: int, body: bytes) -> bool:
         """Keeps a piece; False where there is one already, whichever. It is kept for good when this returns; after `Transient`
         it is unknown whether it is."""
+        ...
+
+    async def has_room(self, artifacts: Mapping[str, int]) -> bool:
+        """Whether artifacts of these sizes in bytes, by key, could ever be there at a time, all of them whole."""
         ...
 
     async def numbers(self, key: str) -> set[int]:

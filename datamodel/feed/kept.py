@@ -65,6 +65,12 @@ class KeptStream:
         with self.answering():
             return (await self.bus.manager.stream_info(self.name)).config.max_age or float("inf")
 
+    async def limit_bytes(self) -> float:
+        """How much all messages take at most."""
+        with self.answering():
+            limit_bytes = (await self.bus.manager.stream_info(self.name)).config.max_bytes
+            return limit_bytes if limit_bytes is not None and limit_bytes >= 0 else float("inf")
+
     @contextmanager
     def answering(self) -> Iterator[None]:
         """Around anything that is asked of the server."""

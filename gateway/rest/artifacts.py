@@ -29,6 +29,14 @@ PARAMETERS: tuple[Document, ...] = (
     },
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
+UNLESS_THE_SAME: tuple[Document, ...] = (
+    {
+        "name": "If-None-Match",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "an `ETag` of before: where it is the same still, nothing is sent (304)",
+    },
+)
 HEADERS: tuple[Document, ...] = (
     {
         "name": "Range",
@@ -36,12 +44,7 @@ HEADERS: tuple[Document, ...] = (
         "schema": {"type": "string"},
         "description": "one range of bytes, as `bytes=FIRST-LAST`; of several, or of another unit, all is sent",
     },
-    {
-        "name": "If-None-Match",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "an `ETag` of before: where it is the same still, nothing is sent (304)",
-    },
+    *UNLESS_THE_SAME,
     {
         "name": "If-Range",
         "in": "header",
@@ -49,6 +52,7 @@ HEADERS: tuple[Document, ...] = (
         "description": "an `ETag` of before: where it is another one, all is sent",
     },
 )
+_MEDIA_TYPE = "application/octet-stream"
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
 _log = structlog.get_logger("artifacts")
@@ -68,7 +72,7 @@ async def list_artifacts(backend: Backend, job: Node, request: Request) -> Respo
 
 
 async def get_artifact(backend: Backend, job: Node, request: Request) -> Response:
-    """An artifact, or a part of it. Raises `NotFound`, and `Gone` where it is not kept any more."""
+    """An artifact, or a part of it; of a HEAD, what would come. Raises `NotFound`, and `Gone` where it is not kept any more."""
     chunk, name = request.path_params["chunk"], request.path_params["artifact"]
     if _NUMBER.fullmatch(chunk) is None:
         raise NotFound("a chunk is named by its index")
@@ -86,6 +90,8 @@ async def get_artifact(backend: Backend, job: Node, request: Request) -> Respons
     }
     if _names(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if request.method == "HEAD":  # of which a range means nothing
+        return Response(None, HTTPStatus.OK, _sized(headers, size), media_type=_MEDIA_TYPE)
     wanted = range_of(request.headers.get("range", ""), size)
     if wanted is None or request.headers.get("if-range", etag) != etag:
         whole = read_whole(pieces, found.key, size, found.sha256)
@@ -115,8 +121,11 @@ def range_of(header: str, size_bytes: int) -> tuple[int, int] | None:
 
 
 def _stream(parts: AsyncIterator[bytes], length: int, status: HTTPStatus, headers: dict[str, str]) -> Response:
-    sized = {**headers, "Content-Length": str(length)}
-    return StreamingResponse(parts, status, sized, media_type="application/octet-stream")
+    return StreamingResponse(parts, status, _sized(headers, length), media_type=_MEDIA_TYPE)
+
+
+def _sized(headers: dict[str, str], length: int) -> dict[str, str]:
+    return {**headers, "Content-Length": str(length)}
 
 
 async def _until_broken(parts: AsyncIterator[bytes], found: Found) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from datamodel.artifacts import reading
-from datamodel.artifacts.jetstream import STREAM, JetPieces, keep_stream
+from datamodel.artifacts.jetstream import STREAM, JetPieces, keep_stream, stored_bytes
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.pieces import PIECE_BYTES, SEALED_BYTES, Sealing, count_of, size_of
 from datamodel.artifacts.ports import KeptPieces, Pieces
@@ -109,6 +109,24 @@ async def test_what_is_too_old_or_too_much_goes(nats_server: StartNats, key: str
         assert not await reading.is_there(pieces, key, SIZE), "the oldest has gone"
         assert not await keep_stream(bus, kept_s=1.0, limit_bytes=6 * PIECE_BYTES), "it is given other bounds"
         assert (await bus.manager.stream_info(STREAM)).config.max_age == 1.0
+
+
+@pytest.mark.parametrize("size", [SIZE, 12 * PIECE_BYTES])
+async def test_there_is_room_for_what_can_be_kept_whole_and_for_nothing_else(
+    nats_server: StartNats, key: str, size: int
+) -> None:
+    server = await nats_server()
+    async with connected(server.url()) as bus:
+        limit_bytes = stored_bytes(key, size)
+        await keep_stream(bus, kept_s=KEPT_S, limit_bytes=limit_bytes)
+        pieces = JetPieces(bus)
+        assert await pieces.has_room({key: size})
+        assert not await pieces.has_room({key: size + 1})
+        assert not await pieces.has_room({key: size, f"{key}2": 1})
+        await put(pieces, key, bytes(size))
+        assert await reading.is_there(pieces, key, size)
+        await keep_stream(bus, kept_s=KEPT_S, limit_bytes=limit_bytes - 1)
+        assert not await reading.is_there(pieces, key, size)
 
 
 async def _gather(parts: AsyncIterator[bytes], got: list[bytes]) -> None:

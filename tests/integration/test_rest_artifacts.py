@@ -119,6 +119,27 @@ async def test_conditions(gateway: Gateway, pieces: Kept) -> None:
     assert (await gateway.client.get(f"{URL}/0/empty", headers={"Range": "bytes=0-"})).status_code == 416
 
 
+async def test_head_tells_what_get_would_send_and_reads_nothing_of_it(gateway: Gateway, pieces: Kept) -> None:
+    job = await job_with(gateway)
+    await left(gateway, pieces, job, 0)
+    key = key_of("s", "e", attempt_path(job, 0).rpartition("/")[2], "data")
+    pieces.drop(key, 2)
+    pieces.add(key, 2, b"nobody may read this")
+    async with serving(gateway) as (_, client):
+        told = await client.head(f"{URL}/0/data", headers={"Range": "bytes=0-9"})
+        empty = await client.head(f"{URL}/0/empty")
+        got = await client.get(f"{URL}/0/data", headers={"Range": "bytes=0-9"})
+        same = await client.head(f"{URL}/0/data", headers={"If-None-Match": told.headers["etag"]})
+        nothing = await client.head(f"{URL}/1/data")
+        pieces.drop(key, 2)
+        gone = await client.head(f"{URL}/0/data")
+    assert (told.status_code, told.content, told.headers["content-length"]) == (200, b"", str(SIZE))
+    assert (empty.status_code, empty.headers["content-length"]) == (200, "0")
+    for name in ("etag", "accept-ranges", "content-type", "content-disposition", "cache-control"):
+        assert told.headers[name] == got.headers[name]
+    assert (same.status_code, nothing.status_code, gone.status_code) == (304, 404, 410)
+
+
 @pytest.mark.parametrize("place", ["0/nothing", "3/data", "1/data", "2/data", "x/data", "-1/data", "0/DATA"])
 async def test_what_is_not_there(gateway: Gateway, pieces: Kept, place: str) -> None:
     job = await job_with(gateway, placed=2)

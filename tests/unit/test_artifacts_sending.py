@@ -13,6 +13,7 @@ from agents.runtimes.simulated import SimulatedFile
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.pieces import PIECE_BYTES
 from datamodel.errors import Invalid, Transient
+from datamodel.scheduling.artifacts import key_of
 from sim.world.universe import Universe
 from tests.carrying import NO_CACHE, Voyage
 from tests.universe import outcome
@@ -152,6 +153,18 @@ def test_limits_are_of_all_files_together() -> None:
     end = end_with(MemoryPieces(), Artifact("a", "f"), Artifact("b", "f"), content=bytes(600))
     assert end.reason == "ArtifactTooLarge"
     assert end.message == "artifact b: 1200 bytes; this edge takes of an attempt at most 1000"
+
+
+def test_what_the_hub_could_never_keep_is_refused_before_any_of_it_is_sent() -> None:
+    pieces = MemoryPieces(limit_bytes=900)
+    assert end_with(pieces, Artifact("a", "f"), content=bytes(900)).phase == "succeeded"
+    pieces = MemoryPieces(limit_bytes=899)
+    end = end_with(pieces, Artifact("a", "f"), content=bytes(900))
+    assert (end.phase, end.reason) == ("failed", "ArtifactTooLarge")
+    assert end.message == "artifact a: 900 bytes; the hub has no room for so much"
+    assert not pieces.present(key_of("s", "e", "t", "a"))
+    both = end_with(MemoryPieces(limit_bytes=899), Artifact("a", "f"), Artifact("b", "f"), content=bytes(450))
+    assert both.message == "artifact b: 900 bytes; the hub has no room for so much"
 
 
 def test_what_the_hub_does_not_take_in_time_fails_with_a_reason() -> None:
