@@ -1,15 +1,17 @@
 """Where the values of attempts lie at an edge: in a file system in memory, in a directory that is the agent's alone.
 
 A restarted agent finds them there: the next step of an attempt needs them, and so does who takes them out of its log. What had
-values and has none any more, after a restart of the host, is known by an empty file in the agent's own directory. Everything
-blocks, for as long as memory does.
+values and has none any more, after a restart of the host, is known by an empty file in the agent's own directory. Where such a
+directory was removed and its agent killed, nobody would look for the values: the next agent of the same user removes them.
+Everything blocks, for as long as memory does.
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from datamodel.errors import Invalid
 MEMORY = Path("/dev/shm")  # noqa: S108 - only to make a directory there that nobody else can enter
 _KINDS = ("tmpfs", "ramfs")
 _VALUES = "values"
+_HOME = ".home"
+"""The suffix of a link beside each agent's directory, to the one that its attempts are known by."""
 
 Owner = tuple[int, int] | None
 
@@ -49,29 +53,38 @@ class Strongbox:
         self._directory = self._top / blake2b(os.fsencode(self._marks), digest_size=8).hexdigest()
         self._memory = memory
         self._owner, self._contained = owner, contained
+        self._in_use: int | None = None
 
     def open(self) -> str:
-        """Makes the directories; why there can be none, or empty."""
+        """Makes the directories, and clears away what nobody can find any more; why there can be none, or empty."""
         if not _is_in_memory(self._memory, Path("/proc/self/mountinfo").read_text(encoding="utf-8")):
             return f"{self._memory} is no file system in memory (tmpfs)"
         mode = 0o700 if self._contained else 0o711
         try:
-            for directory in (self._top, self._directory):
-                directory.mkdir(mode=0o700, exist_ok=True)
-                found = directory.lstat()
-                if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-                    return f"{directory} is somebody else's"
-                directory.chmod(mode)
-            self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_ours(self._top, 0o711):  # which agents of both kinds may share
+                return f"{self._top} is somebody else's"
+            with _alone_in(self._top):
+                self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if not _is_ours(self._directory, mode):
+                    return f"{self._directory} is somebody else's"
+                self._in_use = os.open(self._directory, os.O_RDONLY)
+                fcntl.flock(self._in_use, fcntl.LOCK_SH)
+                with contextlib.suppress(FileExistsError):
+                    self._link(self._directory).symlink_to(self._marks)
+                self._sweep()
         except OSError as error:
             return f"{error.strerror} ({error.filename})"
         return ""
 
     def close(self) -> None:
         """Leaves nothing where nothing is kept."""
-        for directory in (self._directory, self._top):
-            with contextlib.suppress(OSError):  # something is
-                directory.rmdir()
+        if self._in_use is not None:
+            os.close(self._in_use)
+            self._in_use = None
+        with contextlib.suppress(OSError):  # something is
+            self._directory.rmdir()
+            self._link(self._directory).unlink(missing_ok=True)
+            self._top.rmdir()
 
     def attempts(self) -> list[str]:
         """Of which anything is left here."""
@@ -114,14 +127,77 @@ class Strongbox:
         """Nothing of it is left. Raises `Invalid` for a name that leads elsewhere."""
         if attempt != Path(attempt).name:
             raise Invalid(f"{attempt[:80]!r} names no attempt")
-        directory = self._directory / attempt
-        if directory.is_dir():
-            for shown in directory.iterdir():
-                if shown.is_dir():
-                    shown.chmod(0o700)
-            shutil.rmtree(directory)
+        _remove_values(self._directory / attempt)
         with contextlib.suppress(FileNotFoundError):
             (self._marks / attempt).unlink()
+
+    def _link(self, directory: Path) -> Path:
+        return self._top / f"{directory.name}{_HOME}"
+
+    def _sweep(self) -> None:
+        """Removes values that are known by nothing on any disk: of our own attempts, and of agents that are gone with all that
+        they had."""
+        for left in list(self._directory.iterdir()):
+            if not self.had(left.name):
+                _remove_values(left)
+        for link in list(self._top.glob(f"*{_HOME}")):
+            directory = self._top / link.name.removesuffix(_HOME)
+            with contextlib.suppress(OSError):  # who cannot see where it leads leaves it
+                if not link.exists() and not _is_in_use(directory):
+                    _remove_all(directory)
+                    link.unlink()
+
+
+def _is_ours(directory: Path, mode: int) -> bool:
+    """Makes it where it is not there, and gives it a mode where it is ours."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        return False
+    directory.chmod(mode)
+    return True
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """While it lasts, no other agent is here at the same place."""
+    held = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def _is_in_use(directory: Path) -> bool:
+    """Whether an agent that runs has it, which may see other disks than we do."""
+    try:
+        held = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(held)
+    return False
+
+
+def _remove_all(directory: Path) -> None:
+    if directory.is_dir():
+        for left in list(directory.iterdir()):
+            _remove_values(left)
+        directory.rmdir()
+
+
+def _remove_values(directory: Path) -> None:
+    """All that an attempt has here, if anything."""
+    if directory.is_dir():
+        for shown in directory.iterdir():
+            if shown.is_dir():
+                shown.chmod(0o700)
+        shutil.rmtree(directory)
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import os
+import shutil
 import stat
-from collections.abc import AsyncIterator, Callable
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
 from agents.secrets.asking import Asking
 from agents.secrets.runtime import SecretRuntime
-from agents.secrets.strongbox import MEMORY, Strongbox
+from agents.secrets.strongbox import MEMORY, Held, Strongbox
 from datamodel.errors import Invalid
 from datamodel.feed.memory import MemoryMessages
 from datamodel.scheduling.handover import Answer, Ask, Handed, answer_subject, ask_subject, decode_ask, encode
@@ -301,6 +303,57 @@ async def test_a_directory_of_somebody_elses_is_not_used(tmp_path: Path) -> None
     finally:
         theirs.rmdir()
         memory.rmdir()
+
+
+def test_what_a_killed_agent_left_goes_once_nobody_can_ask_for_it(memory: Path, tmp_path: Path) -> None:
+    def agent(name: str) -> Strongbox:
+        strongbox = Strongbox(tmp_path / name, memory)
+        assert strongbox.open() == ""
+        return strongbox
+
+    def killed(name: str) -> None:
+        """Its steps have files of their own."""
+        strongbox = agent(name)
+        strongbox.put("attempt", Held("s", "e", {"a": {"b": f"value of {name}"}}))
+        strongbox.show("attempt", 0, {"file": f"value of {name}"})
+        assert strongbox._in_use is not None
+        os.close(strongbox._in_use)
+
+    running = agent("running")
+    running.put("attempt", Held("s", "e", {"a": {"b": "value of running"}}))
+    killed("restarted")
+    killed("gone")
+    shutil.rmtree(tmp_path / "gone")
+    shutil.rmtree(tmp_path / "running")  # as an agent looks whose disks are others
+    other = agent("other")
+    assert not _holding(memory, "value of gone")
+    assert _holding(memory, "value of running")
+    assert _holding(memory, "value of restarted")
+    assert agent("restarted").get("attempt") is not None
+    shutil.rmtree(tmp_path / "restarted")
+    again = agent("restarted")
+    assert not _holding(memory, "value of restarted"), "a home of the same name that knows nothing of it"
+    assert again.attempts() == []
+    for strongbox in (running, other):
+        strongbox.remove("attempt")
+        strongbox.close()
+    assert [path for path in memory.rglob("*") if path.is_file()] == []
+
+
+def test_an_agent_of_containers_leaves_the_way_open_to_the_steps_of_processes(memory: Path, tmp_path: Path) -> None:
+    for name, contained in (("processes", False), ("containers", True)):
+        assert Strongbox(tmp_path / name, memory, contained=contained).open() == ""
+    (top,) = memory.iterdir()
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in top.iterdir() if not path.is_symlink()}
+    assert (stat.S_IMODE(top.stat().st_mode), modes) == (0o711, {0o711, 0o700})
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A place of this test's own."""
+    memory = Path(tempfile.mkdtemp(prefix="tendril-test-", dir=MEMORY))
+    yield memory
+    shutil.rmtree(memory)
 
 
 def _holding(directory: Path, value: str) -> list[Path]:
