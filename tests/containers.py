@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from agents.runtimes.docker.pull import STALL_S
 from agents.runtimes.docker.runtime import DockerRuntime
 from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Observed, Work
@@ -12,9 +13,14 @@ WAIT_S = 60.0
 
 
 @asynccontextmanager
-async def opened(site: str, policy: Policy = Policy()) -> AsyncIterator[DockerRuntime]:  # noqa: B008 - frozen
+async def opened(
+    site: str,
+    policy: Policy = Policy(),  # noqa: B008 - frozen
+    *,
+    stall_s: float = STALL_S,
+) -> AsyncIterator[DockerRuntime]:
     """The runtime of the edge `edge` of a site."""
-    runtime = DockerRuntime(site=site, edges=["edge"], policy=policy)
+    runtime = DockerRuntime(site=site, edges=["edge"], policy=policy, stall_s=stall_s)
     await runtime.open(lambda _: None)
     await clear(runtime)  # of a run that was killed
     yield runtime

@@ -1,6 +1,7 @@
 """A registry of one image on this machine's loopback, which engines trust without TLS: what is pulled is known and counted."""
 
 import base64
+import contextlib
 import gzip
 import hashlib
 import io
@@ -16,18 +17,22 @@ _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
+_BLOB = "application/octet-stream"
 _UNKNOWN = b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}'
 
 
 class Registry:
     """Serves `root`, a tar, under any name but `missing`. With a `login` (`user:password`), to nobody else. While `answers` is
-    not set, requests for a manifest wait. `asked` counts who asked for manifests and for layers."""
+    not set, requests for a manifest wait; while `sends` is not, one for a layer does once it has half of it. `asked` counts who
+    asked for manifests and for layers."""
 
     def __init__(self, root: bytes, login: str = "") -> None:
         self.login = login
         self.asked = Counter[str]()
         self.answers = threading.Event()
         self.answers.set()
+        self.sends = threading.Event()
+        self.sends.set()
         root = _with_a_name(root)
         layer = gzip.compress(root, 1)
         config = json.dumps(
@@ -69,6 +74,7 @@ class Registry:
 
     def __exit__(self, *_: object) -> None:
         self.answers.set()
+        self.sends.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -94,7 +100,7 @@ class Registry:
             self._send(request, 200, self.manifest if body else b"", _MANIFEST, headers)
         elif kind == "blobs":
             self.asked["blobs"] += 1
-            self._send(request, 200, self.blobs[reference], "application/octet-stream", {})
+            self._send(request, 200, self.blobs[reference], _BLOB, {})
         elif reference == "v2":
             self._send(request, 200, b"{}", "application/json", {})
         else:
@@ -108,7 +114,13 @@ class Registry:
             request.send_header(name, value)
         request.send_header("Content-Length", str(len(body) or len(self.manifest) * (kind == _MANIFEST)))
         request.end_headers()
-        request.wfile.write(body)
+        half = len(body) // 2 if kind == _BLOB else 0
+        request.wfile.write(body[:half])
+        request.wfile.flush()
+        if half:
+            self.sends.wait()
+        with contextlib.suppress(ConnectionError):  # it may have been too long for whoever asked
+            request.wfile.write(body[half:])
 
 
 def _with_a_name(root: bytes) -> bytes:

@@ -24,6 +24,7 @@ from tests.waiting import until
 
 SITE = "site-docker-images"
 SOON_S = 10.0
+STALL_S = 1.5
 
 pytestmark = pytest.mark.docker
 
@@ -126,6 +127,18 @@ async def test_a_registry_that_does_not_answer_keeps_nobody_waiting(registry: Re
         assert await runtime.observe(waiting[0].attempt) is None
         registry.answers.set()
         assert (await run(runtime, waiting[-1])).steps[0].exit_code == 0
+
+
+@pytest.mark.parametrize("registry", [""], indirect=True)
+async def test_a_pull_that_stalls_amid_a_layer_fails_and_can_be_had_again(registry: Registry) -> None:
+    registry.sends.clear()
+    async with opened(SITE, stall_s=STALL_S) as runtime:
+        began_s = time.monotonic()
+        (step,) = (await run(runtime, work(f"{registry.address}/box"))).steps
+        assert (step.reason, step.message) == (PULL_FAILED, f"the pull made no progress for {STALL_S:g} s")
+        assert STALL_S <= time.monotonic() - began_s < SOON_S
+        registry.sends.set()
+        assert (await run(runtime, work(f"{registry.address}/box", 1))).steps[0].exit_code == 0
 
 
 @pytest.mark.parametrize("registry", [""], indirect=True)

@@ -2,16 +2,25 @@
 
 import io
 import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
 from docker.types import HostConfig
 
 from agents.runtimes.docker.archive import open_to_all, result_in
-from agents.runtimes.docker.container import container_options, host_options, init_error_in, observed, step_state
+from agents.runtimes.docker.container import (
+    container_options,
+    host_options,
+    init_error_in,
+    observed,
+    on_a_full_disk,
+    step_state,
+)
+from agents.runtimes.docker.disk import is_full
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import Given, Step, StepState, Work
-from agents.runtimes.reasons import CANNOT_START, OOM_KILLED, PIDS_EXHAUSTED, SHELL_MISSING
+from agents.runtimes.protocol import Given, Observed, Step, StepState, Work
+from agents.runtimes.reasons import CANNOT_START, DISK_FULL, OOM_KILLED, PIDS_EXHAUSTED, SHELL_MISSING
 from agents.runtimes.shared import RESULT_LIMIT_BYTES
 from datamodel.errors import Invalid
 
@@ -90,6 +99,27 @@ def test_a_step_that_failed_may_say_why(state: dict[str, Any], reason: str) -> N
     found = step_state(container("exited", **state), "sh: can't fork: Resource temporarily unavailable\n")
     assert found is not None
     assert found.reason == reason
+
+
+def test_what_ended_on_a_full_disk_may_have_said_more_and_failed_for_that() -> None:
+    ends = (
+        StepState("exited", 0.0, 1.0, 0),
+        StepState("exited", 0.0, 1.0, 137, OOM_KILLED, OOM),
+        StepState("exited", 0.0, 1.0, 3, message="as the engine says"),
+        StepState("exited", 0.0, 1.0, 1),
+        StepState("running", 0.0),
+    )
+    found = on_a_full_disk(Observed("s", "e", "a", ends)).steps
+    assert [step.is_cut for step in found] == [True] * 4 + [False]
+    assert [step.reason for step in found] == ["", OOM_KILLED, DISK_FULL, DISK_FULL, ""]
+    assert (found[2].message, found[4]) == ("as the engine says", ends[4])
+    assert "disk is full" in found[3].message
+
+
+def test_a_disk_is_full_where_nothing_can_be_written(tmp_path: Path) -> None:
+    assert is_full(Path("/proc"))
+    assert not is_full(tmp_path)
+    assert not is_full(tmp_path / "on another host")
 
 
 def test_steps_come_in_order_and_a_hole_is_a_step_that_vanished() -> None:

@@ -7,6 +7,7 @@ found by them is looked for by its labels.
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -21,8 +22,10 @@ from agents.runtimes.docker.container import (
     attempt_in,
     ended_badly,
     observed,
+    on_a_full_disk,
     volume_name,
 )
+from agents.runtimes.docker.disk import is_full
 from agents.runtimes.protocol import Observed
 from agents.runtimes.shared import RESULT_FILE, SHARED
 
@@ -37,13 +40,14 @@ def attempts_of(client: docker.APIClient, site: str, edges: Collection[str]) -> 
     return {attempt for labels in labelled if (attempt := attempt_in(labels, edges)) is not None}
 
 
-def find_attempt(client: docker.APIClient, attempt: str, names: Sequence[str]) -> Observed | None:
-    """The attempt as its containers tell; one that has only its volume has started no step."""
+def find_attempt(client: docker.APIClient, attempt: str, names: Sequence[str], disk: Path | None) -> Observed | None:
+    """The attempt as its containers tell, and the engine's `disk` where it is this host's; one that has only its volume has
+    started no step."""
     found = observed(attempt, list(_inspected(client, names)))
     if found is None:
         found = observed(attempt, list(_inspected(client, [one["Id"] for one in _containers(client, attempt)])))
     if found is not None:
-        return found
+        return on_a_full_disk(found) if disk is not None and is_full(disk) else found
     try:
         labels: Mapping[str, str] = client.inspect_volume(volume_name(attempt))["Labels"] or {}
     except NotFound:

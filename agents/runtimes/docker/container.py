@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+from msgspec.structs import replace
 
 from agents.runtimes.docker.complaints import last_complaint, reason_of_refusal
 from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Observed, Step, StepState, Work
-from agents.runtimes.reasons import CANNOT_START, OOM_KILLED, SHELL_MISSING
+from agents.runtimes.reasons import CANNOT_START, DISK_FULL, OOM_KILLED, SHELL_MISSING
 from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 from datamodel.scheduling.jobs import STEPS_LIMIT
 
@@ -140,6 +141,21 @@ def step_state(container: Mapping[str, Any], stderr: str = "") -> StepState | No
     if state["Status"] in {"dead", "removing"}:
         return StepState("vanished", started_s, message=f"its container is {state['Status']}")
     return StepState("running", started_s)
+
+
+def on_a_full_disk(found: Observed) -> Observed:
+    """The attempt where the engine's disk is full. The engine drops what steps write then and says nothing of it, so one that
+    failed for no reason that is known may well have told this one."""
+
+    def told(step: StepState) -> StepState:
+        if step.phase != "exited":
+            return step
+        if step.exit_code == 0 or step.reason:
+            return replace(step, is_cut=True)
+        message = "the engine's disk is full, and the end of what the step said may be lost"
+        return replace(step, is_cut=True, reason=DISK_FULL, message=step.message or message)
+
+    return replace(found, steps=tuple(map(told, found.steps)))
 
 
 def ended_badly(container: Mapping[str, Any]) -> bool:

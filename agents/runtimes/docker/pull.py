@@ -13,6 +13,7 @@ import requests
 from docker import auth
 from docker.errors import APIError, DockerException
 from docker.utils import parse_repository_tag
+from urllib3.exceptions import ReadTimeoutError
 
 from agents.runtimes.docker.complaints import reason_of_pull
 from agents.runtimes.docker.engine import is_refusal
@@ -59,9 +60,10 @@ def find_image(client: docker.APIClient, image: str) -> Image | None:
 
 
 def pull_image(
-    client: docker.APIClient, image: str, credentials: Path | None, closing: threading.Event
+    client: docker.APIClient, image: str, credentials: Path | None, stall_s: float, closing: threading.Event
 ) -> PullFailure | None:
-    """Returns once the image is here, or why it is not. Raises `Transient` where the engine itself fails or is left."""
+    """Returns once the image is here, or why it is not; a pull of which nothing is told for `stall_s` has failed. Raises
+    `Transient` where the engine itself fails or is left."""
     try:
         login = _login(image, credentials)
     except (DockerException, OSError, ValueError) as error:  # never its text, which may quote the file
@@ -73,14 +75,14 @@ def pull_image(
         params={"fromImage": repository, "tag": tag or "latest"},
         headers={"X-Registry-Auth": auth.encode_header(login)},
         stream=True,
-        timeout=(STALL_S, STALL_S),
+        timeout=(stall_s, stall_s),
     )
     with answer:
         if answer.status_code != HTTPStatus.OK:
             said = error_in(answer.content) or f"the engine answered {answer.status_code}"
             is_refused = answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
             return PullFailure(IMAGE_MISSING if is_refused else reason_of_pull(said), said)
-        return _outcome(_lines(answer), closing)
+        return _outcome(_lines(answer, stall_s), closing)
 
 
 def error_in(said: bytes) -> str:
@@ -105,14 +107,13 @@ def _outcome(lines: Iterator[bytes], closing: threading.Event) -> PullFailure | 
     return None
 
 
-def _lines(answer: requests.Response) -> Iterator[bytes]:
+def _lines(answer: requests.Response, stall_s: float) -> Iterator[bytes]:
     try:
         yield from answer.iter_lines()
     except requests.ConnectionError as error:
-        if "timed out" in str(error):
-            yield msgspec.json.encode({"error": f"the pull made no progress for {STALL_S} s"})
-            return
-        raise
+        if not any(isinstance(cause, ReadTimeoutError) for cause in error.args):
+            raise
+        yield msgspec.json.encode({"error": f"the pull made no progress for {stall_s:g} s"})
 
 
 def _login(image: str, credentials: Path | None) -> dict[str, Any]:

@@ -5,15 +5,17 @@ import threading
 from pathlib import Path
 
 from agents.runtimes.docker.engine import Engine
-from agents.runtimes.docker.pull import PullFailure, pull_image
+from agents.runtimes.docker.pull import STALL_S, PullFailure, pull_image
 
 
 class Pulls:
-    """`credentials` is a file in the format of docker's `config.json`, read anew for each pull."""
+    """`credentials` is a file in the format of docker's `config.json`, read anew for each pull. One that the engine tells
+    nothing of for `stall_s` has failed."""
 
-    def __init__(self, engine: Engine, credentials: Path | None) -> None:
+    def __init__(self, engine: Engine, credentials: Path | None, stall_s: float = STALL_S) -> None:
         self._engine = engine
         self._credentials = credentials
+        self._stall_s = stall_s
         self._closing = threading.Event()
         self._running: dict[str, asyncio.Task[PullFailure | None]] = {}
 
@@ -35,7 +37,7 @@ class Pulls:
 
     async def _pull(self, image: str) -> PullFailure | None:
         try:
-            return await self._engine.pull(pull_image, image, self._credentials, self._closing)
+            return await self._engine.pull(pull_image, image, self._credentials, self._stall_s, self._closing)
         finally:
             del self._running[image]
 

@@ -16,11 +16,12 @@ from agents.runtimes.docker.attempt import (
     signal_attempt,
 )
 from agents.runtimes.docker.container import container_name
+from agents.runtimes.docker.disk import disk_of
 from agents.runtimes.docker.engine import Engine, engine_answers
 from agents.runtimes.docker.events import EventStream
 from agents.runtimes.docker.files import open_volume_file
 from agents.runtimes.docker.logs import read_logs
-from agents.runtimes.docker.pull import PullFailure, find_image
+from agents.runtimes.docker.pull import STALL_S, PullFailure, find_image
 from agents.runtimes.docker.pulls import Pulls
 from agents.runtimes.docker.starting import never_started, start_container
 from agents.runtimes.images import is_called
@@ -67,14 +68,16 @@ class DockerRuntime:
         edges: Collection[str],
         policy: Policy = Policy(),  # noqa: B008 - frozen
         copies: Path | None = None,
+        stall_s: float = STALL_S,
     ) -> None:
-        """`copies`: where files are put for as long as they are read; else where the host has such."""
+        """`copies`: where files are put for as long as they are read; else where the host has such. `stall_s`: for how long a
+        pull may make no progress."""
         self._site = site
         self._edges = frozenset(edges)
         self._policy = policy
         self._copies = copies
         self._engine = Engine()
-        self._pulls = Pulls(self._engine, policy.registry_auth)
+        self._pulls = Pulls(self._engine, policy.registry_auth, stall_s)
         self._events: EventStream | None = None
         self._changed: Callable[[str], None] = lambda _: None
         self._wakes = Wakes()
@@ -82,6 +85,7 @@ class DockerRuntime:
         self._names: dict[str, tuple[str, ...]] = {}
         """Of each attempt that may have anything at the engine: its containers, as far as they were begun here."""
         self._discovered = False
+        self._disk: Path | None = None
 
     def refuses(self, work: Work) -> Refusal | None:
         return self._policy.refusal(work)
@@ -90,6 +94,7 @@ class DockerRuntime:
         """Raises `Transient` where no engine answers."""
         self._changed = changed
         await self._engine.open()
+        self._disk = await self._engine.call(disk_of)
         self._events = EventStream(self._site, self._edges, self._tell)
 
     async def close(self) -> None:
@@ -167,11 +172,11 @@ class DockerRuntime:
     async def _find(self, attempt: str) -> Observed | None:
         """What was not begun here and is not found is forgotten, unless the engine tells of it meanwhile."""
         if names := self._names.get(attempt, ()):
-            return await self._engine.call(find_attempt, attempt, names)
+            return await self._engine.call(find_attempt, attempt, names, self._disk)
         self._names.pop(attempt, None)
         is_there = True
         try:
-            found = await self._engine.call(find_attempt, attempt, ())
+            found = await self._engine.call(find_attempt, attempt, (), self._disk)
             is_there = found is not None
         finally:
             if is_there:
@@ -211,7 +216,7 @@ class DockerRuntime:
             raise
 
     async def _ended(self, attempt: str) -> bool:
-        found = await self._engine.call(find_attempt, attempt, self._names.get(attempt, ()))
+        found = await self._engine.call(find_attempt, attempt, self._names.get(attempt, ()), self._disk)
         return found is None or all(step.phase != "running" for step in found.steps)
 
     def _tell(self, attempt: str) -> None:
