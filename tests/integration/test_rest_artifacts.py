@@ -147,6 +147,16 @@ async def test_what_is_not_there(gateway: Gateway, pieces: Kept, place: str) -> 
     assert (await gateway.client.get(f"{URL}/{place}")).status_code == 404
 
 
+async def test_no_chunk_s_file_is_another_one_s(gateway: Gateway, pieces: Kept) -> None:
+    job = await job_with(gateway)
+    await left(gateway, pieces, job, 2)
+    for chunk in (0, 1):
+        answer = await gateway.client.get(f"{URL}/{chunk}/data")
+        assert (answer.status_code, answer.json()["detail"]) == (404, f"chunk {chunk} has not succeeded")
+    assert (await gateway.client.get(f"{URL}/2/data")).content == content(2)
+    assert "3 chunks" in (await gateway.client.get(f"{URL}/3/data")).json()["detail"]
+
+
 async def test_what_is_not_kept_any_more_is_gone(gateway: Gateway, pieces: Kept) -> None:
     job = await job_with(gateway)
     await left(gateway, pieces, job, 0)
@@ -189,6 +199,13 @@ async def test_only_what_counts_is_listed_and_fetched(gateway: Gateway, pieces: 
         seen += page["items"]
         cursor = page["cursor"]
     assert seen == listed["items"]
+
+
+async def test_a_page_is_of_chunks_that_have_succeeded(gateway: Gateway, pieces: Kept) -> None:
+    job = await job_with(gateway)
+    await left(gateway, pieces, job, 2)
+    page = (await gateway.client.get(URL, params={"limit": 1})).json()
+    assert [item["chunk"] for item in page["items"]] == [2, 2]
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,14 @@
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.artifacts.cache import Cache
+from agents.artifacts.carrier import Carrier
 from agents.artifacts.fetching import Fetcher
 from agents.artifacts.sending import send_file
 from agents.runtimes.protocol import Input, Refusal, Step, Work
@@ -124,3 +127,46 @@ async def test_the_bound_holds_and_who_holds_files_keeps_them(pieces: Counted, t
     refused = await fetcher.fetch(work("t-y", *files[:4]))
     assert isinstance(refused, Refusal)
     assert refused.reason == "InputTooLarge"
+
+
+async def test_what_was_used_last_stays(pieces: Counted, tmp_path: Path) -> None:
+    files = [await kept(pieces, f"f{k}", MIB) for k in range(3)]
+    fetcher = Fetcher(pieces, Cache(tmp_path, limit_bytes=2 * MIB))
+    for number, file in enumerate(files[:2]):
+        fetched(await fetcher.fetch(work("t", file)))
+        os.utime(tmp_path / file.sha256, (number + 1, number + 1))
+    for file in (files[0], files[2]):
+        fetched(await fetcher.fetch(work("t", file)))
+    assert present(tmp_path).keys() == {files[0].sha256, files[2].sha256}
+
+
+async def test_what_was_begun_stays_for_whoever_holds_it(pieces: Counted, tmp_path: Path) -> None:
+    begun, other = await kept(pieces, "a", 16 * PIECE_BYTES), await kept(pieces, "b", 4 * PIECE_BYTES)
+    fetcher = Fetcher(pieces, Cache(tmp_path, limit_bytes=20 * PIECE_BYTES))
+    pieces.answers = 12
+    with pytest.raises(Transient):
+        await fetcher.fetch(work("t-0", begun))
+    pieces.answers = 10**6
+    fetched(await fetcher.fetch(work("t-1", other)))
+    pieces.asked = 0
+    fetched(await fetcher.fetch(work("t-0", begun)))
+    assert pieces.asked <= 9
+
+
+async def test_who_is_refused_or_has_begun_leaves_the_room_to_others(pieces: Counted, tmp_path: Path) -> None:
+    files = [await kept(pieces, f"f{k}", MIB) for k in range(3)]
+    cache = Cache(tmp_path, limit_bytes=MIB)
+    pieces.drop("f0", 0)
+    assert isinstance(await Fetcher(pieces, cache).fetch(work("t-0", files[0])), Refusal)
+    runtime: Any = None
+    carrier = Carrier(runtime, pieces, cache)
+    news: asyncio.Queue[str] = asyncio.Queue()
+    running = asyncio.create_task(carrier.run(news.put_nowait))
+    for attempt, file in (("t-1", files[1]), ("t-2", files[2])):
+        async with asyncio.timeout(10.0):
+            while (prepared := carrier.prepared(work(attempt, file))) is None:
+                await news.get()
+        assert isinstance(prepared, Work)
+        fetched(prepared.inputs)
+        carrier.begun(attempt)
+    running.cancel()

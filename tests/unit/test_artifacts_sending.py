@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from agents.artifacts.carrier import Carrier
-from agents.artifacts.sending import send_file
+from agents.artifacts.sending import Sender, send_file
 from agents.convergence import Desired, ReportEnd
-from agents.runtimes.protocol import Artifact, Limits, SharedFile, Step, Work
+from agents.runtimes.protocol import Artifact, Limits, Refusal, SharedFile, Step, Work
 from agents.runtimes.simulated import SimulatedFile
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.pieces import PIECE_BYTES
@@ -103,8 +103,10 @@ class Left:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
+        self.opened = 0
 
     async def open_file(self, attempt: str, path: str) -> SharedFile | None:
+        self.opened += 1
         if path == "link":
             raise Invalid("/shared/link is reached by way of a link, no regular file")
         return SimulatedFile(self._content) if path == "f" else None
@@ -165,6 +167,51 @@ def test_what_the_hub_could_never_keep_is_refused_before_any_of_it_is_sent() -> 
     assert not pieces.present(key_of("s", "e", "t", "a"))
     both = end_with(MemoryPieces(limit_bytes=899), Artifact("a", "f"), Artifact("b", "f"), content=bytes(450))
     assert both.message == "artifact b: 900 bytes; the hub has no room for so much"
+
+
+async def test_a_file_that_is_there_is_not_opened_again_for_another_one_s_sake() -> None:
+    pieces, runtime = Counted(through=2), Left(bytes(PIECE_BYTES))
+    sender = Sender(runtime, pieces)  # type: ignore[arg-type] # all that it asks of it
+    work = Work(
+        "s", "e", "t", (Step("s", "i"),), {}, artifacts=(Artifact("a", "f"), Artifact("b", "f"), Artifact("c", "f"))
+    )
+    with pytest.raises(Transient):
+        await sender.send(work)
+    pieces.through = 1
+    runtime.opened = 0
+    kept = await sender.send(work)
+    assert not isinstance(kept, Refusal)
+    assert [one.name for one in kept] == ["a", "b", "c"]
+    assert runtime.opened == 1
+
+
+async def test_nothing_more_is_sent_of_an_attempt_that_nobody_waits_for() -> None:
+    class Slow(MemoryPieces):
+        """Takes a piece when it is told."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.asked, self.takes, self.ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def put(self, key: str, number: int, body: bytes) -> bool:
+            self.asked.set()
+            try:
+                await self.takes.wait()
+            finally:
+                self.ended.set()
+            return await super().put(key, number, body)
+
+    pieces, runtime = Slow(), Left(bytes(100))
+    carrier = Carrier(runtime, pieces, NO_CACHE)  # type: ignore[arg-type] # as above
+    desired = Desired(Work("s", "e", "t", (Step("s", "i"),), {}, artifacts=(Artifact("a", "f"),)), "run", "running")
+    running = asyncio.create_task(carrier.run(lambda _: None))
+    async with asyncio.timeout(10.0):
+        assert carrier.ended(desired, ReportEnd("succeeded", (0,))) is None
+        await pieces.asked.wait()
+        carrier.forget("t")
+        await pieces.ended.wait()
+    assert await pieces.numbers(key_of("s", "e", "t", "a")) == set()
+    running.cancel()
 
 
 def test_what_the_hub_does_not_take_in_time_fails_with_a_reason() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from datamodel.node import Node
 from datamodel.parts import normal_spec
@@ -12,7 +13,7 @@ from datamodel.scheduling.artifacts import INPUT_FILES_BYTES
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.jobs import Job
-from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, judge, source_path
+from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, source_path
 from tests.graph import STEPS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -112,3 +113,29 @@ def test_what_is_not_known_any_more_and_what_is_too_much_are_said() -> None:
     too_many = files_of(job, {many.path: many}, attempts(many, 300))
     assert isinstance(too_many, Never)
     assert too_many.reason in ("TooManyInputs", "InputGone")
+
+
+def test_what_a_job_that_is_there_never_leaves_is_said() -> None:
+    source = a_job("s", 1, chunks=3)
+    for wanted, reason in ((of("s", chunk=3), "InputUnknown"), (of("s", artifact="b"), "InputUnknown")):
+        verdict = judge(a_job("j", 2, inputs=[wanted]), {source.path: source})
+        assert isinstance(verdict, Never)
+        assert verdict.reason == reason
+    assert isinstance(judge(a_job("j", 2, inputs=[of("s", chunk=2)]), {source.path: source}), Waiting)
+    going = replace(a_job("s", 1, "succeeded"), deletion_requested_at=NOW)
+    verdict = judge(a_job("j", 2, inputs=[of("s")]), {going.path: going})
+    assert isinstance(verdict, Never)
+    assert verdict.reason == "SourceMissing"
+
+
+def test_the_first_chunk_s_file_is_a_file_like_any_other() -> None:
+    source = a_job("s", 1, "succeeded", chunks=3)
+    found = files_of(a_job("j", 2, inputs=[of("s", chunk=0)]), {source.path: source}, attempts(source, 3))
+    assert isinstance(found, tuple)
+    assert [one["path"] for one in found] == ["s"]
+
+
+def test_only_what_may_still_begin_is_unresolved() -> None:
+    for phase in ("", "pending", "failed", "aborted"):
+        assert is_unresolved(a_job("j", 2, phase, inputs=[of("s")])) == (phase in ("", "pending"))
+    assert not is_unresolved(a_job("j", 2))
