@@ -39,7 +39,7 @@ QUIET, AFTER = 15, 12
 """Beats before the flood, and once it has ended, while the last of its log is on its way."""
 BAR_MS = 1_000.0
 
-_OTHER = """sleep $((30 + 100 * CHUNK_INDEX / CHUNK_COUNT))
+_OTHER = """sleep $((5 + 100 * CHUNK_INDEX / CHUNK_COUNT))
 read up idle < /proc/uptime
 echo "{\\"upS\\": $up}" > $SHARED_DIR/result.json"""
 _FLOOD = f"head -c {FLOOD_BYTES} /dev/zero | tr '\\0' y | fold -w 99"
@@ -135,9 +135,11 @@ async def flooded(runtime: Literal["process", "docker"], cleared: Callable[[], b
     }
 
 
-def _spread(late_s: list[float]) -> dict[str, float]:
-    """The median and the worst in milliseconds."""
-    late_ms = sorted(one * 1000 for one in late_s) or [0.0]
+def _spread(late_s: list[float]) -> dict[str, float] | None:
+    """The median and the worst in milliseconds; None where there are none."""
+    late_ms = sorted(one * 1000 for one in late_s)
+    if not late_ms:
+        return None
     return {"p50": round(late_ms[len(late_ms) // 2], 1), "worst": round(late_ms[-1], 1)}
 
 
