@@ -76,6 +76,7 @@ class Agent:
         self._telling = Telling(runtime, outbox, carrier, clock)
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
+        self._over: set[str] | None = set()
         self._told: dict[str, Told] = {}
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
@@ -144,6 +145,8 @@ class Agent:
             told = None
         if (told is None or told.gone) and (phase is None or phase in ENDED):
             self._forget(name)  # nothing of it is here; what is being started just now finds so when it has
+            if self._over is not None and phase in ENDED:  # or maybe of the agent before this one
+                self._over.add(name)
             return
         if phase is None:
             self._desired.pop(name, None)
@@ -173,8 +176,10 @@ class Agent:
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""
         await self._synced.wait()
-        for observed in await self._discovered():
-            self._told.setdefault(observed.attempt, Told())
+        found = await self._discovered()
+        over, self._over = self._over or set(), None
+        for observed in found:
+            self._told.setdefault(observed.attempt, Told(over=observed.attempt in over))
             self._queue.add(observed.attempt)
 
     async def _discovered(self) -> list[Observed]:
@@ -251,7 +256,8 @@ class Agent:
                     observed = await self._runtime.observe(name)
                 case Remove():
                     assert observed is not None
-                    if desired is not None and self._logs is not None and (hold_s := self._logs.hold_s(observed)):
+                    wanted = desired is not None or (told is not None and told.over)
+                    if wanted and self._logs is not None and (hold_s := self._logs.hold_s(observed)):
                         self._queue.add_after(name, hold_s)  # earlier where its log is over
                         return
                     await self._remove(name)

@@ -21,6 +21,8 @@ class Told:
     overdue: bool = False
     """It was found running beyond its limit of time, and stays so however it ends."""
     began_s: float | None = None
+    over: bool = False
+    """The hub has settled its end before this agent was started, which found something of it: its log may not be whole."""
 
     def left_s(self, desired: Desired | None, observed: Observed | None, now_s: float, wall_s: float) -> float:
         """How long it may still run: `inf` where it does not run or may for ever. `now_s` is the loop's time and `wall_s` the

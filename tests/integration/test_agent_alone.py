@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from agents.logs.shipper import Shipper
 from agents.loop import Agent
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
@@ -19,6 +20,8 @@ from agents.telling import PROGRESS_S
 from agents.work import desired_of
 from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling import wire
+from datamodel.scheduling.logs import decode
+from datamodel.transcripts.memory import MemoryTranscripts
 from tests.waiting import until
 
 NAME = "a-0-1"
@@ -199,3 +202,23 @@ async def test_what_the_runtime_cannot_give_fails_at_once_and_starts_nothing(tmp
         assert not one.runtime._attempts
         one.agent.deliver(message("failed", network="bridge"))
         await until(one.knows_nothing)
+
+
+@pytest.mark.parametrize(("present", "frames"), [(message("succeeded"), 1), (None, 0)])
+async def test_what_is_found_with_its_end_settled_is_kept_until_its_log_is_whole(
+    tmp_path: Path, present: Message | None, frames: int
+) -> None:
+    """The agent before this one was killed in between. What nobody wants any more has no reader."""
+    runtime, transcripts = SimulatedRuntime(Constant(100.0)), MemoryTranscripts()
+    await runtime.start_step(desired_of(message(), "", None).work, 0)
+    async with Outbox(SqliteJournal(tmp_path / "outbox.sqlite")) as outbox:
+        agent = Agent(runtime, outbox, [], logs=Shipper(runtime, transcripts))
+        task = asyncio.create_task(agent.run())
+        one = Alone(agent, outbox, runtime)
+        one.show(*([present] if present is not None else []))
+        await until(lambda: not runtime._attempts)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await runtime.close()
+    found = [decode(entry.body) for entry in transcripts.entries(f"s.e.{NAME}")]
+    assert [frame.last for frame in found] == [True] * frames
