@@ -8,7 +8,8 @@ from random import Random
 
 import pytest
 
-from agents.runtimes.docker.logs import Cursor, Piece, cursor_in, first_page_of, page_of, pieces_in, text_of
+from agents.runtimes.docker.logs import Cursor, Piece, cursor_in, first_page_of, page_of, pieces_in, since, text_of
+from agents.runtimes.docker.reads import Reads
 from agents.runtimes.protocol import LogPage
 from datamodel.errors import Transient
 from datamodel.scheduling.logs import Dropped, Record
@@ -58,6 +59,72 @@ def test_where_the_last_piece_is_gone_a_gap_is_marked_once_and_nothing_comes_twi
     assert page.parts == (Dropped(0, None), Record(0, "stdout", 8, b"x\n"))
     assert page.more
     assert page_of(left, 0, cursor_in(page.cursor), 1000).parts == (Record(0, "stdout", 9, b"y\n"),)
+
+
+def test_all_that_is_kept_is_new_where_the_last_piece_is_gone_whatever_its_time_is() -> None:
+    read = page_of(PIECES[:3], 0, None, 1000)
+    left = [Piece("stdout", 2, b"the clock was set back\n"), Piece("stdout", 9, b"y\n")]
+    page = page_of(left, 0, cursor_in(read.cursor), 1000, whole=True)
+    assert page.parts == (Dropped(0, None), *(Record(0, *piece) for piece in left))
+
+
+class Clocks:
+    """Of a host, as somebody sets them."""
+
+    def __init__(self) -> None:
+        self.wall_s, self.steady_s = 1000.0, 5.0
+        self.reads = Reads(lambda: self.wall_s, lambda: self.steady_s)
+
+    def go(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.steady_s += seconds
+
+
+def test_the_last_read_is_known_until_the_clock_is_set_back() -> None:
+    clocks = Clocks()
+    reads = clocks.reads
+    assert reads.last_s("a", 0) is None
+    reads.done("a", 0, reads.now())
+    clocks.go(60.0)
+    clocks.wall_s += 3600.0
+    assert (reads.last_s("a", 0), reads.last_s("a", 1), reads.last_s("b", 0)) == (1000.0, None, None)
+    reads.done("a", 0, reads.now())
+    clocks.wall_s -= 3.0
+    clocks.go(10.0)
+    assert reads.last_s("a", 0) is None
+    reads.done("a", 0, reads.now())
+    assert reads.last_s("a", 0) == clocks.wall_s
+    reads.forget("a")
+    assert reads.last_s("a", 0) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_passed_over_whatever_is_done_to_the_clock(seed: int) -> None:
+    """As the runtime reads: an engine leaves out what is older than it is asked for."""
+    rng, clocks = Random(seed), Clocks()
+    reads = clocks.reads
+    kept, found, after, is_set = list[Piece](), list[Record | Dropped](), "", False
+    for number in range(400):
+        clocks.go(rng.choice([0.1, 1.0, 5.0]))
+        if rng.random() < 0.1 and not is_set:  # back and forth between two reads is not seen
+            is_set = True
+            clocks.wall_s += rng.choice([-30.0, -4.0, 4.0, 30.0])
+        if rng.random() < 0.5:
+            kept.append(Piece("stdout", round(clocks.wall_s * 1e9), b"%d\n" % number))
+        if rng.random() < 0.4 or number == 399:
+            begun, read_s = reads.now(), reads.last_s("a", 0)
+            cursor = cursor_in(after)
+            since_ns = since(cursor, read_s) * 10**9
+            page = page_of((one for one in kept if one.at_ns >= since_ns), 0, cursor, 30, whole=read_s is None)
+            if not page.more:
+                reads.done("a", 0, begun)
+                is_set = False
+            found += page.parts
+            after = page.cursor
+    while (page := page_of(kept, 0, cursor_in(after), 1000)).parts:
+        found += page.parts
+        after = page.cursor
+    assert found == [Record(0, *piece) for piece in kept]
 
 
 def test_a_log_that_is_gone_is_no_gap_until_something_comes() -> None:

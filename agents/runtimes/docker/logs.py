@@ -2,7 +2,8 @@
 
 The engine has no position in that file to go on from. It gives every piece a time, and a cursor names the last piece that was
 read: by its stream, its time, and how many pieces of that stream and time came up to it. What follows that piece in the file is
-new, whatever its time is. Where the piece is gone, so is all that came before it, and nobody counted what was lost.
+new, whatever its time is. Where the piece is gone, so is all that came before it, and nobody counted what was lost. Who
+knows that its clock was not set back since the last read asks only for what is not older than that; else for all that is kept.
 
 Before the first read there is no such piece. But an engine begins a new file when one is full, and drops the oldest where those
 are too many then: while it keeps less than all but one of them hold, it has dropped nothing. From there on it may have, and the
@@ -60,17 +61,25 @@ class Cursor(NamedTuple):
 
 
 def read_logs(
-    client: docker.APIClient, attempt: str, index: int, name: str | None, after: str, limit_bytes: int
+    client: docker.APIClient,
+    attempt: str,
+    index: int,
+    name: str | None,
+    after: str,
+    limit_bytes: int,
+    *,
+    read_s: float | None = None,
 ) -> LogPage:
     """Some of what a step wrote behind a cursor. Blocks. `name` is its container's, None where it has to be found by its
-    labels. Raises `Transient` where the engine's answer breaks off."""
+    labels. `read_s`: when it was read last by a clock that was not set back since, None where that is not known. Raises
+    `Transient` where the engine's answer breaks off."""
     container = name or _container(client, attempt, index)
     if container is None:
         return LogPage(after)
     cursor = cursor_in(after)
     params: dict[str, str | int] = {"stdout": 1, "stderr": 1, "timestamps": 1}
-    if cursor is not None:
-        params["since"] = max(0, cursor.at_ns // 10**9 - SLACK_S)
+    if begin_s := since(cursor, read_s):
+        params["since"] = begin_s
     url = f"{client.base_url}/v{client.api_version}/containers/{container}/logs"
     with client.get(url, params=params, stream=True, timeout=client.timeout) as answer:
         if answer.status_code == HTTPStatus.NOT_FOUND:  # never made, or removed
@@ -78,8 +87,15 @@ def read_logs(
         answer.raise_for_status()
         pieces = pieces_in(answer.iter_content(_READ_BYTES))
         if cursor is not None:
-            return page_of(pieces, index, cursor, limit_bytes)
+            return page_of(pieces, index, cursor, limit_bytes, whole=read_s is None)
         return first_page_of(pieces, index, limit_bytes, lambda: _dropped_bytes(client, container))
+
+
+def since(cursor: Cursor | None, read_s: float | None) -> int:
+    """From which second on the engine is to tell what it keeps; 0: all of it."""
+    if cursor is None or read_s is None:
+        return 0
+    return max(0, min(cursor.at_ns // 10**9, int(read_s)) - SLACK_S)
 
 
 def _dropped_bytes(client: docker.APIClient, container: str) -> int:
@@ -137,8 +153,10 @@ def _escaped_bytes(data: bytes) -> int:
     return len(data) + 5 * longer + short + foreign
 
 
-def page_of(pieces: Iterable[Piece], index: int, cursor: Cursor | None, limit_bytes: int) -> LogPage:
-    """The page behind a cursor, of all pieces that are kept, or of all since a little before it."""
+def page_of(
+    pieces: Iterable[Piece], index: int, cursor: Cursor | None, limit_bytes: int, *, whole: bool = False
+) -> LogPage:
+    """The page behind a cursor, of all pieces that are kept (`whole`), or of all since a little before it."""
     found, page = cursor is None, _Page(index, limit_bytes)
     counts: Counter[tuple[Stream, int]] = Counter()
     for piece in pieces:
@@ -146,7 +164,7 @@ def page_of(pieces: Iterable[Piece], index: int, cursor: Cursor | None, limit_by
         at = Cursor(piece.stream, piece.at_ns, counts[piece.stream, piece.at_ns])
         if at == cursor:
             found, page = True, _Page(index, limit_bytes)
-        elif found or (cursor is not None and piece.at_ns > cursor.at_ns):
+        elif found or (cursor is not None and (piece.at_ns > cursor.at_ns or (whole and piece.at_ns < cursor.at_ns))):
             page.add(piece, at)
             if page.full and found:
                 break

@@ -23,6 +23,7 @@ from agents.runtimes.docker.files import open_volume_file
 from agents.runtimes.docker.logs import read_logs
 from agents.runtimes.docker.pull import STALL_S, PullFailure, find_image
 from agents.runtimes.docker.pulls import Pulls
+from agents.runtimes.docker.reads import Reads
 from agents.runtimes.docker.starting import never_started, start_container
 from agents.runtimes.images import is_called
 from agents.runtimes.policy import Policy
@@ -84,6 +85,7 @@ class DockerRuntime:
         self._starts: dict[str, _Start] = {}
         self._names: dict[str, tuple[str, ...]] = {}
         """Of each attempt that may have anything at the engine: its containers, as far as they were begun here."""
+        self._reads = Reads()
         self._discovered = False
         self._disk: Path | None = None
 
@@ -162,12 +164,17 @@ class DockerRuntime:
     async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
         names = self._names.get(attempt, ())
         name = names[index] if index < len(names) else None
-        return await self._engine.call(read_logs, attempt, index, name, after, limit_bytes)
+        begun, read_s = self._reads.now(), self._reads.last_s(attempt, index)
+        page = await self._engine.call(read_logs, attempt, index, name, after, limit_bytes, read_s=read_s)
+        if attempt in self._names and not page.more:
+            self._reads.done(attempt, index, begun)
+        return page
 
     async def remove(self, attempt: str) -> None:
         await self._engine.call(remove_attempt, attempt)
         self._starts.pop(attempt, None)
         self._names.pop(attempt, None)
+        self._reads.forget(attempt)
 
     async def _find(self, attempt: str) -> Observed | None:
         """What was not begun here and is not found is forgotten, unless the engine tells of it meanwhile."""
