@@ -132,11 +132,11 @@ async def test_the_bound_holds_and_who_holds_files_keeps_them(pieces: Counted, t
 async def test_what_was_used_last_stays(pieces: Counted, tmp_path: Path) -> None:
     files = [await kept(pieces, f"f{k}", MIB) for k in range(3)]
     fetcher = Fetcher(pieces, Cache(tmp_path, limit_bytes=2 * MIB))
-    for number, file in enumerate(files[:2]):
-        fetched(await fetcher.fetch(work("t", file)))
-        os.utime(tmp_path / file.sha256, (number + 1, number + 1))
-    for file in (files[0], files[2]):
-        fetched(await fetcher.fetch(work("t", file)))
+    for number, file in enumerate((files[0], files[1], files[0], files[2])):
+        fetched(await fetcher.fetch(work(f"t-{number}", file)))
+        fetcher.release(f"t-{number}")
+        if number < 2:
+            os.utime(tmp_path / file.sha256, (number + 1, number + 1))
     assert present(tmp_path).keys() == {files[0].sha256, files[2].sha256}
 
 
