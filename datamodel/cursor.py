@@ -1,16 +1,17 @@
-"""Cursors: where a list goes on, as text for whoever asked: the position of the list, and the last place that was looked at."""
+"""Cursors: where a list goes on, as text for whoever asked: the list's bookmark, and the last place that was looked at."""
 
 import base64
 import binascii
 
 import msgspec
 
+from datamodel.bookmark import Bookmark
 from datamodel.errors import Invalid
 from datamodel.sorting import NUMBERED, Place, Sort
 
 CURSOR_LIMIT = 2_048
 
-_VERSION = 2
+_VERSION = 3
 _NUMBER_LIMIT = 2**63
 
 
@@ -20,17 +21,18 @@ class _Cursor(msgspec.Struct, array_like=True):
     after: str
     query: str
     key: int | str = ""
+    event: str | None = None
 
 
-def written_cursor(query: str, position: int, after: Place | None) -> str:
-    """The cursor of a query (by its digest) that goes on after a place, None for the beginning."""
+def written_cursor(query: str, of: Bookmark, after: Place | None) -> str:
+    """The cursor of a query (by its digest) as of a bookmark, that goes on after a place, None for the beginning."""
     key, path = after or ("", "")
-    cursor = _Cursor(_VERSION, position, path, query, key)
+    cursor = _Cursor(_VERSION, of.position, path, query, key, of.event)
     return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
 
 
-def read_cursor(text: str, query: str, sort: Sort) -> tuple[int, Place | None]:
-    """The position and place of a cursor. Raises `Invalid` naming `/cursor`, also where it belongs to another query."""
+def read_cursor(text: str, query: str, sort: Sort) -> tuple[Bookmark, Place | None]:
+    """The bookmark and place of a cursor. Raises `Invalid` naming `/cursor`, also where it belongs to another query."""
     try:
         if len(text) > CURSOR_LIMIT:
             raise Invalid("this is no cursor", field="/cursor")
@@ -44,7 +46,7 @@ def read_cursor(text: str, query: str, sort: Sort) -> tuple[int, Place | None]:
         raise Invalid("this cursor belongs to another query", field="/cursor")
     if not _makes_sense(cursor, sort):
         raise Invalid("this is no cursor", field="/cursor")
-    return cursor.position, Place(cursor.key, cursor.after) if cursor.after else None
+    return Bookmark(cursor.position, cursor.event), Place(cursor.key, cursor.after) if cursor.after else None
 
 
 def _makes_sense(cursor: _Cursor, sort: Sort) -> bool:

@@ -1,12 +1,14 @@
 """Queries: which nodes are asked for, and pages of them that all show one position of the log.
 
 A page is the present rows that are not newer than the position, with the images at the position of those that have changed or
-gone since. So nothing is held open between two pages: the cursor is the position and the last place that was looked at.
+gone since. So nothing is held open between two pages: the cursor is the position and the last place that was looked at. It
+knows its log again, for in another one the same position is another graph.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
 
+from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark
 from datamodel.cursor import read_cursor, written_cursor
 from datamodel.errors import Gone
 from datamodel.former import Former
@@ -31,29 +33,35 @@ RECENT = 10_000
 @dataclass(frozen=True, slots=True)
 class Page:
     """Nodes as they were at a position, and where the next page begins (empty at the end). A page that another one follows is
-    full, unless 5,000 nodes and more had to be looked at for it, of which few fit."""
+    full, unless 5,000 nodes and more had to be looked at for it, of which few fit. `bookmark`: a watch that begins with it
+    tells what has changed since."""
 
     nodes: list[Node]
     cursor: str
-    position: int
+    bookmark: Bookmark
+
+    @property
+    def position(self) -> int:
+        return self.bookmark.position
 
 
 async def page(
     store: Store, query: Query, *, cursor: str = "", as_of: Moment | None = None, recent: int = RECENT
 ) -> Page:
     """The first page, of the present or as of a moment; or with a cursor the one that follows, of the same position. Raises
-    `Invalid`, and `Gone` where the position is not kept any more."""
+    `Invalid`, and `Gone` where the position is not kept any more, or was another log's."""
     plan = Plan(store.model, query)
     digest = _digest(query)
     if cursor:
-        position, after = await _resumed(store, plan, digest, cursor)
+        bookmark, after = await _resumed(store, plan, digest, cursor)
     else:
-        position, after = (await store.head()).position if as_of is None else await position_of(store, as_of), None
+        position = (await store.head()).position if as_of is None else await position_of(store, as_of)
+        bookmark, after = await bookmark_at(store, position), None
     try:
-        found, through = await _found(store, plan, position, after, query.limit, recent)
+        found, through = await _found(store, plan, bookmark.position, after, query.limit, recent)
     except Gone as gone:
         raise await _with_cursor(gone, store, digest, after) from gone
-    return Page(found, "" if through is None else written_cursor(digest, position, through), position)
+    return Page(found, "" if through is None else written_cursor(digest, bookmark, through), bookmark)
 
 
 async def count(store: Store, query: Query, *, as_of: Moment | None = None) -> int:
@@ -126,18 +134,19 @@ async def _next_sorted(
     return fitting | former.between(after, present.through), present.through
 
 
-async def _resumed(store: Store, plan: Plan, digest: str, cursor: str) -> tuple[int, Place | None]:
-    """The position and place of a cursor. Of one that is too old, `Gone` has the cursor that goes on in the present."""
-    position, after = read_cursor(cursor, digest, plan.sort)
-    oldest = await store.oldest()
-    if position < oldest:
-        message = f"this list was of position {position}, and the graph is kept from {oldest} on"
-        raise await _with_cursor(Gone(message, oldest=oldest), store, digest, after)
-    return await position_of(store, position, "/cursor"), after
+async def _resumed(store: Store, plan: Plan, digest: str, cursor: str) -> tuple[Bookmark, Place | None]:
+    """The bookmark and place of a cursor. Of one that is too old, or of another log, `Gone` has the cursor that goes on in the
+    present."""
+    bookmark, after = read_cursor(cursor, digest, plan.sort)
+    try:
+        await check_bookmark(store, bookmark, "/cursor")
+    except Gone as gone:
+        raise await _with_cursor(gone, store, digest, after) from gone
+    return bookmark, after
 
 
 async def _with_cursor(gone: Gone, store: Store, digest: str, after: Place | None) -> Gone:
-    onward = written_cursor(digest, (await store.head()).position, after)
+    onward = written_cursor(digest, await bookmark_at(store, (await store.head()).position), after)
     return Gone(gone.message, oldest=gone.oldest, field=gone.field or "/cursor", cursor=onward)
 
 

@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from datamodel.errors import Gone
+from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark
 from datamodel.moments import not_kept, position_of
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.query import Plan, Query
 from datamodel.walk import END
 
+FIELD = "/after"
+"""What is wrong with the position that a watch begins at."""
 STRETCH = 100_000
 """Positions that are looked through at a time."""
 PATHS = 10_000
@@ -34,61 +36,38 @@ class Seen:
     node: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
-    """All changes up to a position have been told, and what was told since the bookmark before it counts from here on: a watch
-    can be begun again with it. `event` is the id of the position's event, by which the log is known again; None at 0."""
-
-    position: int
-    event: str | None
-
-
 async def watch(
     store: Store, query: Query, after: int | Bookmark, *, grown: asyncio.Event, poll_s: float, stretch: int = STRETCH
 ) -> AsyncIterator[Seen | Bookmark]:
-    """What changed after a position, in no order but with a bookmark after all of it, and then what changes. `grown` is set by
-    who hears that the log has grown; `poll_s` is how soon a change is seen of which no word came.
+    """What changed after a position, in no order but with a bookmark after all of it, and then what changes. A bookmark says
+    that all changes up to it have been told: what was told since the one before counts from there on, and a watch can be begun
+    again with it. `grown` is set by who hears that the log has grown; `poll_s` is how soon a change is seen of which no word
+    came.
 
     Raises `Gone` where the position is not kept any more, or the log is another one than it was (restored, failed over):
     then the nodes must be listed again. Raises `Transient`, after which a watch goes on from its last bookmark, and `Invalid`
     for a query or position that makes no sense.
     """
     plan = Plan(store.model, query)
-    if isinstance(after, Bookmark):
-        position, event = after.position, after.event
-    else:
-        position = await position_of(store, after, "/after")
-        event = await store.event_id(position)
+    known = after if isinstance(after, Bookmark) else await bookmark_at(store, await position_of(store, after, FIELD))
     while True:
         grown.clear()
-        end = (await store.head()).position
-        await _check_kept(store, position)
-        await _check_same(store, position, event)
+        position, end = known.position, (await store.head()).position
+        await check_bookmark(store, known, FIELD)
         if end > position:
-            last = await store.event_id(end)
+            last = await bookmark_at(store, end)
             for begin in range(position, end, stretch):
                 async for seen in _told(store, plan, position, end, (begin, min(begin + stretch, end))):
                     yield seen
-            await _check_kept(store, position)  # so nothing of what was looked through was gone already
-            await _check_same(store, end, last)  # nor had become another log's
-            position, event = end, last
-            yield Bookmark(position, event)
+            if position < (oldest := await store.oldest()):  # so nothing of what was looked through was gone already
+                raise not_kept(position, oldest, FIELD)
+            await check_bookmark(store, last, FIELD)  # nor had become another log's
+            known = last
+            yield known
         else:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(poll_s):
                     await grown.wait()
-
-
-async def _check_kept(store: Store, position: int) -> None:
-    oldest = await store.oldest()
-    if position < oldest:
-        raise not_kept(position, oldest, "/after")
-
-
-async def _check_same(store: Store, position: int, event: str | None) -> None:
-    """The log has the event of this id at the position still."""
-    if (position and event is None) or await store.event_id(position) != event:
-        raise Gone("the log is another one than before: list again", oldest=await store.oldest(), field="/after")
 
 
 async def _told(store: Store, plan: Plan, start: int, end: int, stretch: tuple[int, int]) -> AsyncIterator[Seen]:

@@ -7,12 +7,13 @@ import time
 from typing import Any
 
 from datamodel.appender import Appender
+from datamodel.bookmark import Bookmark
 from datamodel.command import Actor, Command, Unit, raise_refused
 from datamodel.moments import position_of
 from datamodel.ports import Store
 from datamodel.query import Query, page
 from datamodel.selectors import label_selector
-from datamodel.watching import Bookmark, watch
+from datamodel.watching import watch
 from sim.bench.graph import TEXT, UNIT, Items, appended, appended_alone, shelf
 from sim.bench.model import WRITER
 from sim.bench.report import latencies

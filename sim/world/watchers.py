@@ -5,11 +5,12 @@ import asyncio
 from collections.abc import Collection, Iterator, Mapping
 from typing import cast
 
+from datamodel.bookmark import Bookmark
 from datamodel.errors import Gone, Invalid, Transient
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.query import LIMIT_MAX, Query, page
-from datamodel.watching import Bookmark, watch
+from datamodel.watching import watch
 from sim.world import script
 from sim.world.database import Connection
 from sim.world.hosts import Surroundings

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.audit import Audit
+from datamodel.bookmark import Bookmark
 from datamodel.command import Command
 from datamodel.difference import difference
 from datamodel.errors import Conflict, Gone, Invalid
@@ -24,7 +25,7 @@ from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from datamodel.segments import Segment
 from datamodel.verify import verify
-from datamodel.watching import Bookmark, watch
+from datamodel.watching import watch
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report

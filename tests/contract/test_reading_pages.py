@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.command import Command
-from datamodel.errors import Invalid
+from datamodel.errors import Gone, Invalid
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
@@ -164,12 +164,11 @@ async def test_a_cursor_that_is_none_is_refused(store: Store) -> None:
     decoded = base64.urlsafe_b64decode(first.cursor + "==").decode()
     for cursor in (
         *("x", "é", "!", first.cursor[:-2], "A" * 4_096, encoded("{}"), encoded("[1]")),
-        encoded(decoded.replace("[2,", "[1,")),
-        encoded(decoded.replace(f"[2,{first.position},", "[2,-1,")),
-        encoded(decoded.replace(f"[2,{first.position},", f"[2,{2**63},")),
-        encoded(decoded.replace(f"[2,{first.position},", f"[2,{first.position + 1},")),
+        encoded(decoded.replace("[3,", "[2,")),
+        encoded(decoded.replace(f"[3,{first.position},", "[3,-1,")),
+        encoded(decoded.replace(f"[3,{first.position},", f"[3,{2**63},")),
         encoded(decoded.replace("/jobs/a", "\\u0000")),
-        encoded(decoded.replace('""]', "7]")),
+        encoded(decoded.replace('"",', "7,")),
     ):
         with pytest.raises(Invalid) as refused:
             await page(store, query, cursor=cursor)
@@ -178,6 +177,24 @@ async def test_a_cursor_that_is_none_is_refused(store: Store) -> None:
         with pytest.raises(Invalid, match="another query"):
             await page(store, other, cursor=first.cursor)
     assert [n.path for n in (await page(store, replace(query, limit=9), cursor=first.cursor)).nodes] == [f"{JOBS}/b"]
+
+
+@pytest.mark.parametrize("grown", [0, 1, 5])
+async def test_a_list_of_a_log_that_was_put_back_does_not_go_on_in_the_new_one(grown: int) -> None:
+    """Whether that is shorter than the old one was, as long or longer."""
+    store = memory_store()
+    await seed(store)
+    copy = store.copy()
+    await done(store, job("a"), job("b"))
+    query = Query("Job", limit=1)
+    first = await page(store, query)
+    store.put_back(copy)
+    await done(store, *(job(f"c{number}") for number in range(grown)))
+    with pytest.raises(Gone) as refused:
+        await page(store, query, cursor=first.cursor)
+    assert refused.value.field == "/cursor"
+    onward = await page(store, replace(query, limit=9), cursor=refused.value.cursor)
+    assert [node.path for node in onward.nodes] == [f"{JOBS}/c{number}" for number in range(grown)]
 
 
 _QUERIES: Sequence[tuple[Query, Callable[[Node], bool]]] = (

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodel.bookmark import Bookmark
 from datamodel.command import Command
 from datamodel.errors import Gone, Invalid
 from datamodel.memory import Copy, MemoryStore
@@ -18,7 +19,7 @@ from datamodel.query import Query
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from datamodel.selectors import field_selector, label_selector
-from datamodel.watching import STRETCH, Bookmark, Seen, watch
+from datamodel.watching import STRETCH, Seen, watch
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.graph import JOBS, STEPS, SYSTEM, done, job, memory_store, new_job, present, unit
