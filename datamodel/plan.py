@@ -19,13 +19,15 @@ LIMIT_MAX = 1_000
 @dataclass(frozen=True, slots=True)
 class Query:
     """Nodes of a kind (empty: of any) below a path (empty: anywhere), at most `depth` nodes below it (None: at any depth), that
-    fit both selectors, in the order of `sort`. `limit` is a page's."""
+    fit both selectors and are in one of `phases`, where there are any (a missing phase is an empty one), in the order of
+    `sort`. `limit` is a page's. Fields are found by an index, while of phases every node is looked at."""
 
     kind: str = ""
     under: str = ""
     depth: int | None = None
     labels: Selector = EVERYTHING
     fields: Selector = EVERYTHING
+    phases: tuple[str, ...] = ()
     sort: Sort = BY_PATH
     limit: int = 100
 
@@ -41,6 +43,7 @@ class Plan:
         check_sort(query.sort, model.kinds[query.kind] if query.kind else None)
         self.sort = query.sort
         self.labels = query.labels
+        self.phases = query.phases
         self.fields = Selector(tuple(_read(model, query, term) for term in query.fields.requirements))
         driver = next((term for term in self.terms() if term.operator == "in" and term.key != NAME_FIELD), None)
         self.walk = Walk(
@@ -57,6 +60,11 @@ class Plan:
         for term in self.labels.requirements:
             yield replace(term, key=LABEL + term.key)
 
+    @property
+    def selects(self) -> bool:
+        """Whether a node that is found may not be found once it has changed, where it is."""
+        return bool(self.labels.requirements or self.fields.requirements or self.phases)
+
     def may_find(self, path: str) -> bool:
         """Whether nodes at a path are of a kind that the query finds."""
         return self.model.locate(path)[0].__name__ in self.kinds
@@ -69,6 +77,8 @@ class Plan:
         """Whether the query finds a node."""
         kind = self.kinds.get(node.kind)
         if kind is None or not self.walk.span.holds(node.path) or not self.labels.matches(node.labels):
+            return False
+        if self.phases and node.phase not in self.phases:
             return False
         if not self.fields.requirements:
             return True

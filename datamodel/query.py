@@ -67,7 +67,7 @@ async def page(
 async def count(store: Store, query: Query, *, as_of: Moment | None = None) -> int:
     """How many nodes a query finds at one position. The store counts what is present; of a moment, all are read."""
     query = replace(query, limit=LIMIT_MAX, sort=BY_PATH)
-    if as_of is None:
+    if as_of is None and not query.phases:
         plan = Plan(store.model, query)
         return await store.count_walk(plan.walk, [*plan.terms()])
     found = await page(store, query, as_of=as_of)

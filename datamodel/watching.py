@@ -6,7 +6,7 @@ whether a watcher was away for a moment or for a hundred thousand changes, and n
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,7 +38,7 @@ class Seen:
 
 async def watch(
     store: Store, query: Query, after: int | Bookmark, *, grown: asyncio.Event, poll_s: float, stretch: int = STRETCH
-) -> AsyncIterator[Seen | Bookmark]:
+) -> AsyncGenerator[Seen | Bookmark, None]:
     """What changed after a position, in no order but with a bookmark after all of it, and then what changes. A bookmark says
     that all changes up to it have been told: what was told since the one before counts from there on, and a watch can be begun
     again with it. `grown` is set by who hears that the log has grown; `poll_s` is how soon a change is seen of which no word
@@ -100,7 +100,7 @@ async def _compared(
 
 async def _found_before(store: Store, plan: Plan, start: int, paths: list[str]) -> set[str]:
     """Those of these paths, at all of which there was a node, whose node was found. Without selectors, that is all of them."""
-    if not plan.labels.requirements and not plan.fields.requirements:
+    if not plan.selects:
         return set(paths)
     return {path for path, node in (await store.nodes_at(paths, start)).items() if plan.fits(node)}
 

@@ -14,6 +14,7 @@ from datamodel.secrets.opening import open_keeping
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
+from gateway.growth import Growth
 from gateway.link import Link
 from gateway.server import Server
 from gateway.settings import Settings
@@ -31,7 +32,7 @@ async def run(settings: Settings) -> None:
     ):
         await store.check_model()
         kept = (lambda: link.transcripts), (lambda: link.artifacts)
-        backend = Backend(store, appender, Reads(store), changes, lambda: link.connected, *kept, secrets)
+        backend = Backend(store, appender, Reads(store), changes, Growth(store), lambda: link.connected, *kept, secrets)
         server = Server(create_app(backend), settings.host, settings.port, stopping=changes.close)
         watched = [plane.root for plane in model.planes if USER in plane.spec_writers]
         following = asyncio.create_task(link.run(watched, changes), name="feed")

@@ -15,6 +15,7 @@ from datamodel.reads import Reads
 from datamodel.secrets.ports import Keeping
 from datamodel.transcripts.ports import Transcripts
 from gateway.changes import Changes
+from gateway.growth import Growth
 
 ACTOR = Actor("anonymous", USER)
 """Who writes through the gateway, until it knows people by name."""
@@ -29,6 +30,7 @@ class Backend:
     appender: Appender
     reads: Reads
     changes: Changes
+    growth: Growth
     feed_connected: Callable[[], bool]
     transcripts: Callable[[], Transcripts]
     artifacts: Callable[[], KeptPieces]
@@ -43,6 +45,13 @@ class Backend:
         node = await self.reads.node(path)
         if node is None:
             raise NotFound(f"{path} does not exist")
+        return node
+
+    async def node_at(self, path: str, position: int) -> Node:
+        """The node as it was at a position. Raises `NotFound`, and `Gone` where that is not kept any more."""
+        node = (await self.store.nodes_at([path], position)).get(path)
+        if node is None:
+            raise NotFound(f"{path} does not exist at position {position}")
         return node
 
     async def carry_out(self, command: Command) -> Verdict:

@@ -18,7 +18,12 @@ class Changes:
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._watched, self._unwatched = asyncio.Event(), asyncio.Event()
         self._unwatched.set()
-        self.closed = False
+        self.closing = asyncio.Event()
+
+    @property
+    def closed(self) -> bool:
+        """Whether watching has ended, as it does when the gateway stops."""
+        return self.closing.is_set()
 
     def deliver(self, item: FeedItem) -> None:
         """Takes what the feed delivers. After a present was delivered (again) everybody wakes: a deletion may have gone
@@ -61,7 +66,7 @@ class Changes:
 
     def close(self) -> None:
         """Ends watching: `closed` is true from now on, and everybody wakes to see it."""
-        self.closed = True
+        self.closing.set()
         self._wake_all()
 
     def _wake_all(self) -> None:

@@ -9,7 +9,6 @@ from typing import get_args
 from datamodel.errors import Invalid
 from datamodel.kinds import Kind
 from datamodel.node import Node
-from datamodel.ports import Graph
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
@@ -37,14 +36,6 @@ class Found:
     def cursor(self) -> str | None:
         """Where the next page begins, None at the end."""
         return cursor_of(self.nodes[-1].path) if self.more else None
-
-
-async def list_page(store: Graph, kind: type[Kind], page: Page, *, under: str = "") -> Found:
-    """The page of the nodes of a kind below a path (empty: anywhere)."""
-    nodes = await store.list_nodes(
-        kind.__name__, under=under, after=page.after, limit=page.limit + 1, phases=page.phases
-    )
-    return Found(nodes[: page.limit], more=len(nodes) > page.limit)
 
 
 def cursor_of(path: str) -> str:

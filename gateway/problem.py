@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import msgspec
+from msgspec import structs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,7 +39,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The document. `type` is a URN of the class of error, `requestId` what the answer's `X-Request-Id` tells too."""
+    """The document. `type` is a URN of the class of error, `requestId` what the answer's `X-Request-Id` tells too. Of
+    what is not kept any more, `oldest` is the oldest position that can be read, and `cursor` where a list goes on now."""
 
     type: str
     title: str
@@ -47,6 +49,8 @@ class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
     instance: str
     errors: Sequence[Finding] = ()
     request_id: str = msgspec.field(name="requestId", default="")
+    oldest: int = 0
+    cursor: str = ""
 
 
 def findings(error: TendrilError) -> tuple[Finding, ...]:
@@ -71,7 +75,15 @@ async def answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TendrilError)
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     headers = {"Retry-After": str(RETRY_AFTER_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return problem(status, detail_of(error), request.url.path, findings(error), headers)
+    return _answer(document_of(error, status, request.url.path), headers)
+
+
+def document_of(error: TendrilError, status: HTTPStatus, instance: str) -> Problem:
+    """The problem that an error of ours is."""
+    document = _document(status, detail_of(error), instance, findings(error))
+    if isinstance(error, Gone):
+        return structs.replace(document, oldest=error.oldest, cursor=error.cursor)
+    return document
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
@@ -94,9 +106,18 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that carries a problem document."""
+    return _answer(_document(status, detail, instance, errors), headers)
+
+
+def _document(status: HTTPStatus, detail: str, instance: str, errors: Sequence[Finding]) -> Problem:
+    """Without anything more exact, it is the whole of what was sent that an error is about."""
     kind = f"urn:tendril:problem:{_word(status)}"
-    document = Problem(kind, status.phrase, status, detail, instance, errors, request_id.get())
-    return Response(_encode(document), status, headers, MEDIA_TYPE)
+    found = errors or (Finding("", detail),)
+    return Problem(kind, status.phrase, status, detail, instance, found, request_id.get())
+
+
+def _answer(document: Problem, headers: Mapping[str, str] | None) -> Response:
+    return Response(_encode(document), document.status, headers, MEDIA_TYPE)
 
 
 def _word(status: HTTPStatus) -> str:

@@ -20,6 +20,7 @@ from datamodel.transcripts.ports import Transcripts
 from gateway.app import create_app
 from gateway.backend import Backend
 from gateway.changes import Changes
+from gateway.growth import Growth
 from gateway.link import LINGER_S, Link
 from gateway.server import Server
 from tests.waiting import until
@@ -62,6 +63,7 @@ async def open_gateway(
             appender,
             Reads(store),
             changes,
+            Growth(store),
             lambda: link is not None and link.connected,
             lambda: link.transcripts if link is not None else kept,
             lambda: link.artifacts if link is not None else pieces,

@@ -1,4 +1,4 @@
-"""REST: routes that follow from the declared kinds (`nodes`), health, and the verbs of job scheduling (`jobs`, `edges`).
+"""REST: routes that follow from the declared kinds (`nodes`, with `lists` and `watch`), health, and the verbs of job scheduling (`jobs`, `edges`).
 
 Belongs here: reading requests and writing answers. Does not: what GraphQL needs too (that is in `gateway` itself).
 

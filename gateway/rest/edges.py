@@ -1,29 +1,29 @@
 """Edges and sites of all places in one list each, and the system's totals."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.kinds import Document, Kind
 from datamodel.pool import Pool
+from datamodel.query import Page
 from datamodel.scheduling.edges import Edge, Site
 from datamodel.scheduling.jobs import SchedulerStatus
 from datamodel.scheduling.resources import CPU, MEMORY, POWER
 from gateway.backend import Backend
 from gateway.defaults import completed
-from gateway.page import LIMIT_MAX, Found, list_page
+from gateway.page import LIMIT_MAX
 from gateway.rest.answer import json_answer, node_document
-from gateway.rest.query import page_of
-from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, DirectRoute, route
+from gateway.rest.lists import list_document, listed
+from gateway.rest.query import asked_of, list_parameters
+from gateway.rest.route import LISTING, READING, DirectRoute, route
 
 SCHEDULER = "/config/scheduler"
 
 
 def edge_routes(backend: Backend) -> list[DirectRoute]:
     edges = _Edges(backend)
-    problems = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
     return [
         route(
             "GET",
@@ -32,8 +32,8 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             summary="List the edges of all sites, with what is free and used",
             tag="edges",
             answer="EdgeList",
-            parameters=(*QUERY_PAGE, QUERY_PHASE),
-            problems=problems,
+            parameters=list_parameters(Edge),
+            problems=LISTING,
         ),
         route(
             "GET",
@@ -42,8 +42,8 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             summary="List the sites",
             tag="edges",
             answer="SiteList",
-            parameters=QUERY_PAGE,
-            problems=problems,
+            parameters=list_parameters(Site),
+            problems=LISTING,
         ),
         route(
             "GET",
@@ -64,26 +64,24 @@ class _Edges:
         self._backend = backend
 
     async def list_edges(self, request: Request) -> Response:
-        listed = await self._found(request, Edge)
-        pools = await self._backend.store.pools([edge.path for edge in listed.nodes])
+        found = await self._found(request, Edge)
+        pools = await self._backend.store.pools([edge.path for edge in found.nodes])
         items = [
-            node_document(self._backend.model, edge) | _capacity(pools.get(edge.path, Pool())) for edge in listed.nodes
+            node_document(self._backend.model, edge) | _capacity(pools.get(edge.path, Pool())) for edge in found.nodes
         ]
-        return json_answer({"items": items, "cursor": listed.cursor})
+        return json_answer(list_document(found, items))
 
     async def list_sites(self, request: Request) -> Response:
-        listed = await self._found(request, Site)
-        items = [node_document(self._backend.model, site) for site in listed.nodes]
-        return json_answer({"items": items, "cursor": listed.cursor})
+        found = await self._found(request, Site)
+        return json_answer(list_document(found, [node_document(self._backend.model, site) for site in found.nodes]))
 
     async def stats(self, request: Request) -> Response:
         del request  # it has nothing to say
         scheduler = await self._backend.node(SCHEDULER)
         return json_answer(completed(SchedulerStatus, scheduler.status))
 
-    async def _found(self, request: Request, kind: type[Kind]) -> Found:
-        page = page_of(request, kind, limit_default=LIMIT_MAX)
-        return await list_page(self._backend.store, kind, page)
+    async def _found(self, request: Request, kind: type[Kind]) -> Page:
+        return await listed(self._backend, asked_of(request, kind, limit_default=LIMIT_MAX))
 
 
 def _capacity(pool: Pool) -> Document:

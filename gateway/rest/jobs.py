@@ -16,15 +16,15 @@ from gateway.backend import Backend
 from gateway.executions import executions_of
 from gateway.jobs import group_path, job_path, job_status, submit, submit_all
 from gateway.labels import escaped
-from gateway.page import list_page
 from gateway.rest import artifacts
 from gateway.rest.answer import json_answer, metadata
 from gateway.rest.artifacts import get_artifact, list_artifacts
 from gateway.rest.body import read_document
 from gateway.rest.events import job_events
+from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
-from gateway.rest.query import page_of
-from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, WRITING, DirectRoute, route
+from gateway.rest.query import RESUME, WATCH, asked_of, list_parameters
+from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 
 URL = "/v1/jobs"
 BATCH = f"{URL}:batch"
@@ -53,8 +53,9 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             summary="List jobs",
             tag="jobs",
             answer="JobList",
-            parameters=(_GROUP, *QUERY_PAGE, QUERY_PHASE),
-            problems=(*READING, HTTPStatus.UNPROCESSABLE_ENTITY),
+            other_types=("text/event-stream",),
+            parameters=(_GROUP, *list_parameters(Job), WATCH, RESUME),
+            problems=LISTING,
         ),
         route(
             "GET", ONE, jobs.get, summary="Read a job with its executions", tag="jobs", answer="Job", problems=READING
@@ -182,13 +183,10 @@ class _Jobs:
         return json_answer({"items": [_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
     async def list_jobs(self, request: Request) -> Response:
-        page = page_of(request, Job, others=("group",))
         group = request.query_params.get("group")
         under = group_path(check_name(group, "?group")) if group is not None else ""
-        listed = await list_page(self._backend.store, Job, page, under=under)
-        if group is not None and not listed.nodes:
-            await self._backend.node(under)
-        return json_answer({"items": [_document(job) for job in listed.nodes], "cursor": listed.cursor})
+        asked = asked_of(request, Job, under=under, others=("group",), watches=True)
+        return await answer_list(self._backend, request, asked, _document)
 
     async def get(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))

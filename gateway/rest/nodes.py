@@ -9,14 +9,15 @@ from datamodel.command import Command
 from datamodel.errors import Invalid, NotFound
 from datamodel.kinds import Document, Kind
 from datamodel.names import check_name, last_name
+from datamodel.node import Node
 from gateway.backend import Backend
 from gateway.exposure import check_deletable, is_written_by_users
 from gateway.labels import checked_labels, escaped
-from gateway.page import has_phase, list_page
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.body import read_document
-from gateway.rest.query import page_of
-from gateway.rest.route import QUERY_PAGE, QUERY_PHASE, READING, WRITING, DirectRoute, route
+from gateway.rest.lists import answer_list
+from gateway.rest.query import RESUME, WATCH, asked_of, list_parameters
+from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 
 PREFIX = "/v1"
 
@@ -54,7 +55,6 @@ class _Nodes:
             )
         if self._kind.singleton:
             return routes
-        query = (*QUERY_PAGE, QUERY_PHASE) if has_phase(self._kind) else QUERY_PAGE
         routes.append(
             route(
                 "GET",
@@ -63,8 +63,9 @@ class _Nodes:
                 summary=f"List {kind}",
                 tag=kind,
                 answer=f"{kind}List",
-                parameters=query,
-                problems=(*READING, HTTPStatus.UNPROCESSABLE_ENTITY),
+                other_types=("text/event-stream",),
+                parameters=(*list_parameters(self._kind), WATCH, RESUME),
+                problems=LISTING,
             )
         )
         if writes:
@@ -110,14 +111,10 @@ class _Nodes:
         return json_answer(node_document(self._backend.model, node))
 
     async def list_nodes(self, request: Request) -> Response:
-        page = page_of(request, self._kind)
         under = request.scope["path"][len(PREFIX) :].rpartition("/")[0]
         self._locate(under)
-        listed = await list_page(self._backend.store, self._kind, page, under=under)
-        if not listed.nodes:
-            await self._backend.node(under)  # a list of what can have no members is not empty, it does not exist
-        items = [node_document(self._backend.model, node) for node in listed.nodes]
-        return json_answer({"items": items, "cursor": listed.cursor})
+        asked = asked_of(request, self._kind, under=under, watches=True)
+        return await answer_list(self._backend, request, asked, self._document)
 
     async def create(self, request: Request) -> Response:
         document, _ = await read_document(request)
@@ -151,6 +148,9 @@ class _Nodes:
         if node is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
         return json_answer(node_document(self._backend.model, node), HTTPStatus.ACCEPTED)
+
+    def _document(self, node: Node) -> Document:
+        return node_document(self._backend.model, node)
 
     def _path(self, request: Request) -> str:
         path: str = request.scope["path"][len(PREFIX) :]

@@ -78,7 +78,12 @@ def _schemas(model: Model, extras: Extras) -> Document:
             }
         if not kind.singleton:
             items: Document = {"type": "array", "items": reference(name)}
-            schemas[f"{name}List"] = object_schema(items=items, cursor={"type": ["string", "null"]})
+            schemas[f"{name}List"] = object_schema(
+                items=items,
+                cursor={"type": ["string", "null"], "description": "where the next page begins"},
+                position={**_INTEGER, "description": "of the log; all pages of a list show the same"},
+                bookmark={**_STRING, "description": "the `Last-Event-ID` with which a watch goes on from this list"},
+            )
     (_, named) = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     schemas |= named
     extras.schemas(schemas)

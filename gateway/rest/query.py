@@ -1,31 +1,177 @@
-"""Query parameters of lists."""
+"""Query parameters of lists: what is asked for, as a query of the graph."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 
 from starlette.requests import Request
 
-from datamodel.errors import Invalid
-from datamodel.kinds import Kind
-from gateway.page import LIMIT_DEFAULT, Page, after_cursor, checked_limit, stored_phases
+from datamodel.errors import Gone, Invalid, TendrilError
+from datamodel.facets import selectable_fields
+from datamodel.kinds import Document, Kind
+from datamodel.moments import Moment
+from datamodel.plan import Query
+from datamodel.selectors import Requirement, Selector, field_selector, label_selector
+from datamodel.sorting import CREATED, PATH, VERSION, sort_of
+from datamodel.walk import NAME_FIELD
+from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit, has_phase, stored_phases
 
-PAGING = frozenset({"limit", "cursor", "phase"})
+PHASE = "status.phase"
+AS_OF: Document = {
+    "name": "asOf",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "a position of the log or a time (RFC 3339): what was so then",
+}
+WATCH: Document = {
+    "name": "watch",
+    "in": "query",
+    "schema": {"type": "boolean", "default": False},
+    "description": "server-sent events: what there is, and then what changes",
+}
+LAST_EVENT = "Last-Event-ID"
+RESUME: Document = {
+    "name": LAST_EVENT,
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "of a watch: the id of the last event, or the `bookmark` of a list, to be told what has changed since",
+}
 
 
-def page_of(
-    request: Request, kind: type[Kind], *, others: Collection[str] = (), limit_default: int = LIMIT_DEFAULT
-) -> Page:
-    """The page that a request asks for. Raises `Invalid` naming the parameter, also for one that nobody declared."""
-    parameters = request.query_params
-    for name in parameters:
-        if name not in PAGING and name not in others:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request asks for: a page of a query, or with `watch` what becomes of all that it finds."""
+
+    query: Query
+    cursor: str = ""
+    as_of: Moment | None = None
+    watch: bool = False
+
+
+def list_parameters(kind: type[Kind]) -> tuple[Document, ...]:
+    """What can be asked of a list of nodes of a kind, as the OpenAPI document says it."""
+    fields = ", ".join((*kind.selectable, NAME_FIELD))
+    orders = [PATH, CREATED, VERSION, *kind.selectable]
+    found: list[Document] = [
+        _text("labelSelector", "as in Kubernetes: `a=b,c!=d,e in (f,g),h,!i`"),
+        _text("fieldSelector", f"`field=value` or `field!=value`, with commas between; there are {fields}"),
+        {**_text("sort", "with a minus before it, backwards"), "schema": {"enum": _both_ways(orders), "default": PATH}},
+        {"name": "limit", "in": "query", "schema": _LIMIT},
+        _text("cursor", "the `cursor` of the page before"),
+        AS_OF,
+    ]
+    if has_phase(kind):
+        found.append(_text("phase", "nodes in this `status.phase`"))
+    return tuple(found)
+
+
+_LIMIT: Document = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
+
+
+def _text(name: str, description: str) -> Document:
+    return {"name": name, "in": "query", "schema": {"type": "string"}, "description": description}
+
+
+def _both_ways(orders: Collection[str]) -> list[str]:
+    return [*orders, *(f"-{order}" for order in orders)]
+
+
+def asked_of(
+    request: Request,
+    kind: type[Kind],
+    *,
+    under: str = "",
+    others: Collection[str] = (),
+    limit_default: int = LIMIT_DEFAULT,
+    watches: bool = False,
+) -> Asked:
+    """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter,
+    also for one that nobody declared."""
+    given = request.query_params
+    declared = {parameter["name"] for parameter in list_parameters(kind)}
+    check_declared(given, declared.union(others, ("watch",) if watches else ()))
+    limit, phase = given.get("limit"), given.get("phase", "")
+    watch = flag_of(given, "watch")
+    for name in ("sort", "cursor", "limit") if watch else ():
+        if name in given:
+            raise Invalid("a watch tells everything, in no order", field=f"?{name}")
+    with naming_parameters():
+        fields = field_selector(given.get("fieldSelector", ""), (*kind.selectable, NAME_FIELD))
+        for term in fields.requirements if kind.selectable else ():
+            if term.key != NAME_FIELD:
+                selectable_fields(kind)[term.key].read(term.values[0])
+        query = Query(
+            kind.__name__,
+            under,
+            labels=label_selector(given.get("labelSelector", "")),
+            fields=_with_phase(kind, fields, phase),
+            phases=stored_phases(kind, phase, "?phase") if phase and PHASE not in kind.selectable else (),
+            sort=sort_of(given.get("sort", "")),
+            limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
+        )
+    return Asked(query, given.get("cursor", ""), moment_of(given, "asOf"), watch)
+
+
+def check_declared(given: Mapping[str, str], declared: Collection[str]) -> None:
+    """Raises `Invalid` naming a parameter that nobody declared."""
+    for name in given:
+        if name not in declared:
             raise Invalid("there is no such parameter", field=f"?{name[:80]}")
-    limit, cursor, phase = parameters.get("limit"), parameters.get("cursor"), parameters.get("phase")
-    return Page(
-        limit=checked_limit(_number(limit), "?limit") if limit is not None else limit_default,
-        after=after_cursor(cursor, "?cursor") if cursor else "",
-        phases=stored_phases(kind, phase, "?phase") if phase else (),
-    )
 
 
-def _number(text: str) -> int:
+def flag_of(given: Mapping[str, str], name: str) -> bool:
+    """A parameter that is true or false, which it is without being there. Raises `Invalid` naming it."""
+    text = given.get(name, "false")
+    if text not in ("true", "false"):
+        raise Invalid("true or false", field=f"?{name}")
+    return text == "true"
+
+
+def moment_of(given: Mapping[str, str], name: str) -> Moment | None:
+    """A parameter that is a moment, None where it is not there. Raises `Invalid` naming it."""
+    text = given.get(name)
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return int(text)
+    try:
+        time = datetime.fromisoformat(text.replace(" ", "+"))  # as a plus comes that nobody has encoded
+    except ValueError as error:
+        raise Invalid("a position of the log, or a time as 2026-01-31T12:00:00Z", field=f"?{name}") from error
+    if time.tzinfo is None:
+        raise Invalid("a time needs its offset from UTC", field=f"?{name}")
+    return time
+
+
+def number_of(text: str) -> int:
+    """A number that people write, 0 for what is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+
+@contextmanager
+def naming_parameters() -> Iterator[None]:
+    """Makes the errors of a query name the parameters that it was made of."""
+    try:
+        yield
+    except (Invalid, Gone) as error:
+        _rename(error)
+        raise
+
+
+def _rename(error: TendrilError) -> None:
+    error.field = _parameter(error.field)
+    if isinstance(error, Invalid):
+        error.details = tuple((_parameter(pointer), message) for pointer, message in error.details)
+
+
+def _parameter(pointer: str) -> str:
+    return f"?{pointer[1:]}" if pointer.startswith("/") else pointer
+
+
+def _with_phase(kind: type[Kind], fields: Selector, phase: str) -> Selector:
+    """The fields with the phase that is asked for, where nodes are found by it."""
+    if not phase or PHASE not in kind.selectable:
+        return fields
+    stored_phases(kind, phase, "?phase")
+    return Selector((*fields.requirements, Requirement(PHASE, "in", (phase,))))

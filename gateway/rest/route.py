@@ -17,6 +17,8 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 READING = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 """Problems of whatever reads a node."""
+LISTING = (*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Problems of whatever lists nodes."""
 WRITING = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
@@ -36,8 +38,6 @@ QUERY_PAGE: tuple[Document, ...] = (
     },
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
-QUERY_PHASE: Document = {"name": "phase", "in": "query", "schema": {"type": "string"}}
-
 _IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", ":": "_", "{": None, "}": None})
 
 
