@@ -31,11 +31,11 @@ def _check_guards(unit: Unit) -> None:
     _check_told(unit.actor.name, "/actor", ACTOR_LIMIT)
     _check_record(unit.cause, unit.correlation)
     if len(unit.key) > KEY_LIMIT:
-        raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="/idempotency-key")
+        raise Invalid(f"an idempotency key has at most {KEY_LIMIT} characters", field="Idempotency-Key")
     if not unit.key.isprintable():
-        raise Invalid("an idempotency key has printable characters only", field="/idempotency-key")
+        raise Invalid("an idempotency key has printable characters only", field="Idempotency-Key")
     if unit.key and not unit.atomic:
-        raise Invalid("only an atomic unit can be replayed by a key", field="/idempotency-key")
+        raise Invalid("only an atomic unit can be replayed by a key", field="Idempotency-Key")
     if unit.advance is not None and unit.advance.through < unit.advance.after:
         raise Invalid(f"the mark {unit.advance.mark} cannot go back", field="/advance/through")
 

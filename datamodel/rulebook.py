@@ -98,7 +98,7 @@ class _Book:
         if unit.key:
             known = self.keys.get(unit.key) or self.guards.keys.get(unit.key)
             if known is not None and known.digest != unit.digest:
-                raise Invalid("this idempotency key was used for another request", field="/idempotency-key")
+                raise Invalid("this idempotency key was used for another request", field="Idempotency-Key")
             if known is not None:
                 return tuple(
                     msgspec.structs.replace(v, outcome="unchanged", replayed=True, node=None, effects=())

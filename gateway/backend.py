@@ -59,10 +59,12 @@ class Backend:
         (verdict,) = raise_refused(await self.append((command,)))
         return verdict
 
-    async def append(self, commands: Sequence[Command], *, key: str = "", digest: str = "") -> Outcome:
-        """The verdicts on commands that are written durably, all or none, because of the present request. Raises what refuses
-        them before any is judged."""
-        return await self.appender.append(Unit(tuple(commands), ACTOR, key=key, digest=digest))
+    async def append(
+        self, commands: Sequence[Command], *, key: str = "", digest: str = "", dry_run: bool = False
+    ) -> Outcome:
+        """The verdicts on commands that are written durably, all or none, because of the present request; with `dry_run`, what
+        they would be. Raises what refuses them before any is judged."""
+        return await self.appender.append(Unit(tuple(commands), ACTOR, key=key, digest=digest, dry_run=dry_run))
 
     async def node_after(self, verdict: Verdict) -> Node:
         """The node as a command left it; as it is now where the verdict was replayed. Raises `NotFound`."""

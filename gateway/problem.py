@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from datamodel.errors import Conflict, Forbidden, Gone, Invalid, NotFound, TendrilError, Transient
 from gateway.identified import request_id
+from gateway.unmet import Unmet
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 
 STATUSES: tuple[tuple[type[TendrilError], HTTPStatus], ...] = (
+    (Unmet, HTTPStatus.PRECONDITION_FAILED),
     (Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
@@ -23,7 +25,7 @@ STATUSES: tuple[tuple[type[TendrilError], HTTPStatus], ...] = (
     (Gone, HTTPStatus.GONE),
     (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-"""How each class of error is answered."""
+"""How each class of error is answered: the first one that it is of."""
 
 UNAVAILABLE = "what is stored cannot be reached just now; after a write, look whether it happened before trying again"
 

@@ -1,4 +1,5 @@
-"""REST: routes that follow from the declared kinds (`nodes`, with `lists` and `watch`), health, and the verbs of job scheduling (`jobs`, `edges`).
+"""REST: routes that follow from the declared kinds (`nodes`, with `writing`, `past`, `lists` and `watch`), health, and the
+verbs of job scheduling (`jobs`, `edges`).
 
 Belongs here: reading requests and writing answers. Does not: what GraphQL needs too (that is in `gateway` itself).
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.parts import DEPTH_LIMIT, is_too_deep
 
+JSON = "application/json"
 LIMIT_BYTES = 1024 * 1024
 READ_TIMEOUT_S = 30.0
 
@@ -26,21 +28,31 @@ async def read_document(request: Request, limit_bytes: int = LIMIT_BYTES) -> tup
     Raises `HTTPException` for another media type (415), a body that is too large (413), too slow (408) or no JSON (400),
     `Invalid` for JSON that is no object.
     """
-    _check_media_type(request)
-    body = await _read(request, limit_bytes)
-    document = _decoded(body)
+    document, body, _ = await read_json(request, (JSON,), limit_bytes)
     if not isinstance(document, dict):
         raise Invalid("the document must be a JSON object")
     return document, body
 
 
-def _check_media_type(request: Request) -> None:
-    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != "application/json" or charset not in ("", "charset=utf-8"):
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json in UTF-8")
+async def read_json(
+    request: Request, media_types: Sequence[str], limit_bytes: int = LIMIT_BYTES
+) -> tuple[Any, bytes, str]:
+    """The JSON that a request carries, its bytes, and of which of these media types it is. Raises `HTTPException` as
+    `read_document` does."""
+    media_type = _checked_media_type(request, media_types)
+    body = await _read(request, limit_bytes)
+    return _decoded(body), body, media_type
+
+
+def _checked_media_type(request: Request, media_types: Sequence[str]) -> str:
+    named, _, parameters = request.headers.get("content-type", "").partition(";")
+    media_type, charset = named.strip().lower(), parameters.strip().lower().replace('"', "")
+    if media_type not in media_types or charset not in ("", "charset=utf-8"):
+        detail = f"the body must be {' or '.join(media_types)} in UTF-8"
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept": ", ".join(media_types)})
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed")
+    return media_type
 
 
 async def _read(request: Request, limit_bytes: int) -> bytes:

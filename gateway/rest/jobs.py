@@ -1,6 +1,5 @@
 """The verbs of jobs: submit, list, read with executions, delete, watch."""
 
-import hashlib
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +23,7 @@ from gateway.rest.events import job_events
 from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
 from gateway.rest.query import RESUME, WATCH, asked_of, list_parameters
+from gateway.rest.replay import KEY, replay_guard
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 
 URL = "/v1/jobs"
@@ -32,12 +32,6 @@ BATCH_LIMIT = 500
 """The most jobs of one batch."""
 BATCH_LIMIT_BYTES = 8 * 1024 * 1024
 ONE = f"{URL}/{{group}}/{{name}}"
-_KEY: Document = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string", "maxLength": 255},
-    "description": "a request that is sent again with its key creates nothing again, for 24 hours",
-}
 _GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}}
 
 
@@ -144,7 +138,7 @@ def _submit_routes(jobs: "_Jobs") -> list[DirectRoute]:
             status=HTTPStatus.ACCEPTED,
             body="JobDocument",
             answer="Job",
-            parameters=(_KEY,),
+            parameters=(KEY,),
             problems=WRITING,
         ),
         route(
@@ -156,7 +150,7 @@ def _submit_routes(jobs: "_Jobs") -> list[DirectRoute]:
             status=HTTPStatus.ACCEPTED,
             body="JobBatch",
             answer="JobBatchAccepted",
-            parameters=(_KEY,),
+            parameters=(KEY,),
             problems=WRITING,
         ),
     ]
@@ -170,7 +164,7 @@ class _Jobs:
 
     async def submit(self, request: Request) -> Response:
         document, body = await read_document(request)
-        key, digest = _replay_guard(request, body)
+        key, digest = replay_guard(request, body)
         job = await submit(self._backend, document, key=key, digest=digest)
         _, _, _, group, _, name = job.path.split("/")
         return json_answer(_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
@@ -178,7 +172,7 @@ class _Jobs:
     async def submit_batch(self, request: Request) -> Response:
         document, body = await read_document(request, BATCH_LIMIT_BYTES)
         documents = _documents(document)
-        key, digest = _replay_guard(request, body)
+        key, digest = replay_guard(request, body)
         jobs = await submit_all(self._backend, documents, key=key, digest=digest)
         return json_answer({"items": [_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
@@ -215,12 +209,6 @@ class _Jobs:
     async def logs(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))
         return await job_logs(self._backend, job, request)
-
-
-def _replay_guard(request: Request, body: bytes) -> tuple[str, str]:
-    """The idempotency key, empty where there is none, and the digest of what it stands for."""
-    key = request.headers.get("idempotency-key", "")
-    return key, hashlib.sha256(body).hexdigest() if key else ""
 
 
 def _documents(batch: Document) -> list[Any]:

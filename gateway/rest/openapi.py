@@ -14,6 +14,7 @@ from datamodel.names import NAME_LIMIT
 from gateway.exposure import is_written_by_users
 from gateway.extras import Extras
 from gateway.problem import Problem
+from gateway.rest.graph_schemas import graph_schemas, merge_patch_schema
 
 _REFERENCE = "#/components/schemas/{model}"
 NAME: Document = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": NAME_LIMIT}
@@ -32,7 +33,7 @@ def openapi_document(app: FastAPI, model: Model, extras: Extras) -> Document:
 
 def _schemas(model: Model, extras: Extras) -> Document:
     parts = {part for kind in model.kinds.values() for part in (kind.Spec, kind.Status)}
-    schemas = _part_schemas(parts)
+    schemas = _part_schemas(parts) | graph_schemas()
     schemas["Metadata"] = object_schema(
         name=NAME,
         path=_STRING,
@@ -69,6 +70,7 @@ def _schemas(model: Model, extras: Extras) -> Document:
                 "required": needed,
                 "additionalProperties": False,
             }
+            schemas[f"{name}Patch"] = merge_patch_schema(name)
         if writes and not kind.singleton:
             named = {**sent, "required": ["name"]}
             schemas[f"{name}Create"] = {

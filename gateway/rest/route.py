@@ -1,7 +1,8 @@
 """Routes: plain handlers of a request, with what the OpenAPI document says of them."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -15,6 +16,8 @@ from gateway.problem import MEDIA_TYPE
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
+ALWAYS = (HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR)
+"""Problems of every route: who asks may not come in, or a request crashes."""
 READING = (HTTPStatus.NOT_FOUND, HTTPStatus.SERVICE_UNAVAILABLE)
 """Problems of whatever reads a node."""
 LISTING = (*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
@@ -22,6 +25,7 @@ LISTING = (*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY)
 WRITING = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.CONFLICT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -66,24 +70,31 @@ def route(
     answer: str = "",
     media_type: str = "application/json",
     other_types: Sequence[str] = (),
+    other_answers: Mapping[HTTPStatus, str] = MappingProxyType({}),
     body: str = "",
+    bodies: Mapping[str, str] = MappingProxyType({}),
     parameters: Sequence[Document] = (),
     problems: Sequence[HTTPStatus] = (),
     also: HTTPStatus | None = None,
 ) -> DirectRoute:
-    """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected, `also`
-    another status of success beside `status`, `other_types` what the answer may be of beside `media_type`."""
+    """A route. `answer` and `body` name schemas of the OpenAPI document, `problems` the errors that are to be expected beside
+    those of every route, `also` another status of success beside `status`, `other_types` what the answer may be of beside
+    `media_type`, `other_answers` the schemas of answers with other statuses, `bodies` those of bodies that are no JSON."""
+    problems = sorted({*ALWAYS, *problems})
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     in_path = [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
     operation: Document = {
         "parameters": [*in_path, *parameters],
         "responses": {
             **{str(int(s)): _success(s, (media_type, *other_types), answer) for s in (status, also) if s is not None},
+            **{str(int(s)): _success(s, (media_type,), schema) for s, schema in other_answers.items()},
             **{str(int(p)): {"description": p.phrase, "content": _content(MEDIA_TYPE, "Problem")} for p in problems},
         },
     }
-    if body:
-        operation["requestBody"] = {"required": True, "content": _content("application/json", body)}
+    taken = {**({"application/json": body} if body else {}), **bodies}
+    if taken:
+        content = {name: part for kind, schema in taken.items() for name, part in _content(kind, schema).items()}
+        operation["requestBody"] = {"required": True, "content": content}
     return DirectRoute(
         path,
         handler,
@@ -99,7 +110,7 @@ def route(
 
 def _success(status: HTTPStatus, media_types: Sequence[str], schema: str) -> Document:
     described: Document = {"description": status.phrase}
-    if status == HTTPStatus.NO_CONTENT:
+    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         return described
     return {
         **described,

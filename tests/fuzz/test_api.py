@@ -38,6 +38,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
+REFUSED = {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.GONE}
+"""Refusals too that the tool does not know as such, of what nobody has looked at any further."""
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -75,8 +77,8 @@ async def test_answers_are_as_the_document_says(
             case.path_parameters[name] = KNOWN.get(name, case.path_parameters[name])
     (case.query or {}).pop("watch", None)  # it would go on for ever
     answer = await sent(gateway, case)
-    too_large = answer.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE  # a refusal too, of what nobody has looked at
-    case.validate_response(answer, checks=CHECKS if too_large else [*CHECKS, negative_data_rejection])
+    checks = CHECKS if answer.status_code in REFUSED else [*CHECKS, negative_data_rejection]
+    case.validate_response(answer, checks=checks)
 
 
 async def sent(gateway: Gateway, case: Case[Any]) -> httpx.Response:
@@ -87,6 +89,6 @@ async def sent(gateway: Gateway, case: Case[Any]) -> httpx.Response:
         request["method"],
         request["url"],
         params=request["params"],
-        headers=request["headers"],
+        headers=[(name.encode(), str(value).encode("latin-1")) for name, value in request["headers"].items()],
         **{name: value for name, value in body.items() if value is not None},
     )

@@ -114,10 +114,10 @@ async def test_a_key_makes_one_batch_of_many_requests(gateway: Gateway) -> None:
     assert await gateway.position() == position
     other = await send(gateway, job(), job(name="b"), **{KEY: "k"})
     assert other.status_code == 422
-    assert other.json()["errors"][0]["pointer"] == "/idempotency-key"
+    assert other.json()["errors"][0]["pointer"] == "Idempotency-Key"
     long = await send(gateway, job(), **{KEY: "k" * 256})
     assert long.status_code == 422
-    assert long.json()["errors"][0]["pointer"] == "/idempotency-key"
+    assert long.json()["errors"][0]["pointer"] == "Idempotency-Key"
 
 
 @pytest.mark.parametrize(

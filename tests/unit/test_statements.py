@@ -46,7 +46,7 @@ def test_an_arrays_text_quotes_its_members() -> None:
 @pytest.mark.parametrize(
     ("unit", "field"),
     [
-        (Unit((Command("delete", JOBS),), USER, key=SEPARATOR), "/idempotency-key"),
+        (Unit((Command("delete", JOBS),), USER, key=SEPARATOR), "Idempotency-Key"),
         (Unit((Command("delete", JOBS),), Actor("a\nb", "user")), "/actor"),
         (Unit((Command("delete", JOBS),), USER, cause="\x00"), "/cause"),
         (Unit((Command("delete", JOBS),), USER, correlation="c" * (CORRELATION_LIMIT + 1)), "/correlation"),

@@ -1,0 +1,70 @@
+"""What the OpenAPI document says of nodes of any kind: patches, events, differences and deletions."""
+
+import msgspec
+
+from datamodel.event import Event
+from datamodel.json_patch import OPERATIONS_LIMIT
+from datamodel.kinds import Document
+
+_STRING: Document = {"type": "string"}
+_PATHS: Document = {"type": "array", "items": _STRING}
+_POSITION: Document = {"type": "integer", "format": "int64"}
+_CURSOR: Document = {"type": ["string", "null"], "description": "where the next page begins"}
+_NODE: Document = {"type": ["object", "null"], "description": "a node, or null where there was none"}
+
+
+def graph_schemas() -> Document:
+    """Schemas by name."""
+    (_, named) = msgspec.json.schema_components([Event], ref_template="#/components/schemas/{name}")
+    return {
+        **named,
+        "History": _object(
+            items={"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
+            cursor=_CURSOR,
+            keptFrom={**_POSITION, "description": "above 0: there may have been events before it that are not kept"},
+        ),
+        "Difference": _object(
+            path=_STRING,
+            change={"enum": ["created", "deleted", "changed", "replaced"]},
+            before=_NODE,
+            after=_NODE,
+        ),
+        "Differences": {
+            **_object(items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}}, cursor=_CURSOR),
+            "description": "What is different at the position `to` from what was so at `from`.",
+        },
+        "DeletePreview": {
+            **_object(deleted=_PATHS, waiting=_PATHS, unlinked=_PATHS),
+            "description": "Paths of the nodes that would go, that would wait until somebody has cleaned up, and that would"
+            " let go of a link.",
+        },
+        "JsonPatch": {
+            "type": "array",
+            "maxItems": OPERATIONS_LIMIT,
+            "items": {
+                **_object(
+                    op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+                    path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
+                    value={},
+                ),
+                "required": ["op", "path"],
+            },
+            "description": "RFC 6902",
+            "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+        },
+    }
+
+
+def merge_patch_schema(name: str) -> Document:
+    """The schema of a merge patch of a kind's nodes."""
+    labels: Document = {"type": ["object", "null"], "additionalProperties": {"type": ["string", "null"]}}
+    return {
+        **_object(metadata={**_object(labels=labels), "additionalProperties": False}, spec={"type": "object"}),
+        "additionalProperties": False,
+        "description": f"A JSON merge patch (RFC 7396) of {name}: what is null goes.",
+        "examples": [{"metadata": {"labels": {"team": "red", "old": None}}}],
+    }
+
+
+def _object(**properties: Document) -> Document:
+    return {"type": "object", "properties": properties}
