@@ -5,6 +5,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,11 +18,21 @@ from gateway.masking import Masked
 from gateway.pages import page_routes
 from gateway.problem import answer_error, answer_http_error
 from gateway.rest.answer import json_answer
+from gateway.rest.deletions import deletion_routes
 from gateway.rest.health import health_routes
 from gateway.rest.nodes import node_routes
 from gateway.rest.openapi import openapi_document
 from gateway.scheduling import extras_of
 from gateway.security import LoopbackOnly
+
+COMPRESSED_BYTES = 1_024
+"""Shorter answers stay as they are."""
+_COMPRESSED = Middleware(
+    GZipMiddleware,
+    minimum_size=COMPRESSED_BYTES,
+    compresslevel=5,
+    exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream"),  # ranges are of what is stored
+)
 
 
 def create_app(backend: Backend) -> FastAPI:
@@ -33,13 +44,14 @@ def create_app(backend: Backend) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Identified), Middleware(Masked), Middleware(LoopbackOnly)],
+        middleware=[Middleware(Identified), Middleware(Masked), Middleware(LoopbackOnly), _COMPRESSED],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
     extras = extras_of(backend.model)
     app.router.routes += [
         *extras.routes(backend),
         *health_routes(backend),
+        *deletion_routes(backend),
         *node_routes(backend),
         graphql_route(backend, extras),
         *page_routes(),

@@ -38,6 +38,23 @@ def graph_schemas() -> Document:
             "description": "Paths of the nodes that would go, that would wait until somebody has cleaned up, and that would"
             " let go of a link.",
         },
+        "DeletionList": _object(
+            items={
+                "type": "array",
+                "items": _object(
+                    path=_STRING,
+                    kind=_STRING,
+                    uid=_STRING,
+                    deletionRequestedAt={**_STRING, "format": "date-time"},
+                    ageS={"type": "integer", "minimum": 0, "description": "how long ago that was"},
+                    finalizers={
+                        **_PATHS,
+                        "description": "who has to clean up first; none: what is below it or linked to it",
+                    },
+                ),
+            },
+            cursor=_CURSOR,
+        ),
         "JsonPatch": {
             "type": "array",
             "maxItems": OPERATIONS_LIMIT,

@@ -58,6 +58,42 @@ async def test_a_wrong_method_says_which_are_right(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "address", "content", "status"),
+    [
+        ("GET", "/nothing", b"", 404),
+        ("POST", "/v1/edges", b"", 405),
+        ("POST", GROUPS, b"{" + b" " * 1024 * 1024 + b"}", 413),
+        ("PATCH", f"{GROUPS}/default", b"{}", 415),
+    ],
+)
+async def test_every_problem_points_at_something(
+    gateway: Gateway, method: str, address: str, content: bytes, status: int
+) -> None:
+    answer = await gateway.client.request(
+        method, address, content=content, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == status
+    assert answer.json()["errors"] == [{"pointer": "", "message": answer.json()["detail"]}]
+
+
+async def test_long_answers_are_compressed_for_who_takes_that(gateway: Gateway) -> None:
+    for accepted, encoding in (("gzip", "gzip"), ("identity", None)):
+        answer = await gateway.client.get("/openapi.json", headers={"Accept-Encoding": accepted})
+        assert answer.headers.get("content-encoding") == encoding
+        assert answer.json()["openapi"]
+    short = await gateway.client.get("/livez", headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in short.headers
+
+
+async def test_no_other_origin_is_allowed_anything(gateway: Gateway) -> None:
+    headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "GET"}
+    for method in ("OPTIONS", "GET"):
+        answer = await gateway.client.request(method, "/v1/edges", headers=headers)
+        assert answer.status_code == 403
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"Host": "evil.example"},
