@@ -137,6 +137,25 @@ async def test_the_gateway_serves_what_is_declared_and_no_more(street: Street) -
     }
     assert (await street.client.put(f"{LIGHTS}/north", json={"spec": {"colour": "green"}})).status_code == 405
     assert (await street.client.get("/v1/jobs")).status_code == 404
+    document = (await street.client.get("/openapi.json")).json()
+    one, light = "/v1/streets/groups/{group}", "/v1/signals/groups/{signalGroup}/lights/{light}"
+    assert document["paths"][one].keys() == {"get", "put", "patch", "delete"}
+    assert document["paths"]["/v1/streets/groups"].keys() == {"get", "post"}
+    assert document["paths"][light].keys() == {"get"}
+    for word in ("status", "history", "diff"):
+        assert {f"{one}/{word}", f"{light}/{word}"} <= document["paths"].keys()
+    patch = {"metadata": {"labels": {"town": "ulm"}}}
+    patched = await street.client.patch(GROUP, json=patch, headers={"Content-Type": "application/merge-patch+json"})
+    assert patched.status_code == 200, patched.text
+    listed = (await street.client.get("/v1/streets/groups", params={"labelSelector": "town=ulm"})).json()
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["main"]
+    (newest, *_) = (await street.client.get(f"{GROUP}/history")).json()["items"]
+    assert (newest["op"], newest["part"]) == ("labelsChanged", {"labels": {"town": "ulm"}})
+    moments = {"from": newest["position"] - 1, "to": newest["position"]}
+    (changed,) = (await street.client.get(f"{GROUP}/diff", params=moments)).json()["items"]
+    assert changed["change"] == "changed"
+    preview = (await street.client.delete(GROUP, params={"preview": "true"})).json()
+    assert preview["deleted"] == ["/streets/groups/main"]
     refused = street.run("reconcilers")
     assert refused.returncode == 1
     assert "reconcilers works on the kinds of another model than TENDRIL_MODEL names" in refused.stderr
