@@ -6,6 +6,7 @@ from datamodel.kinds import Document
 from gateway.artifacts import ArtifactOfChunk
 from gateway.executions import Execution
 from gateway.jobs import GROUP_DEFAULT
+from gateway.rest.chunks import ChunkOfJob
 from gateway.rest.jobs import BATCH_LIMIT
 from gateway.rest.openapi import LABELS, NAME, object_schema, reference
 
@@ -24,8 +25,13 @@ def add_job_schemas(schemas: Document) -> None:
     schemas["ArtifactList"] = object_schema(
         items={"type": "array", "items": reference("ArtifactOfChunk")}, cursor={"type": ["string", "null"]}
     )
+    schemas["ChunkList"] = object_schema(
+        items={"type": "array", "items": reference("ChunkOfJob")},
+        cursor={"type": ["string", "null"]},
+        pending={"type": "integer", "description": "chunks that were never placed, which are not listed"},
+    )
     (_, named) = msgspec.json.schema_components(
-        [Execution, ArtifactOfChunk], ref_template="#/components/schemas/{name}"
+        [Execution, ArtifactOfChunk, ChunkOfJob], ref_template="#/components/schemas/{name}"
     )
     schemas |= named
 

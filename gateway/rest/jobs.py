@@ -15,10 +15,11 @@ from gateway.backend import Backend
 from gateway.executions import executions_of
 from gateway.jobs import group_path, job_path, job_status, submit, submit_all
 from gateway.labels import escaped
-from gateway.rest import artifacts
+from gateway.rest import artifacts, chunks
 from gateway.rest.answer import json_answer, metadata
 from gateway.rest.artifacts import get_artifact, list_artifacts
 from gateway.rest.body import read_document
+from gateway.rest.chunks import list_chunks
 from gateway.rest.events import job_events
 from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
@@ -87,12 +88,22 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             parameters=PARAMETERS,
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
         ),
-        *_artifact_routes(jobs),
+        *_chunk_routes(jobs),
     ]
 
 
-def _artifact_routes(jobs: "_Jobs") -> list[DirectRoute]:
+def _chunk_routes(jobs: "_Jobs") -> list[DirectRoute]:
     return [
+        route(
+            "GET",
+            f"{ONE}/chunks",
+            jobs.chunks,
+            summary="List a job's chunks: where each is, in which try, and how far",
+            tag="jobs",
+            answer="ChunkList",
+            parameters=chunks.PARAMETERS,
+            problems=(*READING, HTTPStatus.UNPROCESSABLE_ENTITY),
+        ),
         route(
             "GET",
             f"{ONE}/artifacts",
@@ -197,6 +208,10 @@ class _Jobs:
     async def events(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))
         return job_events(self._backend, job, request.headers.get("last-event-id", ""))
+
+    async def chunks(self, request: Request) -> Response:
+        job = await self._backend.node(_path(request))
+        return await list_chunks(self._backend, job, request)
 
     async def list_artifacts(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))

@@ -1,0 +1,88 @@
+"""The chunks of a job as the ledger has them: where each is, in which try, and how far."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from datamodel.errors import Invalid
+from datamodel.kinds import Document
+from datamodel.ledger import Entry
+from datamodel.names import last_name
+from datamodel.node import Node
+from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.edges import place_of
+from datamodel.scheduling.jobs import ABORTED, CHUNKS_LIMIT, FAILED, RUNNING, SUCCEEDED
+from gateway.backend import Backend
+from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
+from gateway.rest.answer import json_answer
+from gateway.rest.query import check_declared, number_of
+
+_STORED = {
+    PLACED: PLACED,
+    RUNNING: RUNNING,
+    "retrying": RETRY,
+    SUCCEEDED: SUCCEEDED,
+    FAILED: FAILED,
+    ABORTED: ABORTED,
+}
+"""A chunk's phase as a job's status counts it, and as the ledger has it."""
+_SHOWN = {stored: shown for shown, stored in _STORED.items()}
+
+PARAMETERS: tuple[Document, ...] = (
+    {"name": "phase", "in": "query", "schema": {"type": "string", "enum": list(_STORED)}},
+    {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    },
+    {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
+)
+
+
+class ChunkOfJob(msgspec.Struct, frozen=True):
+    """A chunk that was placed at least once. `epoch` is the number of its newest try, `attempt` that try's name at `site` and
+    `edge`, `failures` how often it failed, `percent` how far it is. `outputs` is null until it has succeeded with some."""
+
+    index: int
+    epoch: int
+    phase: str
+    site: str
+    edge: str
+    attempt: str
+    failures: int
+    percent: float
+    outputs: msgspec.Raw | None
+
+
+async def list_chunks(backend: Backend, job: Node, request: Request) -> Response:
+    """The chunks in order of index, and how many were never placed. Raises `Invalid` naming the parameter."""
+    given = request.query_params
+    check_declared(given, [parameter["name"] for parameter in PARAMETERS])
+    limit = checked_limit(number_of(given["limit"]), "?limit") if "limit" in given else LIMIT_DEFAULT
+    phase, cursor = given.get("phase"), given.get("cursor", "")
+    if phase is not None and phase not in _STORED:
+        raise Invalid(f"a chunk is {', '.join(_STORED)}", field="?phase")
+    if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(CHUNKS_LIMIT))):
+        raise Invalid("this is no cursor of a list", field="?cursor")
+    phases = (_STORED[phase],) if phase is not None else ()
+    after = int(cursor) if cursor else -1
+    found = await backend.store.entries(job.uid, phases=phases, after=after, limit=limit + 1)
+    totals = await backend.reads.totals(job.uid)
+    onward = str(found[limit - 1].index) if len(found) > limit else None
+    items = [_shown(entry) for entry in found[:limit]]
+    return json_answer({"items": items, "cursor": onward, "pending": job.spec["chunks"] - totals.entries})
+
+
+def _shown(entry: Entry) -> ChunkOfJob:
+    site, edge = place_of(entry.holder)
+    return ChunkOfJob(
+        index=entry.index,
+        epoch=entry.epoch,
+        phase=_SHOWN[entry.phase],
+        site=site,
+        edge=edge,
+        attempt=last_name(entry.holder),
+        failures=entry.failures,
+        percent=entry.progress / 10,
+        outputs=entry.outputs,
+    )
