@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 
+from agents.adopting import Adopting
 from agents.artifacts.carrier import Carrier
 from agents.convergence import (
     Desired,
@@ -72,11 +73,11 @@ class Agent:
         self._clock = clock
         self._logs = logs
         self._carrier = carrier
+        self._adopting = Adopting(runtime)
         self._starting = Starting(runtime, carrier)
         self._telling = Telling(runtime, outbox, carrier, clock)
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
-        self._over: set[str] | None = set()
         self._told: dict[str, Told] = {}
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
@@ -145,8 +146,8 @@ class Agent:
             told = None
         if (told is None or told.gone) and (phase is None or phase in ENDED):
             self._forget(name)  # nothing of it is here; what is being started just now finds so when it has
-            if self._over is not None and phase in ENDED:  # or maybe of the agent before this one
-                self._over.add(name)
+            if phase in ENDED:  # or maybe of the agent before this one
+                self._adopting.is_over(name)
             return
         if phase is None:
             self._desired.pop(name, None)
@@ -176,19 +177,9 @@ class Agent:
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""
         await self._synced.wait()
-        found = await self._discovered()
-        over, self._over = self._over or set(), None
-        for observed in found:
-            self._told.setdefault(observed.attempt, Told(over=observed.attempt in over))
-            self._queue.add(observed.attempt)
-
-    async def _discovered(self) -> list[Observed]:
-        while True:
-            try:
-                return await self._runtime.discover()
-            except TendrilError as error:
-                _log.warning("the engine does not answer", error=error.message)
-                await asyncio.sleep(RETRY_S[1] / 10)
+        for name, told in (await self._adopting.found()).items():
+            self._told.setdefault(name, told)
+            self._queue.add(name)
 
     async def _converge_all(self) -> None:
         await self._synced.wait()  # until then, whatever an engine tells of would seem to be wanted by nobody
