@@ -1,10 +1,12 @@
 """What stands over a step in a pod, in a namespace of processes as a container has it: signals, streams, ends and bounds."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,14 +75,14 @@ def tools(tmp_path: Path) -> Path:
     return tools
 
 
-def begin(bubblewrap: str, tools: Path, step: Step) -> Container:
+def begin(bubblewrap: str, tools: Path, step: Step, env: Mapping[str, str] | None = None) -> Container:
     end_file = tools.parent / "end"
     seen = [argument for path in ("/bin", "/lib", "/lib64", "/usr") for argument in ("--ro-bind-try", path, path)]
     box = [bubblewrap, "--tmpfs", "/", *seen, "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--as-pid-1"]
     box += ["--tmpfs", "/tmp", "--ro-bind", str(tools), "/.tendril", "--bind", str(end_file), "/.tendril-end"]
     process = subprocess.Popen(
         [*box, "--", *step_command(step)],
-        env={"PATH": os.defpath},
+        env={**(env or {}), "PATH": os.defpath},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -161,3 +163,10 @@ def test_a_flood_is_bounded_and_counted(bubblewrap: str, tools: Path, stream: st
 def test_nothing_of_it_is_seen_by_the_step(bubblewrap: str, tools: Path) -> None:
     ended = run(bubblewrap, tools, "ls -A /tmp; ls /proc/self/fd | sort -n | head -c 100; env | grep -i tendril; :")
     assert ended.said("stdout").split() == [b"0", b"1", b"2", b"3"]
+
+
+def test_variables_of_the_step_are_its_own_whatever_their_names(bubblewrap: str, tools: Path) -> None:
+    """A shell hands on what it made of a variable that came to it: none of the script's words is one that it sets."""
+    names = sorted(set(re.findall(r"\b[a-z][a-z_]*", STEP_SCRIPT)))
+    step = Step("step", "", f'for name in {" ".join(names)}; do eval "echo $name=\\$$name"; done | grep -v =own; :')
+    assert begin(bubblewrap, tools, step, env=dict.fromkeys(names, "own")).ended().said("stdout") == b""

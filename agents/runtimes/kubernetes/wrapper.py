@@ -41,32 +41,35 @@ _STEP_FILE = f"{TOOLS}/step"
 # Descriptors: 3 and 4 are the container's own streams, 5 and 6 go to the programs that stand between them and the step's. What
 # a step leaves running is killed when it has ended, else nobody would learn that its output is over; but only by the first
 # process of a container, since elsewhere everything would be killed. A program is looked for in PATH here: the shell might take
-# one of its own for it.
+# one of its own for it. Names begin as no variable of a step does: a shell hands on what it has made of those that came to it.
 STEP_SCRIPT = rf"""
-goes_on=$1 kind=$2; shift 2
-b={_BUSYBOX}
-program=
+__goes_on=$1 __kind=$2; shift 2
+__b={_BUSYBOX}
+__program=
 case $1 in
-*/*) program=$1 ;;
-*) IFS=:; for directory in $PATH; do [ ! -x "$directory/$1" ] || {{ program=$directory/$1; break; }}; done; unset IFS ;;
+*/*) __program=$1 ;;
+*)
+  IFS=:
+  for __directory in $PATH; do [ ! -x "$__directory/$1" ] || {{ __program=$__directory/$1; break; }}; done
+  unset IFS ;;
 esac
-[ -x "$program" ] || {{ echo "127 $kind $1" > {END_FILE}; [ "$goes_on" = 1 ] && exit 0; exit 127; }}
+[ -x "$__program" ] || {{ echo "127 $__kind $1" > {END_FILE}; [ "$__goes_on" = 1 ] && exit 0; exit 127; }}
 exec 3>&1 4>&2
 limited() {{
-  $b dd bs={_READ_BYTES} count={LOG_BYTES // _READ_BYTES}
-  $b mkfifo -m 600 /tmp/.tendril-rest
-  $b tail -c {TAIL_BYTES} < /tmp/.tendril-rest > /tmp/.tendril-tail &
-  bytes=$($b tee /tmp/.tendril-rest | $b wc -c); wait $!
-  [ "$bytes" -le {TAIL_BYTES} ] || printf '\036unended\037\n\036dropped %s\037\n' $((bytes - {TAIL_BYTES}))
-  $b cat /tmp/.tendril-tail
-  $b rm -f /tmp/.tendril-rest /tmp/.tendril-tail
+  $__b dd bs={_READ_BYTES} count={LOG_BYTES // _READ_BYTES}
+  $__b mkfifo -m 600 /tmp/.tendril-rest
+  $__b tail -c {TAIL_BYTES} < /tmp/.tendril-rest > /tmp/.tendril-tail &
+  __bytes=$($__b tee /tmp/.tendril-rest | $__b wc -c); wait $!
+  [ "$__bytes" -le {TAIL_BYTES} ] || printf '\036unended\037\n\036dropped %s\037\n' $((__bytes - {TAIL_BYTES}))
+  $__b cat /tmp/.tendril-tail
+  $__b rm -f /tmp/.tendril-rest /tmp/.tendril-tail
 }}
-$b mkfifo -m 600 /tmp/.tendril-out /tmp/.tendril-err || exit 126
-{{ limited < /tmp/.tendril-out | $b tee /proc/self/fd/9 9>&1 >&3 | {{
-  last=$($b tail -c 1); [ -z "$last" ] || printf '\036unended\037\n' >&3
+$__b mkfifo -m 600 /tmp/.tendril-out /tmp/.tendril-err || exit 126
+{{ limited < /tmp/.tendril-out | $__b tee /proc/self/fd/9 9>&1 >&3 | {{
+  __last=$($__b tail -c 1); [ -z "$__last" ] || printf '\036unended\037\n' >&3
 }}; }} 2> /dev/null &
-out=$!
-$b awk -v mark="$(printf '\0362\037')" -v drop="$(printf '\036dropped %%d\037')" '
+__out=$!
+$__b awk -v mark="$(printf '\0362\037')" -v drop="$(printf '\036dropped %%d\037')" '
   {{ size = length($0) + 1; bytes += size }}
   bytes <= {LOG_BYTES} {{ print mark $0; fflush(); next }}
   {{ late++; gone += size; tail[late % {_TAIL_LINES}] = substr($0, 1, 4096) }}
@@ -76,34 +79,35 @@ $b awk -v mark="$(printf '\0362\037')" -v drop="$(printf '\036dropped %%d\037')"
     if (gone > 0) printf mark drop "\n", gone
     for (line = first; line <= late; line++) print mark tail[line % {_TAIL_LINES}]
   }}' < /tmp/.tendril-err >&4 &
-err=$!
+__err=$!
 exec 5> /tmp/.tendril-out 6> /tmp/.tendril-err
-$b rm -f /tmp/.tendril-out /tmp/.tendril-err
-stop= step=
-trap 'stop=1; [ -z "$step" ] || kill -TERM "$step"' TERM
+$__b rm -f /tmp/.tendril-out /tmp/.tendril-err
+__stop= __step=
+trap '__stop=1; [ -z "$__step" ] || kill -TERM "$__step"' TERM
 shift
-"$program" "$@" >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
-step=$!
-[ -z "$stop" ] || kill -TERM "$step"
+"$__program" "$@" >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
+__step=$!
+[ -z "$__stop" ] || kill -TERM "$__step"
 exec 5>&- 6>&- 2> /dev/null
 while :; do
-  wait "$step"; code=$?
-  kill -0 "$step" 2> /dev/null || break
+  wait "$__step"; __code=$?
+  kill -0 "$__step" 2> /dev/null || break
 done
 if [ $$ = 1 ]; then
-  round=0 left=1
-  while [ "$left" ]; do
-    round=$((round + 1)) left=
-    [ $round -lt 100 ] || {{ kill -KILL -1; break; }}
-    for process in /proc/[0-9]*; do
-      [ ! -e "$process/exe" ] || [ "$process/exe" -ef $b ] || {{ kill -KILL "${{process#/proc/}}" && left=1; }}
+  __round=0 __left=1
+  while [ "$__left" ]; do
+    __round=$((__round + 1)) __left=
+    [ $__round -lt 100 ] || {{ kill -KILL -1; break; }}
+    for __process in /proc/[0-9]*; do
+      [ ! -e "$__process/exe" ] || [ "$__process/exe" -ef $__b ] ||
+        {{ kill -KILL "${{__process#/proc/}}" && __left=1; }}
     done 2> /dev/null
   done
 fi
-wait "$out" "$err"
-echo "$code" > {END_FILE}
-[ "$goes_on" = 1 ] && exit 0
-exit "$code"
+wait "$__out" "$__err"
+echo "$__code" > {END_FILE}
+[ "$__goes_on" = 1 ] && exit 0
+exit "$__code"
 """.lstrip()
 
 PREPARE_SCRIPT = rf"""
