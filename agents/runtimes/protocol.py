@@ -95,14 +95,17 @@ class Given(msgspec.Struct, frozen=True):
         return "Given()"
 
 
+_NOTHING = Given()
+
+
 class Work(msgspec.Struct, frozen=True):
     """All that a runtime needs to run one attempt.
 
     `attempt` is unique in the whole system and a DNS label, so it names containers and directories. `env` holds what
     every step sees (`CHUNK_INDEX`, `CHUNK_COUNT`, …; the runtime adds `SHARED_DIR`). `work_ws` is the chunk's share of
     the job in watt-seconds (only the simulated runtime takes it as its duration). Limits of 0 mean none. `given` is of
-    the step that is being started. `labels` are the job's, for an engine of whose workloads other programs know by their
-    labels.
+    the steps that are being started, by their numbers: of one, or of all where the engine goes from one to the next. `labels`
+    are the job's, for an engine of whose workloads other programs know by their labels.
     """
 
     site: str
@@ -117,10 +120,14 @@ class Work(msgspec.Struct, frozen=True):
     gpus: Gpus | None = None
     limits: Limits = Limits()
     network: str = "none"
-    given: Given = Given()
+    given: Mapping[int, Given] = {}
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
     labels: Mapping[str, str] = {}
+
+    def given_to(self, index: int) -> Given:
+        """The secrets of a step that is being started."""
+        return self.given.get(index, _NOTHING)
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -254,8 +261,8 @@ class Runtime(Protocol):
         ...
 
     async def open_file(self, attempt: str, path: str) -> SharedFile | None:
-        """A file in `/shared` of an attempt whose steps have ended, by its path below; None where nothing is there. Raises
-        `Invalid` where that is no regular file, or is reached by way of a link."""
+        """A file in `/shared` of an attempt that declares artifacts and whose steps have ended, by its path below; None where
+        nothing is there. Raises `Invalid` where that is no regular file, or is reached by way of a link."""
         ...
 
     async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:

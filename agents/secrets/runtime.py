@@ -20,8 +20,10 @@ from datamodel.errors import Invalid, Transient
 from datamodel.scheduling.handover import Answer, Handed
 from datamodel.scheduling.logs import Dropped
 
-GIVING = frozenset({"docker", "process"})
+GIVING = frozenset({"docker", "kubernetes", "process"})
 """The runtimes that show a step what it is given."""
+AT_ONCE = frozenset({"kubernetes"})
+"""Those that start all steps with the first."""
 _CANNOT_START_CODE = 125
 _WITHHELD = "withheld"
 """The cursor behind a log that cannot be shown, since nobody knows any more what to take out of it."""
@@ -203,17 +205,22 @@ class SecretRuntime:
             del self._waiting[next(iter(self._waiting))]
         await self._asking.ask(work.edge, work.attempt)
 
-    def _given(self, work: Work, index: int) -> Given | None:
-        """What step `index` is given; None where the attempt's values are not here. Blocks."""
+    def _given(self, work: Work, index: int) -> dict[int, Given] | None:
+        """What the steps that begin with step `index` are given; None where the attempt's values are not here. Blocks."""
         held = self._strongbox.get(work.attempt)
         if held is None:
             return None
+        steps = range(index, len(work.steps)) if self.name in AT_ONCE else (index,)
+        masked = patterns(_values(held))
+        return {step: self._given_to(work, step, held, masked) for step in steps}
+
+    def _given_to(self, work: Work, index: int, held: Held, masked: tuple[bytes, ...]) -> Given:
         uses = [(use, held.secrets[use.secret][use.key]) for use in work.steps[index].secrets]
         files = {use.file: value for use, value in uses if use.file}
         return Given(
             env={use.env: value for use, value in uses if use.env},
             files=self._strongbox.show(work.attempt, index, files) if files else "",
-            masked=patterns(_values(held)),
+            masked=masked,
         )
 
     async def _hidden(self, attempt: str) -> Needles | None:

@@ -167,7 +167,7 @@ def _archive(content: bytes, kind: bytes = tarfile.REGTYPE) -> bytes:
 
 def test_secrets_are_in_the_environment_and_a_read_only_mount_and_in_no_label() -> None:
     given = Given(env={"PASSWORD": "s3cr3t"}, files="/dev/shm/tendril-0/x/a/step-0", masked=(b"s3cr3t",))
-    work = Work("s", "e", "a", (Step("step", "image", "true"),), {}, given=given)
+    work = Work("s", "e", "a", (Step("step", "image", "true"),), {}, given={0: given})
     made, host = container_options(work, 0, Policy(), ""), host_options(work, 0, Policy())
     assert made["environment"]["PASSWORD"] == "s3cr3t"
     assert made["environment"]["SECRETS_DIR"] == "/run/secrets"

@@ -54,7 +54,8 @@ def container_options(work: Work, index: int, policy: Policy, image_user: str) -
     # The home that an image has for its own user is not another one's to write to.
     home = {"HOME": SHARED} if user else {}
     shell = {SHELL_LABEL: step.shell[0]} if step.script is not None else {}
-    secrets = {**work.given.env, **({SECRETS_VARIABLE: SECRETS} if work.given.files else {})}
+    given = work.given_to(index)
+    secrets = {**given.env, **({SECRETS_VARIABLE: SECRETS} if given.files else {})}
     return {
         "image": step.image,
         "entrypoint": _entrypoint(step),
@@ -87,9 +88,10 @@ def host_options(work: Work, index: int, policy: Policy) -> dict[str, Any]:
     if work.memory_bytes > 0:
         options["mem_limit"] = work.memory_bytes
         options["memswap_limit"] = work.memory_bytes + work.limits.swap_bytes
-    if work.given.files:  # a mount, since what is only bound is made where it is missing, empty
-        options["mounts"] = [Mount(SECRETS, work.given.files, type="bind", read_only=True)]
-    if work.given.masked:
+    given = work.given_to(index)
+    if given.files:  # a mount, since what is only bound is made where it is missing, empty
+        options["mounts"] = [Mount(SECRETS, given.files, type="bind", read_only=True)]
+    if given.masked:
         options["ulimits"] = [Ulimit(name="core", soft=0, hard=0)]
     if work.gpus is not None:
         gpus = DeviceRequest(driver=work.gpus.driver, count=work.gpus.count, capabilities=[["gpu"]])

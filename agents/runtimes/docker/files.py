@@ -1,11 +1,11 @@
-"""Files in a volume: taken out one at a time, and put there. All but the port blocks."""
+"""Files in a volume, taken out one at a time. All but the port blocks."""
 
 import asyncio
 import io
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -15,10 +15,9 @@ from docker.errors import APIError
 from docker.utils import decode_json_header
 
 from agents.runtimes.docker.engine import Engine
-from agents.runtimes.protocol import Input
 from agents.runtimes.shared import SHARED, no_file
 from datamodel.errors import Invalid, Transient
-from datamodel.scheduling.artifacts import INPUTS_DIRECTORY, is_shared_path
+from datamodel.scheduling.artifacts import is_shared_path
 
 _STAT_HEADER = "X-Docker-Container-Path-Stat"
 # Of Go's os.FileMode, which is what engines tell.
@@ -88,28 +87,6 @@ def open_volume_file(
         if mode & _ANY_TYPE if parent == place else not mode & _IS_DIRECTORY:
             raise no_file(path, "something else")
     return VolumeFile(engine, container, str(place), size_bytes, directory)
-
-
-def input_archive(inputs: Sequence[Input]) -> Iterator[bytes]:
-    """An archive to be unpacked in the shared directory, with the inputs for everybody to read, as it is read."""
-    made: set[PurePosixPath] = set()
-    for one in inputs:
-        place = PurePosixPath(INPUTS_DIRECTORY, one.path)
-        for parent in reversed(place.parents[:-1]):
-            if parent not in made:
-                made.add(parent)
-                yield _header(str(parent), tarfile.DIRTYPE, 0o755, 0)
-        yield _header(str(place), tarfile.REGTYPE, 0o644, one.bytes)
-        with Path(one.source).open("rb") as file:
-            yield from iter(lambda: file.read(_READ_BYTES), b"")
-        yield bytes(-one.bytes % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _header(name: str, kind: bytes, mode: int, size_bytes: int) -> bytes:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.mode, entry.size = kind, mode, size_bytes
-    return entry.tobuf(tarfile.PAX_FORMAT)
 
 
 def _copied(client: docker.APIClient, container: str, place: str, size_bytes: int, directory: Path | None) -> IO[bytes]:

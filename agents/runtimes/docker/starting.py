@@ -6,6 +6,7 @@ from http import HTTPStatus
 import docker
 from docker.errors import APIError, ImageNotFound
 
+from agents.runtimes.archive import archive, inputs_packed
 from agents.runtimes.docker.archive import open_to_all
 from agents.runtimes.docker.complaints import reason_of_refusal
 from agents.runtimes.docker.container import (
@@ -17,7 +18,6 @@ from agents.runtimes.docker.container import (
     volume_name,
 )
 from agents.runtimes.docker.engine import is_refusal
-from agents.runtimes.docker.files import input_archive
 from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import StepState, Work
 from agents.runtimes.reasons import CANNOT_START
@@ -83,7 +83,7 @@ def _launch(client: docker.APIClient, work: Work, index: int, *, is_new: bool) -
         # A new volume is root's alone, and the image's user may be another.
         client.put_archive(name, SHARED, open_to_all())
         if work.inputs:
-            client.put_archive(name, SHARED, input_archive(work.inputs))
+            client.put_archive(name, SHARED, archive(inputs_packed(work.inputs)))
     try:
         client.start(name)
     except APIError:

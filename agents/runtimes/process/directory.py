@@ -62,18 +62,18 @@ class AttemptDirectory:
         return str(group)
 
     def plan(self, work: Work, index: int, owner: Owner) -> Plan:
-        step = work.steps[index]
+        step, given = work.steps[index], work.given_to(index)
         return Plan(
             argv=_argv(step),
-            env={"PATH": _PATH, **work.env, **step.env, **work.given.env},
+            env={"PATH": _PATH, **work.env, **step.env, **given.env},
             owner=owner,
             record=str(self._record(index)),
             output=str(self._output(index)),
             log=str(self._path / f"step-{index}.log"),
             shared=str(self._shared.resolve()),
             root=str(self._path / "root"),
-            secrets=work.given.files,
-            masked=[pattern.decode("latin-1") for pattern in work.given.masked],
+            secrets=given.files,
+            masked=[pattern.decode("latin-1") for pattern in given.masked],
         )
 
     def record(self, index: int) -> Record | None:
