@@ -13,6 +13,8 @@ from agents.runtimes.policy import Policy
 
 IMAGE_VARIABLE = "TENDRIL_KUBERNETES_IMAGE"
 NAMESPACE_VARIABLE = "TENDRIL_KUBERNETES_NAMESPACE"
+OTHERS_VARIABLE = "TENDRIL_KUBERNETES_OTHERS"
+"""A kubeconfig of somebody who may do what an agent may not, as Kueue does; else the agent's own."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class KubernetesCluster:
 
     namespace: str
     image: str
+    others_kubeconfig: str
 
     def runtime(
         self,
@@ -41,7 +44,9 @@ class KubernetesCluster:
 
 def kubernetes_cluster() -> KubernetesCluster:
     """Skips the test where the environment names no cluster."""
-    if not os.environ.get(KUBECONFIG_VARIABLE):
+    kubeconfig = os.environ.get(KUBECONFIG_VARIABLE)
+    if not kubeconfig:
         pytest.skip(f"needs a Kubernetes cluster: set {KUBECONFIG_VARIABLE} to a kubeconfig")
     namespace = os.environ.get(NAMESPACE_VARIABLE, "tendril")
-    return KubernetesCluster(namespace, os.environ.get(IMAGE_VARIABLE, "docker.io/library/busybox:stable-musl"))
+    image = os.environ.get(IMAGE_VARIABLE, "docker.io/library/busybox:stable-musl")
+    return KubernetesCluster(namespace, image, os.environ.get(OTHERS_VARIABLE, kubeconfig))

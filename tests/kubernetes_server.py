@@ -18,7 +18,8 @@ PODS_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 class ApiServer:
     """`objects` by path and name. What happens to them is told to watches from their version on; versions up to `forgotten`
-    cannot be watched from. `asked` counts lists and watches by path, `sent` the events that watches were told."""
+    cannot be watched from. A program that is run in a pod, and is remembered in `runs`, reads what is `given` to it and answers
+    with `frames`, each of a channel. `asked` counts lists and watches by path, `sent` the events that watches were told."""
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
@@ -27,6 +28,9 @@ class ApiServer:
         self.logs: deque[bytes] = deque()
         self.log_queries: list[Mapping[str, str]] = []
         self.forgotten = 0
+        self.runs: list[tuple[dict[str, str], list[str]]] = []
+        self.given = b""
+        self.frames: list[bytes] = []
         self.sent = 0
         self._version = 10
         self._events: list[tuple[int, str, dict[str, Any]]] = []
@@ -71,6 +75,8 @@ class ApiServer:
         path = request.path
         if path.endswith("/log"):
             return await self._log(request)
+        if path.endswith("/exec"):
+            return await self._run(request)
         for (parent, name), one in self.objects.items():
             if path == f"{parent}/{name}":
                 return web.json_response(one)
@@ -114,6 +120,20 @@ class ApiServer:
 
     def _newer_than(self, version: int) -> Callable[[], bool]:
         return lambda: any(at > version for at, _, _ in self._events)
+
+    async def _run(self, request: web.Request) -> web.StreamResponse:
+        if not self.frames:
+            return web.json_response({"message": "forbidden", "code": 403}, status=403)
+        socket = web.WebSocketResponse(protocols=("v5.channel.k8s.io",))
+        await socket.prepare(request)
+        query = {name: value for name, value in request.query.items() if name != "command"}
+        self.runs.append((query, request.query.getall("command")))
+        while query["stdin"] == "true" and (data := await socket.receive_bytes()) != b"\xff\0":
+            self.given += data.removeprefix(b"\0")
+        for frame in self.frames:
+            await socket.send_bytes(frame)
+        await socket.close()
+        return socket
 
     async def _log(self, request: web.Request) -> web.StreamResponse:
         self.log_queries.append(dict(request.query))

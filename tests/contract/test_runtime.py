@@ -66,9 +66,14 @@ class Rig:
                 await self.told.get()
 
     async def start(self, work: Work, index: int) -> None:
-        """Returns once the step has begun: an engine may take a while for that."""
-        await self.runtime.start_step(work, index)
-        await self.until(work.attempt, lambda found: len(found.steps) > index)
+        """As an agent: again whenever there is news, until the step has begun. An engine may take a while for that."""
+        async with asyncio.timeout(WAIT_S):
+            while True:
+                await self.runtime.start_step(work, index)
+                found = await self.runtime.observe(work.attempt)
+                if found is not None and len(found.steps) > index:
+                    return
+                await self.told.get()
 
     async def ended(self, work: Work, index: int) -> Observed:
         """Returns once the step is over; an engine may have begun the next one then."""

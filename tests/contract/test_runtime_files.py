@@ -2,16 +2,22 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from agents.runtimes.protocol import Input, SharedFile
+from agents.runtimes.protocol import Artifact, Input, SharedFile, Work
 from datamodel.errors import Invalid
 from tests.contract.test_runtime import Rig, any_rig, rig
 
 __all__ = ["any_rig", "rig"]
 
-SIZE = 3_000_001
+SIZE = 9_000_001
+
+
+def leaving(rig: Rig, script: str, **fields: Any) -> Work:
+    """Work that declares an artifact: of others, nobody asks for files."""
+    return rig.work(script, artifacts=(Artifact("left", "a"),), **fields)
 
 
 async def content_of(file: SharedFile | None, limit_bytes: int = 100_000) -> bytes:
@@ -29,7 +35,7 @@ async def test_a_file_that_the_steps_left_is_read_in_parts_by_any_instance(rig: 
     script = (
         f"mkdir -p $SHARED_DIR/a/b; head -c {SIZE} /dev/zero | tr '\\0' x > $SHARED_DIR/a/b/c; : > $SHARED_DIR/empty"
     )
-    work = rig.work(script)
+    work = leaving(rig, script)
     await rig.run(work)
     assert await content_of(await rig.runtime.open_file(work.attempt, "a/b/c")) == b"x" * SIZE
     assert await content_of(await rig.runtime.open_file(work.attempt, "empty")) == b""
@@ -43,8 +49,8 @@ async def test_a_file_that_the_steps_left_is_read_in_parts_by_any_instance(rig: 
 
 async def test_where_nothing_is_there_is_no_file(any_rig: Rig) -> None:
     assert await any_rig.runtime.open_file("nobody-knows", "a") is None
-    work = any_rig.work("true")
-    await any_rig.runtime.start_step(work, 0)
+    work = leaving(any_rig, "true")
+    await any_rig.start(work, 0)
     await any_rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
     if any_rig.runtime.name == "simulated":
         assert await content_of(await any_rig.runtime.open_file(work.attempt, "a")) == f"{work.attempt} a\n".encode()
@@ -55,7 +61,7 @@ async def test_where_nothing_is_there_is_no_file(any_rig: Rig) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "-n", "*", "é\u202e", "%2e%2e", "'\"$(x)", "x" * 200, "...", "\\"])
 async def test_odd_names_are_names(rig: Rig, name: str) -> None:
-    work = rig.work(f"cat > \"$SHARED_DIR/$NAME\" <<'E'\n{name}\nE", env={"NAME": name})
+    work = leaving(rig, f"cat > \"$SHARED_DIR/$NAME\" <<'E'\n{name}\nE", env={"NAME": name})
     assert (await rig.run(work)).steps[0].exit_code == 0
     assert await content_of(await rig.runtime.open_file(work.attempt, name)) == f"{name}\n".encode()
 
@@ -77,16 +83,16 @@ async def test_odd_names_are_names(rig: Rig, name: str) -> None:
     ],
 )
 async def test_what_leads_elsewhere_or_is_no_file_is_refused(rig: Rig, make: str, path: str, told: str) -> None:
-    work = rig.work(make)
+    work = leaving(rig, make)
     assert (await rig.run(work)).steps[0].exit_code == 0
     with pytest.raises(Invalid, match=told):
         await rig.runtime.open_file(work.attempt, path)
 
 
 async def test_a_file_of_two_names_is_refused_where_the_other_may_be_another_s(rig: Rig) -> None:
-    work = rig.work("echo > $SHARED_DIR/a; ln $SHARED_DIR/a $SHARED_DIR/b")
+    work = leaving(rig, "echo > $SHARED_DIR/a; ln $SHARED_DIR/a $SHARED_DIR/b")
     await rig.run(work)
-    if rig.runtime.name == "docker":  # whose volume has nobody else's files
+    if rig.runtime.name in {"docker", "kubernetes"}:  # whose volumes have nobody else's files
         assert await content_of(await rig.runtime.open_file(work.attempt, "a")) == b"\n"
         return
     with pytest.raises(Invalid, match="several names"):
@@ -94,7 +100,7 @@ async def test_a_file_of_two_names_is_refused_where_the_other_may_be_another_s(r
 
 
 async def test_a_huge_sparse_file_says_how_large_it_is_before_it_is_read(rig: Rig) -> None:
-    work = rig.work("dd if=/dev/zero of=$SHARED_DIR/a bs=1 count=1 seek=20G 2>/dev/null")
+    work = leaving(rig, "dd if=/dev/zero of=$SHARED_DIR/a bs=1 count=1 seek=20G 2>/dev/null")
     assert (await rig.run(work)).steps[0].exit_code == 0
     file = await rig.runtime.open_file(work.attempt, "a")
     assert file is not None
@@ -113,7 +119,7 @@ async def test_steps_find_what_they_are_given_and_may_read_it(rig: Rig, tmp_path
         source.chmod(0o600)
         inputs.append(Input("k", len(data), hashlib.sha256(data).hexdigest(), path, str(source)))
     script = 'cd $SHARED_DIR/inputs && cat a d/e/0 "d/1 é" > ../out && find . -type f | wc -l > ../count'
-    work = rig.work(script, inputs=tuple(inputs))
+    work = leaving(rig, script, inputs=tuple(inputs))
     assert (await rig.run(work)).steps[0].exit_code == 0
     assert await content_of(await rig.runtime.open_file(work.attempt, "out")) == b"alpha" + b"x" * 300_000
     assert (await content_of(await rig.runtime.open_file(work.attempt, "count"))).split() == [b"3"]

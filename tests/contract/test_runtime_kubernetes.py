@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.runtimes.kubernetes.cluster import JOBS, PODS, Cluster
+from agents.runtimes.kubernetes.login import KUBECONFIG_VARIABLE
 from agents.runtimes.kubernetes.manifest import QUEUE_LABEL, job_name
 from agents.runtimes.kubernetes.nodes import cluster_capacity
 from agents.runtimes.kubernetes.runtime import KubernetesRuntime
@@ -24,8 +25,9 @@ from agents.runtimes.reasons import (
     SHELL_MISSING,
     UNSCHEDULABLE,
 )
+from datamodel.errors import Invalid
 from datamodel.scheduling.logs import Record
-from tests.kubernetes_cluster import KubernetesCluster
+from tests.kubernetes_cluster import OTHERS_VARIABLE, KubernetesCluster
 from tests.waiting import eventually
 
 SITE = "site-kubernetes-only"
@@ -50,7 +52,9 @@ async def runtime(kubernetes_cluster: KubernetesCluster, tmp_path: Path) -> Asyn
 async def api(kubernetes_cluster: KubernetesCluster) -> AsyncIterator[Cluster]:
     """The cluster as somebody else sees it."""
     api = Cluster(kubernetes_cluster.namespace)
-    await api.open()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KUBECONFIG_VARIABLE, kubernetes_cluster.others_kubeconfig)
+        await api.open()
     yield api
     await api.close()
 
@@ -198,7 +202,10 @@ async def test_a_job_of_a_queue_waits_until_somebody_lets_it_go(
     found = await runtime.observe(work.attempt)
     assert found is not None
     assert found.steps == ()
-    await api.call("PATCH", path, body={"spec": {"suspend": False}})  # as Kueue does
+    try:
+        await api.call("PATCH", path, body={"spec": {"suspend": False}})  # as Kueue does
+    except Invalid:
+        pytest.skip(f"an agent may not patch Jobs: set {OTHERS_VARIABLE} to the kubeconfig of somebody who may")
     assert (await until(runtime, work, 1)).steps[0].exit_code == 0
 
 

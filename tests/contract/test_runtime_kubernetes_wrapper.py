@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 import pytest
 
+from agents.runtimes.kubernetes.handing import begin_script
 from agents.runtimes.kubernetes.lines import Line, lines_in
-from agents.runtimes.kubernetes.wrapper import STEP_SCRIPT, TAIL_BYTES, End, end_in, step_command
-from agents.runtimes.protocol import Step
+from agents.runtimes.kubernetes.wrapper import BEGIN_FILE, STEP_SCRIPT, TAIL_BYTES, End, end_in, step_command
+from agents.runtimes.protocol import Given, Step
 
 BUSYBOX = "/bin/busybox"
 WAIT_S = 30.0
@@ -75,11 +76,16 @@ def tools(tmp_path: Path) -> Path:
     return tools
 
 
-def begin(bubblewrap: str, tools: Path, step: Step, env: Mapping[str, str] | None = None) -> Container:
+def begin(
+    bubblewrap: str, tools: Path, step: Step, given: Given | None = None, env: Mapping[str, str] | None = None
+) -> Container:
     end_file = tools.parent / "end"
     seen = [argument for path in ("/bin", "/lib", "/lib64", "/usr") for argument in ("--ro-bind-try", path, path)]
     box = [bubblewrap, "--tmpfs", "/", *seen, "--dev", "/dev", "--proc", "/proc", "--unshare-pid", "--as-pid-1"]
     box += ["--tmpfs", "/tmp", "--ro-bind", str(tools), "/.tendril", "--bind", str(end_file), "/.tendril-end"]
+    if given is not None:
+        (tools.parent / "begin").write_bytes(begin_script(given))
+        box += ["--ro-bind", str(tools.parent / "begin"), BEGIN_FILE]
     process = subprocess.Popen(
         [*box, "--", *step_command(step)],
         env={**(env or {}), "PATH": os.defpath},
@@ -163,6 +169,13 @@ def test_a_flood_is_bounded_and_counted(bubblewrap: str, tools: Path, stream: st
 def test_nothing_of_it_is_seen_by_the_step(bubblewrap: str, tools: Path) -> None:
     ended = run(bubblewrap, tools, "ls -A /tmp; ls /proc/self/fd | sort -n | head -c 100; env | grep -i tendril; :")
     assert ended.said("stdout").split() == [b"0", b"1", b"2", b"3"]
+
+
+def test_a_step_has_the_variables_that_it_is_given_and_leaves_no_core(bubblewrap: str, tools: Path) -> None:
+    given = Given({"PASSWORD": "it's $odd\n", "step": "mine", "program": "own", "PATH": "/bin"})
+    step = Step("step", "", 'printf "%s|" "$PASSWORD" "$step" "$program" "$PATH"; ulimit -c; exit 4')
+    ended = begin(bubblewrap, tools, step, given).ended()
+    assert (ended.end, ended.said("stdout")) == (End(4), b"it's $odd\n|mine|own|/bin|0\n")
 
 
 def test_variables_of_the_step_are_its_own_whatever_their_names(bubblewrap: str, tools: Path) -> None:

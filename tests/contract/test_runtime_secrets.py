@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from nacl.public import PublicKey, SealedBox
 from agents.runtimes.docker.runtime import DockerRuntime
 from agents.runtimes.process.owner import step_owner
 from agents.runtimes.process.runtime import ProcessRuntime
-from agents.runtimes.protocol import Limits, Observed, Runtime, SecretUse, Step, Work
+from agents.runtimes.protocol import Artifact, Limits, Observed, Runtime, SecretUse, Step, Work
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
 from agents.secrets.asking import Asking
@@ -28,6 +29,7 @@ from datamodel.feed.memory import MemoryMessages
 from datamodel.scheduling.handover import Answer, Ask, Handed, answer_subject, ask_subject, decode_ask, encode
 from datamodel.scheduling.logs import Dropped, Record
 from tests.contract.test_runtime import EDGE, REAL, WAIT_S
+from tests.kubernetes_cluster import KubernetesCluster
 from tests.services import IMAGE
 
 VALUE = "c0rrect h0rse/battery+staple"
@@ -72,6 +74,7 @@ class Rig:
     make: Callable[[], Runtime]
     home: Path
     contained: bool
+    image: str = IMAGE
     messages: MemoryMessages = field(default_factory=MemoryMessages)
     told: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
 
@@ -91,8 +94,8 @@ class Rig:
         await self.runtime.open(self.told.put_nowait)
 
     def work(self, *scripts: str, attempt: str = "attempt-secrets") -> Work:
-        steps = tuple(Step(f"step-{at}", IMAGE, script, secrets=USES) for at, script in enumerate(scripts))
-        return Work(SITE, EDGE, attempt, steps, {})
+        steps = tuple(Step(f"step-{at}", self.image, script, secrets=USES) for at, script in enumerate(scripts))
+        return Work(SITE, EDGE, attempt, steps, {}, artifacts=(Artifact("left", "plain"),))
 
     async def run(self, work: Work, index: int = 0) -> Observed:
         """Starts a step as an agent does: again whenever it is told, until it is there; then until it has ended."""
@@ -120,12 +123,17 @@ class Rig:
         await self.runtime.close()
 
 
-@pytest.fixture(params=REAL[:3])
+@pytest.fixture(params=REAL[:4])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     state_dir = tmp_path / "state"
     if request.param == "docker":
         request.getfixturevalue("docker_engine")
         rig = Rig(lambda: DockerRuntime(site=SITE, edges=[EDGE]), tmp_path, contained=True)
+    elif request.param == "kubernetes":
+        cluster: KubernetesCluster = request.getfixturevalue("kubernetes_cluster")
+        copies = tmp_path / "copies"  # of what the node's kubelet has on its disk too
+        make = partial(cluster.runtime, SITE, [EDGE], copies)
+        rig = Rig(make, tmp_path / "home", contained=True, image=cluster.image)
     else:
         bwrap = request.getfixturevalue("bubblewrap") if request.param == "process in a sandbox" else None
         rig = Rig(
@@ -261,7 +269,7 @@ async def test_an_artifact_that_holds_a_value_is_not_opened(rig: Rig) -> None:
 
 
 async def test_without_secrets_nothing_is_asked(rig: Rig) -> None:
-    work = replace(rig.work("echo plain"), steps=(Step("step-0", IMAGE, "echo plain"),), limits=Limits())
+    work = replace(rig.work("echo plain"), steps=(Step("step-0", rig.image, "echo plain"),), limits=Limits())
     assert (await rig.run(work)).steps[0].exit_code == 0
     assert await rig.output(work.attempt) == "plain\n"
     assert rig.hub.asks == []

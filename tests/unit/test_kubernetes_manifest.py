@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from agents.runtimes.kubernetes.handing import WAIT_SCRIPT
 from agents.runtimes.kubernetes.manifest import QUEUE_LABEL, gpu_resource, job_manifest, job_name, unsupported
+from agents.runtimes.kubernetes.wrapper import literal
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import Gpus, Limits, Step, Work
+from agents.runtimes.protocol import Artifact, Given, Gpus, Input, Limits, SecretUse, Step, Work
 from agents.runtimes.reasons import UNSUPPORTED
 
 TOOLS = "tools:1"
@@ -93,7 +95,8 @@ def test_every_container_is_as_restricted_pods_must_be() -> None:
         assert context["allowPrivilegeEscalation"] is False
         assert context["capabilities"] == {"drop": ["ALL"]}
         assert context["readOnlyRootFilesystem"] is True
-        assert (context["runAsUser"], context["runAsGroup"]) == (65534, 65534)
+    users = [(one["securityContext"]["runAsUser"], one["securityContext"]["runAsGroup"]) for one in containers()]
+    assert users == [(65533, 65533), *[(65534, 65534)] * 3]  # what is put there first is not the steps' to change
 
 
 def test_a_step_says_whom_it_runs_as_and_its_result_is_read_by_the_same() -> None:
@@ -156,3 +159,55 @@ def test_what_a_pod_cannot_say_is_refused(limits: Limits, named: str) -> None:
     assert refusal.reason == UNSUPPORTED
     assert named in refusal.message
     assert unsupported(replace(WORK, limits=Limits(timeout_s=5, tmp_bytes=4096), gpus=Gpus(), network="lab")) is None
+
+
+VALUE = "c0rrect h0rse"
+USES = (SecretUse("database", "value", env="PASSWORD"), SecretUse("database", "value", file="password"))
+SECRETIVE = replace(
+    WORK,
+    steps=(WORK.steps[0], replace(WORK.steps[0], name="third", secrets=USES)),
+    given={1: Given({"PASSWORD": VALUE}, "/dev/shm/x", (VALUE.encode(),))},
+)
+
+
+def test_no_value_of_a_secret_is_in_a_job() -> None:
+    assert VALUE not in str(made(SECRETIVE))
+    assert made(SECRETIVE) == made(replace(SECRETIVE, given={}))
+
+
+def test_secrets_are_in_memory_and_only_their_steps_see_them() -> None:
+    volumes = {volume["name"]: volume["emptyDir"] for volume in pod(SECRETIVE)["volumes"]}
+    given = {name: volume for name, volume in volumes.items() if name in {"begin-1", "files-1"}}
+    assert [volume["medium"] for volume in given.values()] == ["Memory", "Memory"]
+    mounted = [
+        [(mount["mountPath"], mount.get("readOnly", False)) for mount in one["volumeMounts"] if mount["name"] in given]
+        for one in containers(SECRETIVE)
+    ]
+    prepare = [("/.tendril-given/begin-1", False), ("/.tendril-given/files-1", False)]
+    assert mounted == [prepare, [], [("/.tendril-given", True), ("/run/secrets", True)], []]
+    assert {"name": "SECRETS_DIR", "value": "/run/secrets"} in containers(SECRETIVE)[2]["env"]
+
+
+def test_only_who_is_given_something_waits_for_it() -> None:
+    given = replace(WORK, inputs=(Input("k", 1, "0" * 64, "a"),))
+    waits = [containers(work)[0]["command"][-1].endswith(literal(WAIT_SCRIPT)) for work in (WORK, SECRETIVE, given)]
+    assert waits == [False, True, True]
+    assert {"name": "shared", "mountPath": "/shared"} in containers(given)[0]["volumeMounts"]
+    assert all(mount["name"] != "shared" for mount in containers()[0]["volumeMounts"])
+
+
+def test_a_pod_is_held_for_its_artifacts() -> None:
+    leaving = replace(WORK, artifacts=(Artifact("table", "table.csv"),), limits=Limits(timeout_s=1.5))
+    assert [one["name"] for one in pod(leaving)["containers"]] == ["hold"]
+    assert [one["name"] for one in containers(leaving)] == ["prepare", "step-0", "step-1", "result", "hold"]
+    assert pod(leaving)["activeDeadlineSeconds"] == 2 + 10 + 3600 + 86_400
+
+
+def test_secret_variables_of_what_nothing_of_ours_starts_are_refused() -> None:
+    bare = replace(WORK.steps[1], secrets=USES[:1])
+    refusal = unsupported(replace(WORK, steps=(bare,)))
+    assert refusal is not None
+    assert refusal.reason == UNSUPPORTED
+    assert "secrets in variables" in refusal.message
+    assert unsupported(replace(WORK, steps=(replace(bare, secrets=USES[1:]),))) is None
+    assert unsupported(SECRETIVE) is None

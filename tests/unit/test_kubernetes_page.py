@@ -5,7 +5,7 @@ import re
 import yaml
 
 import agents.settings
-from agents.runtimes.kubernetes import manifest, report
+from agents.runtimes.kubernetes import files, handing, manifest, report
 from sim.chaos.machine import ROOT
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
@@ -26,7 +26,7 @@ def test_it_tells_what_the_manifest_of_roles_allows() -> None:
     rules = [rule for one in yaml.safe_load_all(ROLES) for rule in one.get("rules", ())]
     allowed = {rule["resources"][0]: rule["verbs"] for rule in rules}
     assert {name: verbs.split(", ") for name, verbs in rows if name in allowed} == allowed
-    assert set(allowed) == {"jobs", "pods", "pods/log", "nodes"}
+    assert set(allowed) == {"jobs", "pods", "pods/log", "pods/exec", "nodes"}
 
 
 def test_its_names_are_the_codes() -> None:
@@ -36,3 +36,5 @@ def test_its_names_are_the_codes() -> None:
         assert word in PAGE
     assert f"{report.NO_POD_AFTER_S:g} s" in PAGE
     assert (manifest.GRACE_S, manifest.LATEST_PULL_S, manifest.TTL_S) == (10, 3600, 86_400)  # as it says in words
+    assert (manifest.HOLD_S, handing.HANDING_S) == (86_400, 3600)
+    assert f"parts of {files.READ_BYTES // 2**20} MiB" in PAGE

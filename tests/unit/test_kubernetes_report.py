@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from agents.runtimes.kubernetes.manifest import job_manifest
 from agents.runtimes.kubernetes.report import failed_step, observed, pod_of
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import Step, StepState, Work
+from agents.runtimes.protocol import Artifact, Step, StepState, Work
 from agents.runtimes.reasons import (
     CANNOT_START,
     DEVICE_MISSING,
@@ -72,6 +72,32 @@ def pod(
 
 def steps(*pods: Any, stderr: str = "", now_s: float = NOW_S, **rest: Any) -> tuple[StepState, ...]:
     return observed(job(**rest), pods, now_s, stderr).steps
+
+
+LEAVING = replace(WORK, artifacts=(Artifact("table", "table.csv"),))
+
+
+def held(hold: State, *, result: State | None = None, phase: str = "Running", **status: Any) -> tuple[StepState, ...]:
+    """The steps of a pod that leaves artifacts, when both have ended."""
+    made = job_manifest(LEAVING, Policy(), "tools")
+    made["metadata"]["creationTimestamp"] = MADE
+    one = pod(ended(), ended(), phase=phase, **status)
+    one["status"]["initContainerStatuses"].append({"name": "result", "state": result or ended(message="")})
+    one["status"]["containerStatuses"] = [{"name": "hold", "state": hold}]
+    return observed({**made, "status": {}}, [one], NOW_S).steps
+
+
+def test_a_pod_that_is_held_has_done_its_work_and_one_whose_files_are_lost_has_not() -> None:
+    assert held(RUNNING) == (IS_DONE, IS_DONE)
+    assert [step.phase for step in held(WAITING)] == ["exited", "running"]
+    assert [step.phase for step in held(WAITING, result=RUNNING)] == ["exited", "running"]
+    (_, lost) = held(ended(), phase="Succeeded")
+    assert (lost.phase, lost.message) == ("vanished", "the pod ended before its files were brought away")
+
+
+def test_what_was_never_handed_over_vanished() -> None:
+    (step,) = steps(pod(WAITING, WAITING, prepare=ended(75, "nobody handed over what it is given"), phase="Failed"))
+    assert (step.phase, step.message) == ("vanished", "nobody handed over what it is given")
 
 
 def disrupted(one: Any) -> Any:

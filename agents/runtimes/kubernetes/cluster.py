@@ -1,14 +1,17 @@
 """Calls to an API server, with errors that are ours. What it answers stays as documents: the conversions are pure."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
 import aiohttp
 from kubernetes.aio import client
+from kubernetes.aio.stream import WsApiClient
 
+from agents.runtimes.kubernetes import running
 from agents.runtimes.kubernetes.login import login
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 
@@ -38,17 +41,20 @@ class Cluster:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._client: Any = None
+        self._sockets: Any = None
 
     async def open(self) -> None:
         """Raises `Transient` where no API server answers, `Invalid` where nothing says how to log in."""
         configuration = await login()
         configuration.connection_pool_maxsize = CONNECTIONS
         self._client = client.ApiClient(configuration)
+        self._sockets = WsApiClient(configuration)
         await self.call("GET", JOBS, {"limit": 1})
 
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+            await self._sockets.close()
 
     async def call(
         self, method: str, path: str, query: Mapping[str, object] | None = None, body: Document | None = None
@@ -102,6 +108,37 @@ class Cluster:
                     yield data
             except _FAILURES as error:
                 raise Transient(f"the API server: {error!r}") from error
+
+    async def run(
+        self,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        given: AsyncIterator[bytes] | None = None,
+        *,
+        limit_bytes: int = 0,
+    ) -> bytes:
+        """What a program writes to stdout, so much at most, that is run in a container which runs. It is `given` something to
+        read. Raises `NotFound` where there is no such pod, `Invalid` where we may not, `Transient` as `running.run`."""
+        streams = [("stdin", given is not None), ("stdout", True), ("stderr", True)]
+        said = [(name, str(is_open).lower()) for name, is_open in streams]
+        try:
+            serialized = await self._sockets.param_serialize(
+                method="GET",
+                resource_path=f"{PODS.format(namespace=self._namespace)}/{pod}/exec",
+                query_params=[("container", container), *said, *(("command", word) for word in command)],
+                header_params={"sec-websocket-protocol": running.PROTOCOL},
+                auth_settings=["BearerToken"],
+            )
+            answer = await self._sockets.call_api(*serialized, _preload_content=False)
+            async with asyncio.timeout(_TIMEOUT_S):
+                socket = await answer.response
+        except aiohttp.WSServerHandshakeError as error:
+            raise running.refused(error) from error
+        except _FAILURES as error:
+            raise Transient(f"the API server does not answer: {error!r}") from error
+        async with socket:
+            return await running.run(socket, given, limit_bytes)
 
     @asynccontextmanager
     async def _answer(

@@ -4,8 +4,10 @@ import hashlib
 import math
 from typing import Any
 
+from agents.runtimes.kubernetes.handing import WAIT_SCRIPT, files_volume, given_volume, is_given_something
 from agents.runtimes.kubernetes.wrapper import (
     END_FILE,
+    GIVEN,
     PREPARE_SCRIPT,
     RESULT_SCRIPT,
     STEP_SCRIPT,
@@ -13,10 +15,10 @@ from agents.runtimes.kubernetes.wrapper import (
     literal,
     step_command,
 )
-from agents.runtimes.policy import NOBODY, Policy
+from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Gpus, Refusal, Work
 from agents.runtimes.reasons import UNSUPPORTED
-from agents.runtimes.shared import SHARED, SHARED_VARIABLE
+from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 
 SITE_LABEL = "tendril.site"
 EDGE_LABEL = "tendril.edge"
@@ -27,8 +29,9 @@ NETWORK_LABEL = "tendril.network"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 """A Job with this label waits, suspended, until Kueue admits it."""
 
-PREPARE, RESULT = "prepare", "result"
-"""The first and the last container of a pod; the steps are between them."""
+PREPARE, RESULT, HOLD = "prepare", "result", "hold"
+"""The first and the last container of a pod; the steps are between them. Where these leave artifacts, one follows that holds
+the pod until they have been brought away."""
 
 GRACE_S = 10
 """Between TERM and KILL. Kubernetes wants it when the pod is made."""
@@ -37,7 +40,13 @@ LATEST_PULL_S = 3600
 TTL_S = 86_400
 """How long the cluster keeps a finished Job that no agent removes."""
 
+HOLD_S = 86_400
+"""How long a pod is held for its artifacts at most."""
+
 _NAME_LIMIT = 63
+_PREPARER = "65533"
+_GIVEN_VOLUME = {"medium": "Memory", "sizeLimit": "1Mi"}
+_HOLD_SCRIPT = f"trap 'exit 0' TERM; /bin/busybox sleep {HOLD_S} & wait $!"
 _GPUS = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
 
 
@@ -59,14 +68,14 @@ def gpu_resource(gpus: Gpus) -> str:
 
 
 def unsupported(work: Work) -> Refusal | None:
-    """Refuses what a pod cannot say, since processes and swap are limited by the kubelets' configuration alone, and what would
-    have to come from this host, or to it."""
+    """Refuses what a pod cannot say, since processes and swap are limited by the kubelets' configuration alone; and secret
+    variables of a program that nothing of ours starts."""
     asked = {
         "limits.pids": work.limits.pids > 0,
         "limits.swapBytes": work.limits.swap_bytes > 0,
-        "secrets": any(step.secrets for step in work.steps),
-        "artifacts": bool(work.artifacts),
-        "inputs": bool(work.inputs),
+        "secrets in variables of an image's own command": any(
+            use.env for step in work.steps if not step_command(step) for use in step.secrets
+        ),
     }
     missing = [name for name, is_asked in asked.items() if is_asked]
     if not missing:
@@ -96,6 +105,12 @@ def job_manifest(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]
 
 
 def _pod(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
+    sequence = [
+        _prepare(work, policy, tools_image),
+        *(_step(work, index, policy) for index in range(len(work.steps))),
+        _last(RESULT, RESULT_SCRIPT, work, policy, tools_image),
+        *([_last(HOLD, _HOLD_SCRIPT, work, policy, tools_image)] if work.artifacts else ()),
+    ]
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -103,14 +118,12 @@ def _pod(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
         "terminationGracePeriodSeconds": GRACE_S,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": _volumes(work, policy),
-        "initContainers": [
-            _prepare(work, policy, tools_image),
-            *(_step(work, index, policy) for index in range(len(work.steps))),
-        ],
-        "containers": [_result(work, policy, tools_image)],
+        "initContainers": sequence[:-1],
+        "containers": sequence[-1:],
     }
     if work.limits.timeout_s > 0:
-        spec["activeDeadlineSeconds"] = math.ceil(work.limits.timeout_s) + GRACE_S + LATEST_PULL_S
+        beside_s = GRACE_S + LATEST_PULL_S + (HOLD_S if work.artifacts else 0)
+        spec["activeDeadlineSeconds"] = math.ceil(work.limits.timeout_s) + beside_s
     return spec
 
 
@@ -120,19 +133,37 @@ def _volumes(work: Work, policy: Policy) -> list[dict[str, Any]]:
         {"name": "shared", "emptyDir": {}},
         {"name": "tools", "emptyDir": {}},
         *({"name": f"tmp-{index}", "emptyDir": tmp} for index in range(len(work.steps))),
+        *(
+            {"name": name, "emptyDir": _GIVEN_VOLUME}
+            for index in range(len(work.steps))
+            for name, _, _ in _given(work, index)
+        ),
     ]
 
 
+def _given(work: Work, index: int) -> list[tuple[str, str, str]]:
+    """The volumes in memory for what step `index` is given, and where they are mounted: at first, and for the step."""
+    volumes = [(f"begin-{index}", given_volume(index), GIVEN), (f"files-{index}", files_volume(index), SECRETS)]
+    uses = work.steps[index].secrets
+    return volumes[: 2 if any(use.file for use in uses) else 1] if uses else []
+
+
 def _prepare(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
+    """As nobody else: what it puts there is not the steps' to change."""
+    script = f"{PREPARE_SCRIPT}\n{WAIT_SCRIPT}" if is_given_something(work) else PREPARE_SCRIPT
+    shared = [{"name": "shared", "mountPath": SHARED}] if work.inputs else []
+    given = [
+        {"name": name, "mountPath": place} for index in range(len(work.steps)) for name, place, _ in _given(work, index)
+    ]
     return {
         "name": PREPARE,
         "image": tools_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/busybox", "sh", "-c", literal(PREPARE_SCRIPT)],
+        "command": ["/bin/busybox", "sh", "-c", literal(script)],
         "env": [{"name": "TENDRIL_STEP", "value": literal(STEP_SCRIPT)}],
-        "volumeMounts": [{"name": "tools", "mountPath": TOOLS}],
+        "volumeMounts": [{"name": "tools", "mountPath": TOOLS}, *shared, *given],
         "resources": _resources(work, with_gpus=False),
-        "securityContext": _security(NOBODY, policy, read_only=True),
+        "securityContext": _security(_PREPARER, policy, read_only=True),
     }
 
 
@@ -140,7 +171,9 @@ def _step(work: Work, index: int, policy: Policy) -> dict[str, Any]:
     step = work.steps[index]
     user = policy.user_of(step, "")
     home = {"HOME": SHARED} if user else {}
-    env = {**home, **work.env, **step.env, SHARED_VARIABLE: SHARED}
+    given = _given(work, index)
+    secrets = {SECRETS_VARIABLE: SECRETS} if any(use.file for use in step.secrets) else {}
+    env = {**home, **work.env, **step.env, **secrets, SHARED_VARIABLE: SHARED}
     container: dict[str, Any] = {
         "name": step_container(index),
         "image": step.image,
@@ -151,6 +184,7 @@ def _step(work: Work, index: int, policy: Policy) -> dict[str, Any]:
             {"name": "shared", "mountPath": SHARED},
             {"name": "tools", "mountPath": TOOLS, "readOnly": True},
             {"name": f"tmp-{index}", "mountPath": "/tmp"},  # noqa: S108 - not ours
+            *({"name": name, "mountPath": place, "readOnly": True} for name, _, place in given),
         ],
         "resources": _resources(work, with_gpus=True),
         "securityContext": _security(user, policy, read_only=step.read_only_root),
@@ -160,13 +194,13 @@ def _step(work: Work, index: int, policy: Policy) -> dict[str, Any]:
     return container
 
 
-def _result(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
+def _last(name: str, script: str, work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
     """As the last step's user: what only that one may read is read."""
     return {
-        "name": RESULT,
+        "name": name,
         "image": tools_image,
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/busybox", "sh", "-c", literal(RESULT_SCRIPT)],
+        "command": ["/bin/busybox", "sh", "-c", literal(script)],
         "volumeMounts": [{"name": "shared", "mountPath": SHARED, "readOnly": True}],
         "resources": _resources(work, with_gpus=False),
         "securityContext": _security(policy.user_of(work.steps[-1], ""), policy, read_only=True),

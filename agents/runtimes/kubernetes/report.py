@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from agents.runtimes.docker.complaints import last_complaint, reason_of_pull
-from agents.runtimes.kubernetes.manifest import ATTEMPT_LABEL, EDGE_LABEL, PREPARE, RESULT, SITE_LABEL, step_container
+from agents.runtimes.kubernetes.handing import NEVER_HANDED
+from agents.runtimes.kubernetes.manifest import (
+    ATTEMPT_LABEL,
+    EDGE_LABEL,
+    HOLD,
+    PREPARE,
+    RESULT,
+    SITE_LABEL,
+    step_container,
+)
 from agents.runtimes.kubernetes.wrapper import End, end_in
 from agents.runtimes.protocol import Observed, StepState
 from agents.runtimes.reasons import (
@@ -40,6 +49,7 @@ _REFUSED = {
 }
 _NO_START = frozenset({"StartError", "ContainerCannotRun"})
 _LOST = "ContainerStatusUnknown"
+_NO_STEPS = frozenset({PREPARE, RESULT, HOLD})
 
 
 def attempt_in(labels: Mapping[str, str] | None, edges: Collection[str]) -> str | None:
@@ -76,6 +86,11 @@ def cannot_start(message: str, now_s: float) -> StepState:
     return StepState("exited", now_s, now_s, _CANNOT_START_CODE, CANNOT_START, message)
 
 
+def container_runs(pod: Document, container: str) -> bool:
+    """Whether a container of the pod runs, so that programs can be run in it."""
+    return "running" in _statuses(pod).get(container, {}).get("state", {})
+
+
 def container_begun(pod: Document, container: str) -> bool:
     """Whether a container of the pod has begun, so that it has a log."""
     state = _statuses(pod).get(container, {}).get("state", {})
@@ -104,7 +119,8 @@ class _Pod:
     def __init__(self, job: Document, pod: Document, now_s: float, stderr: str) -> None:
         self._job, self._pod, self._now_s, self._stderr = job, pod, now_s, stderr
         self._statuses = _statuses(pod)
-        self._count = len(job["spec"]["template"]["spec"]["initContainers"]) - 1
+        sequence = job["spec"]["template"]["spec"]["initContainers"]
+        self._count = sum(one["name"] not in _NO_STEPS for one in sequence)
         self._disruption = _disruption(pod)
 
     def steps(self) -> list[StepState]:
@@ -182,6 +198,8 @@ class _Pod:
             return unschedulable
         state = (prepare or {}).get("state", {})
         ended = state.get("terminated")
+        if ended is not None and ended["exitCode"] == NEVER_HANDED:
+            return StepState("vanished", self._now_s, message=ended.get("message", ""))
         if ended is not None and ended["exitCode"] != 0 and not self._disruption:
             message = f"the tools' container failed: {ended.get('message') or ended.get('reason', '')}"
             return cannot_start(message, self._now_s)
@@ -204,13 +222,23 @@ class _Pod:
         state = self._statuses.get(RESULT, {}).get("state", {})
         ended = state.get("terminated")
         if ended is not None and ended["exitCode"] == 0:
-            return last
+            return self._held(last)
         if ended is not None or is_over(self._pod):
             message = self._disruption or "the pod ended before the result was read"
             return StepState("vanished", last.started_s, message=message)
         refused = self._refused(state.get("waiting", {}))
         if refused is not None:
             return StepState("vanished", last.started_s, message=f"the result cannot be read: {refused.message}")
+        return StepState("running", last.started_s)
+
+    def _held(self, last: StepState) -> StepState:
+        """The last step, whose files have to be there yet where it leaves any."""
+        hold = self._statuses.get(HOLD)
+        if hold is None or container_runs(self._pod, HOLD):
+            return last
+        if is_over(self._pod) or "terminated" in hold.get("state", {}):
+            message = self._disruption or "the pod ended before its files were brought away"
+            return StepState("vanished", last.started_s, message=message)
         return StepState("running", last.started_s)
 
     def _with_loss(self, steps: list[StepState]) -> list[StepState]:
@@ -258,7 +286,7 @@ def _statuses(pod: Document) -> dict[str, Document]:
 
 
 def _step_statuses(pod: Document) -> list[tuple[int, Document]]:
-    statuses = [one for one in pod["status"].get("initContainerStatuses", ()) if one["name"] != PREPARE]
+    statuses = [one for one in pod["status"].get("initContainerStatuses", ()) if one["name"] not in _NO_STEPS]
     return list(enumerate(statuses))
 
 

@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from pathlib import Path
 
 from agents.runtimes.kubernetes.cluster import JOBS, PODS, Cluster, Document
+from agents.runtimes.kubernetes.files import open_pod_file
 from agents.runtimes.kubernetes.following import Followers
+from agents.runtimes.kubernetes.handing import HAND_COMMAND, handed, is_given_something
 from agents.runtimes.kubernetes.lines import lines_in
 from agents.runtimes.kubernetes.manifest import (
     ATTEMPT_LABEL,
     GRACE_S,
+    HOLD,
+    PREPARE,
     RESULT,
     SITE_LABEL,
     job_manifest,
@@ -23,6 +27,7 @@ from agents.runtimes.kubernetes.report import (
     attempt_in,
     cannot_start,
     container_ended,
+    container_runs,
     failed_step,
     is_over,
     is_placed,
@@ -38,6 +43,7 @@ from datamodel.errors import Conflict, Invalid, NotFound, Transient
 
 _END_TIMEOUT_S = 30.0
 _REMOVE_GRACE_S = 1
+_SENT_BYTES = 32 * 1024
 _TAIL = {"tailLines": 10, "timestamps": "true", "limitBytes": 64 * 1024}
 
 
@@ -75,6 +81,8 @@ class KubernetesRuntime:
         self._changed: Callable[[str], None] = lambda _: None
         self._wakes = Wakes()
         self._refused: dict[str, Observed] = {}
+        self._handed: set[str] = set()
+        """Attempts that have been given what they wait for, or are being given it."""
 
     def refuses(self, work: Work) -> Refusal | None:
         return self._policy.refusal(work) or unsupported(work)
@@ -119,6 +127,8 @@ class KubernetesRuntime:
             await self._create(work)
         elif job is None or job["metadata"].get("deletionTimestamp"):
             raise Transient(f"the Job of {work.attempt} is being removed")
+        elif index == 0 and is_given_something(work):
+            await self._hand(work)
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to what runs of its pod, then KILL after the pod's own grace: `GRACE_S`, whatever `grace_s` is. A kubelet does
@@ -144,8 +154,16 @@ class KubernetesRuntime:
         return result_in(await self._cluster.text(f"{PODS}/{pod['metadata']['name']}/log", query))
 
     async def open_file(self, attempt: str, path: str) -> SharedFile | None:
-        """Nothing comes out of a pod that has ended but logs; `refuses` says so before."""
-        raise Invalid(f"/shared/{path} of {attempt} is gone with its pod")
+        """Only of an attempt that declares artifacts: the pod of another is over with its steps, with all that is in it."""
+        pod = await self._pod(attempt)
+        if pod is None or HOLD not in (one["name"] for one in pod["spec"]["containers"]):
+            return None
+        if not container_runs(pod, HOLD):
+            raise Transient(f"the pod of {attempt} holds no files, or not any more")
+        try:
+            return await open_pod_file(self._cluster, pod["metadata"]["name"], path)
+        except NotFound:
+            return None
 
     async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
         return await self._followers.logs(attempt, index, after, limit_bytes)
@@ -155,6 +173,7 @@ class KubernetesRuntime:
         await self._delete(attempt)
         await self._followers.forget(attempt)
         self._refused.pop(attempt, None)
+        self._handed.discard(attempt)
 
     async def _create(self, work: Work) -> None:
         try:
@@ -162,8 +181,30 @@ class KubernetesRuntime:
         except Conflict:  # we were here before
             pass
         except Invalid as error:
-            end = cannot_start(error.message, time.time())
-            self._refused[work.attempt] = Observed(work.site, work.edge, work.attempt, (end,))
+            self._refuse(work, error.message)
+
+    def _refuse(self, work: Work, message: str) -> None:
+        end = cannot_start(message, time.time())
+        self._refused[work.attempt] = Observed(work.site, work.edge, work.attempt, (end,))
+
+    async def _hand(self, work: Work) -> None:
+        """Gives a pod what its steps wait for, once it can take it: until then nothing is observed of a step, so this comes
+        again. Raises `Transient` where it has to."""
+        pod = await self._pod(work.attempt)
+        if pod is None or not container_runs(pod, PREPARE) or work.attempt in self._handed:
+            return
+        self._handed.add(work.attempt)
+        try:
+            await self._cluster.run(pod["metadata"]["name"], PREPARE, HAND_COMMAND, _read(handed(work)))
+        except Invalid as error:
+            self._refuse(work, error.message)
+            await self._delete(work.attempt)
+        except OSError as error:
+            self._handed.discard(work.attempt)
+            raise Transient(f"{work.attempt}: what it is given cannot be read: {error.strerror}") from error
+        except BaseException:
+            self._handed.discard(work.attempt)
+            raise
 
     async def _delete(self, attempt: str) -> None:
         query = {"labelSelector": f"{ATTEMPT_LABEL}={attempt}", "gracePeriodSeconds": _REMOVE_GRACE_S}
@@ -208,3 +249,10 @@ class KubernetesRuntime:
     def _tell(self, attempt: str) -> None:
         self._wakes.wake(attempt)
         self._changed(attempt)
+
+
+async def _read(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """In pieces that a connection takes well; their source blocks."""
+    while (data := await asyncio.to_thread(next, parts, None)) is not None:
+        for at in range(0, len(data), _SENT_BYTES):
+            yield data[at : at + _SENT_BYTES]

@@ -16,6 +16,10 @@ from datamodel.errors import Invalid, Transient
 
 TOOLS = "/.tendril"
 """Where the tools' volume is mounted; steps cannot write to it."""
+GIVEN = "/.tendril-given"
+"""Where the volume is mounted that a step with secrets begins with."""
+BEGIN_FILE = f"{GIVEN}/begin"
+"""Read by the shell over the step before it becomes the step."""
 END_FILE = "/.tendril-end"
 """The container's termination message: the exit code of the step; and, where there was nothing to run, what was missing."""
 
@@ -85,7 +89,8 @@ $__b rm -f /tmp/.tendril-out /tmp/.tendril-err
 __stop= __step=
 trap '__stop=1; [ -z "$__step" ] || kill -TERM "$__step"' TERM
 shift
-"$__program" "$@" >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
+set -- "$__program" "$@"
+{{ [ ! -e {BEGIN_FILE} ] || . {BEGIN_FILE}; exec "$@"; }} >&5 2>&6 3>&- 4>&- 5>&- 6>&- &
 __step=$!
 [ -z "$__stop" ] || kill -TERM "$__step"
 exec 5>&- 6>&- 2> /dev/null
