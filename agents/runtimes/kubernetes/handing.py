@@ -31,8 +31,13 @@ until [ -e {_HANDED} ]; do
   fi
   /bin/busybox sleep 0.2
 done
+for round in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+  kill -0 "$(/bin/busybox cat {_HANDING})" 2> /dev/null || break
+  /bin/busybox sleep 0.1
+done
 """.strip()
-"""The first container's, after it has made the tools."""
+"""The first container's, after it has made the tools. What runs in it ends with it: so it waits until who hands over has heard
+that all is there."""
 
 # The archive's last file says that all of it is there: an archive that breaks off, wherever, does not have it. What an earlier
 # connection left running must not write any more once the steps begin, so it is ended first.
