@@ -29,6 +29,7 @@ class _Spec(msgspec.Struct, rename="camel"):
     limits: Limits = Limits()
     network: str = "none"
     labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
@@ -74,6 +75,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         artifacts=spec.artifacts,
         inputs=spec.inputs,
         labels=spec.labels,
+        annotations=spec.annotations,
     )
     return Desired(work, spec.intent, phase, message.generation, message.uid)
 

@@ -105,7 +105,7 @@ class Work(msgspec.Struct, frozen=True):
     every step sees (`CHUNK_INDEX`, `CHUNK_COUNT`, …; the runtime adds `SHARED_DIR`). `work_ws` is the chunk's share of
     the job in watt-seconds (only the simulated runtime takes it as its duration). Limits of 0 mean none. `given` is of
     the steps that are being started, by their numbers: of one, or of all where the engine goes from one to the next. `labels`
-    are the job's, for an engine of whose workloads other programs know by their labels.
+    and `annotations` are the job's, for an engine of whose workloads other programs know by theirs.
     """
 
     site: str
@@ -124,6 +124,7 @@ class Work(msgspec.Struct, frozen=True):
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
     labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
 
     def given_to(self, index: int) -> Given:
         """The secrets of a step that is being started."""

@@ -15,7 +15,7 @@ from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
 from datamodel.scheduling.edges import DesiredEdge
-from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Limits, Network, Step
+from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Annotations, Limits, Network, Step
 from datamodel.scheduling.planes import DESIRED
 from datamodel.scheduling.resources import Requests, amounts
 
@@ -47,6 +47,7 @@ class AttemptSpec(Part):
     network: Network = "none"
     labels: dict[str, str] = {}
     """The job's, as they were when the chunk was placed."""
+    annotations: Annotations | None = None
     retries: int = 0
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] | None = None

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from datamodel.kinds import IMMUTABLE, Column, Kind, Name, Part, Phases, Seed
@@ -27,6 +28,7 @@ STEPS_BYTES = 150 * 1024
 """Of all steps together: with the outputs and messages that come later, the job and each of its attempts stay nodes that the
 store takes."""
 ENV_LIMIT = 128
+ANNOTATIONS_LIMIT = 32
 TIMEOUT_LIMIT_S = 30 * 86_400.0
 
 PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded", "failed", "aborted"
@@ -91,6 +93,17 @@ class Step(Part):
         return self
 
 
+AnnotationName = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+    ),
+]
+Annotations = Annotated[
+    dict[AnnotationName, Annotated[str, StringConstraints(max_length=4_096)]], Field(max_length=ANNOTATIONS_LIMIT)
+]
+
+
 class Limits(Part):
     """What ends one attempt at a chunk, or what it can take no more of. Absent: what its edge's operator allows at most,
     and no limit of time."""
@@ -136,6 +149,11 @@ class JobSpec(Part):
     work_ws: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, description="the whole job's watt-seconds")] = (
         0.0
     )
+    annotations: Annotated[
+        Annotations | None,
+        IMMUTABLE,
+        Field(description="of what an engine with such makes of a chunk: a Kubernetes Job"),
+    ] = None
     outputs: Annotated[dict[str, Literal["sum", "collect", "merge"]], Field(max_length=64), IMMUTABLE] = {}
     artifacts: Annotated[tuple[Artifact, ...] | None, Field(min_length=1, max_length=ARTIFACTS_LIMIT), IMMUTABLE] = None
     inputs: Annotated[tuple[Input, ...] | None, Field(min_length=1, max_length=INPUTS_LIMIT), IMMUTABLE] = None
@@ -157,12 +175,15 @@ class JobSpec(Part):
         check_distinct(self.artifacts)
         check_apart(self.inputs)
         parts: tuple[Part, ...] = (*self.steps, *(self.artifacts or ()))
-        if not self.artifacts and not self.inputs:
+        if not self.artifacts and not self.inputs and not self.annotations:
             return self
         size = sum(len(part.__pydantic_serializer__.to_json(part)) for part in parts)
+        size += len(msgspec.json.encode(self.annotations or {}))
         limit = STEPS_BYTES - (INPUT_FILES_BYTES if self.inputs else 0)
         if size > limit:
-            raise ValueError(f"the steps and artifacts are {size} bytes; of a job with such inputs, at most {limit}")
+            raise ValueError(
+                f"the steps, artifacts and annotations are {size} bytes; of a job with such inputs, at most {limit}"
+            )
         return self
 
 

@@ -14,6 +14,7 @@ from gateway.rest.openapi import LABELS, NAME, object_schema, reference
 def add_job_schemas(schemas: Document) -> None:
     """Adds to the schemas of the kinds, and says what pydantic does not of theirs."""
     schemas["Step"]["properties"]["env"]["additionalProperties"] = False  # names of another pattern are refused
+    schemas["JobSpec"]["properties"]["annotations"]["anyOf"][0]["additionalProperties"] = False
     schemas["JobStatus"]["properties"]["executions"] = {
         "type": "array",
         "items": reference("Execution"),

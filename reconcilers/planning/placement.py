@@ -47,7 +47,7 @@ def attempt_spec(job: PendingJob, chunk: Chunk) -> Document:
         "requests": spec["requests"],
         "retries": spec["retries"],
         "workWs": spec["workWs"] / job.count,
-        **{name: spec[name] for name in ("limits", "network", "artifacts") if name in spec},
+        **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": job.inputs} if job.inputs else {}),
     }

@@ -193,11 +193,12 @@ async def test_a_result_is_no_log_and_a_log_no_result(runtime: KubernetesRuntime
 async def test_a_job_of_a_queue_waits_until_somebody_lets_it_go(
     runtime: KubernetesRuntime, work: Work, api: Cluster
 ) -> None:
-    queued = replace(work, labels={QUEUE_LABEL: "night", "team": "blue"})
+    queued = replace(work, labels={QUEUE_LABEL: "night", "team": "blue"}, annotations={"example.com/why": "a b"})
     await runtime.start_step(queued, 0)
     path = f"{JOBS}/{job_name(work.attempt)}"
     job = await api.call("GET", path)
     assert job["metadata"]["labels"]["team"] == "blue"
+    assert job["metadata"]["annotations"]["example.com/why"] == "a b"
     assert job["spec"]["suspend"] is True
     found = await runtime.observe(work.attempt)
     assert found is not None

@@ -49,6 +49,7 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("a step's name", job(steps=[{**STEP, "name": "A b"}]), "/steps/0/name"),
     ("a zero byte", job(steps=[{**STEP, "script": "a\x00b"}]), "/steps/0/script"),
     ("a variable's name", job(steps=[{**STEP, "env": {"1x": "y"}}]), "/steps/0/env/1x"),
+    ("an annotation's name", job(annotations={"a/b/c": "y"}), "/annotations/a~1b~1c"),
     ("a script and a command", job(steps=[{**STEP, "command": ["true"]}]), "/steps/0"),
     ("a policy that is none", job(steps=[{**STEP, "pullPolicy": "always"}]), "/steps/0/pullPolicy"),
     ("an image with half a digest", job(steps=[{**STEP, "image": "i@sha256:abc"}]), "/steps/0/image"),

@@ -40,9 +40,10 @@ def test_a_new_status_leaves_the_work_and_a_new_generation_does_not() -> None:
     assert (third.intent, third.phase, third.generation) == ("stop", "running", 2)
 
 
-def test_the_jobs_labels_are_the_works() -> None:
-    spec = msgspec.Raw(SPEC.replace(b'"retries":2', b'"retries":2,"labels":{"team":"blue"}'))
-    assert desired_of(replace(PENDING, spec=spec), "pending", None).work.labels == {"team": "blue"}
+def test_the_jobs_labels_and_annotations_are_the_works() -> None:
+    spec = msgspec.Raw(SPEC.replace(b'"retries":2', b'"retries":2,"labels":{"team":"blue"},"annotations":{"a":"b c"}'))
+    work = desired_of(replace(PENDING, spec=spec), "pending", None).work
+    assert (work.labels, work.annotations) == ({"team": "blue"}, {"a": "b c"})
 
 
 def test_what_is_no_attempt_is_refused() -> None:

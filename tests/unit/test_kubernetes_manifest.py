@@ -81,6 +81,12 @@ def test_the_jobs_labels_are_the_cluster_jobs_but_our_own_cannot_be_taken() -> N
     assert found["spec"]["suspend"] is False
 
 
+def test_the_jobs_annotations_are_the_cluster_jobs_and_not_its_pods() -> None:
+    found = made(replace(WORK, annotations={"kueue.x-k8s.io/job-min-parallelism": "1", "example.com/why": "a b"}))
+    assert found["metadata"]["annotations"] == {"kueue.x-k8s.io/job-min-parallelism": "1", "example.com/why": "a b"}
+    assert "annotations" not in found["spec"]["template"]["metadata"]
+
+
 def test_a_job_of_a_queue_waits_for_it() -> None:
     assert made(replace(WORK, labels={QUEUE_LABEL: "night"}))["spec"]["suspend"] is True
 

@@ -65,6 +65,9 @@ def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
     assert "labels" not in attempt_spec(one, Chunk(0, 1))
     labels = {"kueue.x-k8s.io/queue-name": "night"}
     assert normal_spec(Attempt, attempt_spec(replace(one, labels=labels), Chunk(0, 1)))["labels"] == labels
+    assert "annotations" not in told
+    annotated = replace(job(1), spec=normal_spec(Job, {**asked, "annotations": {"example.com/a": "b c"}}))
+    assert normal_spec(Attempt, attempt_spec(annotated, Chunk(0, 1)))["annotations"] == {"example.com/a": "b c"}
     assert told["requests"]["gpus"] == {"count": 2, "driver": "nvidia"}
     assert told["steps"][0] == {**step, "command": [], "env": {}}
 

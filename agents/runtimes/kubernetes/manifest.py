@@ -89,7 +89,12 @@ def job_manifest(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": job_name(work.attempt), "labels": {**work.labels, **own}},
+        "metadata": {
+            "name": job_name(work.attempt),
+            "labels": {**work.labels, **own},
+            # Not its pod's: those reach what no job may say, as networks and security profiles of some clusters.
+            "annotations": dict(work.annotations),
+        },
         "spec": {
             "backoffLimit": 0,
             "completions": 1,
