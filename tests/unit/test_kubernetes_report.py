@@ -200,7 +200,7 @@ def test_tools_that_are_none_are_an_end() -> None:
 def test_a_pod_that_no_node_takes_is_an_end_once_that_is_sure(said: str, reason: str) -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
     one = pod(phase="Pending", prepare=WAITING, conditions=[{**condition, "lastTransitionTime": BEGUN}])
-    assert steps(one, now_s=MADE_S + 2) == ()
+    assert steps(one, now_s=MADE_S + 14) == ()
     (step,) = steps(one)
     assert (step.phase, step.exit_code, step.reason, step.message) == ("exited", 125, reason, said)
     gated = {**condition, "reason": "SchedulingGated", "lastTransitionTime": BEGUN}

@@ -30,8 +30,9 @@ from agents.runtimes.reasons import (
 
 Document = dict[str, Any]
 
-UNSCHEDULABLE_AFTER_S = 5.0
-"""How long a pod may find no node: a scheduler says so at once, and again when there is room."""
+UNSCHEDULABLE_AFTER_S = 15.0
+"""How long a pod may find no node: a scheduler says so at once, and again when there is room. On an edge that is full, it waits
+until the pod before it has gone, which has ended for the hub by then."""
 NO_POD_AFTER_S = 30.0
 """How long a Job may have no pod: where a quota or an admission keeps it from being made, only an event tells."""
 
