@@ -6,9 +6,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 SEED ?= 1
 COUNT ?= 10000
-WORKERS ?= 4
-# Most tests wait most of the time. WORKERS=0 runs one after the other.
-SIDE_BY_SIDE = --numprocesses $(WORKERS) --dist loadgroup
 
 .PHONY: up test fuzz check bench load soak world worlds chaos lock clean
 
@@ -16,7 +13,7 @@ up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
 
 test: $(STAMP) ## Run the tests.
-	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest
 
 fuzz: $(STAMP) ## Look for input that breaks something, long and at random.
 	TENDRIL_FUZZ=long $(BIN)/pytest --timeout=3600 tests/fuzz
@@ -26,7 +23,7 @@ check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, 
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest $(SIDE_BY_SIDE)
+	$(BIN)/pytest
 
 bench: $(STAMP) ## Measure throughput and latency on this machine.
 	@$(BIN)/python -m sim.bench

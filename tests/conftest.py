@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import docker
 import pytest
@@ -22,25 +21,7 @@ settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, print_blob=True)
 settings.load_profile("long" if LONG else "short")
 
-ACCEPTANCE = Path(__file__).parent / "acceptance"
-
 StartNats = Callable[[], Awaitable[PrivateNats]]
-
-
-@pytest.hookimpl(tryfirst=True)  # before the workers look at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several workers may share the tests: whatever uses the machine's one Docker engine goes to one of them, other whole
-    systems to another, and what takes longest begins first."""
-    for item in items:
-        if item.get_closest_marker("docker") or "docker_engine" in _fixtures(item):
-            item.add_marker(pytest.mark.xdist_group("docker"))
-        elif item.path.parent == ACCEPTANCE:
-            item.add_marker(pytest.mark.xdist_group("systems"))
-    items.sort(key=lambda item: "worlds" not in _fixtures(item))
-
-
-def _fixtures(item: pytest.Item) -> list[str]:
-    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest_asyncio.fixture(scope="session")
