@@ -26,27 +26,31 @@ _AT_BASE = "base"
 
 NEWEST = f"""
 SELECT told.* FROM unnest($1::text[], $2::bigint[]) AS wanted(path, at) CROSS JOIN base
-LEFT JOIN LATERAL (SELECT events.position FROM events WHERE path = wanted.path AND op = 'created'
-  AND events.position > base.position AND events.position <= wanted.at ORDER BY events.position DESC LIMIT 1) AS born ON true
+LEFT JOIN LATERAL (SELECT events.position FROM events WHERE path = wanted.path
+  AND (op, events.position) > ('created', base.position) AND (op, events.position) <= ('created', wanted.at)
+  ORDER BY op DESC, events.position DESC LIMIT 1) AS born ON true
 CROSS JOIN LATERAL (
   SELECT base.position, '' AS id, base.at, '{_AT_BASE}' AS op, key AS path, '' AS uid, '' AS kind, content AS part,
     '' AS actor, '' AS cause, '' AS correlation, 0 AS schema
     FROM base_rows WHERE source = 'nodes' AND key = wanted.path AND born.position IS NULL
-  UNION ALL SELECT events.* FROM events WHERE path = wanted.path AND op = ANY($4::text[])
-    AND position BETWEEN coalesce(born.position, base.position + 1) AND wanted.at
+  UNION ALL SELECT owned.* FROM unnest($4::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT events.* FROM events
+    WHERE path = wanted.path
+    AND (op, position) >= (ops.op, coalesce(born.position, base.position + 1)) AND (op, position) <= (ops.op, wanted.at)
+    ORDER BY op, position) AS owned
   UNION ALL SELECT newest.* FROM unnest($3::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT events.* FROM events
-    WHERE path = wanted.path AND op = ops.op
-    AND position BETWEEN coalesce(born.position, base.position + 1) AND wanted.at
-    ORDER BY position DESC LIMIT 1) AS newest) AS told
+    WHERE path = wanted.path
+    AND (op, position) >= (ops.op, coalesce(born.position, base.position + 1)) AND (op, position) <= (ops.op, wanted.at)
+    ORDER BY op DESC, position DESC LIMIT 1) AS newest) AS told
 ORDER BY told.path, told.position
 """
 """Of each path: the creation of the node that was there, or where that is before the base, the node as it was at the base;
-and what made it another one."""
+and what made it another one. An operation and its positions are one range, so that nothing but their own index has them in this
+order: walking back along the log costs what there is."""
 
 _DEPARTED = """
 SELECT wanted.path, first.position FROM unnest($1::text[]) AS wanted(path)
-CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path AND op = 'deleted'
-  AND position > $2 AND position <= $3 ORDER BY position LIMIT 1) AS first
+CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path
+  AND (op, position) > ('deleted', $2) AND (op, position) <= ('deleted', $3) ORDER BY op, position LIMIT 1) AS first
 """
 
 _POSITION_AT = """
