@@ -2,10 +2,10 @@
 
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from datamodel.errors import Gone, Invalid
 from datamodel.moments import not_kept
-from datamodel.ports import Store
 
 _TEXT = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})")
 
@@ -33,12 +33,20 @@ def read_bookmark(text: str, field: str) -> Bookmark:
     return Bookmark(position, found[2] if position else None)
 
 
-async def bookmark_at(store: Store, position: int) -> Bookmark:
+class Known(Protocol):
+    """The reads by which a log is known again, as the ports mean them."""
+
+    async def oldest(self) -> int: ...
+
+    async def event_id(self, position: int) -> str | None: ...
+
+
+async def bookmark_at(store: Known, position: int) -> Bookmark:
     """The bookmark of a position that is kept."""
     return Bookmark(position, await store.event_id(position))
 
 
-async def check_bookmark(store: Store, bookmark: Bookmark, field: str) -> None:
+async def check_bookmark(store: Known, bookmark: Bookmark, field: str) -> None:
     """Raises `Gone` naming `field` where the position is not kept any more, or the log is another one than it was."""
     oldest = await store.oldest()
     if bookmark.position < oldest:

@@ -1,15 +1,26 @@
 """Moments: the positions and times of which a reader may ask what was so then."""
 
 from datetime import datetime
+from typing import Protocol
 
 from datamodel.errors import Gone, Invalid
-from datamodel.ports import Store
+from datamodel.ports import Head
 
 Moment = int | datetime
 """A position of the log, or a time, which stands for the last event at or before it."""
 
 
-async def position_of(store: Store, moment: Moment, field: str = "/asOf") -> int:
+class Kept(Protocol):
+    """The reads that tell which moments there are, as the ports mean them."""
+
+    async def head(self) -> Head: ...
+
+    async def oldest(self) -> int: ...
+
+    async def position_at(self, time: datetime) -> int: ...
+
+
+async def position_of(store: Kept, moment: Moment, field: str = "/asOf") -> int:
     """The position that a moment stands for. Raises `Gone` where it is not kept any more, and `Invalid` for a position after
     the log's end and for a time without a zone."""
     if isinstance(moment, datetime):

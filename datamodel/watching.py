@@ -6,16 +6,16 @@ whether a watcher was away for a moment or for a hundred thousand changes, and n
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark
-from datamodel.moments import not_kept, position_of
+from datamodel.bookmark import Bookmark, Known, bookmark_at, check_bookmark
+from datamodel.model import Model
+from datamodel.moments import Kept, not_kept, position_of
 from datamodel.node import Node
-from datamodel.ports import Store
 from datamodel.query import Plan, Query
-from datamodel.walk import END
+from datamodel.walk import END, Paths, Span
 
 FIELD = "/after"
 """What is wrong with the position that a watch begins at."""
@@ -36,8 +36,21 @@ class Seen:
     node: Node
 
 
+class Watched(Kept, Known, Protocol):
+    """The reads that a watch takes, as the ports mean them."""
+
+    @property
+    def model(self) -> Model: ...
+
+    async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths: ...
+
+    async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]: ...
+
+    async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]: ...
+
+
 async def watch(
-    store: Store, query: Query, after: int | Bookmark, *, grown: asyncio.Event, poll_s: float, stretch: int = STRETCH
+    store: Watched, query: Query, after: int | Bookmark, *, grown: asyncio.Event, poll_s: float, stretch: int = STRETCH
 ) -> AsyncGenerator[Seen | Bookmark, None]:
     """What changed after a position, in no order but with a bookmark after all of it, and then what changes. A bookmark says
     that all changes up to it have been told: what was told since the one before counts from there on, and a watch can be begun
@@ -70,7 +83,7 @@ async def watch(
                     await grown.wait()
 
 
-async def _told(store: Store, plan: Plan, start: int, end: int, stretch: tuple[int, int]) -> AsyncIterator[Seen]:
+async def _told(store: Watched, plan: Plan, start: int, end: int, stretch: tuple[int, int]) -> AsyncIterator[Seen]:
     """What is different at `end` from what was so at `start`, of the nodes whose last change or end is in a stretch between."""
     after = ""
     while after != END:
@@ -83,7 +96,7 @@ async def _told(store: Store, plan: Plan, start: int, end: int, stretch: tuple[i
 
 
 async def _compared(
-    store: Store, plan: Plan, start: int, end: int, stretch: tuple[int, int], paths: list[str]
+    store: Watched, plan: Plan, start: int, end: int, stretch: tuple[int, int], paths: list[str]
 ) -> list[Seen]:
     begin, through = stretch
     present = await store.nodes_at(paths, end)
@@ -98,7 +111,7 @@ async def _compared(
     return [seen for path in paths for seen in _seen(plan, went.get(path), present.get(path), found, path, start)]
 
 
-async def _found_before(store: Store, plan: Plan, start: int, paths: list[str]) -> set[str]:
+async def _found_before(store: Watched, plan: Plan, start: int, paths: list[str]) -> set[str]:
     """Those of these paths, at all of which there was a node, whose node was found. Without selectors, that is all of them."""
     if not plan.selects:
         return set(paths)

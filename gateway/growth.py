@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datamodel.errors import Transient
 from datamodel.ports import Store
 from datamodel.walk import END, Span
+from gateway.shared import Shared
 
 LOOK_S = 0.1
 PATHS = 1_000
@@ -22,6 +23,8 @@ class Growth:
 
     def __init__(self, store: Store, look_s: float = LOOK_S) -> None:
         self._store = store
+        self.reads = Shared(store)
+        """For those who are woken together."""
         self._look_s = look_s
         self._waiting: dict[_Part, set[asyncio.Event]] = {}
         self._looking: asyncio.Task[None] | None = None

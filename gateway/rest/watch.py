@@ -106,7 +106,7 @@ async def _events(
                     found = await page(backend.store, query, cursor=found.cursor)
                 after = found.bookmark
                 yield _bookmark(after), True
-            changes = watch(backend.store, asked.query, after, grown=grown, poll_s=LOOK_S)
+            changes = watch(backend.growth.reads, asked.query, after, grown=grown, poll_s=LOOK_S)
             async with aclosing(changes):
                 async for change in changes:
                     if isinstance(change, Seen):
