@@ -34,7 +34,7 @@ class Growth:
         """An event that is set whenever nodes of a kind below a path (empty: anywhere) may have changed."""
         grown = asyncio.Event()
         self._waiting.setdefault((kind, under), set()).add(grown)
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="growth")
         try:
             yield grown
