@@ -34,6 +34,7 @@ _KEYED_SETTINGS = _SETTINGS | {
     "enable_seqscan": "off",
     "enable_bitmapscan": "off",
     "enable_sort": "off",
+    "enable_incremental_sort": "off",
     "enable_material": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",

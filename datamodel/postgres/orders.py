@@ -14,12 +14,13 @@ def few_query(walk: Walk, kind: str) -> tuple[str, *tuple[object, ...]]:
     """The paths of one kind that a walk may find, or more than a few of them."""
     after, before = walk.span.after, walk.span.before
     if not walk.facet:
-        query = "SELECT path FROM nodes WHERE kind = $4 AND path > $1 AND path < $2 LIMIT $3"
+        query = "SELECT path FROM nodes WHERE (kind, path) > ($4, $1) AND (kind, path) < ($4, $2) ORDER BY kind, path LIMIT $3"
         return query, after, before, FEW + 1, kind
     query = (
         "SELECT found.path FROM unnest($6::text[]) AS listed(value) CROSS JOIN LATERAL (SELECT path FROM facets"
-        " WHERE kind = $4 AND facet = $5 AND facets.value = listed.value AND path > $1 AND path < $2"
-        " LIMIT $3) AS found LIMIT $3"
+        " WHERE (kind, facet, facets.value, path) > ($4, $5, listed.value, $1)"
+        " AND (kind, facet, facets.value, path) < ($4, $5, listed.value, $2)"
+        " ORDER BY kind, facet, facets.value, path LIMIT $3) AS found LIMIT $3"
     )
     return query, after, before, FEW + 1, kind, walk.facet, list(walk.values)
 

@@ -17,12 +17,18 @@ from datamodel.walk import END, Paths, Span, Walk, Walked
 BY_PATH = (
     f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > $1 AND path < $2 AND kind = ANY($4) ORDER BY path LIMIT $3"
 )
-BY_KIND = f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > $1 AND path < $2 AND kind = $4 ORDER BY path LIMIT $3"
+# A kind or a facet and its paths are one range: nothing but their own index has them in that order, whatever Postgres believes.
+BY_KIND = (
+    f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE (kind, path) > ($4, $1) AND (kind, path) < ($4, $2)"
+    " ORDER BY kind, path LIMIT $3"
+)
 BY_FACET = f"""
 SELECT {", ".join(f"nodes.{column}" for column in rows.NODE_COLUMNS.split(", "))}
 FROM (SELECT found.path FROM unnest($4::text[]) AS wanted(kind) CROSS JOIN unnest($6::text[]) AS listed(value)
-  CROSS JOIN LATERAL (SELECT path FROM facets WHERE facets.kind = wanted.kind AND facet = $5 AND facets.value = listed.value
-    AND path > $1 AND path < $2 ORDER BY path LIMIT $3) AS found ORDER BY path LIMIT $3) AS page
+  CROSS JOIN LATERAL (SELECT path FROM facets
+    WHERE (facets.kind, facet, facets.value, path) > (wanted.kind, $5, listed.value, $1)
+    AND (facets.kind, facet, facets.value, path) < (wanted.kind, $5, listed.value, $2)
+    ORDER BY facets.kind, facet, facets.value, path LIMIT $3) AS found ORDER BY path LIMIT $3) AS page
 JOIN nodes USING (path) ORDER BY nodes.path
 """
 CHANGED = """
@@ -103,4 +109,8 @@ def _by_path(walk: Walk) -> tuple[str, list[object]]:
         query, arguments = BY_KIND, [walk.kinds[0]]
     else:
         query = BY_PATH
-    return re.sub(r"(ORDER BY \S*path)", r"\1 DESC", query) if walk.sort.descending else query, arguments
+    return re.sub(r"ORDER BY [\w., ]*path", _backwards, query) if walk.sort.descending else query, arguments
+
+
+def _backwards(order: re.Match[str]) -> str:
+    return ", ".join(f"{column} DESC" for column in order[0].split(", "))

@@ -240,7 +240,7 @@ class Rogues:
         if self._footing == before and (again.error is not None or not again.replayed or again.uid != first.uid):
             self._complain(f"{name}: a request was sent again under its key, and answered {again}, after {first}")
         other = Unit((Command("delete", group.path),), unit.actor, key=name, digest="other")
-        await self._refused(other, Refusal(Invalid, "/idempotency-key", gone=False), before)
+        await self._refused(other, Refusal(Invalid, "Idempotency-Key", gone=False), before)
 
     async def _refused(self, unit: Unit, refusal: Refusal, before: Footing) -> None:
         """Sends it, and complains of any answer but the one that it must get on the footing that was `before`."""
