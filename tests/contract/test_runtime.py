@@ -382,8 +382,8 @@ async def test_a_flood_is_bounded_and_what_is_lost_stands_in_its_place(rig: Rig)
     while page.parts:
         page = await rig.runtime.logs(work.attempt, 0, page.cursor, 64 * 1024)
         parts += page.parts
-    assert isinstance(parts[0], Record)
-    assert parts[0].data.startswith(b"first\n")
+    head = parts[0]  # which an engine may have dropped before it was first read
+    assert isinstance(head, Dropped) or head.data.startswith(b"first\n")
     assert any(isinstance(part, Dropped) for part in parts)
     assert isinstance(parts[-1], Record)
     assert parts[-1].data.endswith(b"last\n")
