@@ -34,4 +34,4 @@ class Adopting:
                 await asyncio.sleep(RETRY_S)
             else:
                 over, self._over = self._over or set(), None
-                return {observed.attempt: Told(over=observed.attempt in over) for observed in found}
+                return {observed.attempt: Told(uid=observed.uid, over=observed.attempt in over) for observed in found}

@@ -30,6 +30,11 @@ class Desired(msgspec.Struct, frozen=True):
         """The hub knows of a beginning, or asks for none any more."""
         return self.phase == "running" or self.phase in ENDED or self.intent != RUN
 
+    def left_by_another(self, observed: Observed | None) -> bool:
+        """Whether what is found was made for another node of this name: it may have been stopped since nobody wanted it, so how
+        it ends says nothing of this one."""
+        return observed is not None and observed.uid not in {"", self.uid}
+
     def asks_the_same(self, known: "Desired | None") -> bool:
         """Whether it says nothing new but how far the hub has settled what it was told."""
         return known is not None and known.generation == self.generation
@@ -77,7 +82,7 @@ def converge(
     """The one next action. Called again after it was done, it gives the one after that, until it says `Wait`. `overdue`: it
     was found running beyond its limit of time, now or before."""
     running = observed is not None and any(step.phase == "running" for step in observed.steps)
-    if desired is None or desired.phase in ENDED or reported == "ended":
+    if desired is None or desired.phase in ENDED or reported == "ended" or desired.left_by_another(observed):
         if observed is None:
             return Wait()
         return Stop() if running else Remove()

@@ -142,8 +142,8 @@ class Agent:
         known, told = self._desired.get(name), self._told.get(name)
         phase = None if message.deleted else phase_of(message)
         if told is not None and told.uid not in ("", message.uid) and not message.deleted:
-            del self._told[name]  # that was of another node of this name, in a database that was put back since
-            told = None
+            # That was of another node of this name, in a database that was put back since; something of it may be here.
+            told = self._told[name] = Told(uid=message.uid)
         if (told is None or told.gone) and (phase is None or phase in ENDED):
             self._forget(name)  # nothing of it is here; what is being started just now finds so when it has
             if phase in ENDED:  # or maybe of the agent before this one
@@ -209,16 +209,17 @@ class Agent:
             # Nobody waits for an engine that may never come back. If it has begun after all, it is found and stopped.
             end = ReportEnd("interrupted", reason=ENGINE_AWAY, message=self._health.trouble)
             with contextlib.suppress(Transient):
-                await self._tell_end(name, desired, None, end)
+                await self._tell_end(desired, None, end)
 
     async def _converge(self, name: str) -> None:
         """Does actions until there is nothing to do for the attempt. It is observed anew where an action changed it; if it
         changes by itself meanwhile, the queue has it again."""
         observed = await self._runtime.observe(name)
         while not self._stopping:
-            if self._logs is not None and observed is not None:
-                self._logs.observe(observed)
             desired, told = self._desired.get(name), self._told.get(name)
+            is_anothers = desired is not None and desired.left_by_another(observed)
+            if self._logs is not None and observed is not None and not is_anothers:
+                self._logs.observe(observed)
             left_s = math.inf
             if told is not None:
                 left_s = told.left_s(desired, observed, asyncio.get_running_loop().time(), self._clock().timestamp())
@@ -235,9 +236,9 @@ class Agent:
                         return
                     started = await self._starting.start(desired, observed, index)
                     if isinstance(started, ReportEnd):
-                        await self._tell_end(name, desired, observed, started)
+                        await self._tell_end(desired, observed, started)
                         continue
-                    self._told_of(name)
+                    self._told_of(desired)
                     if started is None:  # it is being prepared
                         self._queue.add_after(name, PROGRESS_S)
                         return
@@ -247,7 +248,7 @@ class Agent:
                     observed = await self._runtime.observe(name)
                 case Remove():
                     assert observed is not None
-                    wanted = desired is not None or (told is not None and told.over)
+                    wanted = (desired is not None and not is_anothers) or (told is not None and told.over)
                     if wanted and self._logs is not None and (hold_s := self._logs.hold_s(observed)):
                         self._queue.add_after(name, hold_s)  # earlier where its log is over
                         return
@@ -256,16 +257,16 @@ class Agent:
                 case ReportRunning():
                     assert desired is not None
                     assert observed is not None
-                    told_all = await self._telling.running(self._told_of(name), desired, observed, action)
+                    told_all = await self._telling.running(self._told_of(desired), desired, observed, action)
                     again_s = LOOK_S if told_all and observed.percent is None else PROGRESS_S
                     self._queue.add_after(name, min(again_s, left_s))
                     return
                 case ReportEnd():
                     assert desired is not None
-                    if not await self._tell_end(name, desired, observed, action):
+                    if not await self._tell_end(desired, observed, action):
                         assert observed is not None
                         done = ReportRunning(100.0, len(observed.steps) - 1)
-                        await self._telling.running(self._told_of(name), desired, observed, done)
+                        await self._telling.running(self._told_of(desired), desired, observed, done)
                         return
 
     def _rest(self, name: str) -> None:
@@ -276,8 +277,8 @@ class Agent:
         elif told is not None:
             told.gone = True
 
-    def _told_of(self, name: str) -> Told:
-        return self._told.setdefault(name, Told())
+    def _told_of(self, desired: Desired) -> Told:
+        return self._told.setdefault(desired.work.attempt, Told(uid=desired.uid))
 
     def _forget(self, name: str) -> None:
         self._told.pop(name, None)
@@ -285,10 +286,10 @@ class Agent:
         if self._carrier is not None:
             self._carrier.forget(name)
 
-    async def _tell_end(self, name: str, desired: Desired, observed: Observed | None, end: ReportEnd) -> bool:
+    async def _tell_end(self, desired: Desired, observed: Observed | None, end: ReportEnd) -> bool:
         """Whether it could be told how it ended."""
         if is_told := await self._telling.ended(desired, observed, end):
-            told = self._told_of(name)
+            told = self._told_of(desired)
             told.story, told.uid = "ended", desired.uid
         return is_told
 
@@ -302,7 +303,7 @@ class Agent:
             await self._runtime.stop(name, GRACE_S)
             observed = await self._runtime.observe(name)
             end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
-        if not await self._tell_end(name, desired, observed, end):
+        if not await self._tell_end(desired, observed, end):
             return  # the next agent finds it as it is
         if self._logs is not None and observed is not None:
             await self._logs.over(observed, LAST_WORDS_S)

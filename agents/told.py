@@ -27,7 +27,12 @@ class Told:
     def left_s(self, desired: Desired | None, observed: Observed | None, now_s: float, wall_s: float) -> float:
         """How long it may still run: `inf` where it does not run or may for ever. `now_s` is the loop's time and `wall_s` the
         clock's, which may jump and is asked once: when the attempt is first seen to run."""
-        if desired is None or observed is None or desired.work.limits.timeout_s == 0:
+        if (
+            desired is None
+            or observed is None
+            or desired.work.limits.timeout_s == 0
+            or desired.left_by_another(observed)
+        ):
             return math.inf
         if all(step.phase != "running" for step in observed.steps):
             return math.inf

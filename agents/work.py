@@ -76,6 +76,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         inputs=spec.inputs,
         labels=spec.labels,
         annotations=spec.annotations,
+        uid=message.uid,
     )
     return Desired(work, spec.intent, phase, message.generation, message.uid)
 

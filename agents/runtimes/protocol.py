@@ -105,7 +105,8 @@ class Work(msgspec.Struct, frozen=True):
     every step sees (`CHUNK_INDEX`, `CHUNK_COUNT`, …; the runtime adds `SHARED_DIR`). `work_ws` is the chunk's share of
     the job in watt-seconds (only the simulated runtime takes it as its duration). Limits of 0 mean none. `given` is of
     the steps that are being started, by their numbers: of one, or of all where the engine goes from one to the next. `labels`
-    and `annotations` are the job's, for an engine of whose workloads other programs know by theirs.
+    and `annotations` are the job's, for an engine of whose workloads other programs know by theirs. `uid` is that of the node
+    that asks for it, and is kept with what is made at the engine.
     """
 
     site: str
@@ -125,6 +126,7 @@ class Work(msgspec.Struct, frozen=True):
     inputs: tuple[Input, ...] = ()
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    uid: str = ""
 
     def given_to(self, index: int) -> Given:
         """The secrets of a step that is being started."""
@@ -162,6 +164,7 @@ class Observed(msgspec.Struct, frozen=True):
     """An attempt as it is found at its engine: `steps[k]` is step k, in order, for as many as were started.
 
     `percent` is the runtime's own measure of the running step, 0 to 100, which grows without a word; None where it has none.
+    `uid` is that of the work which it was made for; empty where nobody can say.
     """
 
     site: str
@@ -169,6 +172,12 @@ class Observed(msgspec.Struct, frozen=True):
     attempt: str
     steps: tuple[StepState, ...]
     percent: float | None = None
+    uid: str = ""
+
+    @classmethod
+    def of(cls, work: Work, steps: tuple[StepState, ...] = (), percent: float | None = None) -> "Observed":
+        """What was made for some work."""
+        return cls(work.site, work.edge, work.attempt, steps, percent, work.uid)
 
 
 class LogPage(msgspec.Struct, frozen=True):

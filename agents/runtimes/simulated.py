@@ -131,11 +131,11 @@ class SimulatedRuntime:
         work, end, lot = attempt.work, attempt.end, attempt.fate
         if end is not None:
             steps = (end,) * len(work.steps) if end.exit_code == 0 else _failed(attempt, end)
-            return Observed(work.site, work.edge, name, steps, 100.0 if end.exit_code == 0 else 0.0)
+            return Observed.of(work, steps, 100.0 if end.exit_code == 0 else 0.0)
         percent = self._drains[work.edge].percent(name, asyncio.get_running_loop().time())
         if lot.fails_at is not None:
             percent *= lot.fails_at
-        return Observed(work.site, work.edge, name, (StepState("running", attempt.started_s),), percent)
+        return Observed.of(work, (StepState("running", attempt.started_s),), percent)
 
     def _end(self, attempt: _Attempt, code: int) -> None:
         attempt.end = StepState("exited", attempt.started_s, self._clock(), code)

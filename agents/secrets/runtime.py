@@ -97,7 +97,7 @@ class SecretRuntime:
         found = await self._inner.observe(attempt)
         if attempt in self._denied:
             work, end = self._denied[attempt]
-            found = found or Observed(work.site, work.edge, attempt, ())
+            found = found or Observed.of(work)
             return replace(found, steps=(*found.steps, end))
         if not self._had(attempt):
             return found

@@ -132,7 +132,7 @@ class Engine:
         found = self.attempts.get(name)
         if found is None:
             return None
-        return Observed(found.work.site, found.work.edge, name, tuple(found.steps))
+        return Observed.of(found.work, tuple(found.steps))
 
     def remove(self, name: str) -> None:
         if name in self.attempts:

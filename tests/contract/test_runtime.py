@@ -158,12 +158,12 @@ async def _opened(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 
 async def test_an_attempt_runs_is_told_of_and_is_removed(any_rig: Rig) -> None:
-    work = any_rig.work("sleep 0.2", work_ws=7.0)
+    work = any_rig.work("sleep 0.2", work_ws=7.0, uid="f" * 32)
     assert await any_rig.runtime.observe(work.attempt) is None
     await any_rig.start(work, 0)
     running = await any_rig.runtime.observe(work.attempt)
     assert running is not None
-    assert (running.site, running.edge, running.attempt) == (any_rig.site, EDGE, work.attempt)
+    assert (running.site, running.edge, running.attempt, running.uid) == (any_rig.site, EDGE, work.attempt, work.uid)
     found = await any_rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
     (step,) = found.steps
     assert step.exit_code == 0
@@ -297,12 +297,15 @@ async def test_who_ignores_term_is_killed_after_the_grace(rig: Rig) -> None:
 
 
 async def test_a_new_instance_adopts_what_runs_and_what_ended(rig: Rig) -> None:
-    ended, runs = rig.work("exit 4"), rig.work("trap 'exit 6' TERM; echo; while :; do sleep 0.05; done")
+    ended = rig.work("exit 4", uid="e" * 32)
+    runs = rig.work("trap 'exit 6' TERM; echo; while :; do sleep 0.05; done", uid="f" * 32)
     await rig.run(ended)
     await rig.start(runs, 0)
     await rig.first_output(runs.attempt)
     adopter = await rig.reopen()
-    found = {one.attempt: one.steps[0] for one in await adopter.discover()}
+    discovered = await adopter.discover()
+    assert {one.attempt: one.uid for one in discovered} == {ended.attempt: ended.uid, runs.attempt: runs.uid}
+    found = {one.attempt: one.steps[0] for one in discovered}
     assert found[ended.attempt].exit_code == 4
     assert found[runs.attempt].phase == "running"
     await adopter.start_step(runs, 0)

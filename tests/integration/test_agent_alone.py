@@ -29,7 +29,13 @@ LONG_WS = 1e9
 
 
 def message(
-    phase: str = "", *, work_ws: float = 0.0, intent: str = "run", generation: int = 1, **asked: Any
+    phase: str = "",
+    *,
+    work_ws: float = 0.0,
+    intent: str = "run",
+    generation: int = 1,
+    uid: str = "u",
+    **asked: Any,
 ) -> Message:
     """The attempt as the feed has it; without a phase nothing has been heard of it."""
     spec = {
@@ -43,7 +49,7 @@ def message(
     }
     return Message(
         f"/desired-config/sites/s/edges/e/attempts/{NAME}",
-        "u",
+        uid,
         "Attempt",
         1,
         generation=generation,
@@ -157,6 +163,27 @@ async def test_what_runs_and_is_wanted_no_more_ends_without_a_word(tmp_path: Pat
         assert one.told == ["running"]
         one.agent.deliver(last)
         assert one.knows_nothing()
+
+
+async def test_what_another_node_of_this_name_has_left_is_cleared_away_and_it_runs_anew(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(work_ws=LONG_WS))
+        await until(lambda: one.told == ["running"])
+        one.agent.deliver(message(uid="after"))  # the hub's database was put back, and it places the attempt again
+        await until(lambda: NAME in one.agent._told and one.agent._told[NAME].gone)
+        assert one.told == ["running", "succeeded"], "that the other one was stopped is no failure of this one"
+        assert one.end.uid == "after"
+        assert not one.runtime._attempts
+
+
+async def test_what_another_node_has_left_is_cleared_away_though_this_one_is_over(tmp_path: Path) -> None:
+    async with alone(tmp_path) as one:
+        one.show(message(work_ws=LONG_WS))
+        await until(lambda: one.told == ["running"])
+        one.agent.deliver(message("stopped", uid="after"))
+        await until(one.knows_nothing)
+        assert not one.runtime._attempts
+        assert one.told == ["running"]
 
 
 async def test_what_ends_before_the_present_is_known_is_told_as_it_ended(tmp_path: Path) -> None:

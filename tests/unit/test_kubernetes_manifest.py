@@ -74,8 +74,8 @@ def test_a_job_runs_once_and_is_forgotten_by_the_cluster() -> None:
 
 def test_the_jobs_labels_are_the_cluster_jobs_but_our_own_cannot_be_taken() -> None:
     labels = {"team": "blue", "tendril.edge": "another"}
-    found = made(replace(WORK, labels=labels))
-    own = {"tendril.site": "attic", "tendril.edge": "edge-1", "tendril.attempt": "a-0-1"}
+    found = made(replace(WORK, labels=labels, uid="f" * 32))
+    own = {"tendril.site": "attic", "tendril.edge": "edge-1", "tendril.attempt": "a-0-1", "tendril.uid": "f" * 32}
     assert found["metadata"]["labels"] == {"team": "blue", **own}
     assert found["spec"]["template"]["metadata"]["labels"] == {**own, "tendril.network": "none"}
     assert found["spec"]["suspend"] is False

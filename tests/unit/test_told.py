@@ -2,6 +2,8 @@
 
 import math
 
+from msgspec.structs import replace
+
 from agents.convergence import Desired
 from agents.runtimes.protocol import Limits, Observed, Step, StepState, Work
 from agents.told import Told
@@ -44,6 +46,14 @@ def test_who_has_no_limit_or_does_not_run_is_never_overdue() -> None:
     for desired, observed in ((FREE, running(0.0)), (LIMITED, ended), (LIMITED, None), (None, running(0.0))):
         assert told.left_s(desired, observed, NOW_S, WALL_S) == math.inf
     assert not told.overdue
+
+
+def test_what_was_made_for_another_node_says_nothing_of_this_ones_time() -> None:
+    told = Told()
+    anothers = replace(running(WALL_S - 500), uid="another's")
+    assert told.left_s(replace(LIMITED, uid="mine"), anothers, NOW_S, WALL_S) == math.inf
+    assert not told.overdue
+    assert told.left_s(replace(LIMITED, uid="mine"), running(), NOW_S, WALL_S) == 60.0
 
 
 def test_once_overdue_it_stays_so() -> None:

@@ -19,6 +19,7 @@ from agents.runtimes.docker.container import (
     EDGE_LABEL,
     INDEX_LABEL,
     SITE_LABEL,
+    UID_LABEL,
     attempt_in,
     ended_badly,
     observed,
@@ -52,7 +53,8 @@ def find_attempt(client: docker.APIClient, attempt: str, names: Sequence[str], d
         labels: Mapping[str, str] = client.inspect_volume(volume_name(attempt))["Labels"] or {}
     except NotFound:
         return None
-    return Observed(labels.get(SITE_LABEL, ""), labels.get(EDGE_LABEL, ""), attempt, ())
+    site, edge, uid = (labels.get(label, "") for label in (SITE_LABEL, EDGE_LABEL, UID_LABEL))
+    return Observed(site, edge, attempt, (), uid=uid)
 
 
 def signal_attempt(client: docker.APIClient, attempt: str, signal: str) -> None:

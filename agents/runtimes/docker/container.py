@@ -17,6 +17,7 @@ from datamodel.scheduling.jobs import STEPS_LIMIT
 SITE_LABEL = "tendril.site"
 EDGE_LABEL = "tendril.edge"
 ATTEMPT_LABEL = "tendril.attempt"
+UID_LABEL = "tendril.uid"
 STEP_LABEL = "tendril.step"
 INDEX_LABEL = "tendril.index"
 SHELL_LABEL = "tendril.shell"
@@ -37,7 +38,7 @@ def container_name(attempt: str, step: str) -> str:
 
 
 def labels(work: Work) -> dict[str, str]:
-    return {SITE_LABEL: work.site, EDGE_LABEL: work.edge, ATTEMPT_LABEL: work.attempt}
+    return {SITE_LABEL: work.site, EDGE_LABEL: work.edge, ATTEMPT_LABEL: work.attempt, UID_LABEL: work.uid}
 
 
 def attempt_in(labels: Mapping[str, str] | None, edges: Collection[str]) -> str | None:
@@ -109,11 +110,11 @@ def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Ob
     ]
     if not mine:
         return None
-    site, edge = mine[0][0][SITE_LABEL], mine[0][0][EDGE_LABEL]
+    first = mine[0][0]
     states = {index: state for _, index, one, said in mine if (state := step_state(one, said)) is not None}
     removed = StepState("vanished", 0.0, message="its container was removed")
     steps = tuple(states.get(index, removed) for index in range(max(states, default=-1) + 1))
-    return Observed(site, edge, attempt, steps)
+    return Observed(first[SITE_LABEL], first[EDGE_LABEL], attempt, steps, uid=first.get(UID_LABEL, ""))
 
 
 def _index_in(labels: Mapping[str, str] | None) -> int | None:

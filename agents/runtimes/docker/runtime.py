@@ -127,7 +127,7 @@ class DockerRuntime:
         start = self._starts.get(attempt)
         if start is None:
             return found
-        found = found or Observed(start.work.site, start.work.edge, attempt, ())
+        found = found or Observed.of(start.work)
         if start.end is None or len(found.steps) != start.index:
             return found
         return replace(found, steps=(*found.steps, start.end))

@@ -23,6 +23,7 @@ from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VAR
 SITE_LABEL = "tendril.site"
 EDGE_LABEL = "tendril.edge"
 ATTEMPT_LABEL = "tendril.attempt"
+UID_LABEL = "tendril.uid"
 NETWORK_LABEL = "tendril.network"
 """Of pods: what network policies of the cluster select them by."""
 
@@ -85,7 +86,7 @@ def unsupported(work: Work) -> Refusal | None:
 
 def job_manifest(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
     """The batch/v1 Job of an attempt. It passes the pod security standard "restricted" unless the policy allows root."""
-    own = {SITE_LABEL: work.site, EDGE_LABEL: work.edge, ATTEMPT_LABEL: work.attempt}
+    own = {SITE_LABEL: work.site, EDGE_LABEL: work.edge, ATTEMPT_LABEL: work.attempt, UID_LABEL: work.uid}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -14,6 +14,7 @@ from agents.runtimes.kubernetes.manifest import (
     PREPARE,
     RESULT,
     SITE_LABEL,
+    UID_LABEL,
     step_container,
 )
 from agents.runtimes.kubernetes.wrapper import End, end_in
@@ -69,7 +70,8 @@ def observed(job: Document, pods: Sequence[Document], now_s: float, stderr: str 
     labels = job["metadata"]["labels"]
     pod = pod_of(pods)
     steps = _without_pod(job, now_s) if pod is None else _Pod(job, pod, now_s, stderr).steps()
-    return Observed(labels[SITE_LABEL], labels[EDGE_LABEL], labels[ATTEMPT_LABEL], tuple(steps))
+    site, edge, attempt = (labels[label] for label in (SITE_LABEL, EDGE_LABEL, ATTEMPT_LABEL))
+    return Observed(site, edge, attempt, tuple(steps), uid=labels.get(UID_LABEL, ""))
 
 
 def failed_step(pod: Document) -> int | None:

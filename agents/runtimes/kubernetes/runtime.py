@@ -185,7 +185,7 @@ class KubernetesRuntime:
 
     def _refuse(self, work: Work, message: str) -> None:
         end = cannot_start(message, time.time())
-        self._refused[work.attempt] = Observed(work.site, work.edge, work.attempt, (end,))
+        self._refused[work.attempt] = Observed.of(work, (end,))
 
     async def _hand(self, work: Work) -> None:
         """Gives a pod what its steps wait for, once it can take it: until then nothing is observed of a step, so this comes

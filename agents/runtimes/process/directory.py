@@ -21,6 +21,7 @@ from datamodel.scheduling import logs
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CURSOR_DIGITS = 19
+_NOBODY = ("", "", "")
 
 
 class AttemptDirectory:
@@ -51,7 +52,7 @@ class AttemptDirectory:
         if owner is not None:
             os.chown(self._shared, *owner)
         draft = self._path / "attempt.json.draft"
-        draft.write_text(json.dumps({"site": work.site, "edge": work.edge}), encoding="utf-8")
+        draft.write_text(json.dumps({"site": work.site, "edge": work.edge, "uid": work.uid}), encoding="utf-8")
         draft.rename(self._path / "attempt.json")
 
     def group(self, index: int, group: Path) -> str:
@@ -87,12 +88,13 @@ class AttemptDirectory:
         return records
 
     def observe(self) -> Observed | None:
-        """The attempt, without site and edge where a crash or a step has damaged the file that tells them."""
+        """The attempt, without site, edge and uid where a crash or a step has damaged the file that tells them."""
         whose = self._whose()
         if whose is None:
             return None
         states = tuple(self._state(index, record) for index, record in enumerate(self.records()))
-        return Observed(*whose, self._path.name, states)
+        site, edge, uid = whose
+        return Observed(site, edge, self._path.name, states, uid=uid)
 
     def result(self) -> bytes | None:
         """What the steps left as their result. Raises `Invalid` above `RESULT_LIMIT_BYTES`."""
@@ -140,17 +142,17 @@ class AttemptDirectory:
             _remove_tree(self._shared.readlink().parent)
         _remove_tree(self._path)
 
-    def _whose(self) -> tuple[str, str] | None:
+    def _whose(self) -> tuple[str, str, str] | None:
         try:
             text = (self._path / "attempt.json").read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
             whose = json.loads(text)
-            site, edge = whose["site"], whose["edge"]
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return "", ""
-        return (site, edge) if isinstance(site, str) and isinstance(edge, str) else ("", "")
+            site, edge, uid = whose["site"], whose["edge"], whose.get("uid", "")  # which former agents did not write
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return _NOBODY
+        return (site, edge, uid) if all(isinstance(one, str) for one in (site, edge, uid)) else _NOBODY
 
     @property
     def _shared(self) -> Path:
