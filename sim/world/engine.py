@@ -14,6 +14,7 @@ from agents.runtimes.luck import Chances, fate
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
 from agents.runtimes.reasons import OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
+from sim.world.logbook import Logbook
 from sim.world.process import Process
 from sim.world.universe import Happening, Universe
 
@@ -87,6 +88,8 @@ class Engine:
         self.ledger: list[Line] = []
         self.attempts: dict[str, _Attempt] = {}
         self.changed: Callable[[str], None] = lambda _: None
+        self.logbook: Logbook | None = None
+        """Where it is told what steps write; None where they are silent."""
         self.clearing: Callable[[str], object] = lambda _: None
         """Called with the name of an attempt whose containers are about to be removed."""
 
@@ -113,6 +116,8 @@ class Engine:
         code, reason = _ENDS[fails_by]
         attempt.steps.append(StepState("running", self._wall_s()))
         self.ledger.append(Line(self._universe.now_s, work.attempt, index, "start"))
+        if self.logbook is not None:
+            self.logbook.started(work.attempt, index)
         seconds = FOR_EVER_S
         if fails_by != "time":
             seconds = behaviour.seconds * _part(behaviour.sigma, work.attempt, fails=bool(fails_by))
@@ -151,6 +156,8 @@ class Engine:
         attempt.end = None
         attempt.steps[index] = StepState("exited", attempt.steps[index].started_s, self._wall_s(), code, reason)
         self.ledger.append(Line(self._universe.now_s, name, index, "end", code))
+        if self.logbook is not None:
+            self.logbook.ended(name, index)
         self.changed(name)
 
 
@@ -166,12 +173,15 @@ class EngineRuntime:
     """An agent's way to the engine."""
 
     name = "process"
-    keeps_output = False
     not_isolated = ()
 
     def __init__(self, process: Process, engine: Engine, rng: Random, *, unheard: float) -> None:
         """`unheard`: the probability that the engine's word of a change is lost."""
         self._process, self._engine, self._rng, self._unheard = process, engine, rng, unheard
+
+    @property
+    def keeps_output(self) -> bool:
+        return self._engine.logbook is not None
 
     def refuses(self, work: Work) -> Refusal | None:  # noqa: ARG002 - a world's jobs ask for nothing special
         return None
@@ -218,8 +228,12 @@ class EngineRuntime:
         return None
 
     async def logs(self, attempt: str, index: int, after: str, limit_bytes: int) -> LogPage:
-        del attempt, index, limit_bytes  # its steps are silent
-        return LogPage(after)
+        del limit_bytes
+        logbook = self._engine.logbook
+        if logbook is None:
+            return LogPage(after)
+        found: LogPage = await self._ask(lambda: logbook.page(attempt, index, after))
+        return found
 
     async def remove(self, attempt: str) -> None:
         await self._ask(lambda: self._engine.remove(attempt))

@@ -91,6 +91,7 @@ class Faults:
                 bites = self._put_back(age_s)
             case script.Wipe():
                 self._around.streams.wipe()
+                self._around.logbook.wipe()
         self.bitten[type(action).__name__] += bites
 
     def mend(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from agents.link import Link
+from agents.logs.shipper import Shipper
 from agents.loop import Agent
 from agents.memory_journal import Content, Disk, MemoryJournal
 from agents.outbox import Outbox
@@ -16,6 +17,8 @@ from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
+from datamodel.scheduling.edges import desired_path
+from datamodel.scheduling.logs import key_of
 from reconcilers.program import Program
 from reconcilers.runtime.shards import Shards
 from reconcilers.settings import Settings
@@ -25,6 +28,7 @@ from sim.world.dice import Dice
 from sim.world.engine import Engine, EngineRuntime
 from sim.world.journal import WorldJournal
 from sim.world.line import Line, LineFeed, LineStreams
+from sim.world.logbook import LineTranscripts, Logbook
 from sim.world.outboxes import Outboxes
 from sim.world.process import Process
 from sim.world.universe import Universe
@@ -36,6 +40,8 @@ BEAT_S = 5.0
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
+WRITING = 0.06
+"""Of how many edges the steps write: shipping a log takes many steps of a world's, and one costs time."""
 
 
 @dataclass
@@ -50,6 +56,7 @@ class Surroundings:
     streams: MemoryStreams
     settings: Settings
     outboxes: Outboxes
+    logbook: Logbook
     complain: Callable[[str], None]
 
 
@@ -180,6 +187,8 @@ class EdgeHost(Host):
         self._slots = slots
         self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
         self.engine.clearing = self._clearing
+        if around.dice.stream(f"logs/{name}").random() < WRITING:
+            self.engine.logbook = around.logbook
         self.disk = Disk()
         self._copies: Copies[Content | None] = Copies(around.universe, lambda: self.disk.content)
 
@@ -208,7 +217,8 @@ class EdgeHost(Host):
                 runtime=runtime.name,
                 agent_version="world",
             )
-            agent = Agent(runtime, outbox, [registration], process.wall)
+            logs = Shipper(runtime, LineTranscripts(self.line, around.logbook)) if runtime.keeps_output else None
+            agent = Agent(runtime, outbox, [registration], process.wall, logs=logs)
             link = Link(
                 self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
             )
@@ -228,8 +238,16 @@ class EdgeHost(Host):
 
     def _clearing(self, attempt: str) -> None:
         """Of a database that was put back, the agent may still know that the attempt is not wanted."""
-        if not self.around.database.restores:
-            self.around.outboxes.cleared(SITE, self.name, attempt, self.around.database.store.state)
+        if self.around.database.restores:
+            return
+        state = self.around.database.store.state
+        self.around.outboxes.cleared(SITE, self.name, attempt, state)
+        # One that is told to end has no time, and what nobody wants any more is not waited for.
+        known = f"{desired_path(SITE, self.name)}/attempts/{attempt}" in state.nodes
+        if self.engine.logbook is not None and known and not self._stop.is_set():
+            observed = self.engine.observed(attempt)
+            assert observed is not None, "it is about to be cleared away"
+            self.engine.logbook.cleared(key_of(SITE, self.name, attempt), observed)
 
 
 def _epoch_of(attempt: str) -> int:

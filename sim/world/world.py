@@ -28,6 +28,7 @@ from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.keepers import Keepers
 from sim.world.lateness import LOOK_S, Lateness, waiting
+from sim.world.logbook import Logbook
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import Process
@@ -92,7 +93,7 @@ class World:
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
-        self._streams = MemoryStreams()
+        self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
         around = Surroundings(
             self._universe,
             self._dice,
@@ -102,6 +103,7 @@ class World:
             self._streams,
             _settings(script),
             outboxes,
+            self._logbook,
             self.outcome.broken.append,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
@@ -255,6 +257,7 @@ class World:
         counts["steps"] = self._universe.steps
         counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
+        counts["logs"] = self._logbook.whole
         counts["refused"] = self._rogues.tried
         counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
         counts["oldest"] = self._database.oldest
