@@ -1,13 +1,13 @@
 """Fields that stay as their node was created with them: which they are, and which of them a change would change."""
 
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
-from datamodel.kinds import IMMUTABLE, Document, Kind
+from datamodel.kinds import Document, Immutable, Kind
 from datamodel.ownership import escaped
 from datamodel.parts import normal_spec
 
@@ -15,12 +15,20 @@ _EACH = ""
 """A step of a way that stands for each member of an array or map."""
 _NOTHING = object()
 
-_Way = tuple[str, ...]
+
+class _Way(NamedTuple):
+    """The names on the way to an immutable field."""
+
+    steps: tuple[str, ...]
+    mark: Immutable
+
+    def below(self, step: str) -> "_Way":
+        return _Way((step, *self.steps), self.mark)
 
 
 def changed_immutable(kind: type[Kind], before: Document, after: Document) -> str | None:
-    """The pointer to the first immutable field that two specs of a kind differ in. Members of arrays are told by their place;
-    what a new member has is free."""
+    """The pointer to the first field that two specs of a kind differ in, and must not. Members of arrays are told by their
+    place; what a new member has is free."""
     ways = _ways_into(kind.Spec)
     if not ways or _first_difference(ways, before, after) is None:
         return None
@@ -29,7 +37,7 @@ def changed_immutable(kind: type[Kind], before: Document, after: Document) -> st
 
 @cache
 def _ways_into(part: type[BaseModel]) -> tuple[_Way, ...]:
-    """The names on the way to each immutable field."""
+    """To each immutable field."""
     return tuple(_found(part, ()))
 
 
@@ -38,32 +46,38 @@ def _found(annotation: Any, within: tuple[Any, ...]) -> Iterator[_Way]:
     origin = get_origin(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         for name, field in annotation.model_fields.items() if annotation not in within else ():
-            inner = [()] if IMMUTABLE in field.metadata else _found(field.annotation, (*within, annotation))
-            yield from ((field.alias or name, *way) for way in inner)
+            inner = _marked(field.metadata) or _found(field.annotation, (*within, annotation))
+            yield from (way.below(field.alias or name) for way in inner)
     elif origin is Annotated:
-        yield from [()] if IMMUTABLE in annotation.__metadata__ else _found(annotation.__origin__, within)
+        yield from _marked(annotation.__metadata__) or _found(annotation.__origin__, within)
     elif origin in (Union, types.UnionType):
         for choice in get_args(annotation):
             yield from _found(choice, within)
     else:
         for member in get_args(annotation):
-            yield from ((_EACH, *way) for way in _found(member, within))
+            yield from (way.below(_EACH) for way in _found(member, within))
+
+
+def _marked(metadata: Iterable[Any]) -> list[_Way]:
+    return [_Way((), mark) for mark in metadata if isinstance(mark, Immutable)]
 
 
 def _first_difference(ways: Sequence[_Way], before: Document, after: Document) -> str | None:
-    return next((found for way in ways if (found := _difference(way, before, after, "/spec")) is not None), None)
+    found = (_difference(way.steps, way.mark, before, after, "/spec") for way in ways)
+    return next((difference for difference in found if difference is not None), None)
 
 
-def _difference(way: _Way, before: Any, after: Any, pointer: str) -> str | None:
-    if not way:
-        return None if before == after else pointer
-    name, rest = way[0], way[1:]
+def _difference(steps: tuple[str, ...], mark: Immutable, before: Any, after: Any, pointer: str) -> str | None:
+    if not steps:
+        is_free = mark.once is not None and before != mark.once
+        return None if is_free or before == after else pointer
+    name, rest = steps[0], steps[1:]
     if name == _EACH:
         shared = _members(before).keys() & _members(after).keys()
         pairs = [(key, _members(before)[key], _members(after)[key]) for key in sorted(shared)]
     else:
         pairs = [(name, _member(before, name), _member(after, name))]
-    found = (_difference(rest, one, other, f"{pointer}/{escaped(str(key))}") for key, one, other in pairs)
+    found = (_difference(rest, mark, one, other, f"{pointer}/{escaped(str(key))}") for key, one, other in pairs)
     return next((difference for difference in found if difference is not None), None)
 
 

@@ -34,8 +34,12 @@ class Part(BaseModel):
     )
 
 
+@dataclass(frozen=True, slots=True)
 class Immutable:
-    """The mark of a field that stays as its node was created with it: `Annotated[int, IMMUTABLE]`."""
+    """The mark of a field that stays as its node was created with it: `Annotated[int, IMMUTABLE]`. With `once`, it stays from
+    when it has that value: `Annotated[bool, Immutable(once=True)]`."""
+
+    once: Any = None
 
 
 IMMUTABLE = Immutable()
@@ -134,8 +138,8 @@ class Claim(msgspec.Struct, frozen=True):
 class Settle:
     """Nodes of this kind are attempts at a numbered piece of their owner's work, and settle its ledger entry.
 
-    `begin(entry, claim, path, begun)` is the entry once the node is created, or the reason why it may not be; `begun` counts
-    the owner's entries so far. `advance(entry, spec,
+    `begin(entry, claim, path, spec, begun)` is the entry once the node is created, or the reason why it may not be; `begun`
+    counts the owner's entries so far. `advance(entry, spec,
     status)` is the entry that follows from the node's present, asked only while the node's epoch is the entry's.
     `verdict(entry, claim, status)` is what the node's status says of its settlement once it has ended.
     """
@@ -143,10 +147,10 @@ class Settle:
     owner: str
     """The link that must lead to the claim's owner when the node is created."""
     claim: Callable[[str], Claim | None]
-    begin: Callable[[Entry | None, Claim, str, int], Entry | str]
+    begin: Callable[[Entry | None, Claim, str, Document, int], Entry | str]
     advance: Callable[[Entry, Document, Document], Entry]
     final: frozenset[str]
-    """Phases of an entry that never change again: the piece is counted."""
+    """Phases of an entry that its holder changes no more: the piece is counted."""
     verdict: Callable[[Entry | None, Claim, Document], Document]
 
 
