@@ -179,7 +179,7 @@ class _Book:
             if lacking is not None:
                 raise Conflict(f"{pool} has too little {lacking} left", field=f"/spec/requests/{lacking}")
         if kind.settle is not None:
-            self.check_claim(kind, command.path, links)
+            self.check_claim(kind, command.path, spec, links)
         self.record(unit, "created", command.path, self.uid(command), kind.__name__, part)
 
     def uid(self, command: Command) -> str:
@@ -190,7 +190,7 @@ class _Book:
             self.uids.add(uid)
         return uid
 
-    def check_claim(self, kind: type[Kind], path: str, links: Links) -> None:
+    def check_claim(self, kind: type[Kind], path: str, spec: Document, links: Links) -> None:
         assert kind.settle is not None
         claim = kind.settle.claim(path)
         if claim is None:
@@ -198,7 +198,7 @@ class _Book:
         if links.get(kind.settle.owner) != (claim.owner,):
             raise Conflict(f"{path}: its link does not lead to {claim.owner}", field=f"/links/{kind.settle.owner}")
         entry = self.state.entries.get((claim.owner, claim.index))
-        begun = kind.settle.begin(entry, claim, path, self.state.totals.get(claim.owner, Totals()).entries)
+        begun = kind.settle.begin(entry, claim, path, spec, self.state.totals.get(claim.owner, Totals()).entries)
         if isinstance(begun, str):
             raise Conflict(f"{path}: {begun}")
 

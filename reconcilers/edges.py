@@ -19,7 +19,7 @@ from datamodel.kinds import SYSTEM
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import wire
-from datamodel.scheduling.attempts import ABANDON, RUN
+from datamodel.scheduling.attempts import ABANDON
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import PENDING, RUNNING
 from reconcilers.planning.liveness import Thresholds, judged
@@ -147,7 +147,7 @@ class Edges:
             commands = tuple(
                 Command("patchSpec", attempt.path, {"intent": ABANDON}, expected_version=attempt.version)
                 for attempt in attempts
-                if attempt.spec["intent"] == RUN
+                if attempt.spec["intent"] != ABANDON
             )
             if commands:
                 outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))

@@ -73,7 +73,8 @@ class Inputs:
         files = await self._files(job, sources, verdict) if isinstance(verdict, Ready) else verdict
         if isinstance(files, Never):
             ends = [(CONDITION, "False", files.reason, files.message), ("Complete", "True", "Failed", files.message)]
-            return {"phase": FAILED, "finishedAt": now.isoformat(), "conditions": conditions(before, ends, now)}
+            end = {"phase": FAILED, "observedGeneration": job.generation, "finishedAt": now.isoformat()}
+            return {**end, "conditions": conditions(before, ends, now)}
         return {"inputs": list(files), "conditions": conditions(before, [(CONDITION, "True", "Ready", "")], now)}
 
     async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:
@@ -89,7 +90,7 @@ class Inputs:
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         job = change.node
-        if job is not None and change.position == job.created_version and is_unresolved(job):
+        if job is not None and is_unresolved(job) and _is_asked(job, change):
             _note(self._waiting, job)
             yield Wake(job.path)
         if change.path in self._waiting and (
@@ -97,6 +98,11 @@ class Inputs:
         ):
             for path in sorted(self._waiting.pop(change.path)):
                 yield Wake(path)
+
+
+def _is_asked(job: Node, change: Change) -> bool:
+    """It is new, or goes on after it had failed."""
+    return change.position == job.created_version or (job.phase == PENDING and job.generation > 1)
 
 
 def _note(waiting: dict[str, set[str]], job: Node) -> None:

@@ -16,9 +16,10 @@ from datamodel.kinds import SYSTEM
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
-from datamodel.scheduling.attempts import ENDED, RETRY, RUN
+from datamodel.scheduling.attempts import AGAIN, ENDED, RUN
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
+from reconcilers.failures import failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
 from reconcilers.planning.inputs import is_unresolved
 from reconcilers.planning.placement import Decision, FreeEdge, plan
@@ -143,8 +144,8 @@ class Placement:
 
     async def _refresh_jobs(self, changed: Mapping[str, Node | None]) -> None:
         for job in changed.values():
-            if job is not None:
-                self._put_job(job, Totals())
+            if job is not None and _is_wanted(job):
+                self._backlog.put(PendingJob.of(job, 0, ()))
         paths = [path for path, job in changed.items() if job is None]
         if not paths:
             return
@@ -158,19 +159,16 @@ class Placement:
         totals = await self._store.totals([job.uid for job in jobs])
         for job in jobs:
             total = totals.get(job.uid, Totals())
+            if not _is_wanted(job) or await failed_for_good(self._store, job, total):
+                self._backlog.drop(job.path)
+                continue
             retries: tuple[Chunk, ...] = ()
-            if total.phases.get(RETRY) and _goes_on(job, total):
-                waiting = await self._store.entries(job.uid, phases=(RETRY,), limit=PAGE)
+            if any(total.phases.get(phase) for phase in AGAIN):
+                waiting = await self._store.entries(job.uid, phases=AGAIN, limit=PAGE)
                 retries = tuple(Chunk(entry.index, entry.epoch + 1) for entry in waiting)
                 if len(waiting) == PAGE:
                     self._changed_jobs[job.path] = None
-            self._put_job(job, total, retries)
-
-    def _put_job(self, job: Node, totals: Totals, retries: tuple[Chunk, ...] = ()) -> None:
-        if _goes_on(job, totals):
-            self._backlog.put(PendingJob.of(job, totals.entries, retries))
-        else:
-            self._backlog.drop(job.path)
+            self._backlog.put(PendingJob.of(job, total.entries, retries))
 
     async def _refresh_edges(self, paths: set[str]) -> None:
         if not paths:
@@ -222,8 +220,8 @@ class Placement:
                 self._backlog.put(job.without(chunks))
 
 
-def _goes_on(job: Node, totals: Totals) -> bool:
-    """Whether chunks of it may still be placed."""
-    if is_unresolved(job):
+def _is_wanted(job: Node) -> bool:
+    """Whether chunks of it may be placed, unless it has failed."""
+    if is_unresolved(job) or job.spec.get("intent", RUN) != RUN:
         return False
-    return job.phase not in FINISHED and job.deletion_requested_at is None and not totals.phases.get(FAILED)
+    return job.phase not in FINISHED and job.deletion_requested_at is None

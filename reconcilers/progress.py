@@ -13,7 +13,8 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
+from reconcilers.failures import failed_for_good
 from reconcilers.planning.rollup import Reduction, phase_of, rollup
 from reconcilers.runtime.controller import Wake, Watch
 
@@ -21,6 +22,7 @@ EVERY_S = 0.5
 WAITING_S = 2.0
 """How long a new job may go without a status: one that is placed soon has no use for one that says that it waits."""
 PAGE = 1_000
+UNFINISHED = ("", PENDING, RUNNING, FAILED)
 ACTOR = Actor("progress", SYSTEM)
 
 
@@ -43,13 +45,13 @@ class Progress:
 
     @property
     def watches(self) -> Mapping[str, Watch]:
-        return {"Attempt": _job_of_attempt, "Job": _new_job}
+        return {"Attempt": _job_of_attempt, "Job": _asked_job}
 
     async def keys(self) -> list[str]:
         keys: list[str] = []
         after = ""
-        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
-            keys.extend(job.path for job in jobs)
+        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=UNFINISHED):
+            keys.extend(job.path for job in jobs if not _is_settled(job))
             after = jobs[-1].path
         # Of jobs that were deleted before they began, or are another replica's now, nobody comes to say so.
         self._written_s = {key: self._written_s[key] for key in keys if key in self._written_s}
@@ -57,14 +59,13 @@ class Progress:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         job = await self._reads.recent_node(key)
-        if job is None or job.phase in FINISHED:
+        if job is None or _is_settled(job):
             self._written_s.pop(key, None)
             return None
         totals = await self._reads.recent_totals(job.uid)
-        before = job.phase or PENDING
-        phase = phase_of(before, job.spec["chunks"], totals)
+        phase = phase_of(job, totals, has_failed=await failed_for_good(self._store, job, totals))
         now_s = asyncio.get_running_loop().time()
-        if phase == before and job.status:
+        if phase == (job.phase or PENDING) and job.status:
             rest = self._written_s.setdefault(key, now_s) + EVERY_S - now_s
             if rest > 0:
                 return rest
@@ -77,7 +78,7 @@ class Progress:
 
     async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:
         reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
-        status = rollup(job, totals, reduction, self._clock())
+        status = rollup(job, totals, phase, reduction, self._clock())
         if phase == SUCCEEDED and job.spec.get("artifacts"):
             status["artifacts"] = await self._artifacts(job)
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
@@ -114,6 +115,17 @@ def _job_of_attempt(change: Change) -> Iterable[Wake]:
     return (Wake(attempt.spec["job"], WAITING_S if just_placed else 0.0),)
 
 
-def _new_job(change: Change) -> Iterable[Wake]:
+def _asked_job(change: Change) -> Iterable[Wake]:
     job = change.node
-    return (Wake(job.path, WAITING_S),) if job is not None and change.position == job.created_version else ()
+    if job is None:
+        return ()
+    if change.position == job.created_version:
+        return (Wake(job.path, WAITING_S),)
+    return (Wake(job.path),) if job.generation != job.status.get("observedGeneration", 1) else ()
+
+
+def _is_settled(job: Node) -> bool:
+    """Whether its status stays as it is. One that has failed may go on when something else is asked of it."""
+    if job.phase == FAILED:
+        return job.generation == job.status.get("observedGeneration")
+    return job.phase in FINISHED

@@ -1,5 +1,5 @@
-"""retention: what is not wanted any more is stopped and removed: attempts of failed and deleted jobs, and what the store
-keeps beside the log."""
+"""retention: what is not wanted any more is stopped and removed: attempts of jobs that failed, or were suspended, aborted or
+deleted, and what the store keeps beside the log."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,9 +10,10 @@ from datamodel.kinds import SYSTEM
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.attempts import ENDED, RUN, STOP, STOPPED
+from datamodel.scheduling.attempts import ABANDON, ENDED, RUN, STOP, STOPPED
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
-from datamodel.scheduling.jobs import FAILED, RUNNING
+from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUSPEND
+from reconcilers.failures import failed_for_good
 from reconcilers.runtime.controller import Wake, Watch
 
 FINALIZER = "attempts"
@@ -36,19 +37,23 @@ class Retention:
         self._store = store
         self._appender = appender
         self._reads = reads
+        self._resting: set[str] = set()
+        """The uids of jobs of which nothing should run, as far as is known here: what is missing the resync adds."""
 
     @property
     def watches(self) -> Mapping[str, Watch]:
-        return {"Job": _deleted_job, "Attempt": _unwanted_attempt}
+        return {"Job": self._on_job, "Attempt": self._on_attempt}
 
     async def keys(self) -> list[str]:
         keys = [SWEEP]
+        self._resting = set()
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
+            self._resting.update(job.uid for job in jobs if _rests(job))
             keys.extend(
                 _key(job.uid, job.path)
                 for job in jobs
-                if job.deletion_requested_at is not None or job.phase == RUNNING  # may have failed, with stragglers
+                if job.phase == RUNNING or _rests(job)  # one that runs may have failed, with stragglers
             )
             after = jobs[-1].path
         return [*keys, *await self._orphaned()]
@@ -69,17 +74,23 @@ class Retention:
         uid, _, path = key.partition(" ")
         job = await self._reads.node(path)
         if job is not None and job.uid == uid and job.deletion_requested_at is None:
-            if not (await self._reads.totals(uid)).phases.get(FAILED):
-                return None
-            return AGAIN_S if await self._end_attempts(uid, fence, remove=False) else None
-        if await self._end_attempts(uid, fence, remove=True):
+            intent = await self._intent(job)
+            return AGAIN_S if intent != RUN and await self._end_attempts(uid, intent, fence) else None
+        if await self._end_attempts(uid, STOP, fence, remove=True):
             return AGAIN_S
         if job is not None and job.uid == uid:
             finalize = Command("finalize", path, {"finalizer": FINALIZER})
             await self._appender.write(Unit((finalize,), ACTOR, fence=fence))
         return None
 
-    async def _end_attempts(self, uid: str, fence: Fence, *, remove: bool) -> int:
+    async def _intent(self, job: Node) -> str:
+        """What should become of its attempts."""
+        asked = job.spec.get("intent", RUN)
+        if asked == ABORT or await failed_for_good(self._store, job, await self._reads.totals(job.uid)):
+            return STOP
+        return ABANDON if asked == SUSPEND else RUN
+
+    async def _end_attempts(self, uid: str, intent: str, fence: Fence, *, remove: bool = False) -> int:
         """Stops what still runs of a job and, with `remove`, deletes what has ended; how many there are to wait for. A lost
         edge is not waited for: what it may still run ends when it is back."""
         waiting, after = 0, ""
@@ -88,7 +99,7 @@ class Retention:
             ended = [attempt for attempt in attempts if attempt.phase in ENDED]
             running = [attempt for attempt in attempts if attempt.phase not in ENDED]
             stop = [
-                Command("patchSpec", attempt.path, {"intent": STOP}, expected_version=attempt.version)
+                Command("patchSpec", attempt.path, {"intent": intent}, expected_version=attempt.version)
                 for attempt in running
                 if attempt.spec["intent"] == RUN
             ]
@@ -97,6 +108,25 @@ class Retention:
                 await self._append((*stop, *delete), fence)
             waiting += await self._reachable(running)
         return waiting
+
+    def _on_job(self, change: Change) -> Iterable[Wake]:
+        job = change.node
+        if job is None or not _rests(job):
+            self._resting.discard(change.uid)
+            return ()
+        self._resting.add(job.uid)
+        return (Wake(_key(job.uid, job.path)),)
+
+    def _on_attempt(self, change: Change) -> Iterable[Wake]:
+        """A final failure, an orphan, the end of one that was told to stop, or one that was placed at the same time as that
+        nothing of its job should run."""
+        attempt = change.node
+        if attempt is None:
+            return ()
+        (uid,) = attempt.links["job"]
+        unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
+        late = uid in self._resting and attempt.phase not in ENDED and attempt.spec["intent"] == RUN
+        return (Wake(_key(uid, attempt.spec["job"])),) if unwanted or late else ()
 
     async def _append(self, commands: Sequence[Command], fence: Fence) -> None:
         outcome = await self._appender.append(Unit(tuple(commands), ACTOR, atomic=False, fence=fence))
@@ -112,18 +142,11 @@ class Retention:
         return count
 
 
-def _deleted_job(change: Change) -> Iterable[Wake]:
-    job = change.node
-    return (Wake(_key(job.uid, job.path)),) if job is not None and job.deletion_requested_at is not None else ()
-
-
-def _unwanted_attempt(change: Change) -> Iterable[Wake]:
-    """A final failure, an orphan, or the end of one that was told to stop."""
-    attempt = change.node
-    if attempt is None:
-        return ()
-    unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
-    return (Wake(_key(attempt.links["job"][0], attempt.spec["job"])),) if unwanted else ()
+def _rests(job: Node) -> bool:
+    """Whether somebody wants nothing of it to run, though it has not ended."""
+    if job.deletion_requested_at is not None:
+        return True
+    return job.phase not in FINISHED and job.spec.get("intent", RUN) != RUN
 
 
 def _key(uid: str, path: str) -> str:

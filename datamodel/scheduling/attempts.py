@@ -26,6 +26,8 @@ PLACED, RETRY = "placed", "retry"
 """Phases of a ledger entry that an attempt has not: placed and not heard of, and waiting for a new attempt."""
 
 COUNTED = frozenset({SUCCEEDED, FAILED, ABORTED})
+AGAIN = frozenset({RETRY, FAILED, ABORTED})
+"""Of a chunk that a new attempt may be made at; at one that has failed, where its job grants more failures than it has had."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,6})-([1-9][0-9]{0,8})")
 """One spelling for each claim, and numbers that fit the ledger's columns."""
@@ -93,14 +95,16 @@ def _held(status: Document) -> bool:
     return status.get("phase") not in ENDED
 
 
-def _begin(entry: Entry | None, claim: Claim, path: str, begun: int) -> Entry | str:
+def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document, begun: int) -> Entry | str:
     if entry is None:
         if claim.index != begun:  # so what was never placed is always "from here on": a number, not rows
             return f"chunks are placed in order: the next one is {begun}"
         if claim.epoch != 1:
             return f"a chunk's first attempt has epoch 1, not {claim.epoch}"
         return Entry(owner=claim.owner, index=claim.index, epoch=1, phase=PLACED, holder=path)
-    if entry.phase != RETRY:
+    if entry.phase == FAILED and entry.failures > spec["retries"]:
+        return f"the chunk has failed {entry.failures} times, and is tried again {spec['retries']} times"
+    if entry.phase not in AGAIN:
         return f"the chunk is {entry.phase} in epoch {entry.epoch}"
     if claim.epoch != entry.epoch + 1:
         return f"the chunk's next epoch is {entry.epoch + 1}, not {claim.epoch}"

@@ -30,9 +30,10 @@ class ChunkJudge:
                 found.append(f"the chunk's first epoch is {claim.epoch}")
             self._book.put(claim.owner, claim.index, Piece(claim.epoch, attempt.path, PLACED))
             return
-        if chunk.phase in _FINAL:
-            found.append(f"the chunk is counted as {chunk.phase}")
-        elif chunk.phase != RETRY:
+        retries = attempt.spec["retries"]
+        if chunk.phase == SUCCEEDED or (chunk.phase == FAILED and chunk.failures > retries):
+            found.append(f"the chunk is counted as {chunk.phase}, after {chunk.failures} failures of {retries} retried")
+        elif chunk.phase in (PLACED, RUNNING):
             found.append(f"{chunk.holder} has neither ended nor been given up")
         if claim.epoch != chunk.epoch + 1:
             found.append(f"epoch {claim.epoch} follows {chunk.epoch}")

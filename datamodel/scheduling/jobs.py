@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Column, Kind, Name, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, Column, Immutable, Kind, Name, Part, Phases, Seed
 from datamodel.scheduling.artifacts import (
     ARTIFACTS_LIMIT,
     INPUT_FILES_BYTES,
@@ -33,6 +33,8 @@ TIMEOUT_LIMIT_S = 30 * 86_400.0
 
 PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded", "failed", "aborted"
 FINISHED = frozenset({SUCCEEDED, FAILED, ABORTED})
+RUN, SUSPEND, ABORT = "run", "suspend", "abort"
+"""Intents of a job."""
 
 
 Network = Annotated[
@@ -144,8 +146,19 @@ class JobSpec(Part):
     limits: Annotated[Limits | None, IMMUTABLE] = None
     network: Annotated[Network, IMMUTABLE] = "none"
     retries: Annotated[
-        int, Field(ge=0, le=100, strict=True, description="failures of a chunk that are tried again")
+        int,
+        Field(
+            ge=0,
+            le=100,
+            strict=True,
+            description="failures of a chunk that are tried again; raised, a job that has failed goes on",
+        ),
     ] = 2
+    intent: Annotated[
+        Literal["run", "suspend", "abort"],
+        Immutable(once="abort"),
+        Field(description="suspend: nothing of it runs until it is run again; abort: it is ended, for good"),
+    ] = "run"
     work_ws: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, description="the whole job's watt-seconds")] = (
         0.0
     )
@@ -251,6 +264,7 @@ class Job(Kind):
         {
             PENDING: frozenset({RUNNING, SUCCEEDED, FAILED, ABORTED}),
             RUNNING: frozenset({SUCCEEDED, FAILED, ABORTED}),
+            FAILED: frozenset({PENDING, RUNNING}),  # its chunks are tried once more
         },
     )
     selectable = ("status.phase",)

@@ -12,7 +12,7 @@ from datamodel.kinds import Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED, RETRY
-from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 
@@ -64,31 +64,40 @@ def _sum(before: float, value: Any) -> float | None:
     return total if isinstance(total, int) or math.isfinite(total) else None
 
 
-def phase_of(before: str, chunks: int, totals: Totals) -> str:
-    """The job's phase. One that has failed finally ends once nothing of it is in flight any more."""
-    counts = totals.phases
-    if before in FINISHED:
+def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
+    """The job's phase, `has_failed`: by a chunk that is not tried again. What is to end does once nothing of it is in flight
+    any more. One that had failed goes on only where that is not so any more, and somebody wants it."""
+    before, counts = job.phase or PENDING, totals.phases
+    is_wanted = job.spec.get("intent", RUN) == RUN and job.deletion_requested_at is None
+    if before in {SUCCEEDED, ABORTED}:
         return before
+    if before == FAILED:
+        goes_on = RUNNING if totals.entries else PENDING
+        return goes_on if is_wanted and not has_failed else FAILED
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    if counts.get(SUCCEEDED, 0) == chunks:
+    if counts.get(SUCCEEDED, 0) == job.spec["chunks"]:
         return SUCCEEDED
-    if counts.get(FAILED) and not in_flight:
+    if has_failed and not in_flight:
         return FAILED
-    if counts.get(ABORTED) and not in_flight:
+    if is_halted(job) and not in_flight:
         return ABORTED
     begun = totals.entries - counts.get(PLACED, 0)
     return RUNNING if before == RUNNING or begun else PENDING
 
 
-def rollup(job: Node, totals: Totals, reduction: Reduction | None, now: datetime) -> Document:
-    """The status that follows from the ledger. `reduction` is there once the job succeeded. Times and transitions that have
-    been set are kept, so that an unchanged ledger gives an unchanged status."""
+def is_halted(job: Node) -> bool:
+    """Whether what is left of it is to end, for good."""
+    return job.spec.get("intent") == ABORT or job.deletion_requested_at is not None
+
+
+def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, now: datetime) -> Document:
+    """The status that follows from the ledger, in a phase. `reduction` is there once the job succeeded. Times and transitions
+    that have been set are kept, so that an unchanged ledger gives an unchanged status."""
     before = job.status
     chunks: int = job.spec["chunks"]
     counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
     if pending := chunks - totals.entries:
         counts["pending"] = pending
-    phase = phase_of(job.phase or PENDING, chunks, totals)
     status: Document = {
         "phase": phase,
         "observedGeneration": job.generation,
@@ -105,7 +114,7 @@ def rollup(job: Node, totals: Totals, reduction: Reduction | None, now: datetime
         status["inputs"] = before["inputs"]
     ready = "inputs" in status or "inputs" not in job.spec
     status["conditions"] = conditions(
-        before.get("conditions", ()), _aspects(phase, counts, reduction, ready=ready), now
+        before.get("conditions", ()), _aspects(job, phase, counts, reduction, ready=ready), now
     )
     return status
 
@@ -130,11 +139,13 @@ def conditions(
 
 
 def _aspects(
-    phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
+    job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
 ) -> Iterable[tuple[str, str, str, str]]:
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if phase in FINISHED:
         yield "Complete", "True", phase.capitalize(), ""
+    elif job.spec.get("intent") == SUSPEND:
+        yield "Complete", "False", "Suspended", "nothing of it runs until it is resumed"
     elif not ready:
         yield "Complete", "False", "WaitingForInputs", "jobs that it has inputs of have not succeeded yet"
     elif waiting:

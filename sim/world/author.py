@@ -27,6 +27,11 @@ LOST, OVERTAKEN, STRUCK = 0.3, 0.1, 0.15
 """The probability of each story."""
 COMPACTED = 0.4
 """The probability that the log is compacted, while somebody watches it. It has a stream of its own."""
+SUSPENDED, ABORTED, RETRIED, RESTED = 0.1, 0.05, 0.7, 0.15
+"""The probability that a job is suspended, aborted, or tried again once it has failed, and of a long one that is suspended or
+aborted. They have a stream of their own."""
+SOON_S, AGAIN_S = 40.0, 150.0
+"""How soon that is, and how long what is tried again may take: worlds have some time to come to rest, not any."""
 TIMED_CHUNKS = 5
 """The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
 UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
@@ -52,6 +57,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
     actions.extend(_stories(others, seconds, edges, slots))
+    actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions = _uneven(dice.stream("script/luck"), actions)
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
@@ -86,6 +92,28 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
         if rng.random() < 0.15:
             actions.append(script.Delete(_moment(rng, at_s, seconds), name))
     return actions
+
+
+def _asks(
+    rng: Random, seconds: float, jobs: Sequence[script.Submit], edges: int, slots: int
+) -> Iterator[script.AnyAction]:
+    """What people ask of jobs that they have: those that fail are tried again, others suspended for a while, or aborted. And a
+    job that would run for so long that it is seen whether it does not."""
+    if rng.random() < RESTED:
+        at_s = _moment(rng, 5.0, seconds * 2 / 3)
+        yield script.Submit(at_s, "rested", slots, seconds=60.0)
+        yield script.Ask(at_s + 5.0, "rested", rng.choice(("suspend", "abort")))
+        yield script.Ask(at_s + 45.0, "rested", "run")
+    for job in jobs:
+        at_s = _moment(rng, job.at_s, min(seconds, job.at_s + SOON_S))
+        if rng.random() < SUSPENDED:
+            yield script.Ask(at_s, job.job, "suspend")
+            yield script.Ask(round(at_s + rng.uniform(0.1, SOON_S), 3), job.job, "run")
+        if rng.random() < ABORTED:
+            yield script.Ask(_moment(rng, at_s, min(seconds, at_s + SOON_S)), job.job, "abort")
+        again_s = job.seconds * job.chunks * (job.fails + 1) / (edges * slots)
+        if job.fails > job.retries and again_s < AGAIN_S and rng.random() < RETRIED:
+            yield script.Ask(_moment(rng, job.at_s, seconds), job.job, "retry")
 
 
 def _with_ends(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:

@@ -9,7 +9,7 @@ from datamodel.feed.message import decode
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
-from datamodel.scheduling.jobs import FAILED, FINISHED, SUCCEEDED
+from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDED, SUSPEND
 from datamodel.state import State
 from sim.world.client import Client, path_of
 from sim.world.engine import Engine
@@ -26,8 +26,8 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             continue
         if _is_deleted(name, client, memory):
             yield f"{name} is not gone"
-        elif job.phase not in FINISHED:
-            yield f"{name} is {job.phase or 'new'}: {job.status.get('chunks')}"
+        elif job.phase not in FINISHED and not _is_suspended_again(job, memory):
+            yield f"{name} is {job.phase or 'new'}: {job.spec.get('intent')}, {job.status.get('chunks')}"
     for host, engine in engines.items():
         if engine.attempts:
             yield f"{host} has containers of {len(engine.attempts)} attempts: {sorted(engine.attempts)[:3]}"
@@ -47,10 +47,15 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
         if job is None:
             yield f"{name} was accepted, and is lost"
             continue
+        if _is_suspended_again(job, memory):
+            continue
         # Whose limit counts by the clock may fail by any trouble.
-        may_fail = wish.fails > wish.retries or wish.fails_by == "time"
-        if job.phase != SUCCEEDED and not (may_fail and job.phase == FAILED):
-            yield f"{name} is {job.phase}: {job.status}"
+        is_aborted = job.spec.get("intent") == ABORT
+        retries = wish.retries if is_aborted else job.spec["retries"]  # what was to go on may be aborted before it has
+        may_fail = wish.fails > retries or wish.fails_by == "time"
+        may_be = {SUCCEEDED: True, FAILED: may_fail, ABORTED: is_aborted}
+        if not may_be.get(job.phase):
+            yield f"{name} is {job.phase}: {job.spec.get('intent')}, {job.status}"
         if job.phase == SUCCEEDED:
             outputs = job.status.get("outputs", {})
             if outputs.get("ran") != wish.chunks or outputs.get("chunk") != list(range(wish.chunks)):
@@ -59,6 +64,11 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
 
 def _is_deleted(name: str, client: Client, memory: Memory) -> bool:
     return name in client.deleted and path_of(name) not in memory.revived
+
+
+def _is_suspended_again(job: Node, memory: Memory) -> bool:
+    """Scripts resume what they suspend; a database that was put back has forgotten that."""
+    return job.spec.get("intent") == SUSPEND and memory.restored
 
 
 def unbelievable(state: State, engines: Mapping[str, Engine]) -> Iterator[str]:

@@ -8,17 +8,18 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
-from datamodel.errors import NotFound, Transient
+from datamodel.errors import Invalid, NotFound, Transient
 from datamodel.kinds import USER
 from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
+from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour
 from sim.world.process import Process
-from sim.world.script import Delete, Repeat, Submit, Wish
+from sim.world.script import Ask, Delete, Repeat, Submit, Wish
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
@@ -56,6 +57,7 @@ class Client:
         self._uids: dict[str, tuple[str, int]] = {}
         """By name, the uid that a job was accepted with, and how often the database had been put back then."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turns: dict[str, asyncio.Lock] = {}
 
     def start(self, ready: Callable[[], object]) -> None:
         """Writes the model's seeds, calls `ready()`, and then does what it is asked."""
@@ -73,6 +75,8 @@ class Client:
                 self._ask(self._submit(wish))
             case Delete(job=job) if job in self.accepted:
                 self._ask(self._delete(job))
+            case Ask(job=job, what=what) if job in self.accepted:
+                self._ask(self._change(job, what))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
 
@@ -112,6 +116,20 @@ class Client:
         if not isinstance(verdict.error, NotFound):  # then the request before deleted it, and its answer was lost
             raise_refused((verdict,))
         self.deleted.add(job)
+        self.waiting -= 1
+
+    async def _change(self, job: str, what: str) -> None:
+        """One after the other: what is asked of a job later holds, however late the answer to what was asked before it is."""
+        async with self._turns.setdefault(job, asyncio.Lock()):
+            node = (await self._until_answered(lambda: self._store.nodes([path_of(job)]))).get(path_of(job))
+            if node is not None and (what != "retry" or node.phase == FAILED):
+                retries = {"retries": self.accepted[job].fails}
+                command = Command("patchSpec", node.path, retries if what == "retry" else {"intent": what})
+                unit = Unit((command,), ACTOR, cause=f"request:{what}-{job}", correlation=job)
+                (verdict,) = await self._until_answered(lambda: self._append(unit))
+                is_over = isinstance(verdict.error, Invalid) and node.spec.get("intent") == ABORT
+                if not is_over and not isinstance(verdict.error, NotFound):
+                    raise_refused((verdict,))
         self.waiting -= 1
 
     async def _append(self, unit: Unit) -> Outcome:

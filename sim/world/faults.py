@@ -27,6 +27,8 @@ class Memory:
 
     forgotten: set[str] = field(default_factory=set)
     revived: set[str] = field(default_factory=set)
+    restored: bool = False
+    """Whether it ever was put back."""
 
     def written(self, event: Event) -> None:
         """It knows again."""
@@ -65,7 +67,7 @@ class Faults:
         bites = True
         self._note(action)
         match action:
-            case script.Submit() | script.Delete() | script.Repeat():
+            case script.Submit() | script.Delete() | script.Ask() | script.Repeat():
                 self._client.ask(action)
             case script.Rogue():
                 self._rogues.do(action)
@@ -133,6 +135,7 @@ class Faults:
         after = store.state.nodes
         self.memory.forgotten |= before.keys() - after.keys()
         self.memory.revived |= {path for path, node in after.items() if not _goes(node) and _goes(before.get(path))}
+        self.memory.restored |= self._database.restores > restores
         return self._database.restores > restores
 
     def _lose(self, action: script.Crash | script.LoseDisk | script.RestoreDisk) -> None:

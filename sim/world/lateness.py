@@ -12,9 +12,9 @@ from datamodel.feed.ports import Stream
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.scheduling.attempts import ENDED, PLACED, RETRY, RUN
+from datamodel.scheduling.attempts import AGAIN, ENDED, PLACED, RUN
 from datamodel.scheduling.edges import LOST, ONLINE, inventory_path, place_of
-from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
 from datamodel.state import State
 from sim.world.engine import Engine
@@ -85,8 +85,12 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
 def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iterator[Still]:
     path = inventory_path(*place_of(attempt.path))
     edge, name = state.nodes.get(path), place_of(attempt.path)[1]
+    job = state.nodes.get(attempt.spec["job"])
+    is_resting = job is not None and job.phase not in FINISHED and job.spec.get("intent", RUN) != RUN
     if attempt.spec["intent"] != RUN:
         yield Still((attempt.path, "stop"), f"{attempt.path} is to be stopped", name)
+    elif job is not None and job.uid in attempt.links["job"] and is_resting:
+        yield Still((attempt.path, "rest"), f"{attempt.path} is to run, and its job is not")
     elif edge is not None and edge.phase == LOST:
         yield Still((attempt.path, "abandon"), f"{attempt.path} is to run on an edge that is lost")
     elif not engines[name].runs(last_name(attempt.path)):
@@ -100,16 +104,28 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
         if not runs:
             yield Still((job.path, "deleted"), f"{job.path} is to be deleted, and nothing of it runs")
         return
+    chunks, placed, intent = job.spec["chunks"], sum(counts.values()), job.spec.get("intent", RUN)
+    has_failed = counts.get(FAILED, 0) > 0 and any(
+        entry.phase == FAILED and entry.failures > job.spec["retries"]
+        for index in range(placed)
+        if (entry := state.entries.get((job.uid, index))) is not None
+    )
+    if job.phase == FAILED and counts.get(FAILED) and not has_failed and intent == RUN:
+        yield Still((job.path, "again"), f"{job.path} has failed, and its chunks may fail more often")
     if job.phase in FINISHED:
         return
-    chunks, placed = job.spec["chunks"], sum(counts.values())
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    over = counts.get(SUCCEEDED) == chunks or ((counts.get(FAILED) or counts.get(ABORTED)) and not in_flight)
+    over = counts.get(SUCCEEDED) == chunks or ((has_failed or intent == ABORT) and not in_flight)
     told = job.status.get("chunks", {})
     if over or any(told.get(phase, 0) != counts.get(phase, 0) for phase in (PLACED, RUNNING, SUCCEEDED, FAILED)):
         key = (job.path, "status", *sorted(counts.items()))
         yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
-    waits = (counts.get(RETRY, 0) or placed < chunks) and not counts.get(FAILED)
-    if waits and any(room.lacking(amounts(job.spec["requests"])) is None for room in rooms):
+    waits = placed < chunks or any(counts.get(phase) for phase in AGAIN)
+    if (
+        waits
+        and intent == RUN
+        and not has_failed
+        and any(room.lacking(amounts(job.spec["requests"])) is None for room in rooms)
+    ):
         key = (job.path, "chunks", *sorted(counts.items()))
         yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}")

@@ -51,6 +51,13 @@ class Delete(Action, frozen=True):
     job: str
 
 
+class Ask(Action, frozen=True):
+    """Something else is asked of the job, if it was accepted by then: an intent, or that it is tried again if it has failed."""
+
+    job: str
+    what: Literal["run", "suspend", "abort", "retry"]
+
+
 class Repeat(Action, frozen=True):
     """The client sends the request for a job that was accepted once more, under the same idempotency key."""
 
@@ -153,7 +160,7 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Delete | Repeat
+Wish = Submit | Delete | Ask | Repeat
 """What the client asks for."""
 Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
 AnyAction = Wish | Rogue | Trouble | Compact | Watch

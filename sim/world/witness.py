@@ -9,6 +9,7 @@ from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
+from datamodel.scheduling.jobs import FAILED
 from datamodel.state import State
 
 IN_FLIGHT_S = 60.0
@@ -47,12 +48,17 @@ class Witness:
                 node = state.nodes.get(command.path)
                 if node is not None and node.kind == "Edge" and command.op == "patchStatus":
                     self._judged(unit, node, command.body.get("phase", ""), now_s)
-                if command.op == "patchStatus" and node is not None and node.version == command.expected_version:
-                    phases = self._model.kinds[node.kind].phases
-                    if phases is not None and phases.is_terminal(node.phase or phases.initial):
-                        self._complain(
-                            f"{unit.actor.name} writes the status of {node.path}, and knows that it has ended"
-                        )
+                if command.op != "patchStatus" or node is None or node.version != command.expected_version:
+                    continue
+                if self._has_ended(node):
+                    self._complain(f"{unit.actor.name} writes the status of {node.path}, and knows that it has ended")
+
+    def _has_ended(self, node: Node) -> bool:
+        """A job that has failed has, until something else is asked of it."""
+        phases = self._model.kinds[node.kind].phases
+        if node.kind == "Job" and node.phase == FAILED:
+            return node.generation == node.status.get("observedGeneration")
+        return phases is not None and phases.is_terminal(node.phase or phases.initial)
 
     def answered(self, units: Sequence[Unit], outcomes: Sequence[Outcome]) -> None:
         """Nobody changes a spec to what it knows it to be."""

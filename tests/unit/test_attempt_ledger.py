@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from msgspec.structs import replace
 
 from datamodel.ledger import Entry
 from datamodel.scheduling.attempts import ABANDON, COUNTED, INTERRUPTED, PLACED, RETRY, RUN, STOP, STOPPED, Attempt
@@ -38,10 +39,23 @@ def test_an_entry_is_final_only_once_its_attempt_has_ended(before: str, phase: s
     assert after.phase not in COUNTED or Attempt.phases.is_terminal(phase)
 
 
-@pytest.mark.parametrize("phase", [PLACED, RUNNING, SUCCEEDED, FAILED, ABORTED])
-def test_no_attempt_begins_at_what_is_counted_or_held(phase: str) -> None:
+def begun(before: Entry, epoch: int, retries: int = 0) -> Entry | str:
     assert Attempt.settle is not None
+    claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-{epoch}")
+    assert claim is not None
+    return Attempt.settle.begin(before, claim, HOLDER, {"retries": retries}, 1)
+
+
+@pytest.mark.parametrize("phase", [PLACED, RUNNING, SUCCEEDED, FAILED])
+def test_no_attempt_begins_at_what_is_counted_or_held(phase: str) -> None:
     for epoch in (1, 2, 3):
-        claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-{epoch}")
-        assert claim is not None
-        assert isinstance(Attempt.settle.begin(entry(phase), claim, HOLDER, 1), str)
+        assert isinstance(begun(replace(entry(phase), failures=1), epoch), str)
+
+
+@pytest.mark.parametrize("phase", [FAILED, ABORTED, RETRY])
+def test_one_begins_anew_at_what_has_failed_less_often_than_its_job_grants_or_was_stopped(phase: str) -> None:
+    before = replace(entry(phase), failures=1)
+    after = begun(before, before.epoch + 1, retries=1)
+    assert isinstance(after, Entry)
+    assert (after.epoch, after.phase, after.failures, after.progress) == (before.epoch + 1, PLACED, 1, 0)
+    assert isinstance(begun(before, before.epoch, retries=1), str)

@@ -12,20 +12,21 @@ from datamodel.merge import merged
 from datamodel.node import Node
 from datamodel.parts import check_status, normal_spec
 from datamodel.scheduling.jobs import Job
-from reconcilers.planning.rollup import OUTPUTS_LIMIT_BYTES, Reduction, phase_of, rollup
+from reconcilers.planning import rollup as planning
+from reconcilers.planning.rollup import OUTPUTS_LIMIT_BYTES, Reduction, phase_of
 from tests.graph import JOBS, STEPS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 LATER = datetime(2030, 1, 2, tzinfo=UTC)
 
 
-def job(status: dict[str, Any] | None = None, *, chunks: int = 4) -> Node:
+def job(status: dict[str, Any] | None = None, *, chunks: int = 4, intent: str = "run") -> Node:
     return Node(
         path=f"{JOBS}/j",
         uid="1" * 32,
         kind="Job",
         labels={},
-        spec=normal_spec(Job, {"steps": STEPS, "chunks": chunks}),
+        spec=normal_spec(Job, {"steps": STEPS, "chunks": chunks, "intent": intent}),
         status=status or {},
         links={},
         finalizers=(),
@@ -38,6 +39,11 @@ def job(status: dict[str, Any] | None = None, *, chunks: int = 4) -> Node:
 
 def totals(progress: int = 0, **phases: int) -> Totals:
     return Totals(phases=phases, progress=progress)
+
+
+def rollup(job: Node, counted: Totals, reduction: Reduction | None, now: datetime) -> dict[str, Any]:
+    phase = phase_of(job, counted, has_failed=bool(counted.phases.get("failed")))
+    return planning.rollup(job, counted, phase, reduction, now)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +61,60 @@ def totals(progress: int = 0, **phases: int) -> Totals:
         ("running", totals(failed=1, placed=1), "running"),
         ("running", totals(failed=1, retry=1, succeeded=1), "failed"),
         ("running", totals(failed=1, aborted=1), "failed"),
-        ("running", totals(aborted=1, running=1), "running"),
-        ("running", totals(aborted=1, succeeded=3), "aborted"),
-        ("failed", totals(succeeded=4), "failed"),
+        ("running", totals(aborted=1, succeeded=3), "running"),
+        ("failed", totals(failed=1, succeeded=3), "failed"),
         ("succeeded", totals(), "succeeded"),
     ],
 )
 def test_the_phase(before: str, counted: Totals, phase: str) -> None:
-    assert phase_of(before, 4, counted) == phase
+    failed = bool(counted.phases.get("failed"))
+    assert phase_of(job({"phase": before}), counted, has_failed=failed) == phase
+
+
+@pytest.mark.parametrize(
+    ("before", "counted", "phase"),
+    [
+        ("pending", totals(), "aborted"),
+        ("running", totals(aborted=1, running=1), "running"),
+        ("running", totals(aborted=1, succeeded=3), "aborted"),
+        ("running", totals(retry=2), "aborted"),
+        ("running", totals(failed=1, aborted=1), "failed"),
+        ("running", totals(succeeded=4), "succeeded"),
+        ("failed", totals(aborted=1), "failed"),
+    ],
+)
+def test_what_is_aborted_has_ended_once_nothing_of_it_is_in_flight(before: str, counted: Totals, phase: str) -> None:
+    failed = bool(counted.phases.get("failed"))
+    assert phase_of(job({"phase": before}, intent="abort"), counted, has_failed=failed) == phase
+
+
+@pytest.mark.parametrize(
+    ("intent", "counted", "has_failed", "phase"),
+    [
+        ("run", totals(failed=1, aborted=1), False, "running"),
+        ("run", totals(failed=1), True, "failed"),
+        ("run", totals(), False, "pending"),
+        ("suspend", totals(failed=1), False, "failed"),
+    ],
+)
+def test_what_had_failed_goes_on_where_it_may_fail_more_often(
+    intent: str, counted: Totals, *, has_failed: bool, phase: str
+) -> None:
+    assert phase_of(job({"phase": "failed"}, intent=intent), counted, has_failed=has_failed) == phase
+
+
+def test_what_goes_on_has_not_finished() -> None:
+    failed = rollup(job(), totals(failed=1, succeeded=3), None, NOW)
+    again = planning.rollup(job(failed), totals(failed=1, succeeded=3), "running", None, LATER)
+    assert "finishedAt" in failed
+    assert "finishedAt" not in again
+    assert again["startedAt"] == failed["startedAt"]
+    assert again["conditions"][0]["status"] == "False"
+
+
+def test_who_is_suspended_says_so() -> None:
+    (complete,) = rollup(job(intent="suspend"), totals(retry=2), None, NOW)["conditions"]
+    assert (complete["status"], complete["reason"]) == ("False", "Suspended")
 
 
 def test_a_new_job_is_pending() -> None:

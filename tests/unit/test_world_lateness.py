@@ -105,10 +105,41 @@ async def test_each_thing_that_should_go_on_is_named_until_it_has(universe: Univ
     await done(store, Command("patchSpec", path, {"intent": "stop"}), actor=SYSTEM)
     assert keys(store, engine) == ["stop"]
     await report(store, path, phase="stopped")
-    assert keys(store, engine) == ["status"]
+    assert keys(store, engine) == ["status", "chunks"]
     await done(store, Command("delete", job.path))
     assert keys(store, engine) == ["deleted"]
     assert keys(store, engine, Stream(1, 8, 0)) == [Stream(1, 8, 0), "deleted"]
+
+
+async def test_what_should_not_run_is_named_until_it_does_not(universe: Universe) -> None:
+    store, engine = memory_store(), Engine(universe, Dice(1).stream("engine"), lambda: 0.0, lambda _: 1)
+    await seed(store)
+    await new_edge(store)
+    await done(store, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
+    job = await new_job(store, retries=0)
+    path = await place(store, job)
+    engine.start(Work("s", "e", last_name(path), (Step("a", "a"),), {}), 0)
+    await done(store, Command("patchSpec", job.path, {"intent": "suspend"}))
+    assert "rest" in keys(store, engine)
+    await done(store, Command("patchSpec", path, {"intent": "abandon"}), actor=SYSTEM)
+    assert "rest" not in keys(store, engine)
+    assert "chunks" not in keys(store, engine), "nobody is to place them"
+    await done(store, Command("patchSpec", job.path, {"intent": "run"}))
+    assert "chunks" in keys(store, engine)
+
+
+async def test_what_has_failed_and_may_fail_more_often_is_named_until_it_goes_on(universe: Universe) -> None:
+    store, engine = memory_store(), Engine(universe, Dice(1).stream("engine"), lambda: 0.0, lambda _: 1)
+    await seed(store)
+    await new_edge(store)
+    job = await new_job(store, retries=0)
+    await report(store, await place(store, job), phase="failed")
+    await done(store, Command("patchStatus", job.path, {"phase": "failed"}), actor=SYSTEM)
+    assert "again" not in keys(store, engine)
+    await done(store, Command("patchSpec", job.path, {"retries": 1}))
+    assert "again" in keys(store, engine)
+    await done(store, Command("patchStatus", job.path, {"phase": "running"}), actor=SYSTEM)
+    assert "again" not in keys(store, engine)
 
 
 async def test_an_attempt_on_a_lost_edge_is_to_be_given_up(universe: Universe) -> None:

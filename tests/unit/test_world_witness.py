@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from datamodel.command import Command, Fence, Unit
 from datamodel.memory import MemoryStore
@@ -60,14 +61,31 @@ def test_a_database_that_was_put_back_gives_tokens_again(seen: Seen) -> None:
     assert seen.complaints == []
 
 
+async def test_a_job_that_has_failed_has_ended_until_something_else_is_asked_of_it(seen: Seen) -> None:
+    job = await new_job(seen.store)
+    failed = Command("patchStatus", job.path, {"phase": "failed", "observedGeneration": 1})
+    await seen.send([unit(failed, actor=SYSTEM)])
+    await seen.send([unit(Command("patchSpec", job.path, {"retries": 9}))])
+    asked = await present(seen.store, job.path)
+    again = Command("patchStatus", job.path, {"phase": "running"}, expected_version=asked.version)
+    await seen.send([unit(again, actor=SYSTEM)])
+    assert seen.complaints == []
+    await seen.send(
+        [unit(Command("patchStatus", job.path, {"phase": "failed", "observedGeneration": 2}), actor=SYSTEM)]
+    )
+    ended = await present(seen.store, job.path)
+    await seen.send([unit(replace(again, expected_version=ended.version), actor=SYSTEM)])
+    assert seen.complaints == [f"placement writes the status of {JOBS}/j, and knows that it has ended"]
+
+
 async def test_who_names_the_version_of_what_has_ended_knows_it(seen: Seen) -> None:
     job = await new_job(seen.store)
-    write = Command("patchStatus", job.path, {"phase": "failed"}, expected_version=job.version)
+    write = Command("patchStatus", job.path, {"phase": "succeeded"}, expected_version=job.version)
     await seen.send([unit(write, actor=SYSTEM)])
     await seen.send([unit(write, actor=SYSTEM)])
     assert seen.complaints == [], "the first ended it, the second has not seen that"
     ended = await present(seen.store, job.path)
-    again = Command("patchStatus", job.path, {"phase": "failed"}, expected_version=ended.version)
+    again = Command("patchStatus", job.path, {"phase": "succeeded"}, expected_version=ended.version)
     await seen.send([unit(again, actor=SYSTEM)])
     assert seen.complaints == [f"placement writes the status of {JOBS}/j, and knows that it has ended"]
 
