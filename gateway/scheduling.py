@@ -15,6 +15,7 @@ from gateway.rest.jobs import job_routes
 from gateway.rest.route import DirectRoute
 from gateway.rest.secret_schemas import add_secret_schemas
 from gateway.rest.secrets import secret_routes
+from gateway.rest.verbs import verb_routes
 
 
 def extras_of(model: Model) -> Extras:
@@ -31,7 +32,7 @@ def extras_of(model: Model) -> Extras:
 
 
 def _routes(backend: Backend) -> Sequence[DirectRoute]:
-    return [*job_routes(backend), *edge_routes(backend), *secret_routes(backend)]
+    return [*job_routes(backend), *verb_routes(backend), *edge_routes(backend), *secret_routes(backend)]
 
 
 def _schemas(schemas: Document) -> None:

@@ -14,7 +14,8 @@ from gateway.graphql.context import Info
 from gateway.graphql.mutations import mutation, payload, user_errors
 from gateway.graphql.objects import listed, object_type, plain, resolved
 from gateway.graphql.scalars import JSON
-from gateway.jobs import group_path, submit
+from gateway.jobs import group_path, job_path, submit
+from gateway.verbs import SUMMARIES, VERBS, act
 
 EXECUTIONS_CHARGE = 20
 """What a job's executions count in the request's budget of nodes: they take some queries of their own."""
@@ -40,10 +41,29 @@ def executions_field() -> StrawberryField:
 
 
 def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
-    """How jobs and their groups are made."""
+    """How jobs and their groups are made, and what people ask of jobs that they have."""
     submitted = payload("SubmitJobPayload", plain("job", types["Job"] | None))
     created = payload("CreateJobGroupPayload", plain("jobGroup", types["JobGroup"] | None))
-    return [mutation("submitJob", submitted, submit_job), mutation("createJobGroup", created, create_job_group)]
+    return [
+        mutation("submitJob", submitted, submit_job),
+        mutation("createJobGroup", created, create_job_group),
+        *(_verb_mutation(verb, types["Job"]) for verb in VERBS),
+    ]
+
+
+def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
+    async def do(info: Info, group: str, name: str) -> Any:
+        try:
+            job, _ = await act(
+                info.context.backend, job_path(check_name(group, "/group"), check_name(name, "/name")), verb
+            )
+        except TendrilError as error:
+            return {"job": None, "userErrors": user_errors(error)}
+        return {"job": job, "userErrors": ()}
+
+    do.__doc__ = f"{SUMMARIES[verb]}."
+    done = payload(f"{verb.capitalize()}JobPayload", plain("job", job_type | None))
+    return mutation(f"{verb}Job", done, do)
 
 
 async def submit_job(info: Info, document: JSON) -> Any:

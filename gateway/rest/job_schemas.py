@@ -9,6 +9,7 @@ from gateway.jobs import GROUP_DEFAULT
 from gateway.rest.chunks import ChunkOfJob
 from gateway.rest.jobs import BATCH_LIMIT
 from gateway.rest.openapi import LABELS, NAME, object_schema, reference
+from gateway.rest.verbs import JobDone
 
 
 def add_job_schemas(schemas: Document) -> None:
@@ -26,13 +27,16 @@ def add_job_schemas(schemas: Document) -> None:
     schemas["ArtifactList"] = object_schema(
         items={"type": "array", "items": reference("ArtifactOfChunk")}, cursor={"type": ["string", "null"]}
     )
+    schemas["JobsDone"] = object_schema(
+        items={"type": "array", "items": reference("JobDone")}, cursor={"type": ["string", "null"]}
+    )
     schemas["ChunkList"] = object_schema(
         items={"type": "array", "items": reference("ChunkOfJob")},
         cursor={"type": ["string", "null"]},
         pending={"type": "integer", "description": "chunks that were never placed, which are not listed"},
     )
     (_, named) = msgspec.json.schema_components(
-        [Execution, ArtifactOfChunk, ChunkOfJob], ref_template="#/components/schemas/{name}"
+        [Execution, ArtifactOfChunk, ChunkOfJob, JobDone], ref_template="#/components/schemas/{name}"
     )
     schemas |= named
 

@@ -33,7 +33,7 @@ BATCH_LIMIT = 500
 """The most jobs of one batch."""
 BATCH_LIMIT_BYTES = 8 * 1024 * 1024
 ONE = f"{URL}/{{group}}/{{name}}"
-_GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}}
+GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}}
 
 
 def job_routes(backend: Backend) -> list[DirectRoute]:
@@ -49,7 +49,7 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             tag="jobs",
             answer="JobList",
             other_types=("text/event-stream",),
-            parameters=(_GROUP, *list_parameters(Job), WATCH, RESUME),
+            parameters=(GROUP, *list_parameters(Job), WATCH, RESUME),
             problems=LISTING,
         ),
         route(
@@ -178,51 +178,49 @@ class _Jobs:
         key, digest = replay_guard(request, body)
         job = await submit(self._backend, document, key=key, digest=digest)
         _, _, _, group, _, name = job.path.split("/")
-        return json_answer(_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
+        return json_answer(job_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
 
     async def submit_batch(self, request: Request) -> Response:
         document, body = await read_document(request, BATCH_LIMIT_BYTES)
         documents = _documents(document)
         key, digest = replay_guard(request, body)
         jobs = await submit_all(self._backend, documents, key=key, digest=digest)
-        return json_answer({"items": [_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
+        return json_answer({"items": [job_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
     async def list_jobs(self, request: Request) -> Response:
-        group = request.query_params.get("group")
-        under = group_path(check_name(group, "?group")) if group is not None else ""
-        asked = asked_of(request, Job, under=under, others=("group",), watches=True)
-        return await answer_list(self._backend, request, asked, _document)
+        asked = asked_of(request, Job, under=under_group(request), others=("group",), watches=True)
+        return await answer_list(self._backend, request, asked, job_document)
 
     async def get(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
-        document = _document(job)
+        job = await self._backend.node(path_of(request))
+        document = job_document(job)
         document["status"]["executions"] = await executions_of(self._backend.store, job)
         return json_answer(document)
 
     async def delete(self, request: Request) -> Response:
-        job = await self._backend.delete(_path(request))
+        job = await self._backend.delete(path_of(request))
         if job is None:
             return Response(status_code=HTTPStatus.NO_CONTENT)
-        return json_answer(_document(job), HTTPStatus.ACCEPTED)
+        return json_answer(job_document(job), HTTPStatus.ACCEPTED)
 
     async def events(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
+        job = await self._backend.node(path_of(request))
         return job_events(self._backend, job, request.headers.get("last-event-id", ""))
 
     async def chunks(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
+        job = await self._backend.node(path_of(request))
         return await list_chunks(self._backend, job, request)
 
     async def list_artifacts(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
+        job = await self._backend.node(path_of(request))
         return await list_artifacts(self._backend, job, request)
 
     async def artifact(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
+        job = await self._backend.node(path_of(request))
         return await get_artifact(self._backend, job, request)
 
     async def logs(self, request: Request) -> Response:
-        job = await self._backend.node(_path(request))
+        job = await self._backend.node(path_of(request))
         return await job_logs(self._backend, job, request)
 
 
@@ -237,11 +235,18 @@ def _documents(batch: Document) -> list[Any]:
     return documents
 
 
-def _document(job: Node) -> Document:
+def job_document(job: Node) -> Document:
+    """A job without its executions."""
     return {"metadata": metadata(job), "spec": job.spec, "status": job_status(job)}
 
 
-def _path(request: Request) -> str:
+def under_group(request: Request) -> str:
+    """The path of the group that is asked for, empty where none is. Raises `Invalid`."""
+    group = request.query_params.get("group")
+    return group_path(check_name(group, "?group")) if group is not None else ""
+
+
+def path_of(request: Request) -> str:
     """The path of the job that the address names. Raises `NotFound` where no job can have that name."""
     group, name = request.path_params["group"], request.path_params["name"]
     try:

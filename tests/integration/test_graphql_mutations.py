@@ -96,3 +96,23 @@ async def test_what_users_may_not_delete_stays(gateway: Gateway) -> None:
         assert not payload["deleted"]
         assert payload["userErrors"][0]["message"]
     assert await gateway.position() == before
+
+
+VERB = """
+mutation Do($group: String!, $name: String!) { %sJob(group: $group, name: $name) {
+  job { spec { intent } }
+  userErrors { pointer message }
+} }
+"""
+
+
+async def test_a_job_is_suspended_resumed_and_aborted(gateway: Gateway) -> None:
+    await mutate(gateway, SUBMIT, document={"name": "j", "steps": [STEP]})
+    for verb, intent in (("suspend", "suspend"), ("resume", "run"), ("abort", "abort")):
+        payload = await mutate(gateway, VERB % verb, group="default", name="j")
+        assert payload == {"job": {"spec": {"intent": intent}}, "userErrors": []}
+    refused = await mutate(gateway, VERB % "retry", group="default", name="j")
+    assert refused["job"] is None
+    assert [error["pointer"] for error in refused["userErrors"]] == ["/status/phase"]
+    unknown = await mutate(gateway, VERB % "abort", group="default", name="Not A Name")
+    assert [error["pointer"] for error in unknown["userErrors"]] == ["/name"]

@@ -1,0 +1,95 @@
+"""What people ask of jobs that they have: to abort, suspend or resume one, or to try its failed chunks again. Each is a change
+of the job's spec, which the reconcilers follow."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from datamodel.command import Command
+from datamodel.errors import Conflict
+from datamodel.kinds import Document
+from datamodel.node import Node
+from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUN, SUSPEND
+from gateway.backend import Backend
+
+PAGE = 1_000
+_TRIES = 5
+"""At a job that others write at the same time."""
+
+
+async def act(backend: Backend, path: str, verb: str) -> tuple[Node, bool]:
+    """Does what a verb says to a job; the job then, and whether it was another before. Raises `NotFound`, and `Conflict` where
+    that cannot be."""
+    for left in reversed(range(_TRIES)):
+        job = await backend.node(path)
+        change = await VERBS[verb](backend, job)
+        if not change:
+            return job, False
+        try:
+            verdict = await backend.carry_out(Command("patchSpec", path, change, expected_version=job.version))
+        except Conflict as error:
+            if not left or error.field != "/metadata/version":
+                raise
+        else:
+            return await backend.node_after(verdict), True
+    raise AssertionError("the last try returns or raises")
+
+
+async def _abort(backend: Backend, job: Node) -> Document:
+    del backend
+    if job.spec.get("intent") == ABORT and job.phase != FAILED:
+        return {}
+    _must_go_on(job)
+    return {"intent": ABORT}
+
+
+async def _suspend(backend: Backend, job: Node) -> Document:
+    del backend
+    _must_go_on(job)
+    return _unless_aborted(job, SUSPEND)
+
+
+async def _resume(backend: Backend, job: Node) -> Document:
+    del backend
+    _must_go_on(job)
+    return _unless_aborted(job, RUN)
+
+
+async def _retry(backend: Backend, job: Node) -> Document:
+    """As many retries as let each chunk that has failed be tried once more, at least."""
+    if job.phase != FAILED:
+        raise Conflict(
+            f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again", field="/status/phase"
+        )
+    intent = _unless_aborted(job, RUN)
+    retries, after = job.spec["retries"] + 1, -1
+    while entries := await backend.store.entries(job.uid, phases=(FAILED,), after=after, limit=PAGE):
+        retries = max(retries, *(entry.failures for entry in entries))
+        after = entries[-1].index
+    return {"retries": retries, **intent}
+
+
+VERBS: Mapping[str, Callable[[Backend, Node], Awaitable[Document]]] = {
+    "abort": _abort,
+    "suspend": _suspend,
+    "resume": _resume,
+    "retry": _retry,
+}
+"""By name, what of a job's spec is another then: nothing where all is as it should be. They raise `Conflict`."""
+
+SUMMARIES = {
+    "abort": "End what is left of a job, for good",
+    "suspend": "Stop what runs of a job, and begin nothing, until it is resumed",
+    "resume": "Let a suspended job go on",
+    "retry": "Try the chunks of a failed job again that have not succeeded",
+}
+
+
+def _must_go_on(job: Node) -> None:
+    if job.phase in FINISHED:
+        raise Conflict(f"{job.path} has ended: it is {job.phase}", field="/status/phase")
+
+
+def _unless_aborted(job: Node, intent: str) -> Document:
+    now = job.spec.get("intent", RUN)
+    if now == ABORT:
+        raise Conflict(f"{job.path} is aborted, for good", field="/spec/intent")
+    return {} if now == intent else {"intent": intent}

@@ -1,0 +1,113 @@
+"""What people ask of jobs that they have, over REST; on the fake and the real store."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from datamodel.command import Command
+from datamodel.postgres.store import PostgresStore
+from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
+from tests.databases import Databases
+from tests.gateway import Gateway, open_gateway
+from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report
+
+URL = "/v1/jobs/default/j"
+VERBS = ("abort", "suspend", "resume", "retry")
+
+
+@pytest_asyncio.fixture(params=["fake", "real"])
+async def gateway(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Gateway]:
+    if request.param == "fake":
+        store = memory_store()
+        await seed(store)
+        async with open_gateway(store) as gateway:
+            yield gateway
+        return
+    url = await databases.create()
+    async with PostgresStore(url, MODEL) as real, open_gateway(real) as gateway:
+        yield gateway
+    await databases.drop(url)
+
+
+async def ask(gateway: Gateway, verb: str, url: str = URL) -> tuple[int, str]:
+    """The answer's status, and the job's intent or what refuses it."""
+    answer = await gateway.client.post(f"{url}/{verb}")
+    document = answer.json()
+    return answer.status_code, document["spec"]["intent"] if answer.is_success else document["detail"]
+
+
+async def end(gateway: Gateway, phase: str) -> None:
+    await done(gateway.store, Command("patchStatus", f"{JOBS}/j", {"phase": phase}), actor=SYSTEM)
+
+
+async def test_a_job_is_suspended_resumed_and_aborted_for_good(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j")
+    assert await ask(gateway, "suspend") == (202, "suspend")
+    assert await ask(gateway, "resume") == (202, "run")
+    assert await ask(gateway, "abort") == (202, "abort")
+    version = (await present(gateway.store, f"{JOBS}/j")).version
+    assert await ask(gateway, "abort") == (202, "abort"), "who asks twice is answered alike"
+    assert (await present(gateway.store, f"{JOBS}/j")).version == version
+    for verb in ("resume", "suspend"):
+        status, detail = await ask(gateway, verb)
+        assert (status, "aborted, for good" in detail) == (409, True)
+    patched = await gateway.client.patch(
+        f"/v1{JOBS}/j", json={"spec": {"intent": "run"}}, headers={"Content-Type": "application/merge-patch+json"}
+    )
+    assert (patched.status_code, patched.json()["errors"][0]["pointer"]) == (422, "/spec/intent")
+
+
+@pytest.mark.parametrize("phase", ["succeeded", "failed", "aborted"])
+async def test_what_has_ended_is_neither_suspended_nor_aborted(gateway: Gateway, phase: str) -> None:
+    await new_job(gateway.store, "j")
+    await end(gateway, phase)
+    for verb in ("abort", "suspend", "resume"):
+        status, detail = await ask(gateway, verb)
+        assert (status, f"it is {phase}" in detail) == (409, True)
+
+
+async def test_what_has_failed_may_fail_once_more(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    failing = await new_job(gateway.store, "j", chunks=2, retries=1)
+    assert await ask(gateway, "retry") == (409, f"{JOBS}/j is pending: only what has failed is tried again")
+    for epoch in (1, 2):
+        await report(gateway.store, await place(gateway.store, failing, 0, epoch), phase="failed")
+    await end(gateway, "failed")
+    answer = await gateway.client.post(f"{URL}/retry")
+    assert (answer.status_code, answer.json()["spec"]["retries"]) == (202, 2)
+    third = await place(gateway.store, await present(gateway.store, f"{JOBS}/j"), 0, 3)
+    await report(gateway.store, third, phase="succeeded")
+    (entry,) = await gateway.store.entries(failing.uid)
+    assert (entry.phase, entry.failures, entry.epoch) == ("succeeded", 2, 3)
+
+
+async def test_it_is_done_to_all_that_are_selected(gateway: Gateway) -> None:
+    for name, team in (("a", "red"), ("b", "red"), ("c", "blue"), ("j", "red")):
+        await done(gateway.store, msgspec.structs.replace(job(name), labels={"team": team}))
+    await end(gateway, "succeeded")
+    asked = {"labelSelector": "team=red", "limit": "2"}
+    first = (await gateway.client.post("/v1/jobs:abort", params=asked)).json()
+    rest = (await gateway.client.post("/v1/jobs:abort", params={**asked, "cursor": first["cursor"]})).json()
+    found = {one["path"].rpartition("/")[2]: one for one in first["items"] + rest["items"]}
+    assert {name: one["outcome"] for name, one in found.items()} == {"a": "changed", "b": "changed", "j": "refused"}
+    assert "it is succeeded" in found["j"]["detail"]
+    assert (await present(gateway.store, f"{JOBS}/c")).spec["intent"] == "run"
+    again = (await gateway.client.post("/v1/jobs:abort", params={"all": "true"})).json()
+    assert [one["outcome"] for one in again["items"]] == ["unchanged", "unchanged", "changed", "refused"]
+
+
+async def test_everything_is_meant_only_where_that_is_said(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j")
+    for params in ({}, {"all": "false"}, {"labelSelector": ""}, {"limit": "5"}):
+        answer = await gateway.client.post("/v1/jobs:abort", params=params)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "?all")
+    assert (await present(gateway.store, f"{JOBS}/j")).spec["intent"] == "run"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_nothing_is_done_to_a_job_that_does_not_exist(gateway: Gateway, verb: str) -> None:
+    assert (await ask(gateway, verb))[0] == 404
+    assert (await gateway.client.get(f"{URL}/{verb}")).status_code in {404, 405}
