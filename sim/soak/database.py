@@ -15,6 +15,7 @@ SELECT relname AS name, coalesce((SELECT sum(pg_total_relation_size(relid))::int
   pg_total_relation_size(oid)) AS bytes FROM pg_class
 WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
 """
+_RELATIONS = "SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'i', 't', 'S', 'm')"
 _ROWS = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in _COUNTED)  # noqa: S608 - constants
 _LOG = """
 SELECT position, pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 AS wal_written,
@@ -72,6 +73,7 @@ class Database:
                 (queues,) = await connection.fetch(_QUEUES)
                 rows = {row["name"]: row["rows"] for row in await connection.fetch(_ROWS)}
                 sizes = {row["name"]: row["bytes"] for row in await connection.fetch(_SIZES)}
+                relations = await connection.fetchval(_RELATIONS)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise Transient(f"the database cannot be sampled: {error}") from error
         self.position, self.live_nodes = log["position"], queues["live"]
@@ -81,6 +83,7 @@ class Database:
         return {
             **self._log(log, sizes["events"]),
             **_waiting(queues),
+            "relations": relations,
             "rows: live nodes": queues["live"],
             **{f"rows: {name}": count for name, count in rows.items()},
             **{f"size: {name}": sizes[name] for name in (*PROJECTION, "events", "idempotency")},
