@@ -37,19 +37,15 @@ class Retention:
         self._store = store
         self._appender = appender
         self._reads = reads
-        self._resting: set[str] = set()
-        """The uids of jobs of which nothing should run, as far as is known here: what is missing the resync adds."""
 
     @property
     def watches(self) -> Mapping[str, Watch]:
-        return {"Job": self._on_job, "Attempt": self._on_attempt}
+        return {"Job": _resting_job, "Attempt": _unwanted_attempt}
 
     async def keys(self) -> list[str]:
         keys = [SWEEP]
-        self._resting = set()
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
-            self._resting.update(job.uid for job in jobs if _rests(job))
             keys.extend(
                 _key(job.uid, job.path)
                 for job in jobs
@@ -109,25 +105,6 @@ class Retention:
             waiting += await self._reachable(running)
         return waiting
 
-    def _on_job(self, change: Change) -> Iterable[Wake]:
-        job = change.node
-        if job is None or not _rests(job):
-            self._resting.discard(change.uid)
-            return ()
-        self._resting.add(job.uid)
-        return (Wake(_key(job.uid, job.path)),)
-
-    def _on_attempt(self, change: Change) -> Iterable[Wake]:
-        """A final failure, an orphan, the end of one that was told to stop, or one that was placed at the same time as that
-        nothing of its job should run."""
-        attempt = change.node
-        if attempt is None:
-            return ()
-        (uid,) = attempt.links["job"]
-        unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
-        late = uid in self._resting and attempt.phase not in ENDED and attempt.spec["intent"] == RUN
-        return (Wake(_key(uid, attempt.spec["job"])),) if unwanted or late else ()
-
     async def _append(self, commands: Sequence[Command], fence: Fence) -> None:
         outcome = await self._appender.append(Unit(tuple(commands), ACTOR, atomic=False, fence=fence))
         for verdict in outcome:
@@ -140,6 +117,21 @@ class Retention:
             edge = await self._reads.node(inventory_path(*place_of(attempt.path)))
             count += edge is not None and edge.phase != LOST
         return count
+
+
+def _resting_job(change: Change) -> Iterable[Wake]:
+    """With each change of one: its status tells of attempts that were placed at the same time as it was to rest."""
+    job = change.node
+    return (Wake(_key(job.uid, job.path)),) if job is not None and _rests(job) else ()
+
+
+def _unwanted_attempt(change: Change) -> Iterable[Wake]:
+    """A final failure, an orphan, or the end of one that was told to stop."""
+    attempt = change.node
+    if attempt is None:
+        return ()
+    unwanted = attempt.phase in (FAILED, STOPPED) or attempt.status.get("settlement") == "orphaned"
+    return (Wake(_key(attempt.links["job"][0], attempt.spec["job"])),) if unwanted else ()
 
 
 def _rests(job: Node) -> bool:

@@ -84,6 +84,22 @@ async def test_the_chunks_of_a_lost_edge_get_a_new_attempt_and_its_reservation_s
         assert done_job.status["chunks"] == {"succeeded": 1}
 
 
+async def test_a_job_that_is_aborted_waits_for_no_edge_that_is_lost(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    async with running_hub(database_url, server.url(), **SHORT):
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+            job = await new_job(store, chunks=1)
+            (attempt,) = await attempts_when(store, job, lambda found: len(found) == 1)
+            await report(store, attempt.path, phase="running")
+            await done(store, Command("patchSpec", job.path, {"intent": "abort"}))
+            await attempts_when(store, job, lambda found: found[0].spec["intent"] == "stop")
+        await node_when(store, job.path, lambda node: node.phase == "aborted")
+        assert (await present(store, attempt.path)).spec["intent"] == "abandon"
+
+
 async def test_a_controller_that_restarts_grants_everyone_the_full_time(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:

@@ -14,7 +14,7 @@ from datamodel.scheduling.model import MODEL
 from datamodel.verify import verify
 from tests.conftest import StartNats
 from tests.feed import connected
-from tests.graph import done, new_edge, new_job, present, report
+from tests.graph import done, new_edge, new_job, place, present, report
 from tests.hub import attempts_of, attempts_when, gone, heard, node_when, running_hub
 
 EDGE = inventory_path("s", "e")
@@ -102,6 +102,15 @@ async def test_a_suspended_job_stops_and_goes_on_where_it_is_resumed(store: Post
         if attempt.phase in {"", "pending"}:
             await report(store, attempt.path, phase="succeeded")
     await node_when(store, job.path, lambda node: node.phase == "succeeded")
+
+
+async def test_what_is_placed_while_its_job_is_suspended_is_stopped_too(store: PostgresStore) -> None:
+    job = await new_job(store, chunks=2, requests={"cpu": 1_000})  # too much: nobody but this test places it
+    await ask(store, job, intent="suspend")
+    await node_when(store, job.path, lambda node: node.status.get("observedGeneration") == 2)
+    small = {**job.spec["requests"], "cpu": 0.25}
+    await place(store, job, 0, requests=small)
+    await attempts_when(store, job, lambda found: [a.spec["intent"] for a in found] == ["abandon"])
 
 
 async def test_an_aborted_job_ends_once_nothing_of_it_runs(store: PostgresStore) -> None:
