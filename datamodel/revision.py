@@ -24,7 +24,7 @@ def revised_spec(kind: type[Kind], before: Node, command: Command, actor: str) -
         return before.spec
     pointer = changed_immutable(kind, before.spec, spec)
     if pointer is not None:
-        raise Invalid(f"{pointer} stays as it was when {before.path} was created", field=pointer)
+        raise Invalid(f"{pointer} of {before.path} stays as it is", field=pointer)
     if kind.reserve is not None and kind.reserve.amounts(spec) != kind.reserve.amounts(before.spec):
         raise Invalid("what a node reserves cannot change", field="/spec/requests")
     return spec

@@ -138,7 +138,7 @@ async def test_what_is_right_is_never_invalid(
     document = data.draw(valid.map(without_odd_texts))
     answer = await gateway.client.request(method, address, content=encoded(document), headers=JSON)
     check(answer)
-    changed = answer.status_code == 422 and "stays as it was" in answer.json()["detail"]  # of a node that is there
+    changed = answer.status_code == 422 and "stays as it is" in answer.json()["detail"]  # of a node that is there
     assert answer.status_code in {200, 201, 202, 409} or changed, answer.text
 
 

@@ -1,33 +1,12 @@
 """The chunks of a job over REST; over the fake and the real."""
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from datamodel.names import last_name
-from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.model import MODEL
-from datamodel.seeds import seed
-from tests.databases import Databases
-from tests.gateway import Gateway, open_gateway
-from tests.graph import memory_store, new_edge, new_job, place, report
+from tests.gateway import Gateway
+from tests.graph import new_edge, new_job, place, report
 
 URL = "/v1/jobs/default/j/chunks"
-
-
-@pytest_asyncio.fixture(params=["fake", "real"])
-async def gateway(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Gateway]:
-    if request.param == "fake":
-        store = memory_store()
-        await seed(store)
-        async with open_gateway(store) as gateway:
-            yield gateway
-        return
-    url = await databases.create()
-    async with PostgresStore(url, MODEL) as real, open_gateway(real) as gateway:
-        yield gateway
-    await databases.drop(url)
 
 
 async def test_chunks_are_where_the_ledger_has_them(gateway: Gateway) -> None:

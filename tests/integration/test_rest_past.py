@@ -1,34 +1,15 @@
 """The past over REST: a node as it was, its events, and what is different; over the fake and the real."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from datamodel.command import Command
-from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
-from tests.databases import Databases
 from tests.gateway import Gateway, open_gateway
 from tests.graph import JOBS, SYSTEM, done, job, memory_store
 
 URL = f"/v1{JOBS}/j"
-
-
-@pytest_asyncio.fixture(params=["fake", "real"])
-async def gateway(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Gateway]:
-    if request.param == "fake":
-        store = memory_store()
-        await seed(store)
-        async with open_gateway(store) as gateway:
-            yield gateway
-        return
-    url = await databases.create()
-    async with PostgresStore(url, MODEL) as real, open_gateway(real) as gateway:
-        yield gateway
-    await databases.drop(url)
 
 
 async def lived(gateway: Gateway) -> list[int]:

@@ -1,35 +1,14 @@
 """What people ask of jobs that they have, over REST; on the fake and the real store."""
 
-from collections.abc import AsyncIterator
-
 import msgspec
 import pytest
-import pytest_asyncio
 
 from datamodel.command import Command
-from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.model import MODEL
-from datamodel.seeds import seed
-from tests.databases import Databases
-from tests.gateway import Gateway, open_gateway
-from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report
+from tests.gateway import Gateway
+from tests.graph import JOBS, SYSTEM, done, job, new_edge, new_job, place, present, report
 
 URL = "/v1/jobs/default/j"
 VERBS = ("abort", "suspend", "resume", "retry")
-
-
-@pytest_asyncio.fixture(params=["fake", "real"])
-async def gateway(request: pytest.FixtureRequest, databases: Databases) -> AsyncIterator[Gateway]:
-    if request.param == "fake":
-        store = memory_store()
-        await seed(store)
-        async with open_gateway(store) as gateway:
-            yield gateway
-        return
-    url = await databases.create()
-    async with PostgresStore(url, MODEL) as real, open_gateway(real) as gateway:
-        yield gateway
-    await databases.drop(url)
 
 
 async def ask(gateway: Gateway, verb: str, url: str = URL) -> tuple[int, str]:
