@@ -26,7 +26,7 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             continue
         if _is_deleted(name, client, memory):
             yield f"{name} is not gone"
-        elif job.phase not in FINISHED and not _is_suspended_again(job, memory):
+        elif job.phase not in FINISHED and not _is_suspended(job, client, memory):
             yield f"{name} is {job.phase or 'new'}: {job.spec.get('intent')}, {job.status.get('chunks')}"
     for host, engine in engines.items():
         if engine.attempts:
@@ -47,7 +47,7 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
         if job is None:
             yield f"{name} was accepted, and is lost"
             continue
-        if _is_suspended_again(job, memory):
+        if _is_suspended(job, client, memory):
             continue
         # Whose limit counts by the clock may fail by any trouble.
         is_aborted = job.spec.get("intent") == ABORT
@@ -66,9 +66,10 @@ def _is_deleted(name: str, client: Client, memory: Memory) -> bool:
     return name in client.deleted and path_of(name) not in memory.revived
 
 
-def _is_suspended_again(job: Node, memory: Memory) -> bool:
-    """Scripts resume what they suspend; a database that was put back has forgotten that."""
-    return job.spec.get("intent") == SUSPEND and memory.restored
+def _is_suspended(job: Node, client: Client, memory: Memory) -> bool:
+    """As it was asked to be, or as it was before a database was put back, which has forgotten what was asked since."""
+    was_asked = client.asked.get(last_name(job.path)) == SUSPEND
+    return job.spec.get("intent") == SUSPEND and (was_asked or memory.restored)
 
 
 def unbelievable(state: State, engines: Mapping[str, Engine]) -> Iterator[str]:

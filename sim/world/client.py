@@ -48,6 +48,8 @@ class Client:
         self.accepted: dict[str, Submit] = {}
         """By name, the jobs that the system has said it has."""
         self.deleted: set[str] = set()
+        self.asked: dict[str, str] = {}
+        """By name, what was asked of a job last, and answered."""
         self.waiting = 0
         """Requests that have not been answered for good."""
         self.process = Process(universe, "client")
@@ -130,6 +132,7 @@ class Client:
                 is_over = isinstance(verdict.error, Invalid) and node.spec.get("intent") == ABORT
                 if not is_over and not isinstance(verdict.error, NotFound):
                     raise_refused((verdict,))
+                self.asked[job] = what
         self.waiting -= 1
 
     async def _append(self, unit: Unit) -> Outcome:

@@ -128,6 +128,11 @@ class Engine:
         attempt = self.attempts.get(name)
         return attempt is not None and attempt.end is not None
 
+    def begun(self, name: str) -> int:
+        """How many of its steps have been started."""
+        attempt = self.attempts.get(name)
+        return len(attempt.steps) if attempt is not None else 0
+
     def stop(self, name: str) -> None:
         attempt = self.attempts.get(name)
         if attempt is not None and attempt.cancel():

@@ -94,7 +94,8 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     elif edge is not None and edge.phase == LOST:
         yield Still((attempt.path, "abandon"), f"{attempt.path} is to run on an edge that is lost")
     elif not engines[name].runs(last_name(attempt.path)):
-        yield Still((attempt.path, attempt.phase), f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
+        key = (attempt.path, attempt.phase, engines[name].begun(last_name(attempt.path)))
+        yield Still(key, f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
 
 
 def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[Still]:
