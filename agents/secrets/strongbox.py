@@ -7,6 +7,7 @@ Everything blocks, for as long as memory does.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -22,6 +23,8 @@ from datamodel.errors import Invalid
 MEMORY = Path("/dev/shm")  # noqa: S108 - only to make a directory there that nobody else can enter
 _KINDS = ("tmpfs", "ramfs")
 _VALUES = "values"
+_TRIES = 100
+"""To come in while others leave."""
 _HOME = ".home"
 """The suffix of a link beside each agent's directory, to the one that its attempts are known by."""
 
@@ -59,29 +62,22 @@ class Strongbox:
         """Makes the directories, and clears away what nobody can find any more; why there can be none, or empty."""
         if not _is_in_memory(self._memory, Path("/proc/self/mountinfo").read_text(encoding="utf-8")):
             return f"{self._memory} is no file system in memory (tmpfs)"
-        mode = 0o700 if self._contained else 0o711
-        try:
-            if not _is_ours(self._top, 0o711):  # which agents of both kinds may share
-                return f"{self._top} is somebody else's"
-            with _alone_in(self._top):
-                self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
-                if not _is_ours(self._directory, mode):
-                    return f"{self._directory} is somebody else's"
-                self._in_use = os.open(self._directory, os.O_RDONLY)
-                fcntl.flock(self._in_use, fcntl.LOCK_SH)
-                with contextlib.suppress(FileExistsError):
-                    self._link(self._directory).symlink_to(self._marks)
-                self._sweep()
-        except OSError as error:
-            return f"{error.strerror} ({error.filename})"
-        return ""
+        said = ""
+        for _ in range(_TRIES):
+            try:
+                return self._entered()
+            except OSError as error:
+                said = f"{error.strerror} ({error.filename})"
+                if not isinstance(error, (FileExistsError, FileNotFoundError)):
+                    break
+        return said
 
     def close(self) -> None:
         """Leaves nothing where nothing is kept."""
         if self._in_use is not None:
             os.close(self._in_use)
             self._in_use = None
-        with contextlib.suppress(OSError):  # something is
+        with contextlib.suppress(OSError), _alone_in(self._top):  # something is
             self._directory.rmdir()
             self._link(self._directory).unlink(missing_ok=True)
             self._top.rmdir()
@@ -131,6 +127,22 @@ class Strongbox:
         with contextlib.suppress(FileNotFoundError):
             (self._marks / attempt).unlink()
 
+    def _entered(self) -> str:
+        """As `open`. Raises `OSError`; `FileExistsError` or `FileNotFoundError` where the last agent was just leaving."""
+        mode = 0o700 if self._contained else 0o711
+        if not _is_ours(self._top, 0o711):  # which agents of both kinds may share
+            return f"{self._top} is somebody else's"
+        with _alone_in(self._top):
+            self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not _is_ours(self._directory, mode):
+                return f"{self._directory} is somebody else's"
+            self._in_use = os.open(self._directory, os.O_RDONLY)
+            fcntl.flock(self._in_use, fcntl.LOCK_SH)
+            with contextlib.suppress(FileExistsError):
+                self._link(self._directory).symlink_to(self._marks)
+            self._sweep()
+        return ""
+
     def _link(self, directory: Path) -> Path:
         return self._top / f"{directory.name}{_HOME}"
 
@@ -160,10 +172,13 @@ def _is_ours(directory: Path, mode: int) -> bool:
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """While it lasts, no other agent is here at the same place."""
+    """While it lasts, no other agent is here at the same place. Raises `FileNotFoundError` where the last that was has taken it
+    away."""
     held = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
+        if os.fstat(held).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
         yield
     finally:
         os.close(held)

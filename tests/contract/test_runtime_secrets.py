@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -157,7 +158,7 @@ async def test_a_step_reads_it_and_nobody_else_does(rig: Rig) -> None:
     assert VALUE not in text
     assert text.count("***") == 2
     assert not _holding(rig.home, VALUE)
-    kept = next(path for path in MEMORY.rglob("attempt-secrets") if path.is_dir())
+    kept = rig.strongbox._directory / "attempt-secrets"
     assert stat.S_IMODE((kept / "values").stat().st_mode) == 0o600
     await rig.runtime.remove("attempt-secrets")
     assert rig.strongbox.attempts() == []
@@ -239,8 +240,7 @@ async def test_what_a_host_forgot_is_not_shown(rig: Rig) -> None:
     work = rig.work('echo $PASSWORD; echo "{}" > $SHARED_DIR/result.json')
     await rig.run(work)
     await rig.runtime.close()
-    for kept in MEMORY.rglob(f"{work.attempt}/values"):
-        kept.unlink()
+    (rig.strongbox._directory / work.attempt / "values").unlink()
     await rig.reopen()
     page = await rig.runtime.logs(work.attempt, 0, "", 1024)
     assert page.parts == (Dropped(0, None),)
@@ -346,6 +346,21 @@ def test_what_a_killed_agent_left_goes_once_nobody_can_ask_for_it(memory: Path, 
         strongbox.remove("attempt")
         strongbox.close()
     assert [path for path in memory.rglob("*") if path.is_file()] == []
+
+
+def test_agents_may_come_while_others_leave(memory: Path, tmp_path: Path) -> None:
+    """The last that leaves takes the directory of all of them away."""
+
+    def come_and_leave(name: str) -> set[str]:
+        strongbox, said = Strongbox(tmp_path / name, memory), set()
+        for _ in range(500):
+            said.add(strongbox.open())
+            strongbox.close()
+        return said
+
+    with ThreadPoolExecutor(3) as agents:
+        assert set().union(*agents.map(come_and_leave, ("one", "another", "third"))) == {""}
+    assert list(memory.iterdir()) == []
 
 
 def test_an_agent_of_containers_leaves_the_way_open_to_the_steps_of_processes(memory: Path, tmp_path: Path) -> None:
