@@ -18,7 +18,6 @@ from datamodel.scheduling import wire
 from datamodel.scheduling.edges import desired_path
 
 RESEND_S = 2.0
-"""How long reports may be unanswered before they are sent again."""
 
 _log = structlog.get_logger("link")
 
@@ -36,13 +35,15 @@ class Link:
         edges: Sequence[str],
         *,
         beat_s: float = wire.BEAT_S,
+        resend_s: float = RESEND_S,
     ) -> None:
-        """`beat_s`: how often the hub is told that the agent lives."""
+        """`beat_s`: how often the hub is told that the agent lives. `resend_s`: how long reports may be unanswered before they
+        are sent again."""
         self._messages = messages
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
-        self._beat_s = beat_s
+        self._beat_s, self._resend_s = beat_s, resend_s
         self._incarnation = outbox.incarnation
         self._sent = 0
         self._in_flight: deque[int] = deque()
@@ -90,10 +91,10 @@ class Link:
                 await self._send_windows()
             honour_cancellation()
             try:
-                async with asyncio.timeout_at(self._heard_s + RESEND_S if self._outbox.pending else None):
+                async with asyncio.timeout_at(self._heard_s + self._resend_s if self._outbox.pending else None):
                     await self._woken.wait()
             except TimeoutError:
-                if loop.time() - self._heard_s >= RESEND_S:  # else something was committed meanwhile
+                if loop.time() - self._heard_s >= self._resend_s:  # else something was committed meanwhile
                     self._rewind()
 
     async def _send_windows(self) -> None:

@@ -69,12 +69,14 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 
 
 @asynccontextmanager
-async def linked(server: PrivateNats, outbox: Outbox, renewed: list[str] | None = None) -> AsyncIterator[Link]:
+async def linked(
+    server: PrivateNats, outbox: Outbox, renewed: list[str] | None = None, *, resend_s: float = RESEND_S
+) -> AsyncIterator[Link]:
     """The link in the agent's own role, with the permissions that come with it. `renewed` gets each incarnation
     that follows another."""
     renewed = [] if renewed is None else renewed
     async with connected(server.url("agent")) as bus, asyncio.TaskGroup() as group:
-        link = Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
+        link = Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"], resend_s=resend_s)
         task = group.create_task(link.run(Seen().deliver, lambda: renewed.append(outbox.incarnation)))
         yield link
         task.cancel()
@@ -83,6 +85,14 @@ async def linked(server: PrivateNats, outbox: Outbox, renewed: list[str] | None 
 @pytest_asyncio.fixture
 async def link(server: PrivateNats, outbox: Outbox, hub: Hub) -> AsyncIterator[Link]:
     async with linked(server, outbox) as link:
+        await until(lambda: bool(hub.beats))
+        yield link
+
+
+@pytest_asyncio.fixture
+async def patient(server: PrivateNats, outbox: Outbox, hub: Hub) -> AsyncIterator[Link]:
+    """A link that sends nothing again only because no answer comes: not while a test waits for it."""
+    async with linked(server, outbox, resend_s=1000.0) as link:
         await until(lambda: bool(hub.beats))
         yield link
 
@@ -158,17 +168,15 @@ async def test_a_hub_that_goes_on_committing_is_not_sent_the_rest_again(link: Li
     assert asyncio.get_running_loop().time() - began > RESEND_S * 0.9
 
 
-async def test_a_gap_is_closed_at_once_and_only_once(link: Link, outbox: Outbox, hub: Hub) -> None:
+async def test_a_gap_is_closed_at_once_and_only_once(patient: Link, outbox: Outbox, hub: Hub) -> None:
     await add(outbox, 3)
     await until(lambda: hub.numbers == [1, 2, 3])
     hub.windows.clear()
-    began = asyncio.get_running_loop().time()
     for _ in range(3):  # one for each window that was in flight behind the gap
         await hub.commit(outbox.incarnation, 1, gap=True)
     await until(lambda: hub.numbers == [2, 3])
-    assert asyncio.get_running_loop().time() - began < RESEND_S / 2
     await hub.commit(outbox.incarnation, 3)
-    await link.flushed()
+    await patient.flushed()
     assert hub.numbers == [2, 3]
 
 
@@ -235,20 +243,20 @@ async def test_an_older_copy_sends_everything_as_another_incarnation(
         await flushed
 
 
-async def test_a_renewal_forgets_what_was_sent_and_which_gap_was_closed(link: Link, outbox: Outbox, hub: Hub) -> None:
+async def test_a_renewal_forgets_what_was_sent_and_which_gap_was_closed(
+    patient: Link, outbox: Outbox, hub: Hub
+) -> None:
     await add(outbox, 3)
     await until(lambda: hub.numbers == [1, 2, 3])
     former = outbox.incarnation
     await hub.commit(former, 1, gap=True)
     await until(lambda: hub.numbers == [1, 2, 3, 2, 3])
     hub.windows.clear()
-    began = asyncio.get_running_loop().time()
     await hub.commit(former, 9)
     await until(lambda: hub.numbers == [1, 2])
     assert outbox.incarnation != former
     await hub.commit(outbox.incarnation, 1, gap=True)
     await until(lambda: hub.numbers == [1, 2, 2])
-    assert asyncio.get_running_loop().time() - began < RESEND_S / 2
 
 
 async def test_a_disk_that_fails_is_not_asked_about_more_often_than_what_is_unanswered(

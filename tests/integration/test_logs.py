@@ -37,6 +37,7 @@ from tests.services import IMAGE, PrivateNats
 from tests.waiting import eventually, until
 
 BEATS = 4
+SUSPECT_AFTER_S = 5.0
 ROOT = Path(__file__).parents[2]
 EDGE = "edge-1"
 URL = "/v1/jobs/default/j/logs"
@@ -237,7 +238,7 @@ async def test_a_flood_is_cut_and_marked_and_holds_nobody_up(stand: Stand) -> No
     written = len(b"first\n") + 100_000_000 + -(-100_000_000 // 99) - 1 + len(b"last\n")
     (missing,) = re.findall(r"\n\[([0-9]+) bytes were more than a log holds\]\n", text)
     assert len(re.sub(r"\n?\[[^]]*\]\n", "", text)) + int(missing) == pytest.approx(written, abs=2)
-    assert max(late_s) < wire.BEAT_S + 1.0, "no beat is late by a second"
+    assert max(late_s) < SUSPECT_AFTER_S, "no beat is so late that the hub would suspect the edge"
 
 
 async def test_every_try_at_a_chunk_has_its_log(stand: Stand) -> None:
