@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 SEED ?= 1
 COUNT ?= 10000
+# Of tests. One waits for the thousand worlds, which take what time the others leave. 0: one test after the other.
+WORKERS ?= 3
 
 .PHONY: up test fuzz check bench load soak world worlds chaos lock clean
 
@@ -13,7 +15,7 @@ up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
 
 test: $(STAMP) ## Run the tests.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS)
 
 fuzz: $(STAMP) ## Look for input that breaks something, long and at random.
 	TENDRIL_FUZZ=long $(BIN)/pytest --timeout=3600 tests/fuzz
@@ -23,7 +25,7 @@ check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, 
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS)
 
 bench: $(STAMP) ## Measure throughput and latency on this machine.
 	@$(BIN)/python -m sim.bench

@@ -1,5 +1,6 @@
-"""Fixtures of every suite. Each server starts once a run, when the first test asks for it."""
+"""Fixtures of every suite. Each server starts once a worker, when the first test asks for it."""
 
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -7,6 +8,7 @@ import docker
 import pytest
 import pytest_asyncio
 from hypothesis import settings
+from xdist.remote import Producer
 
 from datamodel.scheduling.model import MODEL
 from deploy.local.nats import Nats
@@ -16,12 +18,34 @@ from migrations.upgrade import migrate
 from tests.databases import Databases
 from tests.fuzz.budget import LONG
 from tests.services import IMAGE, PrivateNats, docker_client, import_busybox
+from tests.side_by_side import ENGINE, Sharing, turn_of, unit_of
 
 settings.register_profile("short", deadline=None, derandomize=True)
 settings.register_profile("long", deadline=None, print_blob=True)
 settings.load_profile("long" if LONG else "short")
 
 StartNats = Callable[[], Awaitable[PrivateNats]]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The order in which workers get them. A test of the engine that is not known by its name would not be kept apart."""
+    for item in items:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
+        if (item.get_closest_marker("docker") or "docker_engine" in fixtures) and unit_of(item.nodeid) != ENGINE:
+            raise pytest.UsageError(f"{item.nodeid} uses the Docker engine: its name must say docker or container")
+    items.sort(key=lambda item: turn_of(item.nodeid))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """What was left to the garbage collector warns while a test can still fail for it: how a worker ends fails none."""
+    yield
+    for _ in range(5):  # what is collected may hold more
+        gc.collect()
 
 
 @pytest_asyncio.fixture(scope="session")

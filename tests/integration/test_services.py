@@ -78,6 +78,6 @@ async def test_a_private_server_forgets_its_streams_only_when_wiped(nats_server:
 
 
 @pytest.mark.docker
-def test_the_image_has_a_shell_and_its_tools(docker_engine: DockerClient) -> None:
+def test_the_image_of_containers_has_a_shell_and_its_tools(docker_engine: DockerClient) -> None:
     output = docker_engine.containers.run(IMAGE, ["/bin/sh", "-c", "echo 6 7 | awk '{print $1 * $2}'"], remove=True)
     assert output == b"42\n"
