@@ -5,7 +5,7 @@ import os
 import shutil
 import warnings
 from pathlib import Path
-from signal import SIGKILL
+from signal import SIGKILL, SIGSTOP
 
 import docker
 import pytest
@@ -27,6 +27,12 @@ class PrivateNats:
 
     async def start(self) -> None:
         await self._nats.start(self._supervisor)
+
+    def pause(self) -> None:
+        """SIGSTOP, as a machine that hangs: it answers nothing until it is killed."""
+        pid = self._supervisor.pid("nats")
+        assert pid is not None
+        os.kill(pid, SIGSTOP)
 
     async def kill(self) -> None:
         """SIGKILL, as a machine that fails; returns when it is gone. It stays so until `start`."""

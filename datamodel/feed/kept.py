@@ -3,8 +3,9 @@
 `Nats-Expected-Last-Subject-Sequence` on every message makes a second writer, and a message that is sent again, harmless.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 import nats.js.errors
@@ -38,8 +39,9 @@ class KeptStream:
         none)."""
         with self.answering():
             try:
-                stream = self.bus.client.jetstream(timeout=timeout_s)
-                return (await stream.publish(subject, body, headers={_EXPECTED: str(after)})).seq
+                async with self._until_reconnected():
+                    stream = self.bus.client.jetstream(timeout=timeout_s)
+                    return (await stream.publish(subject, body, headers={_EXPECTED: str(after)})).seq
             except nats.js.errors.APIError as error:
                 if error.err_code in _WRONG_LAST_SEQUENCE:
                     return None
@@ -70,6 +72,21 @@ class KeptStream:
         with self.answering():
             limit_bytes = (await self.bus.manager.stream_info(self.name)).config.max_bytes
             return limit_bytes if limit_bytes is not None and limit_bytes >= 0 else float("inf")
+
+    @asynccontextmanager
+    async def _until_reconnected(self) -> AsyncIterator[None]:
+        """Raises `TimeoutError` when the connection is another one: an answer was lost with the former."""
+        async with asyncio.timeout(None) as limit:
+
+            def end() -> None:
+                if not limit.expired():
+                    limit.reschedule(asyncio.get_running_loop().time())
+
+            self.bus.on_reconnect(end)
+            try:
+                yield
+            finally:
+                self.bus.off_reconnect(end)
 
     @contextmanager
     def answering(self) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """One suite for artifacts in memory and on JetStream."""
 
+import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
@@ -8,13 +9,14 @@ import pytest
 import pytest_asyncio
 
 from datamodel.artifacts import reading
-from datamodel.artifacts.jetstream import STREAM, JetPieces, keep_stream, stored_bytes
+from datamodel.artifacts.jetstream import PUT_TIMEOUT_S, STREAM, JetPieces, keep_stream, stored_bytes
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.pieces import PIECE_BYTES, SEALED_BYTES, Sealing, count_of, size_of
 from datamodel.artifacts.ports import KeptPieces, Pieces
 from datamodel.errors import Gone, Invalid, Transient
 from tests.conftest import StartNats
 from tests.feed import connected
+from tests.waiting import until
 
 KEPT_S, LIMIT_BYTES = 3600.0, 64 * 1024 * 1024
 SIZE = 3 * PIECE_BYTES + 17
@@ -132,3 +134,20 @@ async def test_there_is_room_for_what_can_be_kept_whole_and_for_nothing_else(
 async def _gather(parts: AsyncIterator[bytes], got: list[bytes]) -> None:
     async for part in parts:
         got += [part]
+
+
+async def test_who_waits_for_an_answer_waits_no_longer_than_for_the_next_connection(
+    nats_server: StartNats, key: str
+) -> None:
+    server = await nats_server()
+    async with connected(server.url()) as bus:
+        await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
+        server.pause()
+        sent = bus.client.stats["out_msgs"]
+        putting = asyncio.create_task(JetPieces(bus).put(key, 0, b"a"))
+        await until(lambda: bus.client.stats["out_msgs"] > sent)
+        await server.kill()
+        await server.start()
+        async with asyncio.timeout(PUT_TIMEOUT_S / 2):
+            with pytest.raises(Transient):
+                await putting
