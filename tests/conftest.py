@@ -40,6 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: turn_of(item.nodeid))
 
 
+def pytest_collection_finish() -> None:
+    """What is there now stays: the garbage collector, which every world runs, need not look at thousands of tests again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left() -> Iterator[None]:
     """What was left to the garbage collector warns while a test can still fail for it: how a worker ends fails none."""
