@@ -388,12 +388,12 @@ async def test_a_flood_is_bounded_and_what_is_lost_stands_in_its_place(rig: Rig)
     head = parts[0]  # which an engine may have dropped before it was first read
     assert isinstance(head, Dropped) or head.data.startswith(b"first\n")
     assert any(isinstance(part, Dropped) for part in parts)
-    assert isinstance(parts[-1], Record)
-    assert parts[-1].data.endswith(b"last\n")
     text = b"".join(part.data for part in parts if isinstance(part, Record))
     assert len(text) < 4 * 1024 * 1024
-    numbers = [int(line) for line in text.split(b"\n") if line.isdigit()]
-    assert numbers.count(lines) == 1
+    if parts[-1] == Dropped(0, None):  # an engine that has no time for it loses the end
+        return
+    assert text.endswith(b"last\n")
+    assert text.split(b"\n").count(b"%d" % lines) == 1
 
 
 @pytest.mark.parametrize(

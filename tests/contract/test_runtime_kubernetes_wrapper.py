@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from agents.runtimes.kubernetes.handing import begin_script
-from agents.runtimes.kubernetes.lines import Line, lines_in
+from agents.runtimes.kubernetes.lines import Line, LineReader
 from agents.runtimes.kubernetes.wrapper import BEGIN_FILE, STEP_SCRIPT, TAIL_BYTES, End, end_in, step_command
 from agents.runtimes.protocol import Given, Step
 
@@ -22,11 +22,13 @@ WAIT_S = 30.0
 
 
 class Ended(NamedTuple):
-    """The exit code that a container engine would see, the termination message, and the log of both streams."""
+    """The exit code that a container engine would see, the termination message, and the log of both streams, which
+    `is_whole` by its own marks."""
 
     code: int
     end: End | None
     lines: list[Line]
+    is_whole: bool
 
     def said(self, stream: str) -> bytes:
         return b"".join(line.data for line in self.lines if line.stream == stream)
@@ -39,10 +41,10 @@ class Container(NamedTuple):
     end_file: Path
 
     def ended(self) -> Ended:
-        lines: list[Line] = []
+        reader, lines = LineReader(), list[Line]()
         for log in self.process.communicate(timeout=WAIT_S):
-            lines += lines_in(b"".join(b"2026-01-01T00:00:01Z " + line for line in log.splitlines(keepends=True)))
-        return Ended(self.process.returncode, end_in(self.end_file.read_text()), lines)
+            lines += reader.feed(b"".join(b"2026-01-01T00:00:01Z " + line for line in log.splitlines(keepends=True)))
+        return Ended(self.process.returncode, end_in(self.end_file.read_text()), lines, reader.is_whole)
 
     def terminate(self) -> None:
         """TERM to the first process of its namespace, once it is there."""
@@ -103,7 +105,7 @@ def test_streams_stay_apart_and_bytes_as_they_are(bubblewrap: str, tools: Path) 
     ended = run(bubblewrap, tools, "printf '\\303\\251\\0\\n'; echo err >&2; printf more")
     assert ended.said("stdout") == b"\xc3\xa9\0\nmore"
     assert ended.said("stderr") == b"err\n"
-    assert (ended.code, ended.end) == (0, End(0))
+    assert (ended.code, ended.end, ended.is_whole) == (0, End(0), True)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +130,7 @@ def test_a_failure_after_which_it_goes_on_is_kept_from_the_engine(bubblewrap: st
 )
 def test_what_the_image_does_not_have_is_told(bubblewrap: str, tools: Path, step: Step, end: End) -> None:
     ended = begin(bubblewrap, tools, step).ended()
-    assert (ended.code, ended.end, ended.lines) == (127, end, [])
+    assert (ended.code, ended.end, ended.lines, ended.is_whole) == (127, end, [], True)
 
 
 def test_a_command_is_found_in_path_and_keeps_its_arguments(bubblewrap: str, tools: Path) -> None:
@@ -150,7 +152,7 @@ def test_term_reaches_the_step(bubblewrap: str, tools: Path, script: str, code: 
 
 def test_what_a_step_leaves_running_is_ended(bubblewrap: str, tools: Path) -> None:
     ended = run(bubblewrap, tools, "sleep 1000 & setsid sleep 1000 & echo begun; exit 4")
-    assert (ended.end, ended.said("stdout")) == (End(4), b"begun\n")
+    assert (ended.end, ended.said("stdout"), ended.is_whole) == (End(4), b"begun\n", True)
 
 
 @pytest.mark.parametrize(("stream", "redirect"), [("stdout", ""), ("stderr", ">&2")])
@@ -159,6 +161,7 @@ def test_a_flood_is_bounded_and_counted(bubblewrap: str, tools: Path, stream: st
     ended = run(bubblewrap, tools, f"seq {numbers} {redirect}")
     whole = b"".join(b"%d\n" % number for number in range(1, numbers + 1))
     (gap,) = [line.dropped for line in ended.lines if line.dropped]
+    assert ended.is_whole
     kept = ended.said(stream)
     assert len(kept) + gap == len(whole)
     assert len(kept) < 2**20 + 2 * TAIL_BYTES

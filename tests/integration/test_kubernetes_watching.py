@@ -11,8 +11,9 @@ import pytest
 from agents.runtimes.kubernetes.cluster import JOBS, PODS, Cluster
 from agents.runtimes.kubernetes.following import Followers
 from agents.runtimes.kubernetes.watching import Watch
+from agents.runtimes.protocol import LogPage
 from datamodel.errors import Invalid, Transient
-from datamodel.scheduling.logs import Record
+from datamodel.scheduling.logs import Dropped, Part, Record
 from tests.kubernetes_server import JOBS_PATH, NAMESPACE, PODS_PATH, ApiServer, serving
 from tests.waiting import until
 
@@ -122,16 +123,59 @@ async def test_an_event_that_is_none_is_no_end(server: ApiServer, told: list[str
     await until(lambda: "a-1" in told)
 
 
-def pod(phase: str, state: str) -> dict[str, Any]:
-    times = {"startedAt": "2026-01-01T00:00:01Z", "finishedAt": "2026-01-01T00:00:02Z", "exitCode": 0}
+def pod(phase: str, state: str, told: str = "0\n") -> dict[str, Any]:
+    """`told`: by what stands over the step, with its end."""
+    times = {"startedAt": "2026-01-01T00:00:01Z", "finishedAt": "2026-01-01T00:00:02Z", "exitCode": 0, "message": told}
     status = {"phase": phase, "initContainerStatuses": [{"name": "step-0", "state": {state: times}}]}
     return {"status": status, "spec": {"nodeName": "n"}}
+
+
+ENDS = [b"2026-01-01T00:00:05.6Z \x1eend\x1f\n", b"2026-01-01T00:00:05.7Z \x1e2\x1f\x1eend\x1f\n"]
+
+
+@pytest.mark.parametrize("seen", range(7))
+async def test_a_log_that_is_not_whole_at_its_step_s_end_is_read_until_it_is(
+    server: ApiServer, cluster: Cluster, tmp_path: Path, seen: int
+) -> None:
+    """An engine tells of the end of a container before it has written the last of its log."""
+    lines = [b"2026-01-01T00:00:0%d.5Z line %d\n" % (number, number) for number in range(1, 6)] + ENDS
+    await server.put(PODS_PATH, "pod", labels("a-1"), **pod("Succeeded", "terminated"))
+
+    async def find(attempt: str) -> dict[str, Any] | None:
+        return server.objects.get((PODS_PATH, "pod"))
+
+    server.logs.extend([b"".join(lines[:seen]), b"".join(lines[:seen]) + lines[seen][:-3], b"".join(lines)])
+    followers = Followers(cluster, tmp_path, find)
+    page = await followers.logs("a-1", 0, "", 10**6)
+    assert [getattr(part, "data", part) for part in page.parts] == [b"line %d\n" % number for number in range(1, 6)]
+    assert len(server.log_queries) == 3
+    await followers.close()
+
+
+@pytest.mark.parametrize(("told", "end"), [("0\n", [Dropped(0, None)]), ("", [])])
+async def test_a_log_whose_end_does_not_come_says_so_where_it_should(
+    server: ApiServer, cluster: Cluster, tmp_path: Path, told: str, end: list[Part]
+) -> None:
+    """Where nothing tells how the step ended, either its observation says that the end may be missing, or nobody knows."""
+    await server.put(PODS_PATH, "pod", labels("a-1"), **pod("Succeeded", "terminated", told))
+
+    async def find(attempt: str) -> dict[str, Any] | None:
+        return server.objects.get((PODS_PATH, "pod"))
+
+    server.logs.append(b"2026-01-01T00:00:01Z line\n2026-01-01T00:00:02Z no newline")
+    followers = Followers(cluster, tmp_path, find, settle_s=0.2)
+    page = await followers.logs("a-1", 0, "", 10**6)
+    assert [getattr(part, "data", part) for part in page.parts] == [b"line\n", b"no newline", *end]
+    assert len(server.log_queries) > 1
+    assert await followers.logs("a-1", 0, page.cursor, 10**6) == LogPage(page.cursor)
+    await followers.close()
 
 
 async def test_a_log_that_breaks_off_is_read_on_and_nothing_comes_twice(
     server: ApiServer, cluster: Cluster, tmp_path: Path
 ) -> None:
     lines = [b"2026-01-01T00:00:0%d.5Z line %d\n" % (number, number) for number in range(1, 6)]
+    lines += ENDS
     await server.put(PODS_PATH, "pod", labels("a-1"), **pod("Running", "running"))
 
     async def find(attempt: str) -> dict[str, Any] | None:

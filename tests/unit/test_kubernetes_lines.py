@@ -1,5 +1,9 @@
 """A log as an API server hands it out, and what is copied of it."""
 
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,14 @@ def test_a_long_line_comes_in_parts() -> None:
     assert b"".join(part.data for part in parts) == text + b"\n"
 
 
+def test_a_log_is_whole_once_both_streams_have_ended() -> None:
+    log = TIME % 1 + b"out\n" + TIME % 2 + b"\x1eend\x1f\n" + TIME % 3 + b"\x1e2\x1f\x1eend\x1f\n"
+    for size in range(len(log) + 1):
+        reader = LineReader()
+        assert len(list(reader.feed(log[:size]))) == (size >= len(TIME % 1 + b"out\n"))
+        assert reader.is_whole == (size == len(log))
+
+
 @pytest.mark.parametrize("zone", [b"Z", b"+00:00", b"-00:00"])
 def test_a_time_may_have_no_fraction(zone: bytes) -> None:
     assert lines_in(b"2026-01-01T00:00:01" + zone + b" x\n") == [Line("stdout", SECOND + 10**9, b"x\n")]
@@ -83,7 +95,7 @@ def test_what_is_read_again_is_copied_once(tmp_path: Path) -> None:
         again = Spool(directory, 0)  # as after the agent's restart
         for line in lines:
             again.add(line)
-        again.finish()
+        again.finish(is_whole=True)
         assert is_done(directory, 0)
         assert [part.data for part in copied(directory) if isinstance(part, Record)] == [b"a\n", b"b\n", b"c\n", b"c\n"]
 
@@ -92,7 +104,7 @@ def test_a_flood_is_bounded_and_its_end_is_kept(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0)
     for number in range(40_000):
         spool.add(Line("stdout", number, b"%063d\n" % number))
-    spool.finish()
+    spool.finish(is_whole=True)
     found = copied(tmp_path)
     (gap,) = [part for part in found if isinstance(part, Dropped)]
     text = b"".join(part.data for part in found if isinstance(part, Record))
@@ -102,10 +114,56 @@ def test_a_flood_is_bounded_and_its_end_is_kept(tmp_path: Path) -> None:
     assert text.endswith(b"%063d\n" % 39_999)
 
 
+@pytest.mark.parametrize("lines", [3, 40_000])
+def test_what_is_not_whole_ends_with_a_gap(tmp_path: Path, lines: int) -> None:
+    spool = Spool(tmp_path, 0)
+    for number in range(lines):
+        spool.add(Line("stdout", number, b"%063d\n" % number))
+    spool.finish(is_whole=False)
+    end = copied(tmp_path)[-2:]
+    assert isinstance(end[0], Record)
+    assert end[0].data == b"%063d\n" % (lines - 1)
+    assert end[1] == Dropped(0, None)
+
+
+def test_an_end_that_the_disk_did_not_take_is_read_again(tmp_path: Path) -> None:
+    """The disk is full when the log ends, wherever in the end that is."""
+    lines = [Line("stdout", number, b"%063d\n" % number) for number in range(40_000)]
+    for room in (0, 17, 100, 10_000):
+        spool = Spool(tmp_path / str(room), 0)
+        for line in lines:
+            spool.add(line)
+        output = tmp_path / str(room) / "step-0.output"
+        with limited_files(output.stat().st_size + room), pytest.raises(OSError, match="not written"):
+            spool.finish(is_whole=True)
+        assert not is_done(tmp_path / str(room), 0)
+        again = Spool(tmp_path / str(room), 0)
+        for line in lines:
+            again.add(line)
+        again.finish(is_whole=True)
+        found = copied(tmp_path / str(room))
+        text = b"".join(part.data for part in found if isinstance(part, Record))
+        assert len(text) + sum(part.bytes or 0 for part in found if isinstance(part, Dropped)) == 40_000 * 64
+        assert text.endswith(lines[-1].data)
+
+
+@contextmanager
+def limited_files(size_bytes: int) -> Iterator[None]:
+    """What is written to a file beyond so much fails."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
 def test_a_cursor_behind_a_file_that_was_lost_reads_nothing(tmp_path: Path) -> None:
     spool = Spool(tmp_path, 0)
     spool.add(Line("stdout", 1, b"a\n"))
-    spool.finish()
+    spool.finish(is_whole=True)
     assert page(tmp_path, 0, "9999", 10).parts == ()
     assert page(tmp_path, 1, "", 10).parts == ()
 
@@ -118,6 +176,6 @@ def test_what_was_dropped_at_the_source_stands_in_its_place(tmp_path: Path) -> N
             spool.begin()
             for line in lines_in(log):
                 spool.add(line)
-        spool.finish()
+        spool.finish(is_whole=True)
         gaps = [part.bytes for part in copied(tmp_path / name) if isinstance(part, Dropped)]
         assert gaps == [77, 5]

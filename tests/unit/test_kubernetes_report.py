@@ -95,6 +95,16 @@ def test_a_pod_that_is_held_has_done_its_work_and_one_whose_files_are_lost_has_n
     assert (lost.phase, lost.message) == ("vanished", "the pod ended before its files were brought away")
 
 
+def test_the_end_of_what_it_wrote_may_be_missing_where_what_stands_over_it_was_killed() -> None:
+    killed = ended(137, "", reason="OOMKilled")
+    assert [step.is_cut for step in steps(pod(ended(), killed))] == [False, True]
+    assert [step.is_cut for step in steps(pod(ended(137), WAITING))] == [False]
+    assert [step.is_cut for step in steps(pod(ended(128, "", reason="StartError"), WAITING))] == [False]
+    own = job()
+    del own["spec"]["template"]["spec"]["initContainers"][1]["command"]  # an image's
+    assert [step.is_cut for step in observed(own, [pod(killed, WAITING)], NOW_S).steps] == [False]
+
+
 def test_what_was_never_handed_over_vanished() -> None:
     (step,) = steps(pod(WAITING, WAITING, prepare=ended(75, "nobody handed over what it is given"), phase="Failed"))
     assert (step.phase, step.message) == ("vanished", "nobody handed over what it is given")

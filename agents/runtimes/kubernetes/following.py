@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import shutil
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ import structlog
 from agents.runtimes.kubernetes.cluster import PODS, Cluster, Document
 from agents.runtimes.kubernetes.lines import LineReader
 from agents.runtimes.kubernetes.manifest import step_container
-from agents.runtimes.kubernetes.report import container_begun, container_ended
+from agents.runtimes.kubernetes.report import container_begun, container_ended, container_told
 from agents.runtimes.kubernetes.spool import Spool, is_done, page
 from agents.runtimes.protocol import LogPage
 from datamodel.errors import Invalid, NotFound, TendrilError, Transient
@@ -23,6 +24,8 @@ FOLLOWED_LIMIT = 200
 _BACKOFF_S = (0.1, 5.0)
 _SILENCE_S = 3600.0
 _WHOLE_S = 20.0
+SETTLE_S = 5.0
+"""How long after a step's end its log may still come, where no mark in it says that it is whole."""
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger()
 
@@ -32,10 +35,11 @@ FindPod = Callable[[str], Awaitable[Document | None]]
 class Followers:
     """One for each step whose log somebody asks for, until all of it has been copied to `state_dir/<attempt>`."""
 
-    def __init__(self, cluster: Cluster, state_dir: Path, find_pod: FindPod) -> None:
+    def __init__(self, cluster: Cluster, state_dir: Path, find_pod: FindPod, *, settle_s: float = SETTLE_S) -> None:
         self._cluster = cluster
         self._state_dir = state_dir
         self._find_pod = find_pod
+        self._settle_s = settle_s
         self._places = asyncio.Semaphore(FOLLOWED_LIMIT)
         self._tasks: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._ended: set[tuple[str, int]] = set()
@@ -85,39 +89,47 @@ class Followers:
         async with self._places:
             spool = Spool(self._state_dir / attempt, index)
             try:
-                await self._copy_all(spool, attempt, index)
+                is_whole = await self._copy_all(spool, attempt, index)
             except BaseException:
                 spool.close()
                 raise
-            spool.finish()
+            spool.finish(is_whole=is_whole)
 
-    async def _copy_all(self, spool: Spool, attempt: str, index: int) -> None:
-        """Reads until what began after the step's end has been read whole."""
-        backoff_s, container, is_last = _BACKOFF_S[0], step_container(index), False
+    async def _copy_all(self, spool: Spool, attempt: str, index: int) -> bool:
+        """Reads until what began after the step's end has been read whole: to the marks of its end; where these do not come,
+        once it has had some time. False where they should have come."""
+        backoff_s, container = _BACKOFF_S[0], step_container(index)
+        settled_s, is_told, now_s = math.inf, False, asyncio.get_running_loop().time
         while True:
+            begun_s = now_s()
             try:
                 pod = await self._find_pod(attempt)
                 if pod is None:
-                    return
-                is_last = container_ended(pod, container)
+                    return True
+                if is_last := container_ended(pod, container):
+                    settled_s, is_told = min(settled_s, begun_s + self._settle_s), container_told(pod, container)
                 path = f"{PODS}/{pod['metadata']['name']}/log"
-                await self._copy(spool, path, container, following=None if is_last else (attempt, index))
-                if is_last:
-                    return
-                backoff_s = _BACKOFF_S[0]
+                reader = await self._copy(spool, path, container, following=None if is_last else (attempt, index))
+                if is_last and reader.is_whole:
+                    return True
+                if begun_s >= settled_s:
+                    for line in reader.end():
+                        spool.add(line)
+                    return not is_told
+                backoff_s = 2 * backoff_s if is_last else _BACKOFF_S[0]
             except (NotFound, Invalid) as error:  # it has not begun for its kubelet, or is gone
                 _log.debug("a log cannot be read", attempt=attempt, step=index, error=error.message)
-                if is_last:
-                    return
+                if begun_s >= settled_s:
+                    return not is_told
                 backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
             except TendrilError as error:
                 _log.info("a log breaks off", attempt=attempt, step=index, error=error.message)
                 backoff_s = min(2 * backoff_s, _BACKOFF_S[1])
             await asyncio.sleep(backoff_s)
 
-    async def _copy(self, spool: Spool, path: str, container: str, *, following: tuple[str, int] | None) -> None:
-        """Reads a log to its end. One that is followed comes line by line, and is left as soon as its step is known to have
-        ended: the rest is there then, and comes faster."""
+    async def _copy(self, spool: Spool, path: str, container: str, *, following: tuple[str, int] | None) -> LineReader:
+        """Reads a log to its end; a line without its end stays with the reader. One that is followed comes line by line, and is
+        left as soon as its step is known to have ended: the rest is there then, and comes faster."""
         query = {"container": container, "timestamps": "true", "follow": "false" if following is None else "true"}
         if spool.last_ns:
             since = datetime.fromtimestamp(spool.last_ns // 10**9, UTC)
@@ -130,5 +142,4 @@ class Followers:
                     spool.add(line)
                 if following in self._ended:
                     break
-        for line in reader.end():
-            spool.add(line)
+        return reader

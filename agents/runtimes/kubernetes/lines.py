@@ -6,8 +6,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from agents.runtimes.kubernetes.wrapper import DROPPED_MARK, STDERR_MARK, UNENDED_MARK
-from datamodel.scheduling.logs import Stream
+from agents.runtimes.kubernetes.wrapper import DROPPED_MARK, END_MARK, STDERR_MARK, UNENDED_MARK
+from datamodel.scheduling.logs import STREAMS, Stream
 
 PIECE_BYTES = 16 * 1024
 """Of a line that is longer, the parts are taken as they come."""
@@ -35,6 +35,12 @@ class LineReader:
         self._buffer = bytearray()
         self._at: tuple[Stream, int] | None = None
         self._within = False
+        self._ended = set[Stream]()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both streams were followed to the marks of their ends."""
+        return len(self._ended) == len(STREAMS)
 
     def feed(self, data: bytes) -> Iterator[Line]:
         self._buffer += data
@@ -62,6 +68,8 @@ class LineReader:
             data = data[: -len(UNENDED_MARK) - 1]
         if not self._within and (gap := DROPPED_MARK.fullmatch(data)):
             yield Line(stream, at_ns, b"", int(gap[1]))
+        elif not self._within and data == END_MARK:
+            self._ended.add(stream)
         elif data:
             yield Line(stream, at_ns, data)
 

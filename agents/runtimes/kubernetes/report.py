@@ -17,7 +17,7 @@ from agents.runtimes.kubernetes.manifest import (
     UID_LABEL,
     step_container,
 )
-from agents.runtimes.kubernetes.wrapper import End, end_in
+from agents.runtimes.kubernetes.wrapper import End, end_in, is_wrapped
 from agents.runtimes.protocol import Observed, StepState
 from agents.runtimes.reasons import (
     CANNOT_START,
@@ -106,6 +106,11 @@ def container_ended(pod: Document, container: str) -> bool:
     return status is not None and "terminated" in status.get("state", {})
 
 
+def container_told(pod: Document, container: str) -> bool:
+    """Whether what stands over a step came to its own end with it: then all that the step wrote is on its way into the log."""
+    return _has_word(_statuses(pod).get(container, {}).get("state", {}).get("terminated", {}))
+
+
 def is_over(pod: Document) -> bool:
     """Whether nothing of the pod runs, or will."""
     return pod["status"].get("phase") in {"Succeeded", "Failed"}
@@ -168,7 +173,13 @@ class _Pod:
         if ended.get("reason") == _LOST or (end.exit_code != 0 and self._disruption):
             return StepState("vanished", started_s, message=self._disruption or "its node lost it")
         reason, message = self._why(index, ended, end)
-        return StepState("exited", started_s, finished_s, end.exit_code, reason, message)
+        is_cut = self._is_wrapped(index) and ended.get("reason") not in _NO_START and not _has_word(ended)
+        return StepState("exited", started_s, finished_s, end.exit_code, reason, message, is_cut=is_cut)
+
+    def _is_wrapped(self, index: int) -> bool:
+        """Whether something of ours stands over a step: what that has not let through is lost where it was killed."""
+        sequence = self._job["spec"]["template"]["spec"]["initContainers"]
+        return any(one["name"] == step_container(index) and is_wrapped(one.get("command", ())) for one in sequence)
 
     def _why(self, index: int, ended: Document, end: End) -> tuple[str, str]:
         """Reason and message of an end. A step that says 0 has done its work, whatever it met on the way."""
@@ -279,6 +290,10 @@ def _end(ended: Document) -> End:
     """The end of a step, in its wrapper's words where it had one that could speak."""
     left = end_in(ended.get("message", ""))
     return left or End(_MISSING_CODE if ended.get("reason") in _NO_START else ended["exitCode"])
+
+
+def _has_word(ended: Document) -> bool:
+    return end_in(ended.get("message", "")) is not None
 
 
 def _statuses(pod: Document) -> dict[str, Document]:

@@ -44,7 +44,7 @@ from datamodel.errors import Conflict, Invalid, NotFound, Transient
 _END_TIMEOUT_S = 30.0
 _REMOVE_GRACE_S = 1
 _SENT_BYTES = 32 * 1024
-_TAIL = {"tailLines": 10, "timestamps": "true", "limitBytes": 64 * 1024}
+_TAIL = {"tailLines": 12, "timestamps": "true", "limitBytes": 64 * 1024}
 
 
 class KubernetesRuntime:

@@ -45,9 +45,11 @@ class Spool:
         if data:
             self._file.add(_NUMBERS[line.stream], data, line.at_ns)
 
-    def finish(self) -> None:
-        """Nothing comes any more."""
-        self.close()
+    def finish(self, *, is_whole: bool) -> None:
+        """Nothing comes any more; unless that `is_whole`, it ends with a gap. Raises `OSError` where the disk does not take the
+        end: then it is to be read again."""
+        if not self._file.close(is_whole=is_whole):
+            raise OSError("the end of a log was not written")
         self._done.touch()
 
     def close(self) -> None:
@@ -84,8 +86,9 @@ def _end(path: Path) -> tuple[int, int, int]:
         except (FileNotFoundError, ValueError):
             break
         for piece, end in pieces:
-            last_bytes = last_bytes + len(piece.data) if piece.at_ns == last_ns else len(piece.data)
-            last_ns, at = piece.at_ns, end
+            at_ns = piece.at_ns + (piece.stream == output.DROPPED)  # all of that time is among what was dropped
+            last_bytes = last_bytes + len(piece.data) if at_ns == last_ns else len(piece.data)
+            last_ns, at = at_ns, end
     return last_ns, last_bytes, at
 
 

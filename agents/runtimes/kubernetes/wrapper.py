@@ -8,6 +8,7 @@ leaves its exit code; the last container of the pod writes the result to its log
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from agents.runtimes.protocol import Step
@@ -30,6 +31,9 @@ UNENDED_MARK = b"\x1eunended\x1f"
 
 DROPPED_MARK = re.compile(rb"\x1edropped (\d{1,15})\x1f\n")
 """A line of its own: so many bytes of the stream are not in the log."""
+END_MARK = b"\x1eend\x1f\n"
+"""The last line of each stream. An engine may tell of a container's end before it has written all of its log (containerd has up
+to 4 KiB of a stream at hand, and nobody waits for that): only this says that nothing more comes."""
 
 LOG_BYTES = 2**20
 """Of each stream, before only the last part of what follows is kept. A kubelet begins a log anew beyond some size (10 MiB, with
@@ -50,6 +54,8 @@ STEP_SCRIPT = rf"""
 __goes_on=$1 __kind=$2; shift 2
 __b={_BUSYBOX}
 __program=
+exec 3>&1 4>&2
+ends() {{ printf '\036end\037\n' >&3; printf '\0362\037\036end\037\n' >&4; }}
 case $1 in
 */*) __program=$1 ;;
 *)
@@ -57,8 +63,7 @@ case $1 in
   for __directory in $PATH; do [ ! -x "$__directory/$1" ] || {{ __program=$__directory/$1; break; }}; done
   unset IFS ;;
 esac
-[ -x "$__program" ] || {{ echo "127 $__kind $1" > {END_FILE}; [ "$__goes_on" = 1 ] && exit 0; exit 127; }}
-exec 3>&1 4>&2
+[ -x "$__program" ] || {{ ends; echo "127 $__kind $1" > {END_FILE}; [ "$__goes_on" = 1 ] && exit 0; exit 127; }}
 limited() {{
   $__b dd bs={_READ_BYTES} count={LOG_BYTES // _READ_BYTES}
   $__b mkfifo -m 600 /tmp/.tendril-rest
@@ -110,6 +115,7 @@ if [ $$ = 1 ]; then
   done
 fi
 wait "$__out" "$__err"
+ends
 echo "$__code" > {END_FILE}
 [ "$__goes_on" = 1 ] && exit 0
 exit "$__code"
@@ -141,6 +147,11 @@ def step_command(step: Step) -> list[str]:
     one after which the sequence goes on is recorded, and kept from Kubernetes."""
     kind, argv = ("shell", (*step.shell, step.script)) if step.script is not None else ("command", step.command)
     return [_BUSYBOX, "sh", _STEP_FILE, "1" if step.continue_on_error else "0", kind, *argv] if argv else []
+
+
+def is_wrapped(command: Sequence[str]) -> bool:
+    """Whether a container's command is one that `step_command` made."""
+    return tuple(command[:1]) == (_BUSYBOX,)
 
 
 def literal(text: str) -> str:

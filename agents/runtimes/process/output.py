@@ -17,16 +17,19 @@ TAIL_BYTES = 64 * 1024
 PIECE_BYTES = 4 * 1024
 
 STDOUT, STDERR, DROPPED = 1, 2, 3
+_UNCOUNTED = 0
+"""In the place of a number of bytes: nobody counted them."""
 _HEADER = struct.Struct(">BQQ")
 
 
 class Piece(NamedTuple):
-    """What was written to a stream at a time (nanoseconds since the epoch); or, `DROPPED`, how many bytes are not kept."""
+    """What was written to a stream at a time (nanoseconds since the epoch); or, `DROPPED`, how many bytes are not kept: None
+    where nobody counted them."""
 
     stream: int
     at_ns: int
     data: bytes
-    dropped: int = 0
+    dropped: int | None = 0
 
 
 class OutputFile:
@@ -39,6 +42,7 @@ class OutputFile:
         self._size = size_bytes
         self._full = False
         self._dropped = 0
+        self._dropped_ns = 0
         self._tail = deque[Piece]()
         self._tail_bytes = 0
 
@@ -51,13 +55,15 @@ class OutputFile:
     def drop(self, size_bytes: int, at_ns: int) -> None:
         """So many bytes were lost before they came here."""
         self._full = self._full or not self._write(_HEADER.pack(DROPPED, at_ns, size_bytes))
-        self._dropped += size_bytes if self._full else 0
+        if self._full:
+            self._count(size_bytes, at_ns)
 
-    def close(self) -> bool:
-        """Ends the file: with the number of bytes that were dropped, and the last part of what was written. False where
-        the disk did not take that."""
-        dropped = [_HEADER.pack(DROPPED, time.time_ns(), self._dropped)] if self._dropped else []
-        told = all(self._write(packed) for packed in (*dropped, *map(_packed, self._tail)))
+    def close(self, *, is_whole: bool = True) -> bool:
+        """Ends the file: with the number of bytes that were dropped, and the last part of what was written; unless that
+        `is_whole`, with a gap that nobody counted. False where the disk did not take that."""
+        dropped = [_HEADER.pack(DROPPED, self._dropped_ns, self._dropped)] if self._dropped else []
+        missing = [] if is_whole else [_HEADER.pack(DROPPED, time.time_ns(), _UNCOUNTED)]
+        told = all(self._write(packed) for packed in (*dropped, *map(_packed, self._tail), *missing))
         os.close(self._file)
         return told
 
@@ -71,7 +77,10 @@ class OutputFile:
         while self._tail_bytes > TAIL_BYTES:
             oldest = self._tail.popleft()
             self._tail_bytes -= _size(oldest)
-            self._dropped += len(oldest.data)
+            self._count(len(oldest.data), oldest.at_ns)
+
+    def _count(self, size_bytes: int, at_ns: int) -> None:
+        self._dropped, self._dropped_ns = self._dropped + size_bytes, at_ns
 
     def _write(self, packed: bytes) -> bool:
         try:
@@ -107,7 +116,7 @@ def _pieces(found: bytes) -> Iterator[Piece]:
         if at_ns >= 2**63:
             raise ValueError("no time")
         if stream == DROPPED and size < 2**53:
-            yield Piece(DROPPED, at_ns, b"", size)
+            yield Piece(DROPPED, at_ns, b"", None if size == _UNCOUNTED else size)
         elif stream in (STDOUT, STDERR) and 0 < size <= PIECE_BYTES:
             if at + size > len(found):
                 return
