@@ -166,9 +166,14 @@ class Cluster:
         except _FAILURES as error:
             raise Transient(f"the API server does not answer: {error!r}") from error
         async with response:
-            if response.status >= HTTPStatus.BAD_REQUEST:
-                raise await _error(response)
-            yield response
+            try:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise await _error(response)
+                yield response
+            finally:
+                if response.connection is not None and response.connection.transport is not None:
+                    # Left before its end: nobody would wait for the server's goodbye, and what waits for it stays open.
+                    response.connection.transport.abort()
 
 
 async def _error(response: aiohttp.ClientResponse) -> Exception:
