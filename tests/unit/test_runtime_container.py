@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from docker.types import HostConfig
+from msgspec.structs import replace
 
 from agents.runtimes.docker.archive import open_to_all, result_in
 from agents.runtimes.docker.container import (
@@ -17,7 +18,7 @@ from agents.runtimes.docker.container import (
     on_a_full_disk,
     step_state,
 )
-from agents.runtimes.docker.disk import is_full
+from agents.runtimes.docker.disk import Shortages, is_full
 from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Given, Observed, Step, StepState, Work
 from agents.runtimes.reasons import CANNOT_START, DISK_FULL, OOM_KILLED, PIDS_EXHAUSTED, SHELL_MISSING
@@ -177,3 +178,18 @@ def test_secrets_are_in_the_environment_and_a_read_only_mount_and_in_no_label() 
     assert (host["ulimits"][0].name, host["ulimits"][0].hard) == ("core", 0)
     assert "s3cr3t" not in repr(work)
     assert HostConfig(version="1.44", **host)["Mounts"] == [mount]
+
+
+def test_a_disk_that_was_full_while_a_step_ran_may_have_cost_it_some_of_its_output(tmp_path: Path) -> None:
+    """Also where it has room again when the step ends."""
+    shortages = Shortages()
+    for index, disk in ((0, tmp_path), (1, Path("/proc")), (1, tmp_path), (2, Path("/proc"))):
+        shortages.look(disk, "a", index)
+    shortages.look(Path("/proc"), "b", 0)
+    done = StepState("exited", 1.0, 2.0, 0)
+    found = Observed("s", "e", "a", (done, done, StepState("running", 2.0)))
+    assert [step.is_cut for step in shortages.told(found).steps] == [False, True, False]
+    assert [step.is_cut for step in shortages.told(replace(found, steps=(done,) * 3)).steps] == [False, True, True]
+    shortages.forget("a")
+    assert shortages.told(found) == found
+    assert shortages.told(replace(found, attempt="b")).steps[0].is_cut

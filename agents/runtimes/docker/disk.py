@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import docker
+from msgspec.structs import replace
+
+from agents.runtimes.protocol import Observed
 
 _LEAST_BYTES = 64 * 1024
 """With less, an engine that is not the disk's favoured user can write next to nothing."""
@@ -24,3 +27,28 @@ def is_full(disk: Path) -> bool:
     except OSError:
         return False
     return found.f_bavail * found.f_frsize < _LEAST_BYTES
+
+
+class Shortages:
+    """Which steps may have written something while the disk was full. An engine drops that, and may keep nothing more of
+    theirs once there is room again."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, int]] = set()
+
+    def look(self, disk: Path, attempt: str, index: int) -> None:
+        """As often as the output of a step is read. Blocks."""
+        if is_full(disk):
+            self._seen.add((attempt, index))
+
+    def told(self, found: Observed) -> Observed:
+        """The attempt, whose output may be cut in such steps that have ended."""
+        steps = enumerate(found.steps)
+        cut = [step.phase == "exited" and (found.attempt, index) in self._seen for index, step in steps]
+        if not any(cut):
+            return found
+        pairs = zip(found.steps, cut, strict=True)
+        return replace(found, steps=tuple(replace(step, is_cut=True) if is_cut else step for step, is_cut in pairs))
+
+    def forget(self, attempt: str) -> None:
+        self._seen = {one for one in self._seen if one[0] != attempt}

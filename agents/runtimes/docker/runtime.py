@@ -16,7 +16,7 @@ from agents.runtimes.docker.attempt import (
     signal_attempt,
 )
 from agents.runtimes.docker.container import container_name
-from agents.runtimes.docker.disk import disk_of
+from agents.runtimes.docker.disk import Shortages, disk_of
 from agents.runtimes.docker.engine import Engine, engine_answers
 from agents.runtimes.docker.events import EventStream
 from agents.runtimes.docker.files import open_volume_file
@@ -88,6 +88,7 @@ class DockerRuntime:
         self._reads = Reads()
         self._discovered = False
         self._disk: Path | None = None
+        self._shortages = Shortages()
 
     def refuses(self, work: Work) -> Refusal | None:
         return self._policy.refusal(work)
@@ -124,6 +125,7 @@ class DockerRuntime:
         found = await self._find(attempt)
         if found is not None and (found.site != self._site or found.edge not in self._edges):
             return None  # another agent's: several may share an engine
+        found = self._shortages.told(found) if found is not None else None
         start = self._starts.get(attempt)
         if start is None:
             return found
@@ -166,6 +168,8 @@ class DockerRuntime:
         name = names[index] if index < len(names) else None
         begun, read_s = self._reads.now(), self._reads.last_s(attempt, index)
         page = await self._engine.call(read_logs, attempt, index, name, after, limit_bytes, read_s=read_s)
+        if attempt in self._names and self._disk is not None:
+            await asyncio.to_thread(self._shortages.look, self._disk, attempt, index)
         if attempt in self._names and not page.more:
             self._reads.done(attempt, index, begun)
         return page
@@ -175,6 +179,7 @@ class DockerRuntime:
         self._starts.pop(attempt, None)
         self._names.pop(attempt, None)
         self._reads.forget(attempt)
+        self._shortages.forget(attempt)
 
     async def _find(self, attempt: str) -> Observed | None:
         """What was not begun here and is not found is forgotten, unless the engine tells of it meanwhile."""
