@@ -20,6 +20,7 @@ from gateway.problem import answer_error, answer_http_error
 from gateway.rest.answer import json_answer
 from gateway.rest.deletions import deletion_routes
 from gateway.rest.health import health_routes
+from gateway.rest.kinds import kind_routes
 from gateway.rest.nodes import node_routes
 from gateway.rest.openapi import openapi_document
 from gateway.scheduling import extras_of
@@ -52,6 +53,7 @@ def create_app(backend: Backend) -> FastAPI:
         *extras.routes(backend),
         *health_routes(backend),
         *deletion_routes(backend),
+        *kind_routes(backend),
         *node_routes(backend),
         graphql_route(backend, extras),
         *page_routes(),

@@ -15,6 +15,7 @@ from gateway.exposure import is_written_by_users
 from gateway.extras import Extras
 from gateway.problem import Problem
 from gateway.rest.graph_schemas import graph_schemas, merge_patch_schema
+from gateway.rest.kinds import add_kind_schemas
 
 _REFERENCE = "#/components/schemas/{model}"
 NAME: Document = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": NAME_LIMIT}
@@ -78,16 +79,16 @@ def _schemas(model: Model, extras: Extras) -> Document:
                 **object_schema(metadata=named, spec=spec),
                 "required": ["metadata", *needed],
             }
-        if not kind.singleton:
-            items: Document = {"type": "array", "items": reference(name)}
-            schemas[f"{name}List"] = object_schema(
-                items=items,
-                cursor={"type": ["string", "null"], "description": "where the next page begins"},
-                position={**_INTEGER, "description": "of the log; all pages of a list show the same"},
-                bookmark={**_STRING, "description": "the `Last-Event-ID` with which a watch goes on from this list"},
-            )
+        items: Document = {"type": "array", "items": reference(name)}
+        schemas[f"{name}List"] = object_schema(
+            items=items,
+            cursor={"type": ["string", "null"], "description": "where the next page begins"},
+            position={**_INTEGER, "description": "of the log; all pages of a list show the same"},
+            bookmark={**_STRING, "description": "the `Last-Event-ID` with which a watch goes on from this list"},
+        )
     (_, named) = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
     schemas |= named
+    add_kind_schemas(schemas)
     extras.schemas(schemas)
     return dict(sorted(schemas.items()))
 
