@@ -1,10 +1,13 @@
-"""The front door: `tendril PROGRAM` starts a program in the place of this process."""
+"""The front door: `tendril PROGRAM` starts a program in the place of this process, and `tendril VERB` asks the API."""
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
+
+from gateway.commands.failure import Exit, Failure
 
 _PROGRAMS = {
     "up": ("deploy.local", "Start everything on this machine; Ctrl-C stops it."),
@@ -23,9 +26,23 @@ _PROGRAMS = {
 """By command: the module that is run (and its own command, where it has several), and what the help says of it. By name, since
 the programs do not know each other."""
 
+_VERBS = {
+    "get": ("get:get", "List nodes of a kind, or show those that are named."),
+    "describe": ("describe:describe", "Show all that is known of nodes."),
+    "kinds": ("get:list_kinds", "List the kinds that there are."),
+    "apply": ("apply:apply", "Create nodes, or make those that are there as files say."),
+    "diff": ("apply:diff", "Show what apply would change."),
+    "delete": ("delete:delete", "Delete nodes with everything below them."),
+    "submit": ("submit:submit", "Submit jobs from a file."),
+    "wait": ("wait:wait", "Wait until nodes are as they are wanted."),
+    "logs": ("logs:logs", "Print what a chunk of a job wrote."),
+    "watch": ("watch:watch", "Print what there is, and then what changes."),
+}
+"""By command: the function in `gateway.commands`, which is imported when it is called, and what the help says of it."""
+
 
 def _command(program: str, summary: str) -> App:
-    app = App(help=summary, help_flags=[], version_flags=[])
+    app = App(help=summary, help_flags=[], version_flags=[], group="Programs, and what operators do")
 
     @app.default
     def start(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
@@ -35,8 +52,41 @@ def _command(program: str, summary: str) -> App:
 
 
 def main() -> None:
-    """Starts the program that the command line names."""
-    app = App(name="tendril", help="A typed graph of intent and fact, and what makes the fact follow the intent.")
+    """Does what the command line says, and ends the process with the exit code of it."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Does what the command line says. The exit code; what is wrong is told in one line on stderr."""
+    app = App(
+        name="tendril",
+        help="A typed graph of intent and fact, and what makes the fact follow the intent.",
+        print_error=False,
+        exit_on_error=False,
+        suppress_keyboard_interrupt=False,
+        result_action="return_value",
+    )
     for name, (program, summary) in _PROGRAMS.items():
         app.command(_command(program, summary), name=name)
-    app()
+    for name, (verb, summary) in _VERBS.items():
+        app.command(f"gateway.commands.{verb}", name=name, help=summary, group="What goes through the API")
+    try:
+        return app(list(arguments)) or Exit.FINE
+    except CycloptsError as error:
+        return _refused(Failure(" ".join(str(error).split()), f"`tendril {_verb(arguments)}--help` says how"))
+    except Failure as failure:
+        return _refused(failure)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that its last flush does not fail too
+        return Exit.READER_GONE
+
+
+def _verb(arguments: Sequence[str]) -> str:
+    return f"{arguments[0]} " if arguments and arguments[0] in _VERBS else ""
+
+
+def _refused(failure: Failure) -> int:
+    sys.stderr.write(f"tendril: {failure.sentence}\n")
+    return failure.code

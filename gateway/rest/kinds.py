@@ -27,11 +27,11 @@ UNDER: Document = {
 
 
 def kind_routes(backend: Backend) -> list[DirectRoute]:
-    described = {"items": [_described(backend.model, kind) for kind in backend.model.kinds.values()]}
+    told = {"items": [described(backend.model, kind) for kind in backend.model.kinds.values()]}
 
     async def kinds(request: Request) -> Response:
         del request
-        return json_answer(described)
+        return json_answer(told)
 
     async def nodes(kind: type[Kind], request: Request) -> Response:
         under = request.query_params.get("under", "")
@@ -66,7 +66,8 @@ def _check_below(model: Model, under: str) -> None:
         raise Invalid(error.message, field="?under") from error
 
 
-def _described(model: Model, kind: type[Kind]) -> Document:
+def described(model: Model, kind: type[Kind]) -> Document:
+    """A kind as clients are told of it."""
     phases = kind.phases
     return {
         "kind": kind.__name__,

@@ -1,0 +1,91 @@
+"""`tendril apply` and `tendril diff`: nodes as files want them, and what that would change."""
+
+from collections.abc import Iterator
+from difflib import unified_diff
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.failure import Exit, Failure
+from gateway.commands.files import Files, Wanted, wanted_in
+from gateway.commands.kinds import kinds_of
+from gateway.commands.names import Within
+from gateway.commands.printing import complain, say, text_of
+
+DRY_RUN = {"dryRun": "true"}
+
+
+def apply(
+    *,
+    files: Files,
+    within: Within = "",
+    dry_run: Annotated[bool, Parameter(negative="", help="Tell what would be, and change nothing.")] = False,
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Create nodes, or make spec and labels of those that are there as files say."""
+    with Client(url) as client:
+        code = Exit.FINE
+        for wanted in wanted_in(kinds_of(client), files, within):
+            try:
+                before = client.find(wanted.target.path)
+                after = _put(client, wanted, dry_run=dry_run)
+            except Failure as failure:
+                code = _told(wanted, failure, code)
+                continue
+            what = "created" if before is None else "unchanged" if _shown(before) == _shown(after) else "changed"
+            say(f"{wanted.target.title} {what}{' (dry run)' if dry_run else ''}")
+        return code
+
+
+def diff(*, files: Files, within: Within = "", url: Url = DEFAULT_URL) -> int:
+    """Show what `apply` would change; the exit code is 1 where that is anything."""
+    with Client(url) as client:
+        code, differs = Exit.FINE, False
+        for wanted in wanted_in(kinds_of(client), files, within):
+            try:
+                before = client.find(wanted.target.path)
+                after = _put(client, wanted, dry_run=True)
+            except Failure as failure:
+                code = _told(wanted, failure, code)
+                continue
+            for line in difference(wanted.target.title, before, after):
+                differs = True
+                say(line)
+        return code or (Exit.FAILED if differs else Exit.FINE)
+
+
+def difference(title: str, before: Document | None, after: Document) -> Iterator[str]:
+    """Spec and labels of a node before and after, as a unified diff of their YAML."""
+    old = _lines(before) if before is not None else []
+    yield from unified_diff(old, _lines(after), f"{title} (present)", f"{title} (applied)", lineterm="")
+
+
+def _lines(node: Document) -> list[str]:
+    return text_of(_shown(node), "yaml").split("\n")
+
+
+def _shown(node: Document) -> Document:
+    """What users say of a node."""
+    return {"metadata": {"labels": node["metadata"]["labels"]}, "spec": node["spec"]}
+
+
+def _put(client: Client, wanted: Wanted, *, dry_run: bool) -> Document:
+    answer = client.write(
+        "PUT",
+        f"/v1{wanted.target.path}",
+        wanted.body,
+        DRY_RUN if dry_run else None,
+        step="apply what it is to be in first",
+    )
+    found: Document = answer.json()
+    return found
+
+
+def _told(wanted: Wanted, failure: Failure, code: Exit) -> Exit:
+    """Tells what is wrong with one document, and the exit code, which the first that is wrong decides. Raises what would be
+    wrong with all."""
+    if failure.code is Exit.UNANSWERED:
+        raise failure
+    complain(Failure(f"{wanted.where}: {wanted.target.title}: {failure.message}", failure.step, failure.code))
+    return code or failure.code

@@ -1,0 +1,19 @@
+"""Where the verbs of jobs are. They are not of every kind, so the command line knows them by name."""
+
+from gateway.commands.failure import Failure
+from gateway.commands.names import Target
+
+JOB = "Job"
+JOBS = "/v1/jobs"
+
+
+def job_address(target: Target) -> str:
+    """The address of a job's verbs. Raises `Failure` for another kind."""
+    if target.kind.name != JOB:
+        raise Failure(f"{target.title} is no job", "name a job, as in default/primes")
+    return f"{JOBS}/{target.kind.shown(target.path)}"
+
+
+def shown_at(target: Target) -> str:
+    """The address at which most is told of a node: of a job, its executions too."""
+    return job_address(target) if target.kind.name == JOB else f"/v1{target.path}"

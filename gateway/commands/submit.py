@@ -1,0 +1,79 @@
+"""`tendril submit`: jobs from a file, and what becomes of them."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.conditions import condition_of, default_for
+from gateway.commands.deadline import Timeout, deadline
+from gateway.commands.failure import Exit, Failure
+from gateway.commands.files import documents_in
+from gateway.commands.jobs import JOB, JOBS
+from gateway.commands.kinds import kinds_of
+from gateway.commands.logs import followed
+from gateway.commands.names import Target
+from gateway.commands.printing import complain, say
+from gateway.commands.progress import until
+
+_GROUP_STEP = "make the group with `tendril apply`, or name one that `tendril get job-groups` lists"
+
+
+def submit(
+    file: Annotated[str, Parameter(help="Jobs in YAML or JSON, all or none; - is stdin.", allow_leading_hyphen=True)],
+    /,
+    *,
+    group: Annotated[str, Parameter(name=["--group", "-g"], help="For jobs that name no group.")] = "",
+    wait: Annotated[bool, Parameter(negative="", help="Until they have ended; 1 if one has not succeeded.")] = False,
+    logs: Annotated[bool, Parameter(negative="", help="Print what they write, and wait.")] = False,
+    timeout: Timeout = "",
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Submit jobs."""
+    documents = [{**({"group": group} if group else {}), **document} for _, document in documents_in(file)]
+    if not documents:
+        raise Failure(f"{file} has no document", "write a job, as in examples/primes/job.json")
+    with Client(url) as client, deadline(timeout):
+        kinds = kinds_of(client)
+        jobs = [Target(kinds.named(JOB), job["metadata"]["path"]) for job in _submitted(client, documents)]
+        for job in jobs:
+            say(f"{job.title} submitted")
+        if logs:
+            for job, document in zip(jobs, documents, strict=True):
+                _print_logs(client, job, document, named=len(jobs) > 1)
+        return _ended(client, jobs) if wait or logs else Exit.FINE
+
+
+def _submitted(client: Client, documents: list[Document]) -> list[Document]:
+    if len(documents) == 1:
+        return [client.write("POST", JOBS, documents[0], step=_GROUP_STEP).json()]
+    answer = client.write("POST", f"{JOBS}:batch", {"jobs": documents}, step=_GROUP_STEP)
+    found: list[Document] = answer.json()["items"]
+    return found
+
+
+def _print_logs(client: Client, job: Target, document: Document, *, named: bool) -> None:
+    """What its chunks write, one after the other: each is followed to the end of its newest try."""
+    chunks = document.get("chunks", 1)
+    for chunk in range(chunks):
+        about = [job.title] * named + [str(chunk)] * (chunks > 1)
+        prefix = f"[{' '.join(about)}] " if about else ""
+        begins = True
+        for text in followed(client, job, {"chunk": str(chunk)}):
+            say(f"{prefix if begins else ''}{text}", end="")
+            begins = text.endswith("\n")
+
+
+def _ended(client: Client, jobs: list[Target]) -> int:
+    """Waits for all. The exit code says whether each has succeeded."""
+    code = Exit.FINE
+    for job in jobs:
+        try:
+            until(client, job, condition_of(default_for(job.kind), job.kind))
+            say(f"{job.title} succeeded")
+        except Failure as failure:
+            if failure.code is not Exit.FAILED:
+                raise
+            complain(failure)
+            code = failure.code
+    return code

@@ -1,0 +1,229 @@
+"""The command line against a gateway: what it prints, and its exit codes."""
+
+import asyncio
+import json
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest_asyncio
+import yaml
+
+from datamodel.command import Command
+from datamodel.scheduling.logs import Frame, Position, Record, Taken, encode, key_of
+from datamodel.seeds import seed
+from datamodel.transcripts.memory import MemoryTranscripts
+from tests import garden
+from tests.commands import Done, lines, running, tendril
+from tests.gateway import STEP, Gateway, open_gateway, serving
+from tests.graph import JOBS, SYSTEM, attempt_path, done, job, memory_store, new_edge, new_job, place, report
+
+
+@dataclass
+class Served:
+    """A gateway on a port, and the command line that asks it."""
+
+    gateway: Gateway
+    url: str
+    transcripts: MemoryTranscripts
+
+    async def tendril(self, *arguments: str, stdin: str = "") -> Done:
+        return await tendril(self.url, *arguments, stdin=stdin)
+
+
+@pytest_asyncio.fixture
+async def served() -> AsyncIterator[Served]:
+    store, transcripts = memory_store(), MemoryTranscripts()
+    await seed(store)
+    async with open_gateway(store, transcripts=transcripts) as gateway, serving(gateway) as (_, client):
+        yield Served(gateway, str(client.base_url), transcripts)
+
+
+async def phase(served: Served, name: str, phase: str, **status: float) -> None:
+    command = Command("patchStatus", f"{JOBS}/{name}", {"phase": phase, **status})
+    await done(served.gateway.store, command, actor=SYSTEM)
+
+
+async def test_nodes_are_listed_and_shown(served: Served) -> None:
+    night = Command("create", "/config/job-groups/night")
+    red = Command("create", "/config/job-groups/night/jobs/b", {"steps": [STEP]}, {"team": "red"})
+    await done(served.gateway.store, night, job("a"), red)
+    await new_edge(served.gateway.store)
+    assert (await served.tendril("get", "jobs", "-o", "name")).out == "job/default/a\njob/night/b\n"
+    assert (await served.tendril("get", "jobs", "-g", "night", "-o", "name")).out == "job/night/b\n"
+    assert (await served.tendril("get", "jobs", "-l", "team=red", "-o", "name")).out == "job/night/b\n"
+    told = await served.tendril("get", "jobs", "--sort=-path", "--limit", "1", "-o", "name")
+    assert (told.out, told.err) == ("job/night/b\n", "there are more than these 1\n")
+    table = (await served.tendril("get", "edges")).out.splitlines()
+    assert [line.split()[:3] for line in table] == [["NAME", "PHASE", "RUNTIME"], ["s/e", "online", "simulated"]]
+    assert json.loads((await served.tendril("get", "job", "a", "-o", "json")).out)["metadata"]["path"] == f"{JOBS}/a"
+    described = (await served.tendril("describe", f"{JOBS}/a")).out
+    assert "executions: []" in described
+    assert "created" in described.splitlines()[-1]
+    assert "job-groups" in (await served.tendril("kinds")).out
+
+
+async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) -> None:
+    await done(served.gateway.store, job("a"))
+    for arguments, code, told in (
+        (("get", "job", "x"), 3, f"{JOBS}/x does not exist; `tendril get jobs` lists what is there"),
+        (("get", "jobs", "-g", "none"), 3, "/config/job-groups/none does not exist"),
+        (("get", "jobs", "--sort", "colour"), 2, "--sort: nothing is sorted by 'colour'"),
+        (("get", "jobs", "--colour", "red"), 2, "Unknown option"),
+        (("get", "flowers"), 2, "there is no kind 'flowers'"),
+        (("delete", "scheduler"), 7, "DELETE is not possible here"),
+        (("wait", "job/x"), 3, f"{JOBS}/x does not exist"),
+        (("wait", "job/a", "--timeout", "1s"), 6, "it was not so after 1s"),
+        (("apply", "-f", "/nowhere"), 2, "/nowhere cannot be read: No such file or directory"),
+        (("get", "jobs", "--url", "http://127.0.0.1:9"), 5, "the API at http://127.0.0.1:9 does not answer"),
+        (("get", "jobs", "--url", "localhost"), 2, "--url: 'localhost' is no address"),
+    ):
+        done_ = await served.tendril(*arguments)
+        assert done_.code == code, (arguments, done_)
+        assert done_.out == ""
+        assert done_.err.splitlines()[-1].startswith(f"tendril: {told}"), (arguments, done_.err)
+
+
+async def test_files_are_applied_and_compared(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "red.yaml"
+    red = {"kind": "job-group", "metadata": {"name": "red"}, "spec": {"description": "Reds"}}
+    one = {"kind": "Job", "metadata": {"name": "red/one", "labels": {"a": "b"}}, "spec": {"steps": [STEP]}}
+    file.write_text(yaml.safe_dump_all([red, one]))
+    dry = await served.tendril("apply", "-f", str(file), "--dry-run")
+    assert dry.out == "job-group/red created (dry run)\n"
+    assert dry.code == 3  # its parent is not there yet
+    assert "document 2: job/red/one: /metadata/parent" in dry.err
+    applied = await served.tendril("apply", "-f", str(file))
+    assert (applied.out, applied.code) == ("job-group/red created\njob/red/one created\n", 0)
+    again = await served.tendril("apply", "-f", "-", stdin=file.read_text().replace("Reds", "Blues"))
+    assert again.out == "job-group/red changed\njob/red/one unchanged\n"
+    shown = (await served.tendril("get", "jobs", "-g", "red", "-o", "yaml")).out
+    file.write_text(shown)
+    same = await served.tendril("diff", "-f", str(file))
+    assert (same.out, same.code) == ("", 0)
+    file.write_text(shown.replace("retries: 2", "retries: 5"))
+    different = await served.tendril("diff", "-f", str(file))
+    assert different.code == 1
+    assert "-  retries: 2\n+  retries: 5\n" in different.out
+    file.write_text(shown.replace("retries: 2", "retriez: 5"))
+    wrong = await served.tendril("apply", "-f", str(file))
+    assert (wrong.code, "/spec/retriez" in wrong.err) == (2, True)
+
+
+async def test_deletions_are_previewed_and_waited_for(served: Served) -> None:
+    await done(served.gateway.store, job("a"), Command("create", "/config/job-groups/night"))
+    assert (await served.tendril("delete", "job", "a", "--preview")).out == (
+        f"{JOBS}/a would wait until somebody has cleaned up\n"
+    )
+    gone = await served.tendril("delete", "job-group/night", "job-group/none")
+    assert (gone.out, gone.code) == ("job-group/night deleted\n", 3)
+    async with running(served.url, "delete", "job", "a", "--wait") as process:
+        assert await lines(process, 1) == ["job/default/a is being deleted, which waits for: attempts"]
+        cleaned = Command("finalize", f"{JOBS}/a", {"finalizer": "attempts"})
+        await done(served.gateway.store, cleaned, actor=SYSTEM)
+        assert await lines(process, 1) == ["job/default/a deleted"]
+        assert await process.wait() == 0
+
+
+async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.yaml"
+    file.write_text(yaml.safe_dump_all([{"name": name, "steps": [STEP]} for name in "ab"]))
+    async with running(served.url, "submit", str(file), "--wait") as process:
+        assert await lines(process, 2) == ["job/default/a submitted", "job/default/b submitted"]
+        await phase(served, "a", "succeeded", percentCompleted=100.0)
+        await phase(served, "b", "failed")
+        out, err = await process.communicate()
+        assert (out, process.returncode) == (b"job/default/a succeeded\n", 1)
+        assert b"job/default/a succeeded 100%\n" in err
+        assert err.decode().splitlines()[-1] == (
+            "tendril: job/default/b has failed; `tendril describe job/default/b` says more"
+        )
+    again = await served.tendril("submit", str(file))
+    assert (again.code, "already exists" in again.err) == (4, True)
+    finished = await served.tendril("wait", "job/a", "job/b", "--for", "finished")
+    assert (finished.out, finished.code) == ("job/default/a finished\njob/default/b finished\n", 0)
+    assert (await served.tendril("wait", "job/b")).code == 1
+    assert (await served.tendril("wait", "job", "a", "--for", "status.percentCompleted=100.0")).code == 0
+    assert (await served.tendril("wait", "job/nobody", "--for", "deleted")).code == 0
+
+
+def frame(offset: int, line: str, *, last: bool = False) -> bytes:
+    records = (Record(0, "stdout", 10**18, line.encode()),)
+    return encode(Frame(1, offset, records, Position(), Taken(), last))
+
+
+async def test_logs_are_read_and_followed(served: Served) -> None:
+    node = await new_job(served.gateway.store, steps=[STEP])
+    early = await served.tendril("logs", "j")
+    assert (early.code, early.err.startswith("tendril: --chunk: chunk 0 has not been placed yet")) == (3, True)
+    await new_edge(served.gateway.store)
+    await place(served.gateway.store, node)
+    key = key_of("s", "e", attempt_path(node).rpartition("/")[2])
+    sequence = served.transcripts.put(key, 0, frame(0, "one\n"))
+    assert (await served.tendril("logs", "default/j")).out == "one\n"
+    async with running(served.url, "logs", "job/j", "-f", "--step", "run") as process:
+        assert await lines(process, 1) == ["one"]
+        served.transcripts.put(key, sequence, frame(4, "two\n", last=True))
+        await report(served.gateway.store, attempt_path(node), phase="succeeded")
+        assert await lines(process, 1) == ["two"]
+        assert await process.wait() == 0
+    assert (await served.tendril("logs", "j", "--step", "none")).code == 3
+
+
+async def test_changes_are_watched_until_an_interruption(served: Served) -> None:
+    await done(served.gateway.store, job("a"))
+    async with running(served.url, "watch", "jobs", "-o", "name") as process:
+        assert await lines(process, 1) == ["added job/default/a"]
+        await done(served.gateway.store, job("b"))
+        assert await lines(process, 1) == ["added job/default/b"]
+        await phase(served, "a", "running")
+        assert await lines(process, 1) == ["modified job/default/a"]
+        process.send_signal(2)
+        out, err = await process.communicate()
+        assert (process.returncode, out, err) == (130, b"", b"")
+    async with running(served.url, "get", "job", "a", "--watch") as process:
+        header, row = await lines(process, 2)
+        assert header.split()[:3] == ["EVENT", "NAME", "PHASE"]
+        assert row.split()[:3] == ["added", "default/a", "running"]
+
+
+async def test_kinds_of_another_model_need_nothing(tmp_path: Path) -> None:
+    store = memory_store(garden.MODEL)
+    await seed(store)
+    (tmp_path / "f").write_text(
+        "{kind: bed, metadata: {name: b}}\n---\n{kind: flower, metadata: {name: b/rose}, spec: {heightCm: 80}}\n"
+    )
+    async with open_gateway(store) as gateway, serving(gateway) as (_, client):
+        url = str(client.base_url)
+        assert (await tendril(url, "apply", "-f", str(tmp_path / "f"))).out == "bed/b created\nflower/b/rose created\n"
+        assert (await tendril(url, "get", "flowers")).out == "NAME    PHASE  HEIGHT\nb/rose  bud    80\n"
+        assert (await tendril(url, "get", "shed", "-o", "name")).out == "shed\n"
+        assert (await tendril(url, "wait", "flower/b/rose", "--for", "bud")).out == "flower/b/rose bud\n"
+
+
+async def test_a_terminal_shows_a_bar(served: Served) -> None:
+    await done(served.gateway.store, job("a"))
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TENDRIL_URL": served.url, "TERM": "xterm", "COLUMNS": "100"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from gateway.cli import main; main()",
+        *("wait", "job/a"),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = b""
+    async with asyncio.timeout(30):
+        while b"job/default/a pending" not in seen:
+            seen += await asyncio.to_thread(os.read, ours, 65536)
+        await phase(served, "a", "succeeded")
+        out, _ = await process.communicate()
+    os.close(ours)
+    assert (out, process.returncode) == (b"job/default/a succeeded\n", 0)
+    assert "━" in seen.decode()

@@ -1,0 +1,114 @@
+"""Events of streams, and what of them is news."""
+
+from typing import Any
+
+import pytest
+
+from gateway.commands.changes import Change, Known, What
+from gateway.commands.conditions import Condition, condition_of
+from gateway.commands.failure import Failure
+from gateway.commands.streams import Event, read_events
+from tests.commands import kinds
+
+JOB = kinds().named("job")
+
+
+def node(name: str, version: int, uid: str = "", **status: Any) -> dict[str, Any]:
+    return {"metadata": {"path": f"/{name}", "version": version, "uid": uid or name}, "status": status}
+
+
+def take(known: Known, what: What, document: dict[str, Any]) -> str | None:
+    change = known.take(what, document)
+    return change.what if change is not None else None
+
+
+def test_events_are_read_as_the_specification_says() -> None:
+    text = ': hi\n\nevent: a\ndata: {"x":\ndata:1}\n\nid: 7\nevent: b\ndata: 2\n\ndata: 3\n\nevent: cut\ndata: 4\n'
+    assert list(read_events(text.split("\n")[:-1])) == [
+        Event("a", "", {"x": 1}),
+        Event("b", "7", 2),
+        Event("message", "7", 3),
+    ]
+
+
+def test_what_is_told_again_is_no_news() -> None:
+    known = Known()
+    known.begin()
+    assert take(known, "added", node("a", 1)) == "added"
+    assert known.bookmark() == []
+    assert take(known, "added", node("a", 1)) is None
+    assert take(known, "modified", node("a", 2)) == "modified"
+    assert take(known, "modified", node("a", 2)) is None
+    assert take(known, "deleted", node("a", 3)) == "deleted"
+    assert take(known, "deleted", node("a", 3)) is None
+    assert take(known, "added", node("a", 4)) == "added"
+
+
+def test_who_lists_again_is_told_what_is_different() -> None:
+    known = Known()
+    known.begin()
+    for name in "abc":
+        known.take("added", node(name, 1))
+    known.bookmark()
+    known.begin()
+    assert take(known, "added", node("a", 1)) is None
+    assert take(known, "added", node("b", 5)) == "modified"
+    assert take(known, "added", node("d", 6)) == "added"
+    assert known.bookmark() == [Change("deleted", node("c", 1))]
+    assert known.bookmark() == []
+
+
+def test_a_restored_log_has_lower_versions_of_other_nodes() -> None:
+    known = Known()
+    known.begin()
+    known.take("added", node("a", 9, "first"))
+    known.bookmark()
+    known.begin()
+    assert take(known, "added", node("a", 3, "second")) == "added"
+
+
+def test_a_list_that_was_cut_begins_anew() -> None:
+    known = Known()
+    known.begin()
+    known.take("added", node("a", 1))
+    known.cut()
+    known.take("added", node("b", 1))
+    assert known.bookmark() == [Change("deleted", node("a", 1))]
+
+
+def test_without_a_list_news_is_told_as_it_comes() -> None:
+    known = Known()
+    assert take(known, "modified", node("a", 5)) == "modified"
+    assert take(known, "deleted", node("b", 6)) == "deleted"
+    assert take(known, "deleted", node("b", 6)) is None
+    assert known.bookmark() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "states"),
+    [
+        ("succeeded", {"pending": "not yet", "succeeded": "so", "failed": "never", None: "never"}),
+        ("running", {"pending": "not yet", "running": "so", "aborted": "never", None: "never"}),
+        ("finished", {"running": "not yet", "failed": "so", "succeeded": "so", None: "never"}),
+        ("deleted", {"running": "not yet", "failed": "not yet", None: "so"}),
+        ("status.phase=failed", {"running": "not yet", "failed": "so", None: "never"}),
+    ],
+)
+def test_conditions(text: str, states: dict[str | None, str]) -> None:
+    condition: Condition = condition_of(text, JOB)
+    for phase, state in states.items():
+        assert condition.state(node("a", 1, phase=phase) if phase is not None else None) == state
+
+
+def test_values_are_compared_as_they_are_shown() -> None:
+    found = {"spec": {"cordoned": True, "chunks": 8}}
+    assert condition_of("spec.cordoned=true", JOB).state(found) == "so"
+    assert condition_of("spec.chunks=8", JOB).state(found) == "so"
+    assert condition_of("spec.chunks=", JOB).state(found) == "not yet"
+    assert condition_of("spec.chunks.x=8", JOB).state(found) == "not yet"
+
+
+@pytest.mark.parametrize("text", ["done", "", "=x", "chunks=8"])
+def test_a_condition_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Failure):
+        condition_of(text, JOB)
