@@ -390,7 +390,9 @@ async def test_a_flood_is_bounded_and_what_is_lost_stands_in_its_place(rig: Rig)
     assert any(isinstance(part, Dropped) for part in parts)
     text = b"".join(part.data for part in parts if isinstance(part, Record))
     assert len(text) < 4 * 1024 * 1024
-    if parts[-1] == Dropped(0, None):  # an engine that has no time for it loses the end
+    if rig.runtime.name == "kubernetes" and parts[-1] == Dropped(
+        0, None
+    ):  # its engine loses the end where it has no time
         return
     assert text.endswith(b"last\n")
     assert text.split(b"\n").count(b"%d" % lines) == 1
