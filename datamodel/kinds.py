@@ -79,10 +79,17 @@ class Plane:
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """A lifecycle as a table: from each phase, the phases that may follow. Terminal phases have none."""
+    """A lifecycle as a table: from each phase, the phases that may follow. Terminal phases have none. `rests`: phases that
+    only somebody's wish leads on from, so whoever waits for an end has found it there too."""
 
     initial: str
     allowed: Mapping[str, frozenset[str]]
+    rests: frozenset[str] = frozenset()
+
+    @property
+    def finished(self) -> frozenset[str]:
+        """Phases in which nothing more happens by itself."""
+        return (frozenset().union(*self.allowed.values()) - self.allowed.keys()) | self.rests
 
     def permits(self, before: str, after: str) -> bool:
         return before == after or after in self.allowed.get(before, frozenset())

@@ -266,6 +266,7 @@ class Job(Kind):
             RUNNING: frozenset({SUCCEEDED, FAILED, ABORTED}),
             FAILED: frozenset({PENDING, RUNNING}),  # its chunks are tried once more
         },
+        rests=frozenset({FAILED}),
     )
     selectable = ("status.phase",)
     columns = (

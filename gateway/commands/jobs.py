@@ -1,7 +1,9 @@
 """Where the verbs of jobs are. They are not of every kind, so the command line knows them by name."""
 
+from gateway.commands.client import Client
 from gateway.commands.failure import Failure
-from gateway.commands.names import Target
+from gateway.commands.kinds import kinds_of
+from gateway.commands.names import Target, path_of, target
 
 JOB = "Job"
 JOBS = "/v1/jobs"
@@ -17,3 +19,12 @@ def job_address(target: Target) -> str:
 def shown_at(target: Target) -> str:
     """The address at which most is told of a node: of a job, its executions too."""
     return job_address(target) if target.kind.name == JOB else f"/v1{target.path}"
+
+
+def job_of(client: Client, word: str, within: str) -> Target:
+    """The job that a word means: a name by itself is a job's too. Raises `Failure`."""
+    kinds = kinds_of(client)
+    kind = kinds.named(JOB)
+    if word.startswith("/") or (word.partition("/")[0] in (kind.singular, kind.plural) and "/" in word):
+        return target(kinds, [word], within)
+    return Target(kind, path_of(kind, word, within))

@@ -9,9 +9,8 @@ from gateway.commands.cells import member
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.conditions import PHASE
 from gateway.commands.failure import Exit
-from gateway.commands.jobs import JOB, job_address
-from gateway.commands.kinds import kinds_of
-from gateway.commands.names import Target, Within, path_of, target
+from gateway.commands.jobs import job_address, job_of
+from gateway.commands.names import Target, Within
 from gateway.commands.printing import say
 from gateway.commands.streams import resumed
 
@@ -50,7 +49,7 @@ def logs(
     }
     parameters = {name: str(value) for name, value in asked.items() if value is not None}
     with Client(url) as client:
-        found = _job(client, job, within)
+        found = job_of(client, job, within)
         if follow:
             for text in followed(client, found, parameters):
                 say(text, end="")
@@ -89,12 +88,3 @@ def told_missing(missing: Document) -> str:
 def _has_finished(client: Client, job: Target) -> bool:
     node = client.find(job.path)
     return node is None or member(node, PHASE) in job.kind.finished
-
-
-def _job(client: Client, word: str, within: str) -> Target:
-    """The job that a word means: a name by itself is a job's too."""
-    kinds = kinds_of(client)
-    kind = kinds.named(JOB)
-    if word.startswith("/") or (word.partition("/")[0] in (kind.singular, kind.plural) and "/" in word):
-        return target(kinds, [word], within)
-    return Target(kind, path_of(kind, word, within))

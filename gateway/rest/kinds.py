@@ -80,7 +80,7 @@ def described(model: Model, kind: type[Kind]) -> Document:
         "writable": is_written_by_users(kind),
         "selectable": list(kind.selectable),
         "phases": sorted(phases.allowed.keys() | set().union(*phases.allowed.values())) if phases else [],
-        "finished": sorted(set().union(*phases.allowed.values()) - phases.allowed.keys()) if phases else [],
+        "finished": sorted(phases.finished) if phases else [],
         "columns": [asdict(column) for column in kind.columns],
     }
 
@@ -144,7 +144,7 @@ def add_kind_schemas(schemas: Document) -> None:
         "writable": {"type": "boolean", "description": "whether users write the spec"},
         "selectable": {**texts, "description": "fields that lists select and sort by"},
         "phases": texts,
-        "finished": {**texts, "description": "phases after which none follows"},
+        "finished": {**texts, "description": "phases in which nothing more happens by itself"},
         "columns": {"type": "array", "items": {"type": "object", "properties": column}},
     }
     kind: Document = {"type": "object", "properties": properties, "required": list(properties)}

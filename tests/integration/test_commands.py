@@ -227,3 +227,25 @@ async def test_a_terminal_shows_a_bar(served: Served) -> None:
     os.close(ours)
     assert (out, process.returncode) == (b"job/default/a succeeded\n", 0)
     assert "━" in seen.decode()
+
+
+async def test_jobs_are_asked_by_name_or_all_that_are_selected(served: Served) -> None:
+    await done(served.gateway.store, job("a"), job("b"), job("c"))
+    assert (await served.tendril("suspend", "a", "job/b")).out == (
+        "job/default/a is being suspended\njob/default/b is being suspended\n"
+    )
+    await phase(served, "c", "succeeded")
+    told = await served.tendril("abort", "-g", "default", "--field-selector", "status.phase!=failed")
+    assert told.out == "job/default/a is being aborted\njob/default/b is being aborted\n"
+    assert (told.code, told.err) == (4, f"tendril: {JOBS}/c has ended: it is succeeded\n")
+    await phase(served, "a", "aborted")
+    for arguments, code, said in (
+        (("resume", "b"), 4, f"{JOBS}/b is aborted, for good"),
+        (("retry", "none"), 3, f"{JOBS}/none does not exist; `tendril get jobs` lists what is there"),
+        (("abort",), 2, "--all: select jobs by group, labelSelector, fieldSelector, phase, or say all=true"),
+        (("abort", "a", "--all"), 2, "jobs are named, or they are selected"),
+    ):
+        found = await served.tendril(*arguments)
+        assert (found.code, said in found.err) == (code, True), found.err
+    spec = (await served.gateway.store.nodes([f"{JOBS}/a"]))[f"{JOBS}/a"].spec
+    assert spec["intent"] == "abort"

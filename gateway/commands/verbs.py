@@ -1,0 +1,113 @@
+"""`tendril abort`, `suspend`, `resume` and `retry`: what jobs are asked that are there."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.failure import Exit, Failure
+from gateway.commands.jobs import JOB, JOBS, job_address, job_of
+from gateway.commands.kinds import kinds_of
+from gateway.commands.names import Within
+from gateway.commands.printing import complain, say
+from gateway.commands.selection import WHOLE, Selection
+
+Jobs = Annotated[str, Parameter(help="Jobs: NAME, GROUP/NAME, job/GROUP/NAME or a path; none, to select them.")]
+Everything = Annotated[bool, Parameter(name="--all", negative="", help="Every job, where nothing selects.")]
+_DONE = {
+    "abort": "is being aborted",
+    "suspend": "is being suspended",
+    "resume": "goes on",
+    "retry": "is tried again",
+}
+
+
+def abort(
+    *jobs: Jobs,
+    selection: Selection = WHOLE,
+    within: Within = "",
+    everything: Everything = False,
+    url: Url = DEFAULT_URL,
+) -> int:
+    """End what is left of jobs, for good."""
+    return _ask("abort", jobs, selection, within, everything=everything, url=url)
+
+
+def suspend(
+    *jobs: Jobs,
+    selection: Selection = WHOLE,
+    within: Within = "",
+    everything: Everything = False,
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Stop what runs of jobs, and begin nothing, until they are resumed."""
+    return _ask("suspend", jobs, selection, within, everything=everything, url=url)
+
+
+def resume(
+    *jobs: Jobs,
+    selection: Selection = WHOLE,
+    within: Within = "",
+    everything: Everything = False,
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Let suspended jobs go on."""
+    return _ask("resume", jobs, selection, within, everything=everything, url=url)
+
+
+def retry(
+    *jobs: Jobs,
+    selection: Selection = WHOLE,
+    within: Within = "",
+    everything: Everything = False,
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Try the chunks of failed jobs again that have not succeeded."""
+    return _ask("retry", jobs, selection, within, everything=everything, url=url)
+
+
+def _ask(verb: str, jobs: tuple[str, ...], selection: Selection, within: str, *, everything: bool, url: str) -> int:
+    if jobs and (everything or selection.parameters):
+        raise Failure("jobs are named, or they are selected", "leave out the one or the other")
+    with Client(url) as client:
+        return _ask_named(client, verb, jobs, within) if jobs else _ask_all(client, verb, selection, within, everything)
+
+
+def _ask_named(client: Client, verb: str, jobs: tuple[str, ...], within: str) -> int:
+    code = Exit.FINE
+    for word in jobs:
+        job = job_of(client, word, within)
+        try:
+            client.write("POST", f"{job_address(job)}/{verb}", step=job.step)
+        except Failure as failure:
+            if failure.code is Exit.UNANSWERED:
+                raise
+            complain(failure)
+            code = code or failure.code
+        else:
+            say(f"{job.title} {_DONE[verb]}")
+    return code
+
+
+def _ask_all(client: Client, verb: str, selection: Selection, within: str, everything: bool) -> int:  # noqa: FBT001 - passed on
+    parameters = selection.parameters | ({"group": within} if within else {}) | ({"all": "true"} if everything else {})
+    kind, code = kinds_of(client).named(JOB), Exit.FINE
+    for done in _pages(client, f"{JOBS}:{verb}", parameters):
+        if done["outcome"] == "refused":
+            complain(Failure(done["detail"], code=Exit.CONFLICT))
+            code = Exit.CONFLICT
+        else:
+            say(f"{kind.titled(done['path'])} {_DONE[verb]}")
+    return code
+
+
+def _pages(client: Client, address: str, parameters: dict[str, str]) -> Iterator[Document]:
+    cursor = ""
+    while True:
+        asked = {**parameters, **({"cursor": cursor} if cursor else {})}
+        answer = client.write("POST", address, parameters=asked).json()
+        yield from answer["items"]
+        cursor = answer["cursor"]
+        if not cursor:
+            return
