@@ -41,8 +41,8 @@ class Place(NamedTuple):
 
 
 def sort_of(text: str) -> Sort:
-    """What a person's text says: a name, or a minus and a name for descending; empty for the order of paths."""
-    return Sort(text.removeprefix("-"), text.startswith("-")) if text else BY_PATH
+    """What a person's text says: a name, or a minus and a name for descending."""
+    return Sort(text.removeprefix("-"), text.startswith("-"))
 
 
 def check_sort(sort: Sort, kind: type[Kind] | None) -> None:

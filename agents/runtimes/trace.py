@@ -33,11 +33,12 @@ class Trace:
 
 def read_trace(path: Path) -> Trace:
     """The trace of a file. Raises `Invalid` naming the file, the line and the field."""
+    name = str(path).encode(errors="backslashreplace").decode()  # whatever bytes it has
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return trace_of(file, str(path))
+            return trace_of(file, name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Invalid(f"{path}: {error}") from error
+        raise Invalid(f"{name}: {error}") from error
 
 
 def trace_of(lines: Iterable[str], name: str) -> Trace:

@@ -107,7 +107,7 @@ def asked_of(
             labels=label_selector(given.get("labelSelector", "")),
             fields=_with_phase(kind, fields, phase),
             phases=stored_phases(kind, phase, "?phase") if phase and PHASE not in kind.selectable else (),
-            sort=sort_of(given.get("sort", "")),
+            sort=sort_of(given.get("sort", PATH)),
             limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
         )
     return Asked(query, given.get("cursor", ""), moment_of(given, "asOf"), watch)

@@ -1,9 +1,21 @@
 """What every program of reconcilers can be told, by environment variables."""
 
-from pydantic import DirectoryPath, Field, FiniteFloat
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, FiniteFloat
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from datamodel.lease import LEASE_LIMIT_S
+
+
+def _directory(path: Path) -> Path:
+    try:
+        if path.is_dir():
+            return path
+    except OSError as error:  # the path is too long, or leads through what is no directory
+        raise ValueError(error.strerror) from error
+    raise ValueError("there is no such directory")
 
 
 class RuntimeSettings(BaseSettings):
@@ -20,6 +32,6 @@ class RuntimeSettings(BaseSettings):
     keep_log_days: FiniteFloat | None = Field(
         default=None, ge=0, le=36_500, description="age in days at which the log may be forgotten; without it, none is"
     )
-    export_log: DirectoryPath | None = Field(
+    export_log: Annotated[Path, AfterValidator(_directory)] | None = Field(
         default=None, description="a directory that gets a file of each part of the log before it is forgotten"
     )

@@ -110,5 +110,5 @@ def _said(call: Callable[[], object]) -> str:
     try:
         call()
     except Invalid as error:
-        return f"{error} {error.field} {error.details} {error.__cause__!r}"
+        return f"{error} {error.field} {error.details} {error.__cause__ or ''!r}"
     return ""

@@ -88,6 +88,19 @@ def test_what_an_agent_is_told_the_hub_can_believe(told: dict[str, str]) -> None
     assert len(found.registrations) == settings.edge_count
 
 
+@pytest.mark.parametrize(
+    ("kind", "variable", "value"),
+    [
+        (reconcilers.settings.Settings, "TENDRIL_EXPORT_LOG", "9" * 300),
+        (agents.settings.Settings, "EDGE_SIMULATED_TRACE", "\udcff{}"),
+    ],
+)
+def test_what_no_file_can_be_called_is_named(kind: type[BaseSettings], variable: str, value: str) -> None:
+    found = read(kind, {variable: value})
+    assert isinstance(found, Invalid)
+    assert found.field == variable
+
+
 def read(kind: type[Any], told: dict[str, str]) -> Any:
     """The settings, or why there are none."""
     with patch.dict(os.environ, {**NEEDED, **told}, clear=True):

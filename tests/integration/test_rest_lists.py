@@ -70,6 +70,7 @@ async def test_all_pages_show_the_position_of_the_first(gateway: Gateway) -> Non
         ({"labelSelector": "a=b,,"}, "?labelSelector"),
         ({"fieldSelector": "spec.chunks=1"}, "?fieldSelector"),
         ({"sort": "colour"}, "?sort"),
+        ({"sort": ""}, "?sort"),
         ({"limit": "0"}, "?limit"),
         ({"cursor": "x"}, "?cursor"),
         ({"asOf": "yesterday"}, "?asOf"),
