@@ -180,12 +180,11 @@ def test_secrets_are_in_the_environment_and_a_read_only_mount_and_in_no_label() 
     assert HostConfig(version="1.44", **host)["Mounts"] == [mount]
 
 
-def test_a_disk_that_was_full_while_a_step_ran_may_have_cost_it_some_of_its_output(tmp_path: Path) -> None:
+def test_a_disk_that_was_full_while_a_step_ran_may_have_cost_it_some_of_its_output() -> None:
     """Also where it has room again when the step ends."""
     shortages = Shortages()
-    for index, disk in ((0, tmp_path), (1, Path("/proc")), (1, tmp_path), (2, Path("/proc"))):
-        shortages.look(disk, "a", index)
-    shortages.look(Path("/proc"), "b", 0)
+    for attempt, index in (("a", 1), ("a", 2), ("b", 0)):
+        shortages.add(attempt, index)
     done = StepState("exited", 1.0, 2.0, 0)
     found = Observed("s", "e", "a", (done, done, StepState("running", 2.0)))
     assert [step.is_cut for step in shortages.told(found).steps] == [False, True, False]

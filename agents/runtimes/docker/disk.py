@@ -36,10 +36,9 @@ class Shortages:
     def __init__(self) -> None:
         self._seen: set[tuple[str, int]] = set()
 
-    def look(self, disk: Path, attempt: str, index: int) -> None:
-        """As often as the output of a step is read. Blocks."""
-        if is_full(disk):
-            self._seen.add((attempt, index))
+    def add(self, attempt: str, index: int) -> None:
+        """The disk was found full when the output of a step was read."""
+        self._seen.add((attempt, index))
 
     def told(self, found: Observed) -> Observed:
         """The attempt, whose output may be cut in such steps that have ended."""

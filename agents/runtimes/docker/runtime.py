@@ -16,7 +16,7 @@ from agents.runtimes.docker.attempt import (
     signal_attempt,
 )
 from agents.runtimes.docker.container import container_name
-from agents.runtimes.docker.disk import Shortages, disk_of
+from agents.runtimes.docker.disk import Shortages, disk_of, is_full
 from agents.runtimes.docker.engine import Engine, engine_answers
 from agents.runtimes.docker.events import EventStream
 from agents.runtimes.docker.files import open_volume_file
@@ -168,8 +168,9 @@ class DockerRuntime:
         name = names[index] if index < len(names) else None
         begun, read_s = self._reads.now(), self._reads.last_s(attempt, index)
         page = await self._engine.call(read_logs, attempt, index, name, after, limit_bytes, read_s=read_s)
-        if attempt in self._names and self._disk is not None:
-            await asyncio.to_thread(self._shortages.look, self._disk, attempt, index)
+        was_full = self._disk is not None and await asyncio.to_thread(is_full, self._disk)
+        if attempt in self._names and was_full:
+            self._shortages.add(attempt, index)
         if attempt in self._names and not page.more:
             self._reads.done(attempt, index, begun)
         return page
