@@ -6,26 +6,31 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 SEED ?= 1
 COUNT ?= 10000
-# Of tests. One waits for the thousand worlds, which take what time the others leave. 0: one test after the other.
+# Of tests, side by side; many of them wait for others. 0: one test after the other.
 WORKERS ?= 3
+TESTS = $(BIN)/pytest --numprocesses $(WORKERS)
+# After them, with all cores to themselves.
+WORLDS = $(BIN)/python -m sim.world --seed 1 --count 1000
 
 .PHONY: up test fuzz check bench load soak world worlds chaos lock clean
 
 up: $(STAMP) ## Start everything on this machine; Ctrl-C stops it.
 	@exec $(BIN)/python -m deploy.local
 
-test: $(STAMP) ## Run the tests.
-	$(BIN)/pytest --numprocesses $(WORKERS)
+test: $(STAMP) ## Run the tests, and a thousand worlds.
+	$(TESTS)
+	$(WORLDS)
 
 fuzz: $(STAMP) ## Look for input that breaks something, long and at random.
 	TENDRIL_FUZZ=long $(BIN)/pytest --timeout=3600 tests/fuzz
 
-check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, tests.
+check: $(STAMP) ## Exactly what CI runs: format, lint, types, import contracts, tests, worlds.
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses $(WORKERS)
+	$(TESTS)
+	$(WORLDS)
 
 bench: $(STAMP) ## Measure throughput and latency on this machine.
 	@$(BIN)/python -m sim.bench

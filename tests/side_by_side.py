@@ -11,12 +11,10 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-WORLDS = "tests/world/test_worlds.py::test_what_must_hold_does_in_every_world"
 ENGINE = "what uses the Docker engine"
 SYSTEMS = "tests/acceptance/"
 _USES_ENGINE = re.compile(r"docker|container")
 _FIRST = (
-    WORLDS,  # minutes of waiting for processes that leave the cores to the others
     SYSTEMS,
     ENGINE,
     "tests/integration/",
@@ -40,8 +38,6 @@ class Sharing(LoadScopeScheduling):
 
 def unit_of(nodeid: str) -> str:
     """What is run by one worker, one after the other: the tests of the engine, whole systems, or else a file."""
-    if nodeid == WORLDS:
-        return WORLDS
     if _USES_ENGINE.search(nodeid):
         return ENGINE
     return SYSTEMS if nodeid.startswith(SYSTEMS) else nodeid.partition("::")[0]

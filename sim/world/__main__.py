@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -66,6 +67,7 @@ def _one(script: Script, *, log: bool) -> int:
 
 def _many(seeds: range, workers: int) -> int:
     steps = positions = 0
+    began_s = time.perf_counter()
     for outcome in outcomes(seeds, workers):
         steps += outcome.counts["steps"]
         positions += outcome.counts["positions"]
@@ -73,7 +75,8 @@ def _many(seeds: range, workers: int) -> int:
             for line in told(outcome):
                 sys.stdout.write(f"{line}\n")
             return _shown(outcome)
-    sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}: all held; {positions} positions, {steps} steps\n")
+    took = f"{positions} positions, {steps} steps, {time.perf_counter() - began_s:.0f} s"
+    sys.stdout.write(f"seeds {seeds[0]} to {seeds[-1]}: all held; {took}\n")
     return 0
 
 

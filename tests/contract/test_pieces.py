@@ -1,6 +1,7 @@
 """One suite for artifacts in memory and on JetStream."""
 
 import asyncio
+import contextlib
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
@@ -149,5 +150,5 @@ async def test_who_waits_for_an_answer_waits_no_longer_than_for_the_next_connect
         await server.kill()
         await server.start()
         async with asyncio.timeout(PUT_TIMEOUT_S / 2):
-            with pytest.raises(Transient):
+            with contextlib.suppress(Transient):  # else it had not left yet, and went by the next one
                 await putting

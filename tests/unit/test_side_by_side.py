@@ -2,8 +2,7 @@
 
 import pytest
 
-from tests.side_by_side import ENGINE, SYSTEMS, WORLDS, turn_of, unit_of
-from tests.world import test_worlds
+from tests.side_by_side import ENGINE, SYSTEMS, turn_of, unit_of
 
 RUNTIME = "tests/contract/test_runtime.py"
 SOAK, LOAD = "tests/acceptance/test_soak.py::test_a", "tests/acceptance/test_load.py::test_b"
@@ -18,8 +17,6 @@ SOAK, LOAD = "tests/acceptance/test_soak.py::test_a", "tests/acceptance/test_loa
         ("tests/acceptance/test_container_figures.py::test_a", ENGINE),
         (SOAK, SYSTEMS),
         (LOAD, SYSTEMS),
-        (WORLDS, WORLDS),
-        (f"{WORLDS.partition('::')[0]}::test_a", "tests/world/test_worlds.py"),
         ("tests/unit/test_properties.py::TestGraph::runTest", "tests/unit/test_properties.py"),
     ],
 )
@@ -29,9 +26,5 @@ def test_what_shares_more_than_the_machine_is_one_unit(nodeid: str, unit: str) -
 
 def test_what_takes_longest_begins_first() -> None:
     later = ["tests/integration/test_a.py::test_a", "tests/world/test_a.py::test_a", "tests/unit/test_a.py::test_a"]
-    order = [WORLDS, SOAK, f"{RUNTIME}::test_it_runs[docker]", *later]
+    order = [SOAK, f"{RUNTIME}::test_it_runs[docker]", *later]
     assert sorted(set(order), key=turn_of) == order
-
-
-def test_the_worlds_have_this_name() -> None:
-    assert hasattr(test_worlds, WORLDS.rpartition(":")[2])

@@ -45,9 +45,9 @@ def test_while_a_seed_runs_all_chance_is_its_own_and_afterwards_none() -> None:
 
 
 def test_a_run_that_fails_leaves_nothing_behind() -> None:
-    urandom = os.urandom
+    urandom, frozen = os.urandom, gc.get_freeze_count()
     with pytest.raises(LookupError, match="planted"), Dice(1).in_charge():
         raise LookupError("planted")
     assert os.urandom is urandom
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == frozen
