@@ -76,7 +76,8 @@ class Client:
         step: str = "",
     ) -> httpx.Response:
         """The answer to what changes something, done once however often it has to be sent."""
-        headers = {} if parameters else {"Idempotency-Key": uuid.uuid4().hex}  # a dry run changes nothing
+        # What has parameters is a dry run, or changes nothing where it is asked twice.
+        headers = {} if parameters else {"Idempotency-Key": uuid.uuid4().hex}
         return self.request(method, path, body=body, parameters=parameters, headers=headers, step=step)
 
     def request(
