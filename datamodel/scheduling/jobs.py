@@ -36,7 +36,6 @@ FINISHED = frozenset({SUCCEEDED, FAILED, ABORTED})
 RUN, SUSPEND, ABORT = "run", "suspend", "abort"
 """Intents of a job."""
 
-
 Network = Annotated[
     str,
     StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$"),

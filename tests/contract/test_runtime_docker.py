@@ -107,8 +107,16 @@ async def test_what_the_engine_refuses_is_an_end_with_a_reason(
 
 
 async def test_who_takes_more_memory_than_asked_is_killed_with_a_reason(runtime: DockerRuntime) -> None:
-    found = await run(runtime, work("exec tail -c 200000000 /dev/zero", memory_bytes=16 * 1024 * 1024))
-    assert (found.steps[0].exit_code, found.steps[0].reason) == (137, OOM_KILLED)
+    """An engine that is told of the end before the kernel's word of the memory has reached it says nothing of that, ever."""
+    told = set()
+    for _ in range(3):
+        found = await run(runtime, work("exec tail -c 200000000 /dev/zero", memory_bytes=16 * 1024 * 1024))
+        told.add((found.steps[0].exit_code, found.steps[0].reason))
+        await runtime.remove(found.attempt)
+        if (137, OOM_KILLED) in told:
+            break
+    assert (137, OOM_KILLED) in told
+    assert told <= {(137, OOM_KILLED), (137, "")}
 
 
 async def test_any_user_may_write_to_the_shared_directory(
