@@ -1,6 +1,6 @@
 """`tendril abort`, `suspend`, `resume` and `retry`: what jobs are asked that are there."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -23,48 +23,18 @@ _DONE = {
 }
 
 
-def abort(
-    *jobs: Jobs,
-    selection: Selection = WHOLE,
-    within: Within = "",
-    everything: Everything = False,
-    url: Url = DEFAULT_URL,
-) -> int:
-    """End what is left of jobs, for good."""
-    return _ask("abort", jobs, selection, within, everything=everything, url=url)
+def _command(verb: str, summary: str) -> Callable[..., int]:
+    def ask(
+        *jobs: Jobs,
+        selection: Selection = WHOLE,
+        within: Within = "",
+        everything: Everything = False,
+        url: Url = DEFAULT_URL,
+    ) -> int:
+        return _ask(verb, jobs, selection, within, everything=everything, url=url)
 
-
-def suspend(
-    *jobs: Jobs,
-    selection: Selection = WHOLE,
-    within: Within = "",
-    everything: Everything = False,
-    url: Url = DEFAULT_URL,
-) -> int:
-    """Stop what runs of jobs, and begin nothing, until they are resumed."""
-    return _ask("suspend", jobs, selection, within, everything=everything, url=url)
-
-
-def resume(
-    *jobs: Jobs,
-    selection: Selection = WHOLE,
-    within: Within = "",
-    everything: Everything = False,
-    url: Url = DEFAULT_URL,
-) -> int:
-    """Let suspended jobs go on."""
-    return _ask("resume", jobs, selection, within, everything=everything, url=url)
-
-
-def retry(
-    *jobs: Jobs,
-    selection: Selection = WHOLE,
-    within: Within = "",
-    everything: Everything = False,
-    url: Url = DEFAULT_URL,
-) -> int:
-    """Try the chunks of failed jobs again that have not succeeded."""
-    return _ask("retry", jobs, selection, within, everything=everything, url=url)
+    ask.__doc__ = summary
+    return ask
 
 
 def _ask(verb: str, jobs: tuple[str, ...], selection: Selection, within: str, *, everything: bool, url: str) -> int:
@@ -111,3 +81,9 @@ def _pages(client: Client, address: str, parameters: dict[str, str]) -> Iterator
         cursor = answer["cursor"]
         if not cursor:
             return
+
+
+abort = _command("abort", "End what is left of jobs, for good.")
+suspend = _command("suspend", "Stop what runs of jobs, and begin nothing, until they are resumed.")
+resume = _command("resume", "Let suspended jobs go on.")
+retry = _command("retry", "Try the chunks of failed jobs again that have not succeeded.")
