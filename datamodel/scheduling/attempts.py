@@ -96,6 +96,8 @@ def _held(status: Document) -> bool:
 
 
 def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document, begun: int) -> Entry | str:
+    if spec["index"] != claim.index or not claim.index < spec["count"]:
+        return f"its name claims chunk {claim.index}, its spec says {spec['index']} of {spec['count']}"
     if entry is None:
         if claim.index != begun:  # so what was never placed is always "from here on": a number, not rows
             return f"chunks are placed in order: the next one is {begun}"

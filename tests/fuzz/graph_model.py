@@ -107,9 +107,9 @@ class Graph:
             return "Conflict"
         piece = self.ledger.get((owner, index))
         begun = sum(of == owner for of, _ in self.ledger)
-        if piece is None and (index != begun or epoch != 1):
+        if piece is None and (index != begun or index >= CHUNKS or epoch != 1):
             return "Conflict"
-        if piece is not None and (piece.phase != "retry" or epoch != piece.epoch + 1):
+        if piece is not None and (piece.phase not in {"retry", "aborted"} or epoch != piece.epoch + 1):
             return "Conflict"
         self.nodes[path] = Row("Attempt", uid, {}, 0, job=owner, chunk=chunk)
         self.note(path)

@@ -90,7 +90,8 @@ async def test_bytes_are_an_answer_or_nothing(data: st.DataObject) -> None:
 @budget(100)
 @given(st.text(max_size=60) | st.binary(max_size=40).map(lambda body: body.hex()))
 def test_text_is_keys_or_invalid_without_it(text: str) -> None:
-    assert len(text) < 4 or text not in _said(lambda: Keyring.of(text)) + _said(lambda: Seal.of(text))
+    always = _said(lambda: Keyring.of("?")) + _said(lambda: Seal.of("?"))
+    assert len(text) < 4 or text in always or text not in _said(lambda: Keyring.of(text)) + _said(lambda: Seal.of(text))
 
 
 @budget(100)

@@ -101,12 +101,15 @@ def host_options(work: Work, index: int, policy: Policy) -> dict[str, Any]:
 
 
 def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Observed | None:
-    """An attempt from its containers, in any order; None where there is none. One without a step's labels is none of them.
+    """An attempt from its containers, in any order; None where there is none. One without its and a step's labels is none of
+    them.
 
     Of each: what `inspect` says, and the end of its stderr as in `step_state`.
     """
     mine = [
-        (labels, index, *of) for of in found if (index := _index_in(labels := of[0]["Config"]["Labels"])) is not None
+        (labels, index, *of)
+        for of in found
+        if (index := _index_in(labels := of[0]["Config"]["Labels"], attempt)) is not None
     ]
     if not mine:
         return None
@@ -117,9 +120,9 @@ def observed(attempt: str, found: Sequence[tuple[Mapping[str, Any], str]]) -> Ob
     return Observed(first[SITE_LABEL], first[EDGE_LABEL], attempt, steps, uid=first.get(UID_LABEL, ""))
 
 
-def _index_in(labels: Mapping[str, str] | None) -> int | None:
-    """Which step a container is by its labels; None for one that is not ours."""
-    if labels is None or SITE_LABEL not in labels or EDGE_LABEL not in labels:
+def _index_in(labels: Mapping[str, str] | None, attempt: str) -> int | None:
+    """Which step of the attempt a container is by its labels; None for one that is not ours."""
+    if labels is None or not labels.keys() >= {SITE_LABEL, EDGE_LABEL} or labels.get(ATTEMPT_LABEL) != attempt:
         return None
     index = labels.get(INDEX_LABEL, "")
     return int(index) if index in _INDICES else None
