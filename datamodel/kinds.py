@@ -145,16 +145,17 @@ class Claim(msgspec.Struct, frozen=True):
 class Settle:
     """Nodes of this kind are attempts at a numbered piece of their owner's work, and settle its ledger entry.
 
-    `begin(entry, claim, path, spec, begun)` is the entry once the node is created, or the reason why it may not be; `begun`
-    counts the owner's entries so far. `advance(entry, spec,
-    status)` is the entry that follows from the node's present, asked only while the node's epoch is the entry's.
+    Pieces are begun in order, so what of an owner's work was never begun is always "from here on": a number, not rows.
+
+    `begin(entry, claim, path, spec)` is the entry once the node is created, or the reason why it may not be. `advance(entry,
+    spec, status)` is the entry that follows from the node's present, asked only while the node's epoch is the entry's.
     `verdict(entry, claim, status)` is what the node's status says of its settlement once it has ended.
     """
 
     owner: str
     """The link that must lead to the claim's owner when the node is created."""
     claim: Callable[[str], Claim | None]
-    begin: Callable[[Entry | None, Claim, str, Document, int], Entry | str]
+    begin: Callable[[Entry | None, Claim, str, Document], Entry | str]
     advance: Callable[[Entry, Document, Document], Entry]
     final: frozenset[str]
     """Phases of an entry that its holder changes no more: the piece is counted."""

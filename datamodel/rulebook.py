@@ -198,7 +198,9 @@ class _Book:
         if links.get(kind.settle.owner) != (claim.owner,):
             raise Conflict(f"{path}: its link does not lead to {claim.owner}", field=f"/links/{kind.settle.owner}")
         entry = self.state.entries.get((claim.owner, claim.index))
-        begun = kind.settle.begin(entry, claim, path, spec, self.state.totals.get(claim.owner, Totals()).entries)
+        if entry is None and claim.index != (pieces := self.state.totals.get(claim.owner, Totals()).entries):
+            raise Conflict(f"{path}: pieces are begun in order, and the next one is {pieces}")
+        begun = kind.settle.begin(entry, claim, path, spec)
         if isinstance(begun, str):
             raise Conflict(f"{path}: {begun}")
 

@@ -221,7 +221,7 @@ def _fold_ledger(kind: type[Kind], state: State, before: Node | None, node: Node
     key = (claim.owner, claim.index)
     entry = state.entries.get(key)
     if before is None:
-        after = rule.begin(entry, claim, node.path, node.spec, state.totals.get(claim.owner, Totals()).entries)
+        after = rule.begin(entry, claim, node.path, node.spec)
         assert isinstance(after, Entry), f"{node.path}: {after}"
     else:
         settled = phases.is_terminal(before.phase or phases.initial)  # a later change of the node counts nothing

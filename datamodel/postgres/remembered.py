@@ -5,7 +5,7 @@ writer that has the lock again forgets those rows, and what is left is the prese
 are remembered again.
 """
 
-from collections import Counter
+import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -50,7 +50,6 @@ class Remembered:
         """Forgets everything, and with it what was decided and is not committed yet."""
         self.state = State()
         self.known = Needs()
-        self._entries = Counter[str]()
         self._bytes = 0
         self.position = 0
         self.event = ""
@@ -103,7 +102,6 @@ class Remembered:
         nodes = {path for path, before in touched.nodes.items() if before is None}
         entries = {key for key, before in touched.entries.items() if before is None}
         self.known.remove(Needs(nodes=nodes, entries=entries))
-        self._entries.subtract(owner for owner, _ in entries)
 
     def node(self, path: str) -> Node | None:
         """A node that is in the database for sure, and has not changed since as far as is known; None where it is not known."""
@@ -171,17 +169,13 @@ class Remembered:
         return unknown.rows > 0
 
     def _unknown(self, wanted: Needs) -> Needs:
-        """The wanted rows without those that are known. Who knows as many entries of an owner as the owner has knows that it
-        has no others."""
+        """The wanted rows without those that are known. An owner's entries are begun in order, so who knows how many there are
+        knows of which pieces there is none."""
         unknown = wanted.without(self.known)
-        unknown.entries = {key for key in unknown.entries if not self._knows_entries_of(key[0])}
+        owners = {owner for owner, _ in unknown.entries} & self.known.owners
+        begun = {owner: self.state.totals.get(owner, Totals()).entries for owner in owners}
+        unknown.entries = {(owner, index) for owner, index in unknown.entries if index < begun.get(owner, math.inf)}
         return unknown
-
-    def _knows_entries_of(self, owner: str) -> bool:
-        if owner not in self.known.owners:
-            return False
-        totals = self.state.totals.get(owner)
-        return self._entries[owner] == (totals.entries if totals is not None else 0)
 
     def forget(self, changed: Iterable[Changed]) -> None:
         """Forgets the rows that these changes may have touched."""
@@ -197,14 +191,12 @@ class Remembered:
             self._forgotten[change.path] = change.position
         self._counted |= gone.owners
         self.known.remove(gone)
-        self._entries.subtract(owner for owner, _ in gone.entries & self.state.entries.keys())
         self.state.forget(gone.nodes, gone.pools, gone.entries, gone.owners)
 
     def learn(self, read: Needs, rows: State, size_bytes: int) -> None:
         """Adds rows that were read just now: those that exist of `read`."""
         self._bytes += size_bytes
         self.known.add(read)
-        self._entries.update(owner for owner, _ in rows.entries.keys() - self.state.entries.keys())
         self.state.learn(rows)
 
     def follow(self, changes: Sequence[Change]) -> None:
@@ -263,7 +255,6 @@ class Remembered:
         self._bytes += size_bytes
         touched = admission.touched
         self.known.add(Needs({*touched.nodes}, {*touched.pools}, {*touched.entries}, {*touched.totals}))
-        self._entries.update(owner for (owner, _), before in touched.entries.items() if before is None)
         self.position = after + len(admission.events)
         if admission.events:
             self.event = admission.events[-1].id

@@ -95,12 +95,10 @@ def _held(status: Document) -> bool:
     return status.get("phase") not in ENDED
 
 
-def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document, begun: int) -> Entry | str:
+def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document) -> Entry | str:
     if spec["index"] != claim.index or not claim.index < spec["count"]:
         return f"its name claims chunk {claim.index}, its spec says {spec['index']} of {spec['count']}"
     if entry is None:
-        if claim.index != begun:  # so what was never placed is always "from here on": a number, not rows
-            return f"chunks are placed in order: the next one is {begun}"
         if claim.epoch != 1:
             return f"a chunk's first attempt has epoch 1, not {claim.epoch}"
         return Entry(owner=claim.owner, index=claim.index, epoch=1, phase=PLACED, holder=path)

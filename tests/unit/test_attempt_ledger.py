@@ -43,7 +43,7 @@ def begun(before: Entry, epoch: int, retries: int = 0) -> Entry | str:
     assert Attempt.settle is not None
     claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-{epoch}")
     assert claim is not None
-    return Attempt.settle.begin(before, claim, HOLDER, {"retries": retries, "index": 0, "count": 1}, 1)
+    return Attempt.settle.begin(before, claim, HOLDER, {"retries": retries, "index": 0, "count": 1})
 
 
 @pytest.mark.parametrize(("index", "count"), [(1, 2), (0, 0)])
@@ -51,8 +51,8 @@ def test_no_attempt_begins_at_another_chunk_than_its_spec_says_or_beyond_the_las
     assert Attempt.settle is not None
     claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-1")
     assert claim is not None
-    assert isinstance(Attempt.settle.begin(None, claim, HOLDER, {"retries": 0, "index": 0, "count": 1}, 0), Entry)
-    assert isinstance(Attempt.settle.begin(None, claim, HOLDER, {"retries": 0, "index": index, "count": count}, 0), str)
+    assert isinstance(Attempt.settle.begin(None, claim, HOLDER, {"retries": 0, "index": 0, "count": 1}), Entry)
+    assert isinstance(Attempt.settle.begin(None, claim, HOLDER, {"retries": 0, "index": index, "count": count}), str)
 
 
 @pytest.mark.parametrize("phase", [PLACED, RUNNING, SUCCEEDED, FAILED])

@@ -234,17 +234,17 @@ def _settle(**parts: Any) -> type[Kind]:
     return _mistaken("settle", **parts)
 
 
-def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document, begun: int) -> Entry | str:
+def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document) -> Entry | str:
     """Epochs are not looked at."""
     if entry is None:
-        return RULES.begin(entry, claim, path, spec, begun)
-    return RULES.begin(entry, structs.replace(claim, epoch=entry.epoch + 1), path, spec, begun)
+        return RULES.begin(entry, claim, path, spec)
+    return RULES.begin(entry, structs.replace(claim, epoch=entry.epoch + 1), path, spec)
 
 
-def _begin_again(entry: Entry | None, claim: Claim, path: str, spec: Document, begun: int) -> Entry | str:
+def _begin_again(entry: Entry | None, claim: Claim, path: str, spec: Document) -> Entry | str:
     """What runs is not waited for."""
     waiting = structs.replace(entry, phase=RETRY) if entry is not None and entry.phase == RUNNING else entry
-    return RULES.begin(waiting, claim, path, spec, begun)
+    return RULES.begin(waiting, claim, path, spec)
 
 
 def _advance_without_failures(entry: Entry, spec: Document, status: Document) -> Entry:

@@ -27,6 +27,7 @@ from datamodel.postgres.remembered import (
 from datamodel.rulebook import admit
 from datamodel.scheduling.attempts import PLACED, attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.jobs import RUNNING
 from datamodel.scheduling.model import MODEL
 from datamodel.state import EntryKey, State
 from tests.graph import EDGE, JOBS, REQUESTS, STEPS, SYSTEM, counted_ids, job, unit
@@ -98,29 +99,21 @@ def test_an_owner_that_went_takes_its_totals_with_it(remembered: Remembered) -> 
     assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
 
 
-def test_who_knows_all_entries_knows_that_there_are_no_others(remembered: Remembered) -> None:
-    assert missing(remembered, entries=[(OWNER, 7)]).rows == 0
-    assert missing(remembered, entries=[("b" * 32, 0)]).entries == {("b" * 32, 0)}
-
-
-def test_who_has_forgotten_an_entry_does_not_know_them_all(remembered: Remembered) -> None:
+def test_who_knows_how_many_entries_there_are_knows_of_which_pieces_there_is_none(remembered: Remembered) -> None:
     remembered.forget([Changed(11, "e11", FIRST, "c" * 32, went=False)])
+    assert missing(remembered, entries=[(OWNER, 7)]).entries == {(OWNER, 7)}, "nor how many there are"
     totals = State()
-    totals.totals = {OWNER: Totals({PLACED: 2})}
+    totals.totals = {OWNER: Totals({PLACED: 2, RUNNING: 1})}
     remembered.learn(Needs(owners={OWNER}), totals, 0)
-    assert missing(remembered, entries=[(OWNER, 7), (OWNER, 1)]).entries == {(OWNER, 7)}
-    again = State()
-    again.entries = {(OWNER, 0): entry(0, FIRST)}
-    remembered.learn(Needs(entries={(OWNER, 0)}), again, 0)
-    remembered.learn(Needs(entries={(OWNER, 0)}), again, 0)
-    assert missing(remembered, entries=[(OWNER, 7)]).rows == 0
+    wanted = [(OWNER, 0), (OWNER, 1), (OWNER, 2), (OWNER, 3), (OWNER, 7)]
+    assert missing(remembered, entries=wanted).entries == {(OWNER, 0), (OWNER, 2)}
 
 
-def test_who_does_not_know_how_many_there_are_does_not_know_them_all(remembered: Remembered) -> None:
-    grown = State()
-    grown.totals = {OWNER: Totals({PLACED: 3})}
-    remembered.learn(Needs(owners={OWNER}), grown, 0)
-    assert missing(remembered, entries=[(OWNER, 2)]).entries == {(OWNER, 2)}
+def test_an_owner_without_totals_has_no_entries(remembered: Remembered) -> None:
+    other = "b" * 32
+    assert missing(remembered, entries=[(other, 0)]).entries == {(other, 0)}
+    remembered.learn(Needs(owners={other}), State(), 0)
+    assert missing(remembered, entries=[(other, 0)]).rows == 0
 
 
 def test_too_many_rows_are_all_forgotten(remembered: Remembered) -> None:
