@@ -114,7 +114,7 @@ async def test_nothing_is_created_below_what_others_have_removed(pair: Pair) -> 
 
 async def test_what_both_reserve_of_a_pool_is_not_given_twice(pair: Pair) -> None:
     """The edge has 16 watts."""
-    node = await new_job(pair.mine, "a", requests={**REQUESTS, "powerW": 10.0})
+    node = await new_job(pair.mine, "a", chunks=3, requests={**REQUESTS, "powerW": 10.0})
     path = await place(pair.mine, node, 0, requests=node.spec["requests"])
     await report(pair.mine, path, phase="succeeded")
     await place(pair.other, node, 1, requests=node.spec["requests"])
