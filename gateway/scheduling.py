@@ -1,12 +1,16 @@
 """The verbs of job scheduling, for the models that have its kinds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from strawberry.types.field import StrawberryField
 
 from datamodel.kinds import Document
 from datamodel.model import Model
 from datamodel.scheduling.model import MODEL
 from gateway.backend import Backend
 from gateway.extras import Extras
+from gateway.graphql.edges import edge_mutations
 from gateway.graphql.jobs import executions_field, job_mutations
 from gateway.jobs import job_status
 from gateway.rest.edges import edge_routes
@@ -27,7 +31,7 @@ def extras_of(model: Model) -> Extras:
         schemas=_schemas,
         fields={"Job": executions_field},
         statuses={"Job": job_status},
-        mutations=job_mutations,
+        mutations=_mutations,
     )
 
 
@@ -38,3 +42,7 @@ def _routes(backend: Backend) -> Sequence[DirectRoute]:
 def _schemas(schemas: Document) -> None:
     add_job_schemas(schemas)
     add_secret_schemas(schemas)
+
+
+def _mutations(types: Mapping[str, Any]) -> Sequence[StrawberryField]:
+    return [*job_mutations(types), *edge_mutations(types)]

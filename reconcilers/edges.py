@@ -12,16 +12,17 @@ import structlog
 
 from datamodel.appender import Appender
 from datamodel.cause import MESSAGE
-from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.errors import Conflict
 from datamodel.feed.ports import Messages
 from datamodel.kinds import SYSTEM
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import wire
-from datamodel.scheduling.attempts import ABANDON
+from datamodel.scheduling.attempts import RUN, STOP
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.jobs import PENDING, RUNNING
+from datamodel.scheduling.service import USE, config_path, intent_of
+from reconcilers.abandoning import abandon
 from reconcilers.planning.liveness import Thresholds, judged
 from reconcilers.runtime.controller import Wake, Watch
 
@@ -77,12 +78,13 @@ class Edges:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         site, _, name = key.partition("/")
-        edge, desired = await self._reads.nodes(inventory_path(site, name), desired_path(site, name))
+        paths = inventory_path(site, name), desired_path(site, name), config_path(site, name)
+        edge, desired, config = await self._reads.nodes(*paths)
         if edge is None:
             self._phases.pop(key, None)
             return None
         if desired is None:
-            await self._make_desired(site, name, fence)
+            await self._make_desired(site, name, intent_of(config), fence)
         now = asyncio.get_running_loop().time()
         silent_s = now - max(self._heard_s.get(key, 0.0), self._grace_began(fence, now))
         phase, recheck_s = judged(edge.phase, silent_s, heard=key in self._heard_s, thresholds=self._thresholds)
@@ -90,7 +92,8 @@ class Edges:
             await self._judge(key, edge.path, phase, silent_s, fence)
         self._phases[key] = phase
         if phase == LOST:
-            await self._abandon(desired_path(site, name), fence)
+            place = desired_path(site, name)
+            await abandon(self._store, self._appender, place, ACTOR, fence, (RUN, STOP))
         return recheck_s
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
@@ -121,8 +124,13 @@ class Edges:
             self._grace[fence.lease] = (fence.token, now)
         return began
 
-    async def _make_desired(self, site: str, name: str, fence: Fence) -> None:
-        commands = (Command("apply", f"/desired-config/sites/{site}"), Command("create", desired_path(site, name)))
+    async def _make_desired(self, site: str, name: str, intent: str, fence: Fence) -> None:
+        """An edge that is not to be used is cordoned before anything could be placed there."""
+        spec = {"cordoned": intent != USE}
+        commands = (
+            Command("apply", f"/desired-config/sites/{site}"),
+            Command("create", desired_path(site, name), spec),
+        )
         outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
         for verdict in outcome:
             if verdict.error is not None and not isinstance(verdict.error, Conflict):
@@ -136,19 +144,3 @@ class Edges:
         )
         await self._appender.write(unit)
         _log.info("an edge changed", edge=key, phase=phase, reason=reason)
-
-    async def _abandon(self, edge: str, fence: Fence) -> None:
-        """The chunks of a lost edge go elsewhere. What it reserved stays reserved until its own end is confirmed."""
-        after = ""
-        while attempts := await self._store.list_nodes(
-            "Attempt", under=edge, after=after, limit=PAGE, phases=("", PENDING, RUNNING)
-        ):
-            after = attempts[-1].path
-            commands = tuple(
-                Command("patchSpec", attempt.path, {"intent": ABANDON}, expected_version=attempt.version)
-                for attempt in attempts
-                if attempt.spec["intent"] != ABANDON
-            )
-            if commands:
-                outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
-                raise_refused(outcome)

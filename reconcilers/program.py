@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Store
 from datamodel.secrets.ports import Revealing
+from reconcilers.cordons import Cordons
 from reconcilers.edges import Edges
 from reconcilers.handover import Handover
 from reconcilers.ingest import Ingest
@@ -46,6 +47,7 @@ class Program:
         self._edges = Edges(store, appender, reads, messages, thresholds, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
+        replica.add(Cordons(store, appender, reads, clock), workers=4)
         replica.add(Placement(store, appender), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Inputs(store, appender, reads, clock), workers=4)

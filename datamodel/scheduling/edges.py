@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import StringConstraints
 
-from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part, Seed
+from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
 from datamodel.scheduling.resources import Capacity, amounts
 
@@ -82,9 +82,6 @@ class DesiredEdge(Kind):
     plane, parent, segment = DESIRED, DesiredSite, "edges"
     Spec = DesiredEdgeSpec
     columns = (Column("cordoned", "spec.cordoned"),)
-
-
-SEEDS = (Seed("/inventory"), Seed("/desired-config"))
 
 
 def inventory_path(site: str, edge: str) -> str:

@@ -286,35 +286,4 @@ class Job(Kind):
     """Retention ends and removes the job's attempts before the job goes."""
 
 
-class SchedulerSpec(Part):
-    """How chunks are placed."""
-
-    policy: Literal["firstFit"] = "firstFit"
-
-
-class SchedulerStatus(Part):
-    """Totals and rates of the whole system, counted by the stats reconciler."""
-
-    jobs: dict[str, int] = {}
-    chunks: dict[str, int] = {}
-    edges: dict[str, int] = {}
-    chunks_per_minute: float = 0.0
-    power_reserved_w: float = 0.0
-    power_capacity_w: float = 0.0
-
-
-class Scheduler(Kind):
-    """The policy and the totals of placement."""
-
-    plane, parent, segment, singleton = CONFIG, Config, "scheduler", True
-    Spec = SchedulerSpec
-    Status = SchedulerStatus
-    columns = (Column("policy", "spec.policy"), Column("chunks/min", "status.chunksPerMinute", "number"))
-    examples = ({"policy": "firstFit"},)
-
-
-SEEDS = (
-    Seed("/config"),
-    Seed("/config/scheduler", {}),
-    Seed("/config/job-groups/default", {"description": "Jobs that name no group."}),
-)
+SEEDS = (Seed("/config/job-groups/default", {"description": "Jobs that name no group."}),)

@@ -1,15 +1,21 @@
 """The tree of the job-scheduling model."""
 
 from datamodel.model import Model
-from datamodel.scheduling import edges, jobs
+from datamodel.scheduling import jobs, planes, scheduler
 from datamodel.scheduling.attempts import Attempt
 from datamodel.scheduling.chunks import ChunkJudge
 from datamodel.scheduling.edges import DesiredEdge, DesiredSite, Edge, Site
-from datamodel.scheduling.jobs import Job, JobGroup, Scheduler
+from datamodel.scheduling.jobs import Job, JobGroup
 from datamodel.scheduling.planes import Config, DesiredConfig, Inventory
+from datamodel.scheduling.scheduler import Scheduler
+from datamodel.scheduling.service import EdgeConfig, SiteConfig
 
 MODEL = Model(
-    [Config, Scheduler, JobGroup, Job, DesiredConfig, DesiredSite, DesiredEdge, Attempt, Inventory, Site, Edge],
-    seeds=[*jobs.SEEDS, *edges.SEEDS],
+    [
+        *(Config, Scheduler, JobGroup, Job, SiteConfig, EdgeConfig),
+        *(DesiredConfig, DesiredSite, DesiredEdge, Attempt),
+        *(Inventory, Site, Edge),
+    ],
+    seeds=[*planes.SEEDS, *scheduler.SEEDS, *jobs.SEEDS],
     judge=ChunkJudge,
 )

@@ -1,6 +1,6 @@
 """The three planes, their roots, and who may write them."""
 
-from datamodel.kinds import SYSTEM, USER, Kind, Plane
+from datamodel.kinds import SYSTEM, USER, Kind, Plane, Seed
 
 EDGE = "edge"
 """The role of what reports from an edge."""
@@ -31,3 +31,6 @@ class Inventory(Kind):
 
     plane, segment, singleton = INVENTORY, "inventory", True
     spec_writers = frozenset({SYSTEM})
+
+
+SEEDS = (Seed("/config"), Seed("/inventory"), Seed("/desired-config"))

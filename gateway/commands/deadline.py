@@ -14,11 +14,11 @@ Timeout = Annotated[str, Parameter(name="--timeout", help="Give up after as long
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def seconds_of(text: str) -> float:
-    """A time as people write it, in seconds. Raises `Failure`."""
+def seconds_of(text: str, option: str = "--timeout") -> float:
+    """A time as people write it, in seconds. Raises `Failure` naming the option."""
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)", text)
     if found is None or float(found[1]) == 0:
-        raise Failure(f"--timeout: {text!r} is no time", "write it as 30s, 10m or 2h")
+        raise Failure(f"{option}: {text!r} is no time", "write it as 30s, 10m or 2h")
     return float(found[1]) * _UNITS_S[found[2]]
 
 

@@ -3,7 +3,7 @@
 from gateway.commands.client import Client
 from gateway.commands.failure import Failure
 from gateway.commands.kinds import kinds_of
-from gateway.commands.names import Target, path_of, target
+from gateway.commands.names import Target, one_of
 
 JOB = "Job"
 JOBS = "/v1/jobs"
@@ -24,7 +24,4 @@ def shown_at(target: Target) -> str:
 def job_of(client: Client, word: str, within: str) -> Target:
     """The job that a word means: a name by itself is a job's too. Raises `Failure`."""
     kinds = kinds_of(client)
-    kind = kinds.named(JOB)
-    if word.startswith("/") or (word.partition("/")[0] in (kind.singular, kind.plural) and "/" in word):
-        return target(kinds, [word], within)
-    return Target(kind, path_of(kind, word, within))
+    return one_of(kinds, kinds.named(JOB), word, within)

@@ -72,6 +72,16 @@ def targets(kinds: Kinds, words: Sequence[str], within: str = "") -> list[Target
     return found
 
 
+def one_of(kinds: Kinds, kind: KindInfo, word: str, within: str = "") -> Target:
+    """The node of a kind that a word means: a name by itself is such a one's too. Raises `Failure`."""
+    if not word.startswith("/") and not (word.partition("/")[0] in (kind.singular, kind.plural) and "/" in word):
+        return Target(kind, path_of(kind, word, within))
+    found = target(kinds, [word], within)
+    if found.kind is not kind:
+        raise Failure(f"{found.title} is not {_article(kind)}", f"name one, as in {_form(kind)}")
+    return found
+
+
 def target(kinds: Kinds, words: Sequence[str], within: str = "") -> Target:
     """The one node that words mean. Raises `Failure`."""
     found = targets(kinds, words, within)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.commands.asking import ask_each
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import JOB, JOBS, job_address, job_of
@@ -44,20 +45,9 @@ def _ask(verb: str, jobs: tuple[str, ...], selection: Selection, within: str, *,
         return _ask_named(client, verb, jobs, within) if jobs else _ask_all(client, verb, selection, within, everything)
 
 
-def _ask_named(client: Client, verb: str, jobs: tuple[str, ...], within: str) -> int:
-    code = Exit.FINE
-    for word in jobs:
-        job = job_of(client, word, within)
-        try:
-            client.write("POST", f"{job_address(job)}/{verb}", step=job.step)
-        except Failure as failure:
-            if failure.code is Exit.UNANSWERED:
-                raise
-            complain(failure)
-            code = code or failure.code
-        else:
-            say(f"{job.title} {_DONE[verb]}")
-    return code
+def _ask_named(client: Client, verb: str, words: tuple[str, ...], within: str) -> int:
+    jobs = [job_of(client, word, within) for word in words]
+    return ask_each(client, [(job, f"{job_address(job)}/{verb}") for job in jobs], _DONE[verb])
 
 
 def _ask_all(client: Client, verb: str, selection: Selection, within: str, everything: bool) -> int:  # noqa: FBT001 - passed on

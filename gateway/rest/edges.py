@@ -1,25 +1,38 @@
-"""Edges and sites of all places in one list each, and the system's totals."""
+"""Edges and sites of all places in one list each, what operators ask of edges, and the system's totals."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from datamodel.errors import Invalid
 from datamodel.kinds import Document, Kind
+from datamodel.names import check_name
+from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.query import Page
-from datamodel.scheduling.edges import Edge, Site
-from datamodel.scheduling.jobs import SchedulerStatus
+from datamodel.scheduling.edges import Edge, Site, place_of
 from datamodel.scheduling.resources import CPU, MEMORY, POWER
+from datamodel.scheduling.scheduler import SchedulerStatus
+from datamodel.scheduling.service import OPEN, USE, config_path
 from gateway.backend import Backend
 from gateway.defaults import completed
+from gateway.edges import GRACE_LIMIT_S, INTENTS, SUMMARIES, ask_of_edge
 from gateway.page import LIMIT_MAX
 from gateway.rest.answer import json_answer, node_document
+from gateway.rest.conditions import etag_of
 from gateway.rest.lists import list_document, listed
-from gateway.rest.query import asked_of, list_parameters
+from gateway.rest.query import asked_of, check_declared, list_parameters
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 
 SCHEDULER = "/config/scheduler"
+GRACE: Document = {
+    "name": "graceS",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 0, "maximum": GRACE_LIMIT_S, "default": 0},
+    "description": "for how long what runs there may go on",
+}
 
 
 def edge_routes(backend: Backend) -> list[DirectRoute]:
@@ -54,7 +67,25 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             answer="SchedulerStatus",
             problems=READING,
         ),
+        *(_verb_route(edges, verb) for verb in INTENTS),
     ]
+
+
+def _verb_route(edges: "_Edges", verb: str) -> DirectRoute:
+    async def ask(request: Request) -> Response:
+        return await edges.ask(request, verb)
+
+    return route(
+        "POST",
+        f"/v1/edges/{{site}}/{{edge}}/{verb}",
+        ask,
+        summary=SUMMARIES[verb],
+        tag="edges",
+        status=HTTPStatus.ACCEPTED,
+        answer="EdgeConfig",
+        parameters=(GRACE,) if verb == "drain" else (),
+        problems=(*READING, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+    )
 
 
 class _Edges:
@@ -66,10 +97,25 @@ class _Edges:
     async def list_edges(self, request: Request) -> Response:
         found = await self._found(request, Edge)
         pools = await self._backend.store.pools([edge.path for edge in found.nodes])
+        asked = {edge.path: config_path(*place_of(edge.path)) for edge in found.nodes}
+        configs = await self._backend.store.nodes(asked.values())
         items = [
-            node_document(self._backend.model, edge) | _capacity(pools.get(edge.path, Pool())) for edge in found.nodes
+            node_document(self._backend.model, edge)
+            | _capacity(pools.get(edge.path, Pool()))
+            | {"service": _service(configs.get(asked[edge.path]))}
+            for edge in found.nodes
         ]
         return json_answer(list_document(found, items))
+
+    async def ask(self, request: Request, verb: str) -> Response:
+        site, edge = (check_name(request.path_params[name], f"/{name}") for name in ("site", "edge"))
+        given = request.query_params
+        check_declared(given, ("graceS",) if verb == "drain" else ())
+        text = given.get("graceS", "0")
+        if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= GRACE_LIMIT_S):
+            raise Invalid(f"a whole number of seconds, {GRACE_LIMIT_S} at most", field="?graceS")
+        config = await ask_of_edge(self._backend, site, edge, verb, int(text))
+        return json_answer(node_document(self._backend.model, config), HTTPStatus.ACCEPTED, etag_of(config))
 
     async def list_sites(self, request: Request) -> Response:
         found = await self._found(request, Site)
@@ -82,6 +128,13 @@ class _Edges:
 
     async def _found(self, request: Request, kind: type[Kind]) -> Page:
         return await listed(self._backend, asked_of(request, kind, limit_default=LIMIT_MAX))
+
+
+def _service(config: Node | None) -> Document:
+    """What operators ask of an edge, and how far that is."""
+    if config is None:
+        return {"intent": USE, "phase": OPEN}
+    return config.spec | {"phase": config.status.get("phase", OPEN)}
 
 
 def _capacity(pool: Pool) -> Document:

@@ -32,6 +32,9 @@ SUSPENDED, ABORTED, RETRIED, RESTED = 0.1, 0.05, 0.7, 0.15
 aborted. They have a stream of their own."""
 SOON_S, AGAIN_S = 40.0, 150.0
 """How soon that is, and how long what is tried again may take: worlds have some time to come to rest, not any."""
+SERVED, SERVED_S, STOOD_BY = 0.25, (2.0, 15.0, 60.0), 0.15
+"""The probability that edges are cordoned and drained, and for how long at most each is; and that one is for long while much is
+to be done. They have a stream of their own."""
 TIMED_CHUNKS = 5
 """The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
 UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
@@ -58,6 +61,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
     actions.extend(_stories(others, seconds, edges, slots))
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
+    actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
     actions = _uneven(dice.stream("script/luck"), actions)
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
@@ -114,6 +118,24 @@ def _asks(
         again_s = job.seconds * job.chunks * (job.fails + 1) / (edges * slots)
         if job.fails > job.retries and again_s < AGAIN_S and rng.random() < RETRIED:
             yield script.Ask(_moment(rng, job.at_s, seconds), job.job, "retry")
+
+
+def _serves(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:
+    """Edges are cordoned and drained, and used again. And one where something runs, or is being placed just then, for so long
+    that it is seen whether it goes on there."""
+    if rng.random() < STOOD_BY:
+        at_s, edge = _moment(rng, 5.0, seconds / 2), f"edge-{rng.randrange(edges)}"
+        yield script.Submit(at_s, "served", 2 * edges * slots, seconds=25.0)
+        yield script.Serve(
+            round(at_s + rng.choice((rng.uniform(0.0, 0.2), 5.0)), 3), edge, rng.choice(("cordon", "drain"))
+        )
+        yield script.Serve(at_s + 80.0, edge, "use")
+    if rng.random() >= SERVED:
+        return
+    for _ in range(rng.randint(1, 4)):
+        at_s, edge = _moment(rng, 1.0, seconds * 0.9), f"edge-{rng.randrange(edges)}"
+        yield script.Serve(at_s, edge, rng.choice(("cordon", "drain", "drain")), rng.choice((0.0, 0.0, 5.0)))
+        yield script.Serve(round(at_s + rng.uniform(0.1, rng.choice(SERVED_S)), 3), edge, "use")
 
 
 def _with_ends(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:

@@ -10,6 +10,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDED, SUSPEND
+from datamodel.scheduling.service import OPEN
 from datamodel.state import State
 from sim.world.client import Client, path_of
 from sim.world.engine import Engine
@@ -36,6 +37,10 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{path} is {node.phase or 'new'}, its intent is {node.spec['intent']}"
         elif node.kind == "Edge" and node.phase != "online":
             yield f"{path} is {node.phase}"
+        elif node.kind == "DesiredEdge" and node.spec["cordoned"]:
+            yield f"{path} is cordoned"
+        elif node.kind == "EdgeConfig" and node.phase != OPEN:
+            yield f"{path} is {node.phase or 'new'}"
 
 
 def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]:

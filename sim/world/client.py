@@ -3,23 +3,26 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.errors import Invalid, NotFound, Transient
-from datamodel.kinds import USER
+from datamodel.kinds import USER, Document
 from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour
+from sim.world.hosts import SITE
 from sim.world.process import Process
-from sim.world.script import Ask, Delete, Repeat, Submit, Wish
+from sim.world.script import Ask, Delete, Repeat, Serve, Submit, Wish
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
@@ -60,6 +63,7 @@ class Client:
         """By name, the uid that a job was accepted with, and how often the database had been put back then."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
+        self._served: dict[str, None] = {}
 
     def start(self, ready: Callable[[], object]) -> None:
         """Writes the model's seeds, calls `ready()`, and then does what it is asked."""
@@ -79,8 +83,15 @@ class Client:
                 self._ask(self._delete(job))
             case Ask(job=job, what=what) if job in self.accepted:
                 self._ask(self._change(job, what))
+            case Serve():
+                self._ask(self._serve(wish))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
+
+    def use_all_edges(self) -> None:
+        """Those of which something else was ever asked: a database that was put back may not know that they are used again."""
+        for edge in self._served:
+            self.ask(Serve(0.0, edge, "use"))
 
     def _ask(self, request: Coroutine[Any, Any, None]) -> None:
         self.waiting += 1
@@ -133,6 +144,19 @@ class Client:
                 if not is_over and not isinstance(verdict.error, NotFound):
                     raise_refused((verdict,))
                 self.asked[job] = what
+        self.waiting -= 1
+
+    async def _serve(self, wish: Serve) -> None:
+        """One after the other, as with jobs."""
+        self._served[wish.edge] = None
+        path = config_path(SITE, wish.edge)
+        async with self._turns.setdefault(path, asyncio.Lock()):
+            spec: Document = {"intent": wish.intent}
+            if wish.grace_s:
+                spec["drainBy"] = (self.process.wall() + timedelta(seconds=wish.grace_s)).isoformat()
+            commands = Command("apply", path.rpartition("/edges/")[0]), Command("apply", path, spec)
+            unit = Unit(commands, ACTOR, cause=f"request:{wish.intent}-{wish.edge}")
+            raise_refused(await self._until_answered(lambda: self._append(unit)))
         self.waiting -= 1
 
     async def _append(self, unit: Unit) -> Outcome:

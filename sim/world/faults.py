@@ -67,7 +67,7 @@ class Faults:
         bites = True
         self._note(action)
         match action:
-            case script.Submit() | script.Delete() | script.Ask() | script.Repeat():
+            case script.Submit() | script.Delete() | script.Ask() | script.Serve() | script.Repeat():
                 self._client.ask(action)
             case script.Rogue():
                 self._rogues.do(action)
@@ -97,7 +97,8 @@ class Faults:
         self.bitten[type(action).__name__] += bites
 
     def mend(self) -> None:
-        """Nothing is broken any more."""
+        """Nothing is broken any more, and every edge is used."""
+        self._client.use_all_edges()
         self._trouble_s = dict.fromkeys(self._trouble_s, self._around.universe.now_s)
         self._database.away = False
         for host in self._hosts.values():

@@ -13,9 +13,20 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.attempts import AGAIN, ENDED, PLACED, RUN
-from datamodel.scheduling.edges import LOST, ONLINE, inventory_path, place_of
+from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
+from datamodel.scheduling.service import (
+    CORDON,
+    CORDONED,
+    DRAIN,
+    DRAINED,
+    DRAINING,
+    OPEN,
+    USE,
+    config_path,
+    intent_of,
+)
 from datamodel.state import State
 from sim.world.engine import Engine
 
@@ -62,11 +73,14 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
     if newest is not None and newest.last < position:
         yield Still(("feed", newest), f"the feed is at {newest.last}, the log at {position}")
     running = set[str]()
+    there: dict[str, list[Node]] = {}
     jobs: list[Node] = []
+    configs: list[Node] = []
     rooms: list[Pool] = []
     for node in state.nodes.values():
         if node.kind == "Attempt" and node.phase not in ENDED:
             running.update(node.links["job"])
+            there.setdefault(desired_path(*place_of(node.path)), []).append(node)
             yield from _attempt(node, state, engines)
         elif node.kind == "Edge":
             name = place_of(node.path)[1]
@@ -74,10 +88,14 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
                 yield Still((node.path, node.phase), f"{node.path} is {node.phase}", name)
             elif node.spec["trouble"]:
                 yield Still((node.path, "trouble"), f"{node.path} says: {node.spec['trouble']}", name)
-            else:
+            elif intent_of(state.nodes.get(config_path(*place_of(node.path)))) == USE:
                 rooms.append(state.pools.get(node.path, Pool()))
+        elif node.kind == "EdgeConfig":
+            configs.append(node)
         elif node.kind == "Job":
             jobs.append(node)
+    for config in configs:
+        yield from _service(config, state, there)
     for job in jobs:
         yield from _job(job, state, rooms, runs=job.uid in running)
 
@@ -96,6 +114,20 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     elif not engines[name].runs(last_name(attempt.path)):
         key = (attempt.path, attempt.phase, engines[name].begun(last_name(attempt.path)))
         yield Still(key, f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
+
+
+def _service(config: Node, state: State, there: Mapping[str, list[Node]]) -> Iterator[Still]:
+    place, intent = desired_path(*place_of(config.path)), intent_of(config)
+    edge = state.nodes.get(place)
+    if edge is not None and edge.spec["cordoned"] != (intent != USE):
+        yield Still((place, intent), f"{place} is to be {intent}, and its spec is {edge.spec}")
+    left = there.get(place, [])
+    for attempt in left if intent == DRAIN and "drainBy" not in config.spec else ():
+        if attempt.spec["intent"] == RUN:
+            yield Still((attempt.path, "drain"), f"{attempt.path} is to run on an edge that is drained")
+    due = {USE: OPEN, CORDON: CORDONED, DRAIN: DRAINING if left else DRAINED}[intent]
+    if (config.phase, config.status.get("observedGeneration")) != (due, config.generation):
+        yield Still((config.path, due, config.generation), f"{config.path} is {due}, and it says {config.status}")
 
 
 def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[Still]:

@@ -58,6 +58,14 @@ class Ask(Action, frozen=True):
     what: Literal["run", "suspend", "abort", "retry"]
 
 
+class Serve(Action, frozen=True):
+    """Operators ask for another use of an edge; what runs on a drained one may go on for `grace_s` more."""
+
+    edge: str
+    intent: Literal["use", "cordon", "drain"]
+    grace_s: float = 0.0
+
+
 class Repeat(Action, frozen=True):
     """The client sends the request for a job that was accepted once more, under the same idempotency key."""
 
@@ -160,7 +168,7 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Delete | Ask | Repeat
+Wish = Submit | Delete | Ask | Serve | Repeat
 """What the client asks for."""
 Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
 AnyAction = Wish | Rogue | Trouble | Compact | Watch

@@ -1,6 +1,7 @@
 """What is seen at the database's door: who is given which lease, who writes what it knows to be useless, what goes too early,
 and who is given up too early."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from datamodel.command import Outcome, Unit
@@ -8,13 +9,17 @@ from datamodel.event import Event
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
-from datamodel.scheduling.edges import LOST, inventory_path, place_of
+from datamodel.scheduling.edges import LOST, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED
 from datamodel.state import State
 
 IN_FLIGHT_S = 60.0
 """For so long after a change, a program may still write what it concluded before: its request was under way, and late, or it
 was paused with it."""
+
+PLACING_S = 40.0
+"""For so long after an edge was cordoned, what was decided before may still be placed there: by then a replica that was paused
+with its decision has lost its lease, and a late request is over."""
 
 
 class Witness:
@@ -27,6 +32,7 @@ class Witness:
         self._given: dict[tuple[str, int], tuple[str, float]] = {}
         self._back_s: dict[str, float] = {}
         self._restored_s = -IN_FLIGHT_S
+        self._cordoned_s: dict[str, float] = {}
 
     def leased(self, tokens: Mapping[str, int], holder: str, now_s: float) -> None:
         """Each acquisition has a token of its own, so no two holders ever have the same."""
@@ -69,16 +75,32 @@ class Witness:
                     self._complain(f"{unit.actor.name} writes a spec of {command.path} that is there already")
 
     def appended(self, event: Event, state: State, now_s: float) -> None:
-        """A job stays until nothing of it runs where that can be stopped."""
+        """A job stays until nothing of it runs where that can be stopped, and nothing new comes to an edge that is not to be
+        used."""
+        if event.kind == "DesiredEdge" and event.op != "deleted":
+            self._cordoned(state.nodes[event.path], now_s)
+        if event.kind == "Attempt" and event.op == "created":
+            cordoned_s = now_s - max(
+                self._cordoned_s.get(desired_path(*place_of(event.path)), math.inf), self._restored_s
+            )
+            if cordoned_s > PLACING_S:
+                self._complain(f"{event.path} is placed where nothing was to be for {cordoned_s:.0f} s")
         if event.kind == "Edge" and event.op == "statusChanged" and event.part["status"].get("phase") != LOST:
             self._back_s[event.path] = now_s
         if event.kind == "Job" and event.op == "deleted" and now_s - self._restored_s > IN_FLIGHT_S:
             for attempt in self._reachable(event.uid, state, now_s):
                 self._complain(f"{event.path} is gone, and {attempt.path} is {attempt.phase or 'new'}")
 
+    def _cordoned(self, edge: Node, now_s: float) -> None:
+        if edge.spec["cordoned"]:
+            self._cordoned_s.setdefault(edge.path, now_s)
+        else:
+            self._cordoned_s.pop(edge.path, None)
+
     def restored(self, now_s: float) -> None:
         """The database was put back: leases are given again as they were given once."""
         self._holders.clear()
+        self._cordoned_s.clear()
         self._restored_s = now_s
 
     def _judged(self, unit: Unit, edge: Node, phase: str, now_s: float) -> None:

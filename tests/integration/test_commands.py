@@ -249,3 +249,31 @@ async def test_jobs_are_asked_by_name_or_all_that_are_selected(served: Served) -
         assert (found.code, said in found.err) == (code, True), found.err
     spec = (await served.gateway.store.nodes([f"{JOBS}/a"]))[f"{JOBS}/a"].spec
     assert spec["intent"] == "abort"
+
+
+async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None:
+    for name in ("e", "f"):
+        await new_edge(served.gateway.store, name)
+    for arguments, out in (
+        (("cordon", "s/e", "edge/s/f"), "edge/s/e is cordoned\nedge/s/f is cordoned\n"),
+        (("drain", "--in", "s", "e", "--grace", "10m"), "edge/s/e is being drained\n"),
+        (("uncordon", "/inventory/sites/s/edges/f"), "edge/s/f is used again\n"),
+    ):
+        told = await served.tendril(*arguments)
+        assert (told.code, told.out) == (0, out), told.err
+    table = (await served.tendril("get", "edge-configs")).out.splitlines()
+    assert [line.split()[:2] for line in table[1:]] == [["s/e", "drain"], ["s/f", "use"]]
+    mistakes: tuple[tuple[tuple[str, ...], int, str], ...] = (
+        (("cordon", "s/none", "s/f"), 3, "/inventory/sites/s/edges/none does not exist; `tendril get edges`"),
+        (("cordon", "e"), 2, "'e' does not say which edge"),
+        (("cordon", "job/default/a"), 2, "too many names for an edge"),
+        (("cordon", "/config/job-groups/default/jobs/a"), 2, "job/default/a is not an edge"),
+        (("drain", "s/e", "--grace", "soon"), 2, "--grace: 'soon' is no time"),
+    )
+    for mistake, code, said in mistakes:
+        found = await served.tendril(*mistake)
+        assert (found.code, said in found.err) == (code, True), found.err
+    path = "/config/sites/s/edges/f"
+    assert (await served.gateway.store.nodes([path]))[path].spec["intent"] == "cordon", (
+        "what one refuses keeps no other"
+    )

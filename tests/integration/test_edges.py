@@ -10,6 +10,7 @@ from datamodel.feed.bus import Bus
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.service import config_path
 from tests.graph import EDGE, done, edge_spec, new_edge, new_job, present, report
 from tests.hub import attempts_when, heard, node_when, running_hub
 from tests.services import PrivateNats
@@ -55,6 +56,20 @@ async def test_an_edge_that_registers_gets_a_place_in_the_desired_plane(
     async with running_hub(database_url, server.url()), heard(bus, "f"):
         await phase(store, EDGE_F, "online")
         assert (await present(store, desired_path("s", "f"))).spec == {"cordoned": False}
+
+
+async def test_an_edge_that_is_cordoned_before_it_comes_has_a_cordoned_place_from_the_start(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    cordon = Command("apply", config_path("s", "f"), {"intent": "cordon"})
+    await done(store, Command("apply", "/config/sites/s"), cordon)
+    await done(store, Command("create", EDGE_F, edge_spec()), actor=EDGE)
+    async with running_hub(database_url, server.url()), heard(bus, "f"):
+        await phase(store, config_path("s", "f"), "cordoned")
+        await node_when(store, desired_path("s", "f"), lambda node: True)
+    events = [event for event in await store.events(0, 1000) if event.path == desired_path("s", "f")]
+    assert [event.part["spec"] for event in events] == [{"cordoned": True}]
 
 
 async def test_the_chunks_of_a_lost_edge_get_a_new_attempt_and_its_reservation_stays(

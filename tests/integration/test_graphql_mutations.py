@@ -8,7 +8,7 @@ import pytest_asyncio
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.graph import JOBS, present
+from tests.graph import JOBS, new_edge, present
 
 SUBMIT = """
 mutation Submit($document: JSON!) { submitJob(document: $document) {
@@ -116,3 +116,25 @@ async def test_a_job_is_suspended_resumed_and_aborted(gateway: Gateway) -> None:
     assert [error["pointer"] for error in refused["userErrors"]] == ["/status/phase"]
     unknown = await mutate(gateway, VERB % "abort", group="default", name="Not A Name")
     assert [error["pointer"] for error in unknown["userErrors"]] == ["/name"]
+
+
+EDGE = """
+mutation Do($site: String!, $edge: String!) { %sEdge(site: $site, edge: $edge %s) {
+  edgeConfig { spec { intent drainBy } }
+  userErrors { pointer message }
+} }
+"""
+
+
+async def test_an_edge_is_cordoned_drained_and_used_again(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    for verb, intent in (("cordon", "cordon"), ("drain", "drain"), ("uncordon", "use")):
+        payload = await mutate(gateway, EDGE % (verb, ""), site="s", edge="e")
+        assert payload == {"edgeConfig": {"spec": {"intent": intent, "drainBy": None}}, "userErrors": []}
+    patient = await mutate(gateway, EDGE % ("drain", ", graceS: 60"), site="s", edge="e")
+    assert patient["edgeConfig"]["spec"]["drainBy"]
+    unknown = await mutate(gateway, EDGE % ("cordon", ""), site="s", edge="none")
+    assert unknown["edgeConfig"] is None
+    assert unknown["userErrors"][0]["message"]
+    hasty = await mutate(gateway, EDGE % ("drain", ", graceS: -1"), site="s", edge="e")
+    assert [error["pointer"] for error in hasty["userErrors"]] == ["/graceS"]

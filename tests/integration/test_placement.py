@@ -7,12 +7,13 @@ import pytest_asyncio
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
 from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.service import config_path
 from datamodel.verify import verify
 from tests.conftest import StartNats
 from tests.feed import connected
-from tests.graph import SYSTEM, done, new_edge, new_job, present, report
+from tests.graph import done, new_edge, new_job, present, report
 from tests.hub import attempts_of, attempts_when, heard, node_when, running_hub
 from tests.services import PrivateNats
 
@@ -99,15 +100,39 @@ async def test_a_job_that_fits_nowhere_keeps_nobody_waiting(store: PostgresStore
     assert (waiting.phase, waiting.status["conditions"][0]["reason"]) == ("pending", "Waiting")
 
 
+async def ask_of_edge(store: PostgresStore, name: str, intent: str, phase: str) -> None:
+    """Until it is as it is asked to be."""
+    path = config_path("s", name)
+    await done(store, Command("apply", "/config/sites/s"), Command("apply", path, {"intent": intent}))
+    await node_when(store, path, lambda node: node.phase == phase)
+
+
 async def test_a_cordoned_edge_gets_nothing_new(store: PostgresStore, bus: Bus) -> None:
-    await done(store, Command("patchSpec", desired_path("s", "e"), {"cordoned": True}), actor=SYSTEM)
+    await ask_of_edge(store, "e", "cordon", "cordoned")
     before = await new_job(store, "before")  # a job later in the log: what it sees has seen the cordon
     await attempts_when(store, before, lambda found: len(found) == 1)
     job = await new_job(store, chunks=4)
     attempts = await attempts_when(store, job, lambda found: len(found) == 3)
     assert {attempt.path.split("/")[5] for attempt in attempts} == {"f"}
-    await done(store, Command("patchSpec", desired_path("s", "e"), {"cordoned": False}), actor=SYSTEM)
+    await ask_of_edge(store, "e", "use", "open")
     await attempts_when(store, job, lambda found: len(found) == 4)
+
+
+async def test_what_runs_on_a_drained_edge_goes_elsewhere_at_no_cost_of_a_retry(store: PostgresStore, bus: Bus) -> None:
+    await ask_of_edge(store, "f", "cordon", "cordoned")
+    job = await new_job(store, chunks=2, retries=0)
+    for attempt in await attempts_when(store, job, lambda found: len(found) == 2):
+        await report(store, attempt.path, phase="running")
+    await ask_of_edge(store, "f", "use", "open")
+    await ask_of_edge(store, "e", "drain", "draining")
+    found = await attempts_when(store, job, lambda found: len(found) == 4)
+    old = [attempt for attempt in found if "/edges/e/" in attempt.path]
+    assert {attempt.spec["intent"] for attempt in old} == {"abandon"}
+    assert len(old) == 2
+    for attempt in found:
+        await report(store, attempt.path, phase="stopped" if attempt in old else "succeeded")
+    await node_when(store, job.path, lambda node: node.phase == "succeeded")
+    await node_when(store, config_path("s", "e"), lambda node: node.phase == "drained")
 
 
 async def test_a_feed_that_is_lost_in_the_middle_stops_nothing(

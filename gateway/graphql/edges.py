@@ -1,0 +1,36 @@
+"""What GraphQL has for edges beside their kinds: what operators ask of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from strawberry.types.field import StrawberryField
+
+from datamodel.errors import TendrilError
+from datamodel.names import check_name
+from gateway.edges import INTENTS, SUMMARIES, ask_of_edge
+from gateway.graphql.context import Info
+from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.objects import plain
+
+
+def edge_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
+    """`cordonEdge`, `drainEdge` and `uncordonEdge`."""
+    return [_verb_mutation(verb, types["EdgeConfig"]) for verb in INTENTS]
+
+
+def _verb_mutation(verb: str, config_type: Any) -> StrawberryField:
+    async def ask(info: Info, site: str, edge: str, grace_s: int = 0) -> Any:
+        try:
+            site, edge = check_name(site, "/site"), check_name(edge, "/edge")
+            config = await ask_of_edge(info.context.backend, site, edge, verb, grace_s)
+        except TendrilError as error:
+            return {"edgeConfig": None, "userErrors": user_errors(error)}
+        return {"edgeConfig": config, "userErrors": ()}
+
+    async def ask_at_once(info: Info, site: str, edge: str) -> Any:
+        return await ask(info, site, edge)
+
+    do = ask if verb == "drain" else ask_at_once
+    do.__doc__ = f"{SUMMARIES[verb]}."
+    done = payload(f"{verb.capitalize()}EdgePayload", plain("edgeConfig", config_type | None))
+    return mutation(f"{verb}Edge", done, do)

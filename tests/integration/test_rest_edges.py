@@ -1,0 +1,65 @@
+"""What operators ask of edges over REST, and how the list of edges tells of it; on the fake and the real store."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from datamodel.command import Command
+from datamodel.scheduling.service import config_path
+from tests.gateway import Gateway
+from tests.graph import SYSTEM, done, new_edge, present
+
+URL = "/v1/edges/s/e"
+CONFIG = config_path("s", "e")
+
+
+async def test_an_edge_is_cordoned_and_used_again(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    for verb, intent in (("cordon", "cordon"), ("drain", "drain"), ("uncordon", "use")):
+        answer = await gateway.client.post(f"{URL}/{verb}")
+        assert (answer.status_code, answer.json()["spec"]) == (202, {"intent": intent})
+        version = (await present(gateway.store, CONFIG)).version
+        assert answer.headers["ETag"] == f'"{version}"'
+        assert (await gateway.client.post(f"{URL}/{verb}")).status_code == 202
+        assert (await present(gateway.store, CONFIG)).version == version, "it is asked so already"
+
+
+async def test_a_drained_edge_may_be_given_time_which_it_has_no_more_when_it_is_used_again(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    before = datetime.now(UTC)
+    spec = (await gateway.client.post(f"{URL}/drain", params={"graceS": "600"})).json()["spec"]
+    granted = datetime.fromisoformat(spec["drainBy"]) - timedelta(seconds=600)
+    assert before <= granted <= datetime.now(UTC)
+    assert (await gateway.client.post(f"{URL}/uncordon")).json()["spec"] == {"intent": "use"}
+
+
+async def test_the_list_tells_what_is_asked_of_each_edge_and_how_far_that_is(gateway: Gateway) -> None:
+    await new_edge(gateway.store, "e")
+    await new_edge(gateway.store, "f")
+    await gateway.client.post(f"{URL}/drain")
+    await done(gateway.store, Command("patchStatus", CONFIG, {"phase": "draining"}), actor=SYSTEM)
+    items = (await gateway.client.get("/v1/edges")).json()["items"]
+    service = {item["metadata"]["name"]: item["service"] for item in items}
+    assert service == {"e": {"intent": "drain", "phase": "draining"}, "f": {"intent": "use", "phase": "open"}}
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "pointer"),
+    [
+        ("/v1/edges/s/none/cordon", 404, ""),
+        ("/v1/edges/s/No!/cordon", 422, "/edge"),
+        (f"{URL}/drain?graceS=-1", 422, "?graceS"),
+        (f"{URL}/drain?graceS=99999999", 422, "?graceS"),
+        (f"{URL}/drain?grace=1", 422, "?grace"),
+        (f"{URL}/cordon?graceS=1", 422, "?graceS"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named_and_nothing_is_written(
+    gateway: Gateway, url: str, status: int, pointer: str
+) -> None:
+    await new_edge(gateway.store)
+    before = await gateway.position()
+    answer = await gateway.client.post(url)
+    assert answer.status_code == status
+    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert await gateway.position() == before
