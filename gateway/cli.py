@@ -34,6 +34,7 @@ _VERBS = {
     "diff": ("apply:diff", "Show what apply would change."),
     "delete": ("delete:delete", "Delete nodes with everything below them."),
     "submit": ("submit:submit", "Submit jobs from a file."),
+    "explain": ("explain:explain", "Say why jobs are as they are."),
     "abort": ("verbs:abort", "End what is left of jobs, for good."),
     "suspend": ("verbs:suspend", "Stop what runs of jobs, and begin nothing, until they are resumed."),
     "resume": ("verbs:resume", "Let suspended jobs go on."),

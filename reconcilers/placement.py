@@ -17,7 +17,8 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import AGAIN, ENDED, RUN
-from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.edges import desired_path, inventory_path, place_of
+from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
 from reconcilers.failures import failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
@@ -178,11 +179,10 @@ class Placement:
         pools = await self._store.pools(inventory.values())
         for path, described in inventory.items():
             edge, desired, pool = nodes.get(described), nodes.get(path), pools.get(described)
-            takes = edge is not None and edge.phase == ONLINE and not edge.spec["trouble"]
-            if not takes or desired is None or desired.spec["cordoned"] or pool is None:
+            if pool is None or hindrance(edge, desired, pool) is not None:
                 self._edges.pop(path, None)
-                continue
-            self._edges[path] = FreeEdge(path, pool.free)
+            else:
+                self._edges[path] = FreeEdge(path, pool.free)
 
     async def _refresh_pools(self, paths: set[str]) -> None:
         """Of edges of which nothing else has changed."""

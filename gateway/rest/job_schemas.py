@@ -5,6 +5,7 @@ import msgspec
 from datamodel.kinds import Document
 from gateway.artifacts import ArtifactOfChunk
 from gateway.executions import Execution
+from gateway.explanation import Explanation
 from gateway.jobs import GROUP_DEFAULT
 from gateway.rest.chunks import ChunkOfJob
 from gateway.rest.jobs import BATCH_LIMIT
@@ -36,7 +37,7 @@ def add_job_schemas(schemas: Document) -> None:
         pending={"type": "integer", "description": "chunks that were never placed, which are not listed"},
     )
     (_, named) = msgspec.json.schema_components(
-        [Execution, ArtifactOfChunk, ChunkOfJob, JobDone], ref_template="#/components/schemas/{name}"
+        [Execution, ArtifactOfChunk, ChunkOfJob, JobDone, Explanation], ref_template="#/components/schemas/{name}"
     )
     schemas |= named
 

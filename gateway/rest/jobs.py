@@ -13,6 +13,7 @@ from datamodel.node import Node
 from datamodel.scheduling.jobs import Job
 from gateway.backend import Backend
 from gateway.executions import executions_of
+from gateway.explain import explained
 from gateway.jobs import group_path, job_path, job_status, submit, submit_all
 from gateway.labels import escaped
 from gateway.rest import artifacts, chunks
@@ -66,6 +67,13 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             answer="Job",
             problems=(*READING, HTTPStatus.CONFLICT),
         ),
+        *_telling_routes(jobs),
+        *_chunk_routes(jobs),
+    ]
+
+
+def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
+    return [
         route(
             "GET",
             f"{ONE}/events",
@@ -88,7 +96,15 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
             parameters=PARAMETERS,
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
         ),
-        *_chunk_routes(jobs),
+        route(
+            "GET",
+            f"{ONE}/explain",
+            jobs.explain,
+            summary="Say why a job is as it is: what its chunks wait for, and what has failed",
+            tag="jobs",
+            answer="Explanation",
+            problems=READING,
+        ),
     ]
 
 
@@ -196,6 +212,9 @@ class _Jobs:
         document = job_document(job)
         document["status"]["executions"] = await executions_of(self._backend.store, job)
         return json_answer(document)
+
+    async def explain(self, request: Request) -> Response:
+        return json_answer(await explained(self._backend, path_of(request)))
 
     async def delete(self, request: Request) -> Response:
         job = await self._backend.delete(path_of(request))

@@ -277,3 +277,24 @@ async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None
     assert (await served.gateway.store.nodes([path]))[path].spec["intent"] == "cordon", (
         "what one refuses keeps no other"
     )
+
+
+async def test_a_job_is_explained(served: Served) -> None:
+    await new_edge(served.gateway.store)
+    failing = await new_job(served.gateway.store, "a", retries=0)
+    await report(served.gateway.store, await place(served.gateway.store, failing), phase="failed", reason="OOMKilled")
+    await done(served.gateway.store, job("b"))
+    told = await served.tendril("explain", "a", "b")
+    assert told.code == 0
+    assert told.out.splitlines() == [
+        "job/default/a: all of its chunks have ended, and its status follows",
+        "  CHUNK  FAILED  GOES ON  EDGE  REASON     MESSAGE",
+        "  0      1       no       s/e   OOMKilled",
+        "",
+        "job/default/b: 1 of its 1 chunks wait: of 1 edges, 1 is not online (s/e is new, and not online)",
+        "  EDGES  REASON     AS",
+        "  1      NotOnline  s/e is new, and not online",
+    ]
+    document = json.loads((await served.tendril("explain", "a", "-o", "json")).out)
+    assert document["failures"][0]["reason"] == "OOMKilled"
+    assert (await served.tendril("explain", "none")).code == 3

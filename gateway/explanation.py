@@ -1,0 +1,150 @@
+"""What is told of why a job is as it is, and all of it in a sentence."""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from datamodel.node import Node
+from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
+
+HAS_ROOM, FULL, TOO_SMALL = "HasRoom", "Full", "TooSmall"
+_ARE = {
+    FULL: "full",
+    TOO_SMALL: "too small",
+    "NotOnline": "not online",
+    "InTrouble": "in trouble",
+    "Cordoned": "cordoned",
+    "NoPlace": "new",
+    "Unknown": "without a capacity",
+}
+"""By reason, what edges are."""
+
+
+class EdgesThat(msgspec.Struct, frozen=True, rename="camel"):
+    """So many edges have the same to say to a chunk that waits: `HasRoom` where they take it. `example` is one of them, as
+    `SITE/EDGE`, and `message` what that one says."""
+
+    reason: str
+    message: str
+    edges: int
+    example: str
+
+
+class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
+    """A chunk that has failed, and whether it is tried again: the reason and message of its newest attempt, where that is kept
+    still."""
+
+    index: int
+    failures: int
+    goes_on: bool
+    site: str
+    edge: str
+    reason: str = ""
+    message: str = ""
+    exit_codes: tuple[int, ...] = ()
+
+
+class Unheard(msgspec.Struct, frozen=True, rename="camel"):
+    """An edge with chunks in flight that is not online, and since when."""
+
+    site: str
+    edge: str
+    phase: str
+    since: str
+    chunks: int
+
+
+class Explanation(msgspec.Struct, frozen=True, rename="camel"):
+    """Why a job is as it is. `edges` is empty where nothing waits for one, or nothing is to run."""
+
+    path: str
+    phase: str
+    intent: str
+    summary: str
+    chunks: dict[str, int]
+    edges: list[EdgesThat]
+    failures: list[FailedChunk]
+    unheard: list[Unheard]
+
+
+def summary(
+    job: Node,
+    counts: Mapping[str, int],
+    edges: Sequence[EdgesThat],
+    failures: Sequence[FailedChunk],
+    unheard: Sequence[Unheard],
+) -> str:
+    """All of it in a sentence."""
+    chunks, intent = job.spec["chunks"], job.spec.get("intent", RUN)
+    in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
+    if job.deletion_requested_at is not None:
+        return f"it is being deleted, and {_in_flight(counts, unheard)}"
+    if job.phase == SUCCEEDED:
+        return f"all of its {chunks} chunks have succeeded"
+    if job.phase == ABORTED:
+        return f"it was aborted, with {counts.get(SUCCEEDED, 0)} of its {chunks} chunks succeeded"
+    if job.phase == FAILED:
+        return f"it has failed: {_why_failed(job, failures)}"
+    if intent == ABORT:
+        return f"it is being aborted, and {_in_flight(counts, unheard)}"
+    if intent == SUSPEND:
+        return f"it is suspended, and {_in_flight(counts, unheard)}"
+    if (inputs := waits_for(job)) is not None:
+        return inputs
+    waiting = counts.get("pending", 0) + counts.get("retrying", 0)
+    if waiting:
+        told = f"{waiting} of its {chunks} chunks wait: {_why_waiting(edges)}"
+        return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
+    return _in_flight(counts, unheard) if in_flight else "all of its chunks have ended, and its status follows"
+
+
+def _in_flight(counts: Mapping[str, int], unheard: Sequence[Unheard]) -> str:
+    running, placed = counts.get(RUNNING, 0), counts.get(PLACED, 0)
+    told = f"{running} of its chunks run"
+    if placed:
+        told += f", {placed} placed and not begun"
+    if unheard:
+        away = sum(edge.chunks for edge in unheard)
+        told += f"; {away} where nothing is heard of, as {_named(unheard[0])}: it is {unheard[0].phase}"
+    return told
+
+
+def _named(edge: Unheard) -> str:
+    return f"{edge.site}/{edge.edge}"
+
+
+def _why_failed(job: Node, failures: Sequence[FailedChunk]) -> str:
+    final = next((chunk for chunk in failures if not chunk.goes_on), None)
+    if final is None:
+        return _told(job) or "nothing is known of why"
+    told = f"chunk {final.index} has failed {_times(final.failures)}, and is tried again {_times(job.spec['retries'])}"
+    return f"{told}: {final.reason}{': ' if final.message else ''}{final.message}" if final.reason else told
+
+
+def _times(count: int) -> str:
+    return {0: "not once", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _why_waiting(edges: Sequence[EdgesThat]) -> str:
+    if not edges:
+        return "there is no edge"
+    if edges[0].reason == HAS_ROOM:
+        return f"{edges[0].example} has room, and they are placed next"
+    reasons = (f"{some.edges} {'is' if some.edges == 1 else 'are'} {_ARE[some.reason]}" for some in edges)
+    return f"of {sum(some.edges for some in edges)} edges, {', '.join(reasons)} ({edges[0].example} {edges[0].message})"
+
+
+def waits_for(job: Node) -> str | None:
+    """What a job waits for that is no edge: its inputs."""
+    if "inputs" not in job.spec or "inputs" in job.status:
+        return None
+    return f"it waits for its inputs: {_told(job) or 'nobody has looked for them yet'}"
+
+
+def _told(job: Node) -> str:
+    """What its conditions say, where something is not as it should be."""
+    for condition in job.status.get("conditions", ()):
+        if condition["message"]:
+            return f"{condition['reason']}: {condition['message']}"
+    return ""

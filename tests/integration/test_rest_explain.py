@@ -1,0 +1,141 @@
+"""Why a job is as it is, over REST; on the fake and the real store."""
+
+from typing import Any
+
+import pytest
+
+from datamodel.command import Command
+from datamodel.scheduling.edges import desired_path, inventory_path
+from tests.gateway import Gateway
+from tests.graph import EDGE, JOBS, SYSTEM, done, new_edge, new_job, place, report
+
+JOB = f"{JOBS}/j"
+
+
+async def explained(gateway: Gateway) -> Any:
+    answer = await gateway.client.get("/v1/jobs/default/j/explain")
+    assert answer.status_code == 200
+    return answer.json()
+
+
+async def status(gateway: Gateway, path: str, **status: Any) -> None:
+    await done(gateway.store, Command("patchStatus", path, status), actor=SYSTEM)
+
+
+async def edges(gateway: Gateway, *names: str, phase: str = "online", **capacity: Any) -> None:
+    for name in names:
+        await new_edge(gateway.store, name, **capacity)
+        await status(gateway, inventory_path("s", name), phase=phase)
+
+
+async def test_a_chunk_that_waits_is_told_what_each_edge_says(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", chunks=3, requests={"cpu": 0.5, "memoryBytes": 1, "powerW": 1.0})
+    assert (await explained(gateway))["summary"] == "3 of its 3 chunks wait: there is no edge"
+    await edges(gateway, "cordoned", "sick", "away")
+    await edges(gateway, "small", "tiny", cpu=0.25)
+    await done(gateway.store, Command("patchSpec", desired_path("s", "cordoned"), {"cordoned": True}), actor=SYSTEM)
+    await done(gateway.store, Command("patchSpec", inventory_path("s", "sick"), {"trouble": "no engine"}), actor=EDGE)
+    await status(gateway, inventory_path("s", "away"), phase="suspect")
+    told = await explained(gateway)
+    assert {(some["reason"], some["edges"], some["example"]) for some in told["edges"]} == {
+        ("TooSmall", 2, "s/small"),
+        ("Cordoned", 1, "s/cordoned"),
+        ("InTrouble", 1, "s/sick"),
+        ("NotOnline", 1, "s/away"),
+    }
+    assert told["summary"] == (
+        "3 of its 3 chunks wait: of 5 edges, 2 are too small, 1 is cordoned, 1 is in trouble, 1 is not online"
+        " (s/small has 0.25 cores, and a chunk asks for 0.5 cores)"
+    )
+    assert (told["path"], told["phase"], told["intent"], told["chunks"]) == (JOB, "pending", "run", {"pending": 3})
+    await edges(gateway, "roomy")
+    assert (await explained(gateway))["summary"] == "3 of its 3 chunks wait: s/roomy has room, and they are placed next"
+
+
+async def test_a_full_edge_says_what_is_left(gateway: Gateway) -> None:
+    await edges(gateway, "e", cpu=1.0)
+    job = await new_job(gateway.store, "j", chunks=3, requests={"cpu": 0.4, "memoryBytes": 1, "powerW": 1.0})
+    for index in range(2):
+        path = await place(gateway.store, job, index, requests=job.spec["requests"])
+    await report(gateway.store, path, phase="running")
+    told = await explained(gateway)
+    assert told["edges"] == [
+        {
+            "reason": "Full",
+            "message": "has 0.2 cores left, and a chunk asks for 0.4 cores",
+            "edges": 1,
+            "example": "s/e",
+        }
+    ]
+    assert told["summary"].endswith("; 1 of its chunks run, 1 placed and not begun")
+    assert told["chunks"] == {"pending": 1, "placed": 1, "running": 1}
+
+
+async def test_what_runs_where_nothing_is_heard_of_is_told(gateway: Gateway) -> None:
+    await edges(gateway, "e", "f")
+    job = await new_job(gateway.store, "j", chunks=2)
+    for index, edge in enumerate("ef"):
+        await report(gateway.store, await place(gateway.store, job, index, edge=edge), phase="running")
+    assert (await explained(gateway))["unheard"] == []
+    await status(gateway, inventory_path("s", "f"), phase="disconnected", since="2030-01-01T00:00:00+00:00")
+    told = await explained(gateway)
+    away = {"site": "s", "edge": "f", "phase": "disconnected", "since": "2030-01-01T00:00:00+00:00", "chunks": 1}
+    assert told["unheard"] == [away]
+    assert told["summary"] == ("2 of its chunks run; 1 where nothing is heard of, as s/f: it is disconnected")
+    assert told["edges"] == [], "nothing waits for one"
+
+
+async def test_what_has_failed_is_told_first_what_is_not_tried_again(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    job = await new_job(gateway.store, "j", chunks=2, retries=1)
+    ends: dict[str, Any] = {"phase": "failed", "reason": "NonZeroExit", "message": "step 0", "exitCodes": [3]}
+    for index, epoch in ((0, 1), (1, 1), (1, 2)):
+        await report(gateway.store, await place(gateway.store, job, index, epoch), **ends)
+    told = await explained(gateway)
+    assert [(chunk["index"], chunk["failures"], chunk["goesOn"]) for chunk in told["failures"]] == [
+        (1, 2, False),
+        (0, 1, True),
+    ]
+    first = told["failures"][0]
+    assert (first["site"], first["edge"], first["reason"], first["exitCodes"]) == ("s", "e", "NonZeroExit", [3])
+    await status(gateway, JOB, phase="failed")
+    assert (await explained(gateway))["summary"] == (
+        "it has failed: chunk 1 has failed twice, and is tried again once: NonZeroExit: step 0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("intent", "phase", "summary"),
+    [
+        ("suspend", "pending", "it is suspended, and 0 of its chunks run"),
+        ("abort", "pending", "it is being aborted, and 0 of its chunks run"),
+        ("abort", "aborted", "it was aborted, with 0 of its 2 chunks succeeded"),
+        ("run", "succeeded", "all of its 2 chunks have succeeded"),
+    ],
+)
+async def test_what_is_not_to_run_waits_for_no_edge(gateway: Gateway, intent: str, phase: str, summary: str) -> None:
+    await new_job(gateway.store, "j", chunks=2, intent=intent)
+    await status(gateway, JOB, phase=phase)
+    told = await explained(gateway)
+    assert (told["summary"], told["edges"], told["intent"]) == (summary, [], intent)
+
+
+async def test_a_job_that_waits_for_others_says_for_whom(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", inputs=[{"job": "default/other", "artifact": "a", "path": "in"}])
+    assert (await explained(gateway))["summary"] == "it waits for its inputs: nobody has looked for them yet"
+    condition = {
+        "type": "Complete",
+        "status": "False",
+        "reason": "WaitingForInputs",
+        "message": "waits for default/other",
+        "lastTransitionTime": "2030-01-01T00:00:00+00:00",
+    }
+    await status(gateway, JOB, conditions=[condition])
+    assert (await explained(gateway))["summary"] == "it waits for its inputs: WaitingForInputs: waits for default/other"
+
+
+async def test_a_job_that_goes_says_so_and_one_that_is_not_there_is_not_found(gateway: Gateway) -> None:
+    assert (await gateway.client.get("/v1/jobs/default/j/explain")).status_code == 404
+    await new_job(gateway.store, "j")
+    await gateway.client.delete("/v1/jobs/default/j")
+    assert (await explained(gateway))["summary"] == "it is being deleted, and 0 of its chunks run"
