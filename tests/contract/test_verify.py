@@ -142,7 +142,7 @@ def tampered(postgres: PostgresStore, database_url: str) -> Callable[[str], Awai
         ("DELETE FROM events WHERE position = 3", "event 4: follows 2"),
         ("DELETE FROM events WHERE position = (SELECT max(position) FROM events)", "head: stands at"),
         ("UPDATE events SET at = 'epoch' WHERE position = 9", "event 9: is older"),
-        ("UPDATE events SET part = '{\"spec\": {}}' WHERE position = 2", "/config/scheduler"),
+        ("UPDATE events SET part = '{\"spec\": {}}' WHERE path = '/config/scheduler'", "/config/scheduler"),
         ("UPDATE events SET path = '/config/job-groups/none/jobs/j' WHERE kind = 'Job'", "its parent does not exist"),
     ],
 )

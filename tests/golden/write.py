@@ -14,6 +14,7 @@ from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.prepare import prepare
 from datamodel.scheduling import model as scheduling
+from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from tests import garden
 from tests.golden.projection import Projection
@@ -56,7 +57,8 @@ async def grow(store: MemoryStore) -> None:
 
 
 async def schedule(store: MemoryStore) -> None:
-    """Jobs on two edges: one that succeeds at its second try, one that fails, one that is deleted while it runs."""
+    """Jobs on two edges: one that succeeds at its second try, one that fails, one that is deleted while it runs. In the end an
+    edge is drained."""
     await done(store, Command("create", "/config/job-groups/g", {"description": "of nights"}, labels={"team": "a"}))
     for edge in ("e", "f"):
         await new_edge(store, edge)
@@ -87,6 +89,10 @@ async def schedule(store: MemoryStore) -> None:
     await done(store, job("waiting"), Command("patchSpec", f"{JOBS}/waiting", {"retries": 5}, labels={"n": "1"}))
     shrunk = {"capacity": {"cpu": 0.1, "memoryBytes": 2**30, "powerW": 10.0}}
     await done(store, Command("patchSpec", "/inventory/sites/s/edges/e", shrunk), actor=EDGE)
+    drain = {"intent": "drain", "drainBy": "2026-01-01T01:00:00Z"}
+    await done(store, Command("apply", "/config/sites/s"), Command("apply", config_path("s", "e"), drain))
+    drained = {"phase": "drained", "since": "2026-01-01T01:00:00Z", "observedGeneration": 1}
+    await done(store, Command("patchStatus", config_path("s", "e"), drained), actor=RECONCILER)
 
 
 HISTORIES: dict[str, tuple[Model, Callable[[MemoryStore], Awaitable[None]]]] = {
