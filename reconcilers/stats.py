@@ -1,21 +1,59 @@
 """stats: totals and rates of the system, in the Scheduler's status."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM, Document
+from datamodel.node import Node
+from datamodel.pool import Pool
 from datamodel.ports import Head, Store
-from datamodel.scheduling.jobs import PENDING, SUCCEEDED
+from datamodel.scheduling.edges import ONLINE, place_of
+from datamodel.scheduling.jobs import FINISHED, PENDING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
 from reconcilers.runtime.controller import Watch
 
 KEY = "/config/scheduler"
 EVERY_S = 5.0
 PAGE = 1_000
+SITES_LIMIT = 500
 ACTOR = Actor("stats", SYSTEM)
+
+
+@dataclass(slots=True)
+class EdgeTotals:
+    """What all edges are together. Powers are milliwatts."""
+
+    phases: Counter[str] = field(default_factory=Counter)
+    sites: dict[str, dict[str, int]] = field(default_factory=dict)
+    reserved: int = 0
+    capacity: int = 0
+
+    def add(self, edge: Node, pool: Pool) -> None:
+        self.phases[edge.phase] += 1
+        self.reserved += pool.used.get(POWER, 0)
+        self.capacity += pool.capacity.get(POWER, 0)
+        if edge.phase == ONLINE:
+            site = self.sites.setdefault(place_of(edge.path)[0], {"busy": 0, "free": 0})
+            site["busy" if pool.used else "free"] += 1
+
+
+@dataclass(slots=True)
+class Rate:
+    """How many more there are a minute than at the last count. What was deleted in between is not there to be counted: then
+    it shows less, never more."""
+
+    since_s: float = -math.inf
+    counted: int = 0
+
+    def of(self, count: int, now_s: float) -> float:
+        minutes = (now_s - self.since_s) / 60
+        more, self.since_s, self.counted = max(0, count - self.counted), now_s, count
+        return round(more / minutes, 1) if 0 < minutes < math.inf else 0.0
 
 
 class Stats:
@@ -29,7 +67,7 @@ class Stats:
     def __init__(self, store: Store, appender: Appender) -> None:
         self._store = store
         self._appender = appender
-        self._last: tuple[float, int] | None = None
+        self._chunks, self._jobs = Rate(), Rate()
         self._told: Head | None = None
 
     async def keys(self) -> list[str]:
@@ -37,10 +75,12 @@ class Stats:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         head = await self._store.head()
-        if head == self._told and self._last is not None:
-            self._last = asyncio.get_running_loop().time(), self._last[1]  # as many as then
+        now_s = asyncio.get_running_loop().time()
+        if head == self._told:
+            for rate in (self._chunks, self._jobs):
+                rate.since_s = now_s  # as many as then
             return EVERY_S
-        status = await self._count()
+        status = await self._count(now_s)
         before = (await self._store.nodes([key]))[key]
         if status != before.status:
             patch = {
@@ -52,37 +92,28 @@ class Stats:
         self._told = head if status == before.status else None
         return EVERY_S
 
-    async def _count(self) -> Document:
+    async def _count(self, now_s: float) -> Document:
         jobs = await self._store.count_by_phase("Job")
         chunks = (await self._store.sum_totals()).phases
-        edges = Counter[str]()
-        reserved = capacity = 0
+        edges = EdgeTotals()
         after = ""
         while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):
-            edges.update(edge.phase for edge in found)
-            for pool in (await self._store.pools([edge.path for edge in found])).values():
-                reserved += pool.used.get(POWER, 0)
-                capacity += pool.capacity.get(POWER, 0)
+            pools = await self._store.pools([edge.path for edge in found])
+            for edge in found:
+                edges.add(edge, pools.get(edge.path, Pool()))
             if len(found) < PAGE:
                 break
             after = found[-1].path
         return {
             "jobs": _named(jobs),
             "chunks": dict(sorted(chunks.items())),
-            "edges": _named(edges),
-            "chunksPerMinute": self._rate(chunks.get(SUCCEEDED, 0)),
-            "powerReservedW": reserved / 1000,
-            "powerCapacityW": capacity / 1000,
+            "edges": _named(edges.phases),
+            "sites": {site: edges.sites[site] for site in sorted(edges.sites)[:SITES_LIMIT]},
+            "chunksPerMinute": self._chunks.of(chunks.get(SUCCEEDED, 0), now_s),
+            "jobsPerMinute": self._jobs.of(sum(jobs.get(phase, 0) for phase in FINISHED), now_s),
+            "powerReservedW": edges.reserved / 1000,
+            "powerCapacityW": edges.capacity / 1000,
         }
-
-    def _rate(self, succeeded: int) -> float:
-        """Chunks a minute since the last count. Jobs that were deleted in between take their chunks with them: then it
-        shows less, never more."""
-        now = asyncio.get_running_loop().time()
-        last, self._last = self._last, (now, succeeded)
-        if last is None or now <= last[0]:
-            return 0.0
-        return round(max(0, succeeded - last[1]) / (now - last[0]) * 60, 1)
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, int]:
