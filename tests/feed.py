@@ -61,6 +61,13 @@ class Seen:
         return sum(isinstance(item, Synced) for item in self.items)
 
 
+async def arrived(bus: Bus) -> None:
+    """Returns when the server has all that was sent before. The client's flush asks past what waits to be sent, and then has
+    that sent: so what it asks the second time comes behind it."""
+    await bus.client.flush()
+    await bus.client.flush()
+
+
 @asynccontextmanager
 async def connected(url: str, name: str = "test") -> AsyncIterator[Bus]:
     bus = await connect(url, name)

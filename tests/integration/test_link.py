@@ -16,7 +16,7 @@ from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
 from datamodel.scheduling import wire
 from tests.conftest import StartNats
-from tests.feed import Seen, connected
+from tests.feed import Seen, arrived, connected
 from tests.services import PrivateNats
 from tests.waiting import until
 
@@ -38,7 +38,7 @@ class Hub:
 
         await self.bus.client.subscribe(wire.report_subject("s", "e"), cb=on_window)
         await self.bus.client.subscribe(wire.beat_subject("s"), cb=on_beat)
-        await self.bus.client.flush()
+        await arrived(self.bus)
 
     @property
     def numbers(self) -> list[int]:

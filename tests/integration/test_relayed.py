@@ -16,7 +16,7 @@ from datamodel.node import Node
 from datamodel.ports import Change
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
-from tests.feed import Publisher
+from tests.feed import Publisher, arrived
 from tests.graph import done, memory_store
 
 GROUPS = "/config/job-groups"
@@ -39,7 +39,7 @@ class Scene:
         stream = await newest_stream(self.bus)
         assert stream is not None
         await self.bus.client.publish(graph_subject(stream.epoch, path), encode(change))
-        await self.bus.client.flush()
+        await arrived(self.bus)
 
     async def compare(self) -> list[str]:
         """What is told of all nodes that changed since the last time."""

@@ -19,7 +19,7 @@ from datamodel.scheduling.model import MODEL
 from datamodel.secrets.keyring import Keyring, new_key
 from deploy.local.nats import SITE
 from tests.conftest import StartNats
-from tests.feed import connected
+from tests.feed import arrived, connected
 from tests.gateway import open_gateway, serving
 from tests.hub import attempts_when, running_hub
 from tests.integration.test_logs import EDGE, Stand
@@ -212,7 +212,7 @@ async def test_an_agent_may_not_tell_others_secrets(safe: Safe) -> None:
         told: list[bytes] = []
         await hub.subscribe("sealed.*.*", lambda _, body: told.append(body))
         await hub.subscribe("secrets.*.*", lambda _, body: told.append(body))
-        await hub.client.flush()
+        await arrived(hub)
         await agent.publish(f"sealed.{SITE}.{EDGE}", b"forged")
         await agent.publish(f"secrets.{SITE}.{EDGE}", b"asked")
         await until(lambda: bool(told))
