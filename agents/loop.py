@@ -299,12 +299,16 @@ class Agent:
         if desired is None or observed is None:
             return
         end = converge(desired, observed, "running")
-        if not isinstance(end, ReportEnd):  # else it has ended by itself, and is told as it was
-            await self._runtime.stop(name, GRACE_S)
-            observed = await self._runtime.observe(name)
+        has_ended = isinstance(end, ReportEnd)  # by itself: then it is told as it was
+        if not isinstance(
+            end, ReportEnd
+        ):  # told first: what was stopped, and nothing said of it, is taken for a failure
             end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
         if not await self._tell_end(desired, observed, end):
             return  # the next agent finds it as it is
+        if not has_ended:
+            await self._runtime.stop(name, GRACE_S)
+            observed = await self._runtime.observe(name)
         if self._logs is not None and observed is not None:
             await self._logs.over(observed, LAST_WORDS_S)
         await self._remove(name)
