@@ -1,5 +1,6 @@
 """The application: what is served, in which order it is tried, and what stands in front of it."""
 
+from collections.abc import Collection
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -25,6 +26,7 @@ from gateway.rest.nodes import node_routes
 from gateway.rest.openapi import openapi_document
 from gateway.scheduling import extras_of
 from gateway.security import LoopbackOnly
+from gateway.settings import FRONTS, Front
 
 COMPRESSED_BYTES = 1_024
 """Shorter answers stay as they are."""
@@ -36,8 +38,9 @@ _COMPRESSED = Middleware(
 )
 
 
-def create_app(backend: Backend) -> FastAPI:
-    """The ASGI application over an open backend. It owns nothing that must be closed."""
+def create_app(backend: Backend, fronts: Collection[Front] = FRONTS) -> FastAPI:
+    """The ASGI application over an open backend, with these front ends where the model has what they are of. It owns nothing
+    that must be closed."""
     app = FastAPI(
         title="Tendril",
         version=version("tendril"),
@@ -48,7 +51,7 @@ def create_app(backend: Backend) -> FastAPI:
         middleware=[Middleware(Identified), Middleware(Masked), Middleware(LoopbackOnly), _COMPRESSED],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
-    extras = extras_of(backend.model)
+    extras = extras_of(backend.model, fronts)
     app.router.routes += [
         *extras.routes(backend),
         *health_routes(backend),

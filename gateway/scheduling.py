@@ -1,6 +1,7 @@
 """The verbs of job scheduling, for the models that have its kinds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from strawberry.types.field import StrawberryField
@@ -10,6 +11,7 @@ from datamodel.model import Model
 from datamodel.scheduling.model import MODEL
 from gateway.backend import Backend
 from gateway.extras import Extras
+from gateway.fronts.routes import add_front_schemas, front_routes
 from gateway.graphql.edges import edge_mutations
 from gateway.graphql.jobs import executions_field, job_mutations
 from gateway.jobs import job_status
@@ -20,28 +22,31 @@ from gateway.rest.route import DirectRoute
 from gateway.rest.secret_schemas import add_secret_schemas
 from gateway.rest.secrets import secret_routes
 from gateway.rest.verbs import verb_routes
+from gateway.settings import Front
 
 
-def extras_of(model: Model) -> Extras:
-    """What there is beside the kinds of a model."""
+def extras_of(model: Model, fronts: Collection[Front]) -> Extras:
+    """What there is beside the kinds of a model, with these front ends."""
     if not model.includes(MODEL):
         return Extras()
     return Extras(
-        routes=_routes,
-        schemas=_schemas,
+        routes=partial(_routes, fronts),
+        schemas=partial(_schemas, fronts),
         fields={"Job": executions_field},
         statuses={"Job": job_status},
         mutations=_mutations,
     )
 
 
-def _routes(backend: Backend) -> Sequence[DirectRoute]:
-    return [*job_routes(backend), *verb_routes(backend), *edge_routes(backend), *secret_routes(backend)]
+def _routes(fronts: Collection[Front], backend: Backend) -> Sequence[DirectRoute]:
+    own = [*job_routes(backend), *verb_routes(backend), *edge_routes(backend), *secret_routes(backend)]
+    return [*own, *front_routes(backend, fronts)]
 
 
-def _schemas(schemas: Document) -> None:
+def _schemas(fronts: Collection[Front], schemas: Document) -> None:
     add_job_schemas(schemas)
     add_secret_schemas(schemas)
+    add_front_schemas(schemas, fronts)
 
 
 def _mutations(types: Mapping[str, Any]) -> Sequence[StrawberryField]:

@@ -1,11 +1,15 @@
 """What the gateway can be told, by environment variables."""
 
 from ipaddress import ip_address
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
 from datamodel.secrets.opening import KeepingSettings
+
+Front = Literal["hades", "jobscheduler", "nexus"]
+FRONTS: frozenset[Front] = frozenset({"hades", "jobscheduler", "nexus"})
 
 
 class Settings(KeepingSettings):
@@ -17,6 +21,16 @@ class Settings(KeepingSettings):
     nats_url: str = Field(description="nats://… with the gateway's credential")
     host: str = Field(default="127.0.0.1", description="the loopback address to serve on")
     port: int = Field(default=8080, ge=0, le=65535, description="the TCP port to serve on; 0 lets the system choose")
+    fronts: Annotated[frozenset[Front], NoDecode] = Field(
+        default=FRONTS, description="the front ends of other systems that are served, with commas between"
+    )
+
+    @field_validator("fronts", mode="before")
+    @classmethod
+    def _split(cls, listed: object) -> object:
+        if not isinstance(listed, str):
+            return listed
+        return frozenset(word for part in listed.split(",") if (word := part.strip()))
 
     @field_validator("host")
     @classmethod

@@ -34,6 +34,18 @@ async def read_document(request: Request, limit_bytes: int = LIMIT_BYTES) -> tup
     return document, body
 
 
+async def read_hidden_document(request: Request, limit_bytes: int = LIMIT_BYTES) -> tuple[Document, bytes]:
+    """As `read_document`, of what may have secrets in it: no error shows any of it, and none keeps one that does as its
+    cause."""
+    try:
+        return await read_document(request, limit_bytes)
+    except HTTPException as error:
+        if error.status_code != HTTPStatus.BAD_REQUEST:
+            raise
+        detail = "the body is not JSON, or a member comes twice in one of its objects"
+        raise HTTPException(HTTPStatus.BAD_REQUEST, detail) from None
+
+
 async def read_json(
     request: Request, media_types: Sequence[str], limit_bytes: int = LIMIT_BYTES
 ) -> tuple[Any, bytes, str]:

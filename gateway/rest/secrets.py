@@ -2,19 +2,18 @@
 
 from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.errors import Invalid, NotFound
 from datamodel.kinds import Document
 from datamodel.names import check_name
-from datamodel.secrets.value import BODY_LIMIT_BYTES, Values, values_in
+from datamodel.secrets.value import BODY_LIMIT_BYTES, values_in
 from gateway.backend import Backend
 from gateway.jobs import group_path
 from gateway.page import LIMIT_DEFAULT, after_cursor, checked_limit, cursor_of
 from gateway.rest.answer import json_answer
-from gateway.rest.body import read_document
+from gateway.rest.body import read_hidden_document
 from gateway.rest.route import QUERY_PAGE, READING, WRITING, DirectRoute, route
 from gateway.secrets import keeping, scope_of
 
@@ -73,7 +72,8 @@ class _Secrets:
 
     async def put(self, request: Request) -> Response:
         group, name = _name(request, "group"), _name(request, "name")
-        values = await _read(request)
+        document, _ = await read_hidden_document(request, BODY_LIMIT_BYTES)
+        values = values_in(document)
         scope = await scope_of(self._backend, group_path(group))
         return json_answer(await keeping(self._backend).put(scope, name, values))
 
@@ -82,18 +82,6 @@ class _Secrets:
         if not await keeping(self._backend).delete(await scope_of(self._backend, group_path(group)), name):
             raise NotFound(f"the group {group} has no secret {name!r}")
         return Response(status_code=HTTPStatus.NO_CONTENT)
-
-
-async def _read(request: Request) -> Values:
-    """The values that a body tells. No error shows any of it, and none keeps one that does as its cause."""
-    try:
-        document, _ = await read_document(request, BODY_LIMIT_BYTES)
-    except HTTPException as error:
-        if error.status_code != HTTPStatus.BAD_REQUEST:
-            raise
-        detail = "the body is not JSON, or a member comes twice in one of its objects"
-        raise HTTPException(HTTPStatus.BAD_REQUEST, detail) from None
-    return values_in(document)
 
 
 def _name(request: Request, part: str) -> str:

@@ -1,0 +1,98 @@
+"""Which front ends there are, their routes, and what the OpenAPI document says of their documents."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+import msgspec
+from pydantic.json_schema import models_json_schema
+
+from datamodel.kinds import Document
+from gateway.backend import Backend
+from gateway.fronts import hades, jobscheduler, nexus
+from gateway.fronts.given import Given
+from gateway.fronts.hades_routes import hades_routes
+from gateway.fronts.jobscheduler_routes import jobscheduler_routes
+from gateway.fronts.nexus_routes import nexus_routes
+from gateway.rest.openapi import reference
+from gateway.rest.route import DirectRoute
+from gateway.settings import Front
+
+ROUTES: Mapping[Front, Callable[[Backend], Sequence[DirectRoute]]] = {
+    "hades": hades_routes,
+    "jobscheduler": jobscheduler_routes,
+    "nexus": nexus_routes,
+}
+_GIVEN: Mapping[Front, type[Given]] = {
+    "hades": hades.HadesBuild,
+    "jobscheduler": jobscheduler.RedisSubmission,
+    "nexus": nexus.NexusJobSpec,
+}
+_ANSWERED: Mapping[Front, Sequence[type[msgspec.Struct]]] = {
+    "hades": (hades.HadesBuildAccepted,),
+    "jobscheduler": (
+        jobscheduler.RedisJob,
+        jobscheduler.RedisJobList,
+        jobscheduler.RedisExecutorList,
+        jobscheduler.RedisStats,
+    ),
+    "nexus": (nexus.NexusNode, nexus.NexusNamed, nexus.NexusMessage),
+}
+_EXAMPLES: Mapping[str, Sequence[Document]] = {
+    "HadesBuild": (
+        {
+            "name": "Example Job",
+            "priority": 3,
+            "metadata": {"GLOBAL": "test"},
+            "timeout_seconds": 600,
+            "steps": [
+                {"id": 1, "name": "Hello World", "image": "alpine:latest", "script": "echo 'Hello, Hades!'"},
+                {
+                    "id": 2,
+                    "name": "Test",
+                    "image": "alpine:latest",
+                    "script": "./test",
+                    "cpu_limit": 1,
+                    "pids_limit": 64,
+                },
+            ],
+        },
+    ),
+    "HadesBuildAccepted": ({"message": "Successfully enqueued job", "job_id": "6f6f3c1e-2b0c-4e2a-9d53-6a2a7c0f9d11"},),
+    "RedisSubmission": (
+        {
+            "definition": {
+                "name": "simple-success",
+                "image": "alpine:latest",
+                "command": ["echo", "hello world"],
+                "resources": {"cpu_cores": 0.1, "memory_mb": 128, "gpu_count": 0},
+                "environment": {"GREETING": "hello"},
+            }
+        },
+    ),
+    "RedisStats": ({"pending": 3, "running": 2, "succeeded": 40, "failed": 1, "aborted": 0},),
+    "NexusJobSpec": ({"jobId": 17, "powerNeeded": 120, "creationTime": 1_731_500_000},),
+    "NexusNode": (
+        {"spec": {}, "status": {"state": {"powerInfo": {"totalPowerAvailable": 37, "freePowerAvailable": 31}}}},
+    ),
+    "NexusMessage": ({"message": "job-17"},),
+}
+
+
+def front_routes(backend: Backend, fronts: Collection[Front]) -> list[DirectRoute]:
+    """The routes of these front ends."""
+    return [made for front in ROUTES if front in fronts for made in ROUTES[front](backend)]
+
+
+def add_front_schemas(schemas: Document, fronts: Collection[Front]) -> None:
+    """Adds the documents of these front ends to the schemas."""
+    found: Document = {}
+    for front in ROUTES:
+        if front in fronts:
+            _, given = models_json_schema([(_GIVEN[front], "validation")], ref_template="#/components/schemas/{model}")
+            _, told = msgspec.json.schema_components(_ANSWERED[front], ref_template="#/components/schemas/{name}")
+            found |= given["$defs"] | told
+    if "nexus" in fronts:
+        found["NexusList"] = {"type": "array", "items": reference("NexusNamed")}
+    for name, examples in _EXAMPLES.items():
+        if name in found:
+            found[name]["examples"] = list(examples)
+    schemas |= found
