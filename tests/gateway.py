@@ -1,7 +1,7 @@
 """A gateway of a test's own: the application over an open store, with a feed that moves where the test needs one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ from gateway.changes import Changes
 from gateway.growth import Growth
 from gateway.link import LINGER_S, Link
 from gateway.server import Server
+from gateway.settings import FRONTS, Front
 from tests.waiting import until
 
 BASE_URL = "http://127.0.0.1:8080"
@@ -37,6 +38,7 @@ class Gateway:
     client: httpx.AsyncClient
     store: Store
     changes: Changes
+    backend: Backend
 
     async def position(self) -> int:
         return (await self.store.head()).position
@@ -49,6 +51,7 @@ async def open_gateway(
     transcripts: Transcripts | None = None,
     artifacts: KeptPieces | None = None,
     secrets: Keeping | None = None,
+    fronts: Collection[Front] = FRONTS,
 ) -> AsyncIterator[Gateway]:
     """The application with a client that calls it in the same process. Without the address of NATS it has no feed, and the
     transcripts and artifacts that it is given. Secrets are kept in memory unless the test says where."""
@@ -69,10 +72,10 @@ async def open_gateway(
             lambda: link.artifacts if link is not None else pieces,
             secrets or MemorySecrets(),
         )
-        app = create_app(backend)
+        app = create_app(backend, fronts)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
-        yield Gateway(app, client, store, changes)
+        yield Gateway(app, client, store, changes, backend)
 
 
 @asynccontextmanager

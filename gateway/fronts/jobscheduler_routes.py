@@ -102,21 +102,22 @@ class _Jobs:
     async def submit(self, request: Request) -> Response:
         given, body = await read_given(request, shown.RedisSubmission)
         key, digest = replay_guard(request, body)
+        document = shown.document_of(given, str(uuid4()))
         with naming(shown.PLACES):
-            job = await submit(self._backend, shown.document_of(given, str(uuid4())), key=key, digest=digest)
+            job = await submit(self._backend, document, key=key, digest=digest)
         return json_answer(shown.job_of(job), HTTPStatus.CREATED)
 
     async def list_jobs(self, request: Request) -> Response:
         check_declared(request.query_params, ("status_filter", "cursor"))
-        status = request.query_params.get("status_filter", "")
-        if status and status not in shown.PHASES:
+        status = request.query_params.get("status_filter")
+        if status is not None and status not in shown.PHASES:
             raise Invalid(f"there is no such status; there are {', '.join(shown.PHASES)}", field="?status_filter")
-        phases = [Requirement(PHASE, "in", (shown.PHASES[status],))] if status else []
+        phases = [Requirement(PHASE, "in", (shown.PHASES[status],))] if status is not None else []
         query = Query("Job", group_path(GROUP_DEFAULT), fields=Selector(tuple(phases)), limit=LIMIT_MAX)
         found = await listed(self._backend, Asked(query, request.query_params.get("cursor", "")))
         jobs = [shown.job_of(job) for job in found.nodes]
         return json_answer(
-            shown.RedisJobList([job for job in jobs if not status or job.status == status], found.cursor or None)
+            shown.RedisJobList([job for job in jobs if status in (None, job.status)], found.cursor or None)
         )
 
     async def get(self, request: Request) -> Response:
@@ -139,7 +140,7 @@ class _Edges:
         return await self._list(request, Selector((Requirement(PHASE, "in", (ONLINE,)),)))
 
     async def stats(self, request: Request) -> Response:
-        check_declared(request.query_params, ())
+        del request  # it has nothing to say
         return json_answer(shown.stats_of(await self._backend.node(SCHEDULER)))
 
     async def _list(self, request: Request, fields: Selector) -> Response:

@@ -182,7 +182,7 @@ class _Nodes:
         return json_answer(shown.NexusMessage("Deleted"))
 
     async def scheduler(self, request: Request) -> Response:
-        check_declared(request.query_params, ())
+        del request  # it has nothing to say
         scheduler = await self._backend.node(SCHEDULER)
         return json_answer(shown.scheduler_of(scheduler, await self._pools()))
 

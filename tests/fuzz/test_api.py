@@ -28,7 +28,7 @@ from tests.gateway import BASE_URL, Gateway, open_gateway
 from tests.graph import SYSTEM, done, memory_store, new_edge, new_job, place
 
 KNOWN = {"jobGroup": "default", "group": "default", "job": "runs", "name": "ended", "site": "s", "edge": "e"}
-KNOWN |= {"desiredSite": "s", "desiredEdge": "e"}
+KNOWN |= {"desiredSite": "s", "desiredEdge": "e", "id": "ended"}
 """Names that exist, for addresses."""
 
 CHECKS = [

@@ -4,7 +4,7 @@ import pytest
 
 from datamodel.errors import Invalid
 from datamodel.program import read_settings
-from gateway.settings import Settings
+from gateway.settings import FRONTS, Front, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -13,6 +13,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TENDRIL_NATS_URL", "nats://x")
     monkeypatch.delenv("TENDRIL_HOST", raising=False)
     monkeypatch.delenv("TENDRIL_PORT", raising=False)
+    monkeypatch.delenv("TENDRIL_FRONTS", raising=False)
 
 
 def test_it_serves_on_the_loopback_unless_told_otherwise() -> None:
@@ -30,4 +31,22 @@ def test_loopback_addresses_are_taken(monkeypatch: pytest.MonkeyPatch, host: str
 def test_other_addresses_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("TENDRIL_HOST", host)
     with pytest.raises(Invalid, match=r"TENDRIL_HOST.*authenticated"):
+        read_settings(Settings)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(None, FRONTS), ("", frozenset()), ("hades", {"hades"}), (" nexus, jobscheduler,", {"nexus", "jobscheduler"})],
+)
+def test_front_ends_are_served_as_told(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, expected: frozenset[Front]
+) -> None:
+    if told is not None:
+        monkeypatch.setenv("TENDRIL_FRONTS", told)
+    assert read_settings(Settings).fronts == expected
+
+
+def test_a_front_end_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENDRIL_FRONTS", "hades,zeus")
+    with pytest.raises(Invalid, match="TENDRIL_FRONTS"):
         read_settings(Settings)
