@@ -60,6 +60,7 @@ def create_app(backend: Backend, fronts: Collection[Front] = FRONTS) -> FastAPI:
         *node_routes(backend),
         graphql_route(backend, extras),
         *page_routes(),
+        *extras.last_routes(backend),
     ]
     document = openapi_document(app, backend.model, extras)
 

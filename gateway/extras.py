@@ -30,6 +30,8 @@ class Extras:
 
     routes: Callable[[Backend], Sequence[DirectRoute]] = _no_routes
     """Tried before those of the kinds."""
+    last_routes: Callable[[Backend], Sequence[DirectRoute]] = _no_routes
+    """Tried after all others."""
     schemas: Callable[[Document], None] = _no_schemas
     """Adds to the schemas of the OpenAPI document, and changes them."""
     fields: Mapping[str, Callable[[], StrawberryField]] = field(default_factory=dict)

@@ -30,7 +30,8 @@ def extras_of(model: Model, fronts: Collection[Front]) -> Extras:
     if not model.includes(MODEL):
         return Extras()
     return Extras(
-        routes=partial(_routes, fronts),
+        routes=_routes,
+        last_routes=partial(front_routes, fronts),
         schemas=partial(_schemas, fronts),
         fields={"Job": executions_field},
         statuses={"Job": job_status},
@@ -38,15 +39,14 @@ def extras_of(model: Model, fronts: Collection[Front]) -> Extras:
     )
 
 
-def _routes(fronts: Collection[Front], backend: Backend) -> Sequence[DirectRoute]:
-    own = [*job_routes(backend), *verb_routes(backend), *edge_routes(backend), *secret_routes(backend)]
-    return [*own, *front_routes(backend, fronts)]
+def _routes(backend: Backend) -> Sequence[DirectRoute]:
+    return [*job_routes(backend), *verb_routes(backend), *edge_routes(backend), *secret_routes(backend)]
 
 
 def _schemas(fronts: Collection[Front], schemas: Document) -> None:
     add_job_schemas(schemas)
     add_secret_schemas(schemas)
-    add_front_schemas(schemas, fronts)
+    add_front_schemas(fronts, schemas)
 
 
 def _mutations(types: Mapping[str, Any]) -> Sequence[StrawberryField]:

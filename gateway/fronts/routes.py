@@ -77,12 +77,12 @@ _EXAMPLES: Mapping[str, Sequence[Document]] = {
 }
 
 
-def front_routes(backend: Backend, fronts: Collection[Front]) -> list[DirectRoute]:
+def front_routes(fronts: Collection[Front], backend: Backend) -> list[DirectRoute]:
     """The routes of these front ends."""
     return [made for front in ROUTES if front in fronts for made in ROUTES[front](backend)]
 
 
-def add_front_schemas(schemas: Document, fronts: Collection[Front]) -> None:
+def add_front_schemas(fronts: Collection[Front], schemas: Document) -> None:
     """Adds the documents of these front ends to the schemas."""
     found: Document = {}
     for front in ROUTES:
