@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
-from uuid import UUID
 
 import msgspec
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator
@@ -37,6 +36,7 @@ _Value = Annotated[str, StringConstraints(max_length=32_768, pattern=NO_ZERO)]
 _Metadata = Annotated[
     dict[_Variable, _Value] | None, Field(description="variables; what looks like a credential becomes a secret")
 ]
+_Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
 _Memory = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,9}[GgMm])?$"), Field(description="as 512M or 2G")]
 
 
@@ -59,7 +59,7 @@ class HadesStep(Given):
 class HadesBuild(Given):
     """A job as Hades' clients send it."""
 
-    id: Annotated[UUID | None, Field(description="a label of the job; the job has an id of its own")] = None
+    id: Annotated[_Uuid | None, Field(description="a label of the job; the job has an id of its own")] = None
     name: Annotated[Text, Field(min_length=1)]
     timestamp: AwareDatetime | None = None
     priority: Annotated[int, Field(description="a label of the job: nothing here has a priority")] = _HIGH
@@ -213,8 +213,8 @@ def _bytes(amount: str) -> int:
 def _labels(given: HadesBuild) -> dict[str, str]:
     """Hades has three priorities; it takes what is below for the lowest and what is above for the highest."""
     labels = {PRIORITY: str(min(max(given.priority, _LOW), _HIGH))}
-    if given.id is not None and given.id.int:
-        labels[ID] = str(given.id)
+    if given.id is not None and set(given.id) != set("0-"):
+        labels[ID] = given.id.lower()
     return labels
 
 

@@ -194,9 +194,9 @@ class _Nodes:
             first = (Command("create", group),) if missing else ()
             try:
                 return raise_refused(await self._backend.append((*first, command)))[-1]
-            except Conflict as error:
+            except Conflict:
                 if not (left and missing and await self._backend.reads.node(group) is not None):
-                    raise error from None
+                    raise
         raise AssertionError("the last round returns or raises")
 
     async def _list(self, request: Request, served: _Served) -> Response:

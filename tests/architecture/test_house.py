@@ -24,6 +24,10 @@ PURE = (
     "datamodel/scheduling",
     "reconcilers/planning",
     "agents/convergence.py",
+    "gateway/fronts/credentials.py",
+    "gateway/fronts/hades.py",
+    "gateway/fronts/jobscheduler.py",
+    "gateway/fronts/nexus.py",
     "sim/chaos/checker.py",
 )
 FIRST_USER = "datamodel/scheduling"
