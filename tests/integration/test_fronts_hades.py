@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,8 +13,9 @@ import pytest
 import pytest_asyncio
 from nacl.public import PrivateKey
 
-from datamodel.command import Command
+from datamodel.command import Command, Outcome, Unit
 from datamodel.errors import Transient
+from datamodel.memory import MemoryStore
 from datamodel.postgres.secrets import PostgresRevealing, PostgresSecrets
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
@@ -24,7 +26,7 @@ from datamodel.secrets.value import hidden, revealed
 from datamodel.seeds import seed
 from gateway.app import create_app
 from tests.gateway import BASE_URL, Gateway, open_gateway
-from tests.graph import SYSTEM, done, memory_store, present
+from tests.graph import SYSTEM, counted_ids, done, memory_store, present
 
 GROUP = "/config/job-groups/default"
 CANARY = "cAnArY-7f3a91"
@@ -296,10 +298,20 @@ async def test_a_crash_leaves_no_value(
     assert CANARY not in crashed.text + logged.out + logged.err
 
 
-async def test_where_the_outcome_is_unknown_the_secret_stays(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def lost(*_: Any, **__: Any) -> None:
+class LosingStore(MemoryStore):
+    """Its connection breaks while something is written."""
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        await super().append(units)
         raise Transient("the connection broke")
 
-    monkeypatch.setattr(gateway.store, "append", lost)
-    assert (await gateway.client.post("/build", json=LIMITED)).status_code == 503
-    assert len(await kept(gateway)) == 1
+
+async def test_where_the_outcome_is_unknown_the_secret_stays() -> None:
+    store = memory_store()
+    await seed(store)
+    losing = LosingStore(MODEL, lambda: datetime.now(UTC), counted_ids())
+    losing.__dict__.update(store.__dict__)
+    async with open_gateway(losing) as gateway:
+        assert (await gateway.client.post("/build", json=LIMITED)).status_code == 503
+        (job,) = (await gateway.client.get("/v1/jobs")).json()["items"]
+        assert await kept(gateway) == [f"hades-{job['metadata']['name']}"]

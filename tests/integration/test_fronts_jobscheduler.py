@@ -10,8 +10,10 @@ import pytest_asyncio
 from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from datamodel.seeds import seed
+from gateway.page import LIMIT_MAX
 from tests.gateway import Gateway, open_gateway
-from tests.graph import JOBS, SYSTEM, done, new_edge, new_job, place, present, report
+from tests.graph import JOBS, SYSTEM, done, job, memory_store, new_edge, new_job, place, present, report
 
 RESOURCES = {"cpu_cores": 0.1, "memory_mb": 128, "gpu_count": 0}
 SUCCESS: dict[str, Any] = {
@@ -90,17 +92,18 @@ async def test_jobs_are_listed_by_status(gateway: Gateway) -> None:
     assert (await gateway.client.get("/jobs", params={"status_filter": "aborted"})).json()["jobs"] == []
 
 
-async def test_pages_of_jobs_follow_each_other(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = {(await submit(gateway))["id"] for _ in range(5)}
-    monkeypatch.setattr("gateway.fronts.jobscheduler_routes.LIMIT_MAX", 2)
-    found: set[str] = set()
-    cursor: str | None = ""
-    while cursor is not None:
-        page = (await gateway.client.get("/jobs", params={"cursor": cursor} if cursor else {})).json()
-        assert len(page["jobs"]) <= 2
-        found |= {job["id"] for job in page["jobs"]}
-        cursor = page["cursor"]
-    assert found == names
+async def test_pages_of_jobs_follow_each_other() -> None:
+    """Over the fake: a page is long."""
+    store = memory_store()
+    await seed(store)
+    names = [f"j{number:04}" for number in range(LIMIT_MAX + 1)]
+    await done(store, *(job(name) for name in names))
+    async with open_gateway(store) as gateway:
+        first = (await gateway.client.get("/jobs")).json()
+        assert len(first["jobs"]) == LIMIT_MAX
+        second = (await gateway.client.get("/jobs", params={"cursor": first["cursor"]})).json()
+    assert [job["id"] for job in (*first["jobs"], *second["jobs"])] == names
+    assert second["cursor"] is None
 
 
 async def test_executors_are_edges(gateway: Gateway) -> None:
