@@ -51,6 +51,7 @@ async def test_a_canary_is_found_nowhere(tmp_path: Path) -> None:
         for program in ("gateway", "reconcilers", "edge-1"):
             assert _dumps_nothing(up.program(program))
         await _crash_the_gateway(up, database, canary)
+        await _build(up, canary)
         assert (await _run(up, "tell", TELL))["status"]["phase"] == "succeeded"
         refused = await _run(up, "result", RESULT)
         assert refused["status"]["phase"] == "failed"
@@ -70,6 +71,7 @@ async def test_a_canary_is_found_nowhere(tmp_path: Path) -> None:
     # What is searched for is found where it may be: in a stream, in the log, in answers.
     for marker, place in (
         ("marker-told ***", "jetstream"),
+        ("marker-built ***", "jetstream"),
         ("marker-told $CANARY", "pg_wal"),
         ("marker-last", "answers"),
     ):
@@ -96,6 +98,23 @@ async def _crash_the_gateway(up: Machine, database: "asyncpg.Connection[asyncpg.
     ):
         answer = await up.ask("PUT", f"{SECRET}/a", content=wrong, headers={"content-type": "application/json"})
         assert answer.status_code in (400, 422)
+
+
+async def _build(up: Machine, canary: str) -> None:
+    """In the form of Hades, which brings its secrets along; one such document is refused."""
+    step = {
+        "name": "s",
+        "image": "busybox:latest",
+        "script": 'echo "marker-built $GIT_TOKEN"; printf %s "$URL" | base64',
+    }
+    document = {"name": "built", "metadata": {"GIT_TOKEN": canary, "URL": f"https://u:{canary}@h/"}, "steps": [step]}
+    built = (await up.ask("POST", "/build", json=document)).json()["job_id"]
+    location = f"/v1/jobs/default/{built}"
+    assert (await up.finished(location, timeout_s=60))["status"]["phase"] == "succeeded"
+    for path in (location, f"{location}/logs", f"{location}/chunks", "/jobs", f"/jobs/{built}"):
+        await up.ask("GET", path)
+    refused = await up.ask("POST", "/build", json={**document, "callback_url": f"https://u:{canary}@h/"})
+    assert refused.status_code == 422
 
 
 async def _run(up: Machine, name: str, script: str) -> dict[str, Any]:
