@@ -4,11 +4,14 @@ Where a list is sorted by something that changes, a node may have been anywhere 
 no more is kept than a page can need.
 """
 
+from collections.abc import Collection
+from typing import Protocol
+
 from datamodel.errors import Gone
 from datamodel.node import Node
 from datamodel.plan import Plan
-from datamodel.ports import Store
 from datamodel.sorting import Place, is_before
+from datamodel.walk import Paths, Span
 
 SINCE_MAX = 1_000_000
 """Changes since its position after which a sorted list is not kept any more."""
@@ -18,10 +21,18 @@ NODES = 500
 """Read at a time."""
 
 
+class Images(Protocol):
+    """The reads of what was, as the ports mean them."""
+
+    async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths: ...
+
+    async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]: ...
+
+
 class Former:
     """The next nodes after a place (None: from the beginning), of those that have changed or gone since a position."""
 
-    def __init__(self, store: Store, plan: Plan, position: int, after: Place | None, limit: int) -> None:
+    def __init__(self, store: Images, plan: Plan, position: int, after: Place | None, limit: int) -> None:
         self._store, self._plan, self._position, self._after, self._limit = store, plan, position, after, limit
         self._through = position
         self._nodes: dict[Place, Node] = {}

@@ -34,9 +34,15 @@ class MemoryWalks:
         places = sorted(places, reverse=sort.descending)[:limit]
         return Walked([found[place] for place in places], places[-1] if len(places) == limit else None)
 
+    async def walk_each(self, walks: Sequence[tuple[Walk, Place | None]], limit: int) -> list[Walked]:
+        return [await self.walk(walk, after, limit) for walk, after in walks]
+
     async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int:
         nodes = [node for node in self.state.nodes.values() if self._is_of(walk, node)]
         return sum(all(term.holds(self._values(node)) for term in terms) for node in nodes)
+
+    async def count_each(self, walks: Sequence[Walk], terms: Sequence[Requirement]) -> list[int]:
+        return [await self.count_walk(walk, terms) for walk in walks]
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
         before = self._head.position - len(self._events)
@@ -47,8 +53,13 @@ class MemoryWalks:
     async def places(self, span: Span, limit: int) -> Paths:
         return await self.changed(span, 0, self._head.position, limit)
 
+    async def places_each(self, spans: Sequence[Span], limit: int) -> list[Paths]:
+        return [await self.places(span, limit) for span in spans]
+
     def _is_of(self, walk: Walk, node: Node) -> bool:
         if node.kind not in walk.kinds or not walk.span.holds(node.path):
+            return False
+        if walk.link and walk.target not in node.links.get(walk.link, ()):
             return False
         return not walk.facet or self._values(node).get(walk.facet) in walk.values
 

@@ -30,6 +30,9 @@ class Query:
     phases: tuple[str, ...] = ()
     sort: Sort = BY_PATH
     limit: int = 100
+    link: str = ""
+    """With it, only nodes of which this link leads to the uid `target`."""
+    target: str = ""
 
 
 class Plan:
@@ -45,14 +48,20 @@ class Plan:
         self.labels = query.labels
         self.phases = query.phases
         self.fields = Selector(tuple(_read(model, query, term) for term in query.fields.requirements))
-        driver = next((term for term in self.terms() if term.operator == "in" and term.key != NAME_FIELD), None)
+        self.link, self.target = query.link, query.target
+        usable = () if query.link else self.terms()
+        driver = next((term for term in usable if term.operator == "in" and term.key != NAME_FIELD), None)
         self.walk = Walk(
             tuple(sorted(self.kinds)),
             _span(model, query, self.kinds),
             driver.key if driver is not None else "",
             driver.values if driver is not None else (),
             query.sort,
+            query.link,
+            query.target,
         )
+        self.finds_all = not self.phases and all(term == driver for term in self.terms())
+        """Whether every node of the walk fits, as it is now."""
 
     def terms(self) -> Iterator[Requirement]:
         """All that must hold of a node beyond its place and kind, as a store finds it."""
@@ -63,7 +72,7 @@ class Plan:
     @property
     def selects(self) -> bool:
         """Whether a node that is found may not be found once it has changed, where it is."""
-        return bool(self.labels.requirements or self.fields.requirements or self.phases)
+        return bool(self.labels.requirements or self.fields.requirements or self.phases or self.link)
 
     def may_find(self, path: str) -> bool:
         """Whether nodes at a path are of a kind that the query finds."""
@@ -80,6 +89,8 @@ class Plan:
             return False
         if self.phases and node.phase not in self.phases:
             return False
+        if self.link and self.target not in node.links.get(self.link, ()):
+            return False
         if not self.fields.requirements:
             return True
         values = facets_of(kind, {}, node.spec, node.status)
@@ -92,6 +103,8 @@ def _kinds(model: Model, query: Query) -> dict[str, type[Kind]]:
         raise Invalid(f"{query.kind[:80]!r} is no kind", field="/kind")
     if query.fields.requirements and not query.kind:
         raise Invalid("fields are those of one kind, which is not named", field="/kind")
+    if query.link and query.link not in (model.kinds[query.kind].links if query.kind else ()):
+        raise Invalid(f"{query.kind or 'not every kind'} has no link {query.link[:80]!r}", field="/link")
     if query.depth is not None and query.depth < 1:
         raise Invalid("a depth is at least 1", field="/depth")
     root = model.locate(query.under)[0] if query.under else None

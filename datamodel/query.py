@@ -6,23 +6,41 @@ knows its log again, for in another one the same position is another graph.
 """
 
 import hashlib
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
 
-from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark
+from datamodel.bookmark import Bookmark, Known, bookmark_at, check_bookmark
 from datamodel.cursor import read_cursor, written_cursor
-from datamodel.errors import Gone
+from datamodel.errors import Gone, Invalid
 from datamodel.former import Former
-from datamodel.moments import Moment, position_of
+from datamodel.model import Model
+from datamodel.moments import Kept, Moment, position_of
 from datamodel.node import Node
 from datamodel.plan import LIMIT_MAX, Plan, Query
-from datamodel.ports import Store
-from datamodel.sorting import BY_PATH, Place
-from datamodel.walk import END
+from datamodel.selectors import Requirement
+from datamodel.sorting import BY_PATH, Place, place_of
+from datamodel.walk import END, Paths, Span, Walk, Walked
 
-__all__ = ["LIMIT_MAX", "LOOKED_MAX", "RECENT", "ROUND_MAX", "ROUND_NODES", "Page", "Plan", "Query", "count", "page"]
+__all__ = [
+    "LIMIT_MAX",
+    "LOOKED_MAX",
+    "RECENT",
+    "ROUND_MAX",
+    "ROUND_NODES",
+    "Listed",
+    "Page",
+    "Plan",
+    "Query",
+    "count",
+    "cursor_after",
+    "page",
+]
 
 ROUND_NODES = 200
-"""Nodes that are looked at for a page (or its limit, and one more). Where few fit, more are, twice as many each time."""
+"""Nodes that are looked at for a page, or its limit and one more, and just that where all that is walked fits. Where few do,
+more are, twice as many each time."""
 ROUND_MAX = 1_600
 LOOKED_MAX = 5_000
 """Nodes looked at after which a page ends, full or not."""
@@ -45,8 +63,25 @@ class Page:
         return self.bookmark.position
 
 
+class Listed(Kept, Known, Protocol):
+    """The reads that pages are put together of, as the ports mean them."""
+
+    @property
+    def model(self) -> Model: ...
+
+    async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked: ...
+
+    async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int: ...
+
+    async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths: ...
+
+    async def places(self, span: Span, limit: int) -> Paths: ...
+
+    async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]: ...
+
+
 async def page(
-    store: Store, query: Query, *, cursor: str = "", as_of: Moment | None = None, recent: int = RECENT
+    store: Listed, query: Query, *, cursor: str = "", as_of: Moment | None = None, recent: int = RECENT
 ) -> Page:
     """The first page, of the present or as of a moment; or with a cursor the one that follows, of the same position. Raises
     `Invalid`, and `Gone` where the position is not kept any more, or was another log's."""
@@ -64,8 +99,14 @@ async def page(
     return Page(found, "" if through is None else written_cursor(digest, bookmark, through), bookmark)
 
 
-async def count(store: Store, query: Query, *, as_of: Moment | None = None) -> int:
-    """How many nodes a query finds at one position. The store counts what is present; of a moment, all are read."""
+def cursor_after(model: Model, query: Query, bookmark: Bookmark, node: Node) -> str:
+    """The cursor of a list as of a bookmark that goes on after one of its nodes."""
+    return written_cursor(_digest(query), bookmark, place_of(query.sort, model.kinds[node.kind], node))
+
+
+async def count(store: Listed, query: Query, *, as_of: Moment | None = None, most: int | None = None) -> int:
+    """How many nodes a query finds at one position. The store counts what is present; of a moment, and where phases are asked
+    for, all are read. Raises `Invalid` where it reads more than `most`."""
     query = replace(query, limit=LIMIT_MAX, sort=BY_PATH)
     if as_of is None and not query.phases:
         plan = Plan(store.model, query)
@@ -73,18 +114,22 @@ async def count(store: Store, query: Query, *, as_of: Moment | None = None) -> i
     found = await page(store, query, as_of=as_of)
     total = len(found.nodes)
     while found.cursor:
+        if most is not None and total > most:
+            raise Invalid(f"there are more than {most} nodes, which are not counted one by one")
         found = await page(store, query, cursor=found.cursor)
         total += len(found.nodes)
     return total
 
 
 async def _found(
-    store: Store, plan: Plan, position: int, after: Place | None, limit: int, recent: int
+    store: Listed, plan: Plan, position: int, after: Place | None, limit: int, recent: int
 ) -> tuple[list[Node], Place | None]:
     """The nodes of a page, and the place up to which they are all that fit (None: there are no more)."""
     former = None if plan.sort == BY_PATH else Former(store, plan, position, after, limit + 1)
     found: dict[Place, Node] = {}
-    looked, look = 0, max(ROUND_NODES, limit + 1)
+    looked, look, enough = 0, max(ROUND_NODES, limit + 1), limit
+    if plan.finds_all:
+        look, enough = limit + 1, limit + 1
     while True:
         if former is None:
             nodes, through = await _next_by_path(store, plan, position, after, look, recent)
@@ -92,7 +137,7 @@ async def _found(
             nodes, through = await _next_sorted(store, plan, position, after, look, former)
         found |= nodes
         looked += look
-        if through is None or len(found) >= limit or looked >= LOOKED_MAX:
+        if through is None or len(found) >= enough or looked >= LOOKED_MAX:
             break
         after, look = through, max(look, min(2 * look, ROUND_MAX))
     places = sorted(found, reverse=plan.sort.descending)
@@ -102,7 +147,7 @@ async def _found(
 
 
 async def _next_by_path(
-    store: Store, plan: Plan, position: int, after: Place | None, look: int, recent: int
+    store: Listed, plan: Plan, position: int, after: Place | None, look: int, recent: int
 ) -> tuple[dict[Place, Node], Place | None]:
     """Nodes after a place that fit, up to another one. The present is read first: what changes after that is among the changes,
     of which only those are looked at that are between the two."""
@@ -125,7 +170,7 @@ async def _next_by_path(
 
 
 async def _next_sorted(
-    store: Store, plan: Plan, position: int, after: Place | None, look: int, former: Former
+    store: Listed, plan: Plan, position: int, after: Place | None, look: int, former: Former
 ) -> tuple[dict[Place, Node], Place | None]:
     """The same in any other order, where what changed may have been at any place."""
     present = await store.walk(plan.walk, after, look)
@@ -134,7 +179,7 @@ async def _next_sorted(
     return fitting | former.between(after, present.through), present.through
 
 
-async def _resumed(store: Store, plan: Plan, digest: str, cursor: str) -> tuple[Bookmark, Place | None]:
+async def _resumed(store: Listed, plan: Plan, digest: str, cursor: str) -> tuple[Bookmark, Place | None]:
     """The bookmark and place of a cursor. Of one that is too old, or of another log, `Gone` has the cursor that goes on in the
     present."""
     bookmark, after = read_cursor(cursor, digest, plan.sort)
@@ -145,11 +190,12 @@ async def _resumed(store: Store, plan: Plan, digest: str, cursor: str) -> tuple[
     return bookmark, after
 
 
-async def _with_cursor(gone: Gone, store: Store, digest: str, after: Place | None) -> Gone:
+async def _with_cursor(gone: Gone, store: Listed, digest: str, after: Place | None) -> Gone:
     onward = written_cursor(digest, await bookmark_at(store, (await store.head()).position), after)
     return Gone(gone.message, oldest=gone.oldest, field=gone.field or "/cursor", cursor=onward)
 
 
+@lru_cache(maxsize=1_024)
 def _digest(query: Query) -> str:
     """Of what must be the same for all pages of a list; the limit need not be."""
     told = repr(replace(query, limit=0))

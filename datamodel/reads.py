@@ -2,34 +2,35 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Hashable
 from typing import Generic, TypeVar
 
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Store
 
+K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 BATCH_KEYS = 1_000
 
 
-class Batched(Generic[V]):
+class Batched(Generic[K, V]):
     """Reads rows by key. While one query runs, keys gather for the next, so every answer is newer than its question."""
 
-    def __init__(self, fetch: Callable[[Collection[str]], Awaitable[dict[str, V]]]) -> None:
+    def __init__(self, fetch: Callable[[Collection[K]], Awaitable[dict[K, V]]]) -> None:
         self._fetch = fetch
-        self._asked: dict[str, list[asyncio.Future[V | None]]] = {}
+        self._asked: dict[K, list[asyncio.Future[V | None]]] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def get(self, key: str) -> V | None:
+    async def get(self, key: K) -> V | None:
         """The row as it is now, None where there is none. Raises `Transient`."""
         return await self._ask(key)
 
-    async def get_all(self, keys: Collection[str]) -> list[V | None]:
+    async def get_all(self, keys: Collection[K]) -> list[V | None]:
         """The rows of these keys in the same way, in order."""
         return [await answer for answer in [self._ask(key) for key in keys]]
 
-    def _ask(self, key: str) -> "asyncio.Future[V | None]":
+    def _ask(self, key: K) -> "asyncio.Future[V | None]":
         future: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         self._asked.setdefault(key, []).append(future)
         if self._task is None:
@@ -61,8 +62,8 @@ class Reads:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._nodes = Batched[Node](store.nodes)
-        self._totals = Batched[Totals](store.totals)
+        self._nodes = Batched[str, Node](store.nodes)
+        self._totals = Batched[str, Totals](store.totals)
 
     async def node(self, path: str) -> Node | None:
         return await self._nodes.get(path)

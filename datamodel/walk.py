@@ -41,13 +41,26 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The present nodes of some kinds in a span, in an order; with a `facet`, those that have one of its values."""
+    """The present nodes of some kinds in a span, in an order; with a `facet`, those that have one of its values; with a `link`,
+    those of which it leads to the uid `target`. It has one of both at most."""
 
     kinds: tuple[str, ...]
     span: Span
     facet: str = ""
     values: tuple[str, ...] = ()
     sort: Sort = BY_PATH
+    link: str = ""
+    target: str = ""
+
+    def is_like(self, other: "Walk") -> bool:
+        """Whether it differs from another walk in its span and target at most: then both can be taken at once."""
+        return (self.kinds, self.facet, self.values, self.sort, self.link) == (
+            other.kinds,
+            other.facet,
+            other.values,
+            other.sort,
+            other.link,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +87,16 @@ class Walks(Protocol):
         fewer though more follow."""
         ...
 
+    async def walk_each(self, walks: Sequence[tuple[Walk, Place | None]], limit: int) -> list[Walked]:
+        """What `walk` finds for each of these walks, which are alike, after its place; `limit` holds for each."""
+        ...
+
     async def count_walk(self, walk: Walk, terms: Sequence[Requirement]) -> int:
         """How many nodes of a walk hold all these terms now; keys are facets (see `datamodel.facets`) and `NAME_FIELD`."""
+        ...
+
+    async def count_each(self, walks: Sequence[Walk], terms: Sequence[Requirement]) -> list[int]:
+        """What `count_walk` finds for each of these walks, which are alike."""
         ...
 
     async def changed(self, span: Span, after: int, through: int, limit: int) -> Paths:
@@ -84,4 +105,8 @@ class Walks(Protocol):
 
     async def places(self, span: Span, limit: int) -> Paths:
         """The next paths at which anything ever happened, as far as the log is kept."""
+        ...
+
+    async def places_each(self, spans: Sequence[Span], limit: int) -> list[Paths]:
+        """What `places` finds in each of these spans; `limit` holds for each."""
         ...
