@@ -166,14 +166,6 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         )
         return list(itertools.islice(found, limit))
 
-    async def children(
-        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
-    ) -> dict[str, list[Node]]:
-        return {
-            parent: await self.list_nodes(kind, under=parent, after=after, limit=limit, phases=phases)
-            for parent in parents
-        }
-
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = (node for node in self._of_kind(kind, after) if target in node.links.get(link, ()))
         return list(itertools.islice(found, limit))

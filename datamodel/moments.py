@@ -10,6 +10,19 @@ Moment = int | datetime
 """A position of the log, or a time, which stands for the last event at or before it."""
 
 
+def read_moment(text: str, field: str) -> Moment:
+    """The moment that a text is. Raises `Invalid` naming `field`."""
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return int(text)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Invalid("a position of the log, or a time as 2026-01-31T12:00:00Z", field=field) from error
+    if time.tzinfo is None:
+        raise Invalid("a time needs its offset from UTC", field=field)
+    return time
+
+
 class Kept(Protocol):
     """The reads that tell which moments there are, as the ports mean them."""
 

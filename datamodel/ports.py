@@ -115,12 +115,6 @@ class Graph(Protocol):
         `status.phase` (a missing phase counts as empty)."""
         ...
 
-    async def children(
-        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
-    ) -> dict[str, list[Node]]:
-        """What `list_nodes` finds below each of these paths, for all of them at once; `limit` holds for each."""
-        ...
-
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         """Nodes of a kind whose link has this uid among its targets, in order of path."""
         ...

@@ -1,41 +1,19 @@
-"""Pages of nodes: keyset pagination in order of path."""
+"""Pages of nodes: their limits, the phases that are asked for, and cursors that are a path."""
 
 import base64
 import binascii
 import re
-from dataclasses import dataclass
 from typing import get_args
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Kind
-from datamodel.node import Node
+from datamodel.selectors import Requirement, Selector
 
 LIMIT_DEFAULT = 100
 LIMIT_MAX = 1_000
+PHASE = "status.phase"
 
 _PATH = re.compile(r"(/[a-z0-9-]{1,63}){1,32}")
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What is asked for: at most `limit` nodes above the path `after`, in one of `phases` where there are any."""
-
-    limit: int = LIMIT_DEFAULT
-    after: str = ""
-    phases: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What there is: the nodes, and whether more follow."""
-
-    nodes: list[Node]
-    more: bool
-
-    @property
-    def cursor(self) -> str | None:
-        """Where the next page begins, None at the end."""
-        return cursor_of(self.nodes[-1].path) if self.more else None
 
 
 def cursor_of(path: str) -> str:
@@ -62,6 +40,17 @@ def checked_limit(limit: int, field: str) -> int:
 
 def has_phase(kind: type[Kind]) -> bool:
     return "phase" in kind.Status.model_fields
+
+
+def with_phase(kind: type[Kind], fields: Selector, phase: str, field: str) -> tuple[Selector, tuple[str, ...]]:
+    """The fields and the stored phases by which nodes are found that have these fields and are in a phase (empty: in any).
+    Raises `Invalid` naming `field` where the kind has no such phase."""
+    if not phase:
+        return fields, ()
+    stored = stored_phases(kind, phase, field)
+    if PHASE not in kind.selectable:
+        return fields, stored
+    return Selector((*fields.requirements, Requirement(PHASE, "in", (phase,)))), ()
 
 
 def stored_phases(kind: type[Kind], phase: str, field: str) -> tuple[str, ...]:

@@ -71,7 +71,8 @@ class Together(Shared):
         return _there(await self._places.get(_Places(span, limit)))
 
     async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
-        return _there(await self._images.get(_At(tuple(paths), position))) if paths else {}
+        """Who asks for none waits with the others all the same: what they ask next goes together again."""
+        return _there(await self._images.get(_At(tuple(paths), position)))
 
     async def _walk_all(self, asked: Collection[_Walk]) -> dict[_Walk, Walked]:
         async def alike(keys: list[_Walk]) -> list[Walked]:

@@ -37,25 +37,6 @@ class PostgresGraph:
         )
         return [rows.node(self._model, row) for row in found]
 
-    async def children(
-        self, kind: str, parents: Collection[str], *, after: str = "", limit: int = 100, phases: Collection[str] = ()
-    ) -> dict[str, list[Node]]:
-        found = await self._database.fetch(
-            "SELECT parent.path AS parent, child.* FROM unnest($1::text[]) AS parent(path) CROSS JOIN LATERAL"
-            f" (SELECT {rows.NODE_COLUMNS} FROM nodes WHERE kind = $2 AND path > $3 AND path >= parent.path || '/'"
-            " AND path < parent.path || '0' AND (cardinality($4::text[]) = 0 OR phase = ANY($4)) ORDER BY path LIMIT $5)"
-            " AS child ORDER BY child.path",
-            list(parents),
-            kind,
-            after,
-            list(phases),
-            limit,
-        )
-        nodes: dict[str, list[Node]] = {parent: [] for parent in parents}
-        for row in found:
-            nodes[row["parent"]].append(rows.node(self._model, row))
-        return nodes
-
     async def linked(self, kind: str, link: str, target: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._database.fetch(
             f"SELECT {rows.NODE_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source"

@@ -1,15 +1,26 @@
-"""Connections: pages of nodes in the form that GraphQL clients know."""
+"""Connections: pages of nodes in the form that GraphQL clients know, put together as lists of REST are."""
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import strawberry
 
+from datamodel.errors import Gone, Invalid
 from datamodel.kinds import Kind
+from datamodel.model import Model
+from datamodel.moments import Moment, read_moment
 from datamodel.node import Node
+from datamodel.plan import Query
+from datamodel.query import Page, count, cursor_after, page
+from gateway.graphql.context import COUNT_CHARGE, NODES_LIMIT, Context, Info
 from gateway.graphql.objects import listed, object_type, plain, resolved
-from gateway.page import Found, Page, after_cursor, checked_limit, cursor_of, stored_phases
 
 FIRST_DEFAULT = 20
+
+_ARGUMENTS = {"/cursor": "/after", "/sort": "/orderBy", "/limit": "/first"}
+"""What a query's parts are called here."""
 
 
 @strawberry.type(description="Where a page ends.")
@@ -18,35 +29,80 @@ class PageInfo:
     end_cursor: str | None
 
 
+class Edge(NamedTuple):
+    """A node on its page."""
+
+    node: Node
+    found: "Found"
+
+
+class Found:
+    """A page of what was asked for."""
+
+    def __init__(self, model: Model, query: Query, as_of: Moment | None, page: Page) -> None:
+        self.query, self.page = query, page
+        self.as_of = page.position if as_of is not None else None
+        self._model = model
+        self.edges = [Edge(node, self) for node in page.nodes]
+
+    def cursor_after(self, node: Node) -> str:
+        return cursor_after(self._model, self.query, self.page.bookmark, node)
+
+
 def connection_type(kind: type[Kind], node_type: Any) -> Any:
-    """The connection of a kind. Its source is what was `Found`, the source of an edge is the node."""
+    """The connection of a kind. Its source is what was `Found`."""
     name = kind.__name__
     edge = object_type(
         f"{name}Edge",
-        [resolved("node", node_type, _itself), resolved("cursor", str, _cursor)],
+        [
+            plain("node", node_type),
+            resolved("cursor", str, _cursor, "A page that begins `after` it goes on behind the node."),
+        ],
         f"One {name} of a page.",
     )
-    fields = [plain("edges", listed(edge), source="nodes"), resolved("pageInfo", PageInfo, _page_info)]
-    return object_type(f"{name}Connection", fields, f"A page of {name} nodes in order of path.")
-
-
-def page_of(kind: type[Kind], first: int, after: str | None, phase: str | None) -> Page:
-    """The page that arguments ask for. Raises `Invalid` naming the argument."""
-    return Page(
-        limit=checked_limit(first, "/first"),
-        after=after_cursor(after, "/after") if after else "",
-        phases=stored_phases(kind, phase, "/phase") if phase else (),
+    fields = [
+        plain("edges", listed(edge)),
+        resolved("pageInfo", PageInfo, _page_info),
+        resolved("totalCount", int, _total_count, _total_count.__doc__),
+    ]
+    return object_type(
+        f"{name}Connection", fields, f"A page of {name} nodes. All pages of a list show one position of the log."
     )
 
 
-def _itself(root: Node) -> Any:
-    return root
+async def load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
+    """The page. Raises `Invalid` and `Gone` naming the argument."""
+    context.charge(query.limit)
+    moment = read_moment(as_of, "/asOf") if as_of is not None else None
+    with naming_arguments():
+        found = await page(context.reads, query, cursor=after or "", as_of=moment)
+    return Found(context.backend.model, query, moment, found)
 
 
-def _cursor(root: Node) -> str:
-    return cursor_of(root.path)
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Makes the errors of a query name the arguments that it was made of."""
+    try:
+        yield
+    except Gone as error:
+        field = _ARGUMENTS.get(error.field, error.field)
+        raise Gone(error.message, oldest=error.oldest, field=field, cursor=error.cursor) from error
+    except Invalid as error:
+        raise Invalid(error.message, field=_ARGUMENTS.get(error.field, error.field)) from error
+
+
+def _cursor(root: Edge) -> str:
+    return root.found.cursor_after(root.node)
 
 
 def _page_info(root: Found) -> Any:
-    end = cursor_of(root.nodes[-1].path) if root.nodes else None
-    return PageInfo(has_next_page=root.more, end_cursor=end)
+    end = root.page.cursor or (root.cursor_after(root.page.nodes[-1]) if root.page.nodes else None)
+    return PageInfo(has_next_page=bool(root.page.cursor), end_cursor=end)
+
+
+async def _total_count(root: Found, info: Info) -> int:
+    """How many nodes there are on all pages: now, or with `asOf` then. It is counted only where it is asked for; of the past,
+    20,000 at most."""
+    info.context.charge(COUNT_CHARGE)
+    query = replace(root.query, limit=1)
+    return await count(info.context.reads, query, as_of=root.as_of, most=NODES_LIMIT)

@@ -7,7 +7,7 @@ from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datamodel.errors import Invalid, TendrilError
+from datamodel.errors import Gone, Invalid, TendrilError
 from datamodel.kinds import Document
 from gateway.backend import Backend
 from gateway.extras import Extras
@@ -68,4 +68,6 @@ def _public(error: GraphQLError) -> Any:
     elif isinstance(original, TendrilError):
         shown["message"] = detail_of(original)
         shown["extensions"] = {"errors": findings(original)}
+        if isinstance(original, Gone):
+            shown["extensions"] |= {"oldest": original.oldest, "cursor": original.cursor or None}
     return shown

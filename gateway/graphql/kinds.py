@@ -1,6 +1,7 @@
 """Object types of kinds: a node's own fields, its parts, its children and the links that lead to it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import cleandoc
 from typing import Any
 
@@ -12,14 +13,18 @@ from datamodel.kinds import Document, Kind
 from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.node import Node
+from datamodel.plan import Query
 from gateway.defaults import completed
 from gateway.extras import Extras
-from gateway.graphql.connection import FIRST_DEFAULT, connection_type, page_of
-from gateway.graphql.context import Children, Info
+from gateway.graphql.connection import FIRST_DEFAULT, connection_type, load
+from gateway.graphql.context import Info
 from gateway.graphql.objects import add_fields, object_type, plain, resolved
 from gateway.graphql.parts import Parts
-from gateway.graphql.scalars import JSON, DateTime, Long
-from gateway.page import Found, Page, has_phase
+from gateway.graphql.scalars import JSON, DateTime, Long, Moment
+from gateway.graphql.selection import Selection
+from gateway.page import has_phase
+
+Narrow = Callable[[Query, Node], Query]
 
 
 @strawberry.interface(name="Node", description="What every node of the graph has, whatever its kind.")
@@ -48,9 +53,9 @@ class Kinds:
         self._model = model
         parts = Parts()
         self.types = {name: _node_type(kind, parts, extras.statuses.get(name)) for name, kind in model.kinds.items()}
-        self._connections = {
-            name: connection_type(kind, self.types[name]) for name, kind in model.kinds.items() if not kind.singleton
-        }
+        listed = {name: kind for name, kind in model.kinds.items() if not kind.singleton}
+        self._connections = {name: connection_type(kind, self.types[name]) for name, kind in listed.items()}
+        self._selections = {name: Selection(kind) for name, kind in listed.items()}
         for name, kind in model.kinds.items():
             children = [self._child(child) for child in model.children(kind)]
             add_fields(self.types[name], [*children, *self._reverse_links(name)])
@@ -61,11 +66,15 @@ class Kinds:
         name = camel(kind.segment)
         if kind.singleton:
             return resolved(name, self.types[kind.__name__] | None, _singleton(kind.segment), kind.__doc__)
-        return resolved(name, self._connections[kind.__name__], _collection(kind), kind.__doc__)
+        return self._connection(name, kind, _below)
+
+    def _connection(self, name: str, kind: type[Kind], of: Narrow) -> StrawberryField:
+        resolver = _connection(kind, self._selections[kind.__name__], of)
+        return resolved(name, self._connections[kind.__name__], resolver, kind.__doc__)
 
     def _reverse_links(self, target: str) -> list[StrawberryField]:
         return [
-            resolved(link.reverse, self._connections[source.__name__], _linked(source.__name__, name), source.__doc__)
+            self._connection(link.reverse, source, _linked_by(name))
             for source in self._model.kinds.values()
             for name, link in source.links.items()
             if link.to == target
@@ -112,28 +121,44 @@ def _singleton(segment: str) -> Any:
     return singleton
 
 
-def _collection(kind: type[Kind]) -> Any:
-    async def load(info: Info, parent: str, page: Page) -> Any:
-        info.context.charge(page.limit)
-        return await info.context.children.load(Children(kind, parent, page))
+def _connection(kind: type[Kind], selection: Selection, of: Narrow) -> Any:
+    """The resolver of a connection: `of` makes of a query that of what belongs to a node."""
 
     async def by_phase(
-        root: Node, info: Info, first: int = FIRST_DEFAULT, after: str | None = None, phase: str | None = None
+        root: Node,
+        info: Info,
+        first: int = FIRST_DEFAULT,
+        after: str | None = None,
+        phase: str | None = None,
+        where: Any = None,
+        order_by: Any = None,
+        as_of: Moment | None = None,
     ) -> Any:
-        return await load(info, root.path, page_of(kind, first, after, phase))
+        query = of(selection.query(first, where, order_by, phase), root)
+        return await load(info.context, query, after, as_of)
 
-    async def collection(root: Node, info: Info, first: int = FIRST_DEFAULT, after: str | None = None) -> Any:
-        return await load(info, root.path, page_of(kind, first, after, None))
+    async def connection(
+        root: Node,
+        info: Info,
+        first: int = FIRST_DEFAULT,
+        after: str | None = None,
+        where: Any = None,
+        order_by: Any = None,
+        as_of: Moment | None = None,
+    ) -> Any:
+        return await by_phase(root, info, first, after, None, where, order_by, as_of)
 
-    return by_phase if has_phase(kind) else collection
+    resolver = by_phase if has_phase(kind) else connection
+    resolver.__annotations__ |= {"where": selection.where | None, "order_by": selection.order | None}
+    return resolver
 
 
-def _linked(source: str, link: str) -> Any:
-    async def linked(root: Node, info: Info, first: int = FIRST_DEFAULT, after: str | None = None) -> Any:
-        kind = info.context.backend.model.kinds[source]
-        page = page_of(kind, first, after, None)
-        info.context.charge(page.limit)
-        nodes = await info.context.backend.store.linked(source, link, root.uid, after=page.after, limit=page.limit + 1)
-        return Found(nodes[: page.limit], more=len(nodes) > page.limit)
+def _below(query: Query, root: Node) -> Query:
+    return replace(query, under=root.path)
+
+
+def _linked_by(link: str) -> Narrow:
+    def linked(query: Query, root: Node) -> Query:
+        return replace(query, link=link, target=root.uid)
 
     return linked

@@ -3,21 +3,19 @@
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.requests import Request
 
 from datamodel.errors import Gone, Invalid, TendrilError
 from datamodel.facets import selectable_fields
 from datamodel.kinds import Document, Kind
-from datamodel.moments import Moment
+from datamodel.moments import Moment, read_moment
 from datamodel.plan import Query
-from datamodel.selectors import Requirement, Selector, field_selector, label_selector
+from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import CREATED, PATH, VERSION, sort_of
 from datamodel.walk import NAME_FIELD
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit, has_phase, stored_phases
+from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit, has_phase, with_phase
 
-PHASE = "status.phase"
 AS_OF: Document = {
     "name": "asOf",
     "in": "query",
@@ -101,12 +99,13 @@ def asked_of(
         for term in fields.requirements if kind.selectable else ():
             if term.key != NAME_FIELD:
                 selectable_fields(kind)[term.key].read(term.values[0])
+        fields, phases = with_phase(kind, fields, phase, "?phase")
         query = Query(
             kind.__name__,
             under,
             labels=label_selector(given.get("labelSelector", "")),
-            fields=_with_phase(kind, fields, phase),
-            phases=stored_phases(kind, phase, "?phase") if phase and PHASE not in kind.selectable else (),
+            fields=fields,
+            phases=phases,
             sort=sort_of(given.get("sort", PATH)),
             limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
         )
@@ -133,15 +132,7 @@ def moment_of(given: Mapping[str, str], name: str) -> Moment | None:
     text = given.get(name)
     if text is None:
         return None
-    if text.isascii() and text.isdigit() and len(text) <= 18:
-        return int(text)
-    try:
-        time = datetime.fromisoformat(text.replace(" ", "+"))  # as a plus comes that nobody has encoded
-    except ValueError as error:
-        raise Invalid("a position of the log, or a time as 2026-01-31T12:00:00Z", field=f"?{name}") from error
-    if time.tzinfo is None:
-        raise Invalid("a time needs its offset from UTC", field=f"?{name}")
-    return time
+    return read_moment(text.replace(" ", "+"), f"?{name}")  # as a plus comes that nobody has encoded
 
 
 def number_of(text: str) -> int:
@@ -167,11 +158,3 @@ def _rename(error: TendrilError) -> None:
 
 def _parameter(pointer: str) -> str:
     return f"?{pointer[1:]}" if pointer.startswith("/") else pointer
-
-
-def _with_phase(kind: type[Kind], fields: Selector, phase: str) -> Selector:
-    """The fields with the phase that is asked for, where nodes are found by it."""
-    if not phase or PHASE not in kind.selectable:
-        return fields
-    stored_phases(kind, phase, "?phase")
-    return Selector((*fields.requirements, Requirement(PHASE, "in", (phase,))))

@@ -7,9 +7,8 @@ import pytest_asyncio
 from graphql import get_introspection_query
 
 from datamodel.command import Command
-from datamodel.postgres.database import Database
-from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
+from tests.counting import CountingStore
 from tests.gateway import Gateway, open_gateway
 from tests.graph import JOBS, STEPS, SYSTEM, done, new_edge, new_job, place, report
 
@@ -23,31 +22,9 @@ query Page($groups: Int!, $jobs: Int!) {
 """
 
 
-class CountingDatabase(Database):
-    """The real database, which counts what it is asked."""
-
-    queries = 0
-
-    async def fetch(self, query: str, *arguments: Any) -> Any:
-        self.queries += 1
-        return await super().fetch(query, *arguments)
-
-    async def look_up(self, query: str, *arguments: Any) -> Any:
-        self.queries += 1
-        return await super().look_up(query, *arguments)
-
-
-class CountingStore(PostgresStore):
-    """The real store over it."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(url, MODEL)
-        self._database = self.database = CountingDatabase(url, broken=lambda: None)
-
-
 @pytest_asyncio.fixture
 async def store(database_url: str) -> AsyncIterator[CountingStore]:
-    async with CountingStore(database_url) as store:
+    async with CountingStore(database_url, MODEL) as store:
         yield store
 
 
