@@ -170,6 +170,15 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         found = (node for node in self._of_kind(kind, after) if target in node.links.get(link, ()))
         return list(itertools.islice(found, limit))
 
+    async def places_linking(
+        self, kind: str, link: str, targets: Collection[str], *, limit: int = 1000
+    ) -> dict[str, list[str]]:
+        places: dict[str, dict[str, None]] = {target: {} for target in targets}
+        for node in self._of_kind(kind, ""):
+            for target in places.keys() & node.links.get(link, ()):
+                places[target][self._model.locate(node.path)[1]] = None
+        return {target: list(found)[:limit] for target, found in places.items()}
+
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         living = {node.uid for node in self.state.nodes.values()}
         found = (node for node in self._of_kind(kind, after) if not living.issuperset(node.links.get(link, ())))
@@ -191,7 +200,10 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         found = (entry for entry in self._owned(owner) if entry.index > after)
         return list(itertools.islice((entry for entry in found if not phases or entry.phase in phases), limit))
 
-    async def placements(self, owner: str) -> list[Placement]:
+    async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
+        return {owner: self._placements(owner) for owner in owners}
+
+    def _placements(self, owner: str) -> list[Placement]:
         entries, progress = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         for entry in self._owned(owner):
             _, place = self._model.locate(entry.holder)

@@ -119,6 +119,13 @@ class Graph(Protocol):
         """Nodes of a kind whose link has this uid among its targets, in order of path."""
         ...
 
+    async def places_linking(
+        self, kind: str, link: str, targets: Collection[str], *, limit: int = 1000
+    ) -> dict[str, list[str]]:
+        """For each of these uids, the parents of the nodes of a kind whose link leads there, each once. It reads one node for
+        each of them; `limit` holds for each uid."""
+        ...
+
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         """Nodes of a kind of whose link a target is gone, in order of path."""
         ...
@@ -137,8 +144,8 @@ class Graph(Protocol):
         """An owner's entries in order of index, above index `after`; `phases` filters where it is not empty."""
         ...
 
-    async def placements(self, owner: str) -> list[Placement]:
-        """Where an owner's entries are held, in order of place and phase."""
+    async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
+        """Where the entries of each of these owners are held, in order of place and phase."""
         ...
 
     async def count_by_phase(self, kind: str) -> dict[str, int]:

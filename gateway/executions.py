@@ -1,14 +1,14 @@
 """Executions: every edge where a job ran or runs, and how far it is there. A query, never a stored list."""
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 
-from datamodel.node import Node
 from datamodel.ports import Placement, Store
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import FAILED, RUNNING, SUCCEEDED
 
 EDGES_LIMIT = 1_000
-_ATTEMPTS = "/attempts/"
 
 
 class Execution(msgspec.Struct):
@@ -24,31 +24,29 @@ class Execution(msgspec.Struct):
     percent: float = 0.0
 
 
-async def executions_of(store: Store, job: Node) -> list[Execution]:
-    """The executions of a job in order of site and edge, of at most 1,000 edges."""
+async def executions_of(store: Store, jobs: Collection[str]) -> dict[str, list[Execution]]:
+    """By uid, the executions of these jobs in order of site and edge, of at most 1,000 edges each."""
+    placements, places = await store.placements(jobs), await places_of(store, jobs)
+    return {job: _executions(placements[job], places[job]) for job in jobs}
+
+
+async def places_of(store: Store, jobs: Collection[str]) -> dict[str, list[str]]:
+    """By uid, the paths of the edges that have attempts of these jobs, current ones or not."""
+    return await store.places_linking("Attempt", "job", jobs, limit=EDGES_LIMIT)
+
+
+def _executions(placements: Iterable[Placement], places: Iterable[str]) -> list[Execution]:
     executions: dict[str, Execution] = {}
     progress: dict[str, int] = {}
-    for placement in await store.placements(job.uid):
+    for placement in placements:
         execution = executions.setdefault(placement.place, _at(placement.place))
         _count(execution, placement)
         progress[placement.place] = progress.get(placement.place, 0) + placement.progress
     for place, per_mille in progress.items():
         executions[place].percent = round(per_mille / (10 * executions[place].chunks), 1)
-    for place in await places_of(store, job):
+    for place in places:
         executions.setdefault(place, _at(place))
     return [executions[place] for place in sorted(executions)]
-
-
-async def places_of(store: Store, job: Node) -> list[str]:
-    """The paths of the edges that have attempts of the job, current ones or not, 1,000 at most: after each edge's first
-    attempt the search goes on behind the edge, so it reads one row an edge and not one an attempt."""
-    places: list[str] = []
-    after = ""
-    while len(places) < EDGES_LIMIT and (first := await store.linked("Attempt", "job", job.uid, after=after, limit=1)):
-        place = first[0].path.partition(_ATTEMPTS)[0]
-        places.append(place)
-        after = f"{place}/attempts0"  # "0" is the character after "/": behind every attempt of the edge
-    return places
 
 
 def _at(place: str) -> Execution:

@@ -10,6 +10,23 @@ from datamodel.ports import Placement
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database
 
+_NEXT_SOURCE = """
+SELECT source FROM links JOIN nodes ON nodes.path = source
+WHERE links.target = wanted.target AND name = $2 AND source > {after} AND kind = $3 ORDER BY links.target, name, source LIMIT 1
+"""
+_PLACES_LINKING = f"""
+SELECT wanted.target, regexp_replace(found.source, '/[^/]+/[^/]+$', '') AS place
+FROM unnest($1::text[]) AS wanted(target) CROSS JOIN LATERAL (
+  WITH RECURSIVE step(source) AS (
+    ({_NEXT_SOURCE.format(after="''")})
+    UNION ALL
+    SELECT ({_NEXT_SOURCE.format(after="regexp_replace(step.source, '/[^/]+$', '0')")}) FROM step WHERE source IS NOT NULL
+  )
+  SELECT source FROM step WHERE source IS NOT NULL LIMIT $4
+) AS found
+"""
+"""Steps from each place to the next: "0" is the character after "/", behind all nodes of a collection."""
+
 
 class PostgresGraph:
     """The queries. What they mean is said at the port."""
@@ -48,6 +65,15 @@ class PostgresGraph:
             kind,
         )
         return [rows.node(self._model, row) for row in found]
+
+    async def places_linking(
+        self, kind: str, link: str, targets: Collection[str], *, limit: int = 1000
+    ) -> dict[str, list[str]]:
+        found = await self._database.look_up(_PLACES_LINKING, list(targets), link, kind, limit)
+        places: dict[str, list[str]] = {target: [] for target in targets}
+        for row in found:
+            places[row["target"]].append(row["place"])
+        return places
 
     async def dangling(self, kind: str, link: str, *, after: str = "", limit: int = 100) -> list[Node]:
         found = await self._database.fetch(
@@ -91,13 +117,17 @@ class PostgresGraph:
         )
         return [rows.entry(row) for row in found]
 
-    async def placements(self, owner: str) -> list[Placement]:
+    async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         found = await self._database.fetch(
-            "SELECT regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,"
-            " sum(progress)::bigint AS progress FROM ledger WHERE owner = $1 GROUP BY 1, 2 ORDER BY 1, 2",
-            owner,
+            "SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,"
+            " sum(progress)::bigint AS progress FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            list(owners),
         )
-        return [Placement(row["place"], row["phase"], row["entries"], row["progress"]) for row in found]
+        placements: dict[str, list[Placement]] = {owner: [] for owner in owners}
+        for row in found:
+            placement = Placement(row["place"], row["phase"], row["entries"], row["progress"])
+            placements[row["owner"]].append(placement)
+        return placements
 
     async def count_by_phase(self, kind: str) -> dict[str, int]:
         found = await self._database.fetch(

@@ -18,7 +18,7 @@ from gateway.jobs import group_path, job_path, submit
 from gateway.verbs import SUMMARIES, VERBS, act
 
 EXECUTIONS_CHARGE = 20
-"""What a job's executions count in the request's budget of nodes: they take some queries of their own."""
+"""What a job's executions count in the request's budget of nodes."""
 
 
 def executions_field() -> StrawberryField:
@@ -35,7 +35,7 @@ def executions_field() -> StrawberryField:
 
     async def executions(root: Node, info: Info) -> Any:
         info.context.charge(EXECUTIONS_CHARGE)
-        return await executions_of(info.context.backend.store, root)
+        return await info.context.batch(executions_of).get(root.uid)
 
     return resolved("executions", listed(execution), executions, "Every edge where the job ran or runs.")
 

@@ -67,7 +67,8 @@ async def find(backend: Backend, job: Node, asked: Asked) -> Found | None:
     paths = [entry.holder]
     if epoch != entry.epoch:
         name = attempt_name(job.uid, asked.chunk, epoch)
-        paths = [f"{place}/attempts/{name}" for place in await places_of(backend.store, job)]
+        places = await places_of(backend.store, [job.uid])
+        paths = [f"{place}/attempts/{name}" for place in places[job.uid]]
     nodes = await backend.store.nodes(paths)
     if not nodes:
         raise NotFound(f"the attempt at chunk {asked.chunk} of epoch {epoch} is gone", field="?epoch")

@@ -210,7 +210,7 @@ class _Jobs:
     async def get(self, request: Request) -> Response:
         job = await self._backend.node(path_of(request))
         document = job_document(job)
-        document["status"]["executions"] = await executions_of(self._backend.store, job)
+        document["status"]["executions"] = (await executions_of(self._backend.store, [job.uid]))[job.uid]
         return json_answer(document)
 
     async def explain(self, request: Request) -> Response:

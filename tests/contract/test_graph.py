@@ -6,6 +6,7 @@ from datamodel.command import Command
 from datamodel.errors import Conflict, Invalid, NotFound
 from datamodel.ports import Store
 from datamodel.removal import SUBTREE_LIMIT
+from datamodel.scheduling.edges import desired_path
 from tests.graph import (
     JOBS,
     STEPS,
@@ -225,3 +226,25 @@ async def test_a_stored_spec_has_its_defaults(store: Store) -> None:
     assert (await present(store, verdict.path)).spec["retries"] == 2
     edge = await present(store, "/inventory/sites/s/edges/e")
     assert edge.spec == edge_spec()
+
+
+async def test_the_places_of_what_links_to_each_of_many(store: Store) -> None:
+    for edge in ("e", "e-b", "e0"):
+        await new_edge(store, edge)
+    both, one = await new_job(store, "both", chunks=4), await new_job(store, "one")
+    for index, edge in enumerate(("e", "e", "e-b", "e0")):
+        await place(store, both, index, edge=edge)
+    await place(store, one, edge="e-b")
+    targets = [both.uid, one.uid, "none"]
+    found = await store.places_linking("Attempt", "job", targets)
+    assert {uid: sorted(places) for uid, places in found.items()} == {
+        both.uid: [desired_path("s", edge) for edge in ("e", "e-b", "e0")],
+        one.uid: [desired_path("s", "e-b")],
+        "none": [],
+    }
+    limited = await store.places_linking("Attempt", "job", targets, limit=2)
+    assert limited == {uid: places[:2] for uid, places in found.items()}
+    for kind, link in (("Job", "job"), ("Attempt", "other")):
+        assert await store.places_linking(kind, link, targets) == {uid: [] for uid in targets}
+    assert await store.placements(targets) == {uid: (await store.placements([uid]))[uid] for uid in targets}
+    assert (await store.placements(["none"]))["none"] == []

@@ -290,7 +290,7 @@ class World:
             assert await store.entries(owner, phases=("retry",), after=0) == [
                 e for e in entries if e.phase == "retry" and e.index > 0
             ]
-            placed = {(p.place, p.phase): (p.entries, p.progress) for p in await store.placements(owner)}
+            placed = {(p.place, p.phase): (p.entries, p.progress) for p in (await store.placements([owner]))[owner]}
             phases, progress = graph.totals(owner)
             assert {phase: count for (_, phase), (count, _) in placed.items()} == phases
             assert sum(part for _, part in placed.values()) == progress

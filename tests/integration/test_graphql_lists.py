@@ -223,6 +223,7 @@ NESTED = {
     "sorted, of a moment": "jobs(first: $jobs, asOf: THEN, orderBy: {by: version}) { edges { node { name } } }",
     "chosen and counted": """jobs(first: $jobs, where: {labels: "n", status_phase: {in: ["running", "pending"]}}) {
       totalCount edges { node { name } } }""",
+    "with executions": "jobs(first: $jobs) { edges { node { executions { site edge chunks } } } }",
     "with what links to it": """jobs(first: $jobs) { edges { node {
       attempts(first: 3, orderBy: {by: createdAt}) { totalCount edges { node { name } } } } } }""",
 }
@@ -230,15 +231,19 @@ NESTED = {
 
 @pytest_asyncio.fixture
 async def busy(store: CountingStore) -> int:
-    """Twelve groups of four jobs, with an attempt each; of each group one job has changed since the position."""
+    """Twelve groups of four jobs, with attempts on one edge or two; of each group one job has changed since the position."""
     groups = [f"/config/job-groups/g{number:02}" for number in range(12)]
     await done(store, *(Command("create", group) for group in groups))
     await new_edge(store, cpu=999.0, memoryBytes=2**50, powerW=999.0)
     for name in "abcd":
-        made = [Command("create", f"{group}/jobs/{name}", {"steps": STEPS}, {"n": name}) for group in groups]
+        made = [
+            Command("create", f"{group}/jobs/{name}", {"steps": STEPS, "chunks": 2}, {"n": name}) for group in groups
+        ]
         await done(store, *made)
-    for found in await store.list_nodes("Job", limit=99):
-        await place(store, found)
+    await new_edge(store, "f", cpu=999.0, memoryBytes=2**50, powerW=999.0)
+    for number, found in enumerate(await store.list_nodes("Job", limit=99)):
+        for edge in "ef"[: 1 + number % 2]:
+            await place(store, found, "ef".index(edge), edge=edge)
     then = (await store.head()).position
     for group in groups:
         await done(store, Command("patchStatus", f"{group}/jobs/a", {"phase": "running"}), actor=SYSTEM)
