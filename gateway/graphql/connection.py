@@ -1,8 +1,9 @@
 """Connections: pages of nodes in the form that GraphQL clients know, put together as lists of REST are."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from inspect import Parameter, Signature
 from typing import Any, NamedTuple
 
 import strawberry
@@ -16,8 +17,13 @@ from datamodel.plan import Query
 from datamodel.query import Page, count, cursor_after, page
 from gateway.graphql.context import COUNT_CHARGE, NODES_LIMIT, Context, Info
 from gateway.graphql.objects import listed, object_type, plain, resolved
+from gateway.graphql.scalars import Moment as MomentType
+from gateway.graphql.selection import Selection
+from gateway.page import has_phase
 
 FIRST_DEFAULT = 20
+Narrow = Callable[[Query, Any], Query]
+"""Makes of a query that of what belongs to a source."""
 
 _ARGUMENTS = {"/cursor": "/after", "/sort": "/orderBy", "/limit": "/first"}
 """What a query's parts are called here."""
@@ -70,7 +76,48 @@ def connection_type(kind: type[Kind], node_type: Any) -> Any:
     )
 
 
-async def load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
+def connection(kind: type[Kind], selection: Selection, of: Narrow, *, under: bool = False) -> Any:
+    """The resolver of a connection of nodes of a kind; with `under`, it takes the path below which they are."""
+    types: dict[str, Any] = {"after": str, "where": selection.where, "order_by": selection.order, "as_of": MomentType}
+    if has_phase(kind):
+        types["phase"] = str
+    if under:
+        types["under"] = str
+
+    async def resolver(root: Any, info: Info, **given: Any) -> Found:
+        first, above = given.get("first", FIRST_DEFAULT), given.get("under")
+        query = of(selection.query(first, given.get("where"), given.get("order_by"), given.get("phase")), root)
+        if above is not None:
+            check_path(info.context.backend.model, above, "/under")
+            query = replace(query, under=above)
+        found = await _load(info.context, query, given.get("after"), given.get("as_of"))
+        if above is not None and not found.edges:
+            await info.context.backend.node_at(above, found.page.position)
+        return found
+
+    resolver.__signature__ = Signature(  # type: ignore[attr-defined]
+        [
+            Parameter("root", Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
+            Parameter("info", Parameter.POSITIONAL_OR_KEYWORD, annotation=Info),
+            Parameter("first", Parameter.KEYWORD_ONLY, default=FIRST_DEFAULT, annotation=int),
+            *(
+                Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=type_ | None)
+                for name, type_ in types.items()
+            ),
+        ]
+    )
+    return resolver
+
+
+def check_path(model: Model, path: str, field: str) -> None:
+    """Raises `Invalid` naming an argument that is no path of a node."""
+    try:
+        model.locate(path)
+    except Invalid as error:
+        raise Invalid(error.message, field=field) from error
+
+
+async def _load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
     """The page. Raises `Invalid` and `Gone` naming the argument."""
     context.charge(query.limit)
     moment = read_moment(as_of, "/asOf") if as_of is not None else None

@@ -16,15 +16,13 @@ from datamodel.node import Node
 from datamodel.plan import Query
 from gateway.defaults import completed
 from gateway.extras import Extras
-from gateway.graphql.connection import FIRST_DEFAULT, connection_type, load
+from gateway.graphql.connection import Narrow, connection, connection_type
 from gateway.graphql.context import Info
 from gateway.graphql.objects import add_fields, object_type, plain, resolved
 from gateway.graphql.parts import Parts
-from gateway.graphql.scalars import JSON, DateTime, Long, Moment
+from gateway.graphql.scalars import JSON, DateTime, Long
 from gateway.graphql.selection import Selection
-from gateway.page import has_phase
-
-Narrow = Callable[[Query, Node], Query]
+from gateway.rest.kinds import plural_of
 
 
 @strawberry.interface(name="Node", description="What every node of the graph has, whatever its kind.")
@@ -69,8 +67,21 @@ class Kinds:
         return self._connection(name, kind, _below)
 
     def _connection(self, name: str, kind: type[Kind], of: Narrow) -> StrawberryField:
-        resolver = _connection(kind, self._selections[kind.__name__], of)
+        resolver = connection(kind, self._selections[kind.__name__], of)
         return resolved(name, self._connections[kind.__name__], resolver, kind.__doc__)
+
+    def everywhere(self) -> Any:
+        """A type with a connection for each kind, of its nodes wherever they are."""
+        fields = [
+            resolved(
+                camel(plural_of(self._model, self._model.kinds[name])),
+                found,
+                connection(self._model.kinds[name], self._selections[name], _anywhere, under=True),
+                self._model.kinds[name].__doc__,
+            )
+            for name, found in self._connections.items()
+        ]
+        return object_type("Kinds", fields, "The nodes of each kind, wherever they are.")
 
     def _reverse_links(self, target: str) -> list[StrawberryField]:
         return [
@@ -121,36 +132,8 @@ def _singleton(segment: str) -> Any:
     return singleton
 
 
-def _connection(kind: type[Kind], selection: Selection, of: Narrow) -> Any:
-    """The resolver of a connection: `of` makes of a query that of what belongs to a node."""
-
-    async def by_phase(
-        root: Node,
-        info: Info,
-        first: int = FIRST_DEFAULT,
-        after: str | None = None,
-        phase: str | None = None,
-        where: Any = None,
-        order_by: Any = None,
-        as_of: Moment | None = None,
-    ) -> Any:
-        query = of(selection.query(first, where, order_by, phase), root)
-        return await load(info.context, query, after, as_of)
-
-    async def connection(
-        root: Node,
-        info: Info,
-        first: int = FIRST_DEFAULT,
-        after: str | None = None,
-        where: Any = None,
-        order_by: Any = None,
-        as_of: Moment | None = None,
-    ) -> Any:
-        return await by_phase(root, info, first, after, None, where, order_by, as_of)
-
-    resolver = by_phase if has_phase(kind) else connection
-    resolver.__annotations__ |= {"where": selection.where | None, "order_by": selection.order | None}
-    return resolver
+def _anywhere(query: Query, _: Any) -> Query:
+    return query
 
 
 def _below(query: Query, root: Node) -> Query:

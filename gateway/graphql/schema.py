@@ -16,6 +16,7 @@ from gateway.graphql.context import Info
 from gateway.graphql.kinds import Kinds, NodeInterface, camel
 from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
 from gateway.graphql.mutations import mutation_type
+from gateway.graphql.nodes import node, nodes
 from gateway.graphql.objects import object_type, read, resolved
 from gateway.graphql.scalars import SCALARS
 
@@ -50,7 +51,9 @@ def create_schema(model: Model, extras: Extras) -> Schema:
     root = object_type("Root", [_plane(kinds, model, plane.root) for plane in model.planes], "The graph's planes.")
     fields = [
         resolved("root", root, _root),
-        resolved("node", NodeInterface | None, _node, "The node at a path, null where there is none."),
+        resolved("node", NodeInterface | None, node, node.__doc__),
+        resolved("nodes", list[NodeInterface | None], nodes, nodes.__doc__),
+        resolved("kinds", kinds.everywhere(), _root, "The nodes of each kind, wherever they are."),
     ]
     return Schema(
         query=object_type("Query", fields),
@@ -72,8 +75,3 @@ def _plane(kinds: Kinds, model: Model, path: str) -> Any:
 
 def _root() -> Any:
     return {}
-
-
-async def _node(info: Info, path: str) -> Any:
-    info.context.backend.model.locate(path)
-    return await info.context.backend.reads.node(path)
