@@ -150,6 +150,9 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
         return {path: self.state.nodes[path] for path in paths if path in self.state.nodes}
 
+    async def nodes_of(self, uids: Collection[str]) -> dict[str, Node]:
+        return {node.uid: node for node in self.state.nodes.values() if node.uid in uids}
+
     def recall_node(self, path: str) -> Node | None:
         return self.state.nodes.get(path)
 

@@ -99,6 +99,10 @@ class Graph(Protocol):
         """The nodes that exist among these paths."""
         ...
 
+    async def nodes_of(self, uids: Collection[str]) -> dict[str, Node]:
+        """The nodes that exist among these uids."""
+        ...
+
     def recall_node(self, path: str) -> Node | None:
         """The node, where it is known without asking that it is so and nobody else was heard of since: good enough for who
         writes with an expected version, and is woken by what is heard. None where it is not known."""

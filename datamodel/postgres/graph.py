@@ -39,6 +39,10 @@ class PostgresGraph:
         found = await self._database.look_up(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", list(paths))
         return {row["path"]: rows.node(self._model, row) for row in found}
 
+    async def nodes_of(self, uids: Collection[str]) -> dict[str, Node]:
+        found = await self._database.look_up(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE uid = ANY($1)", list(uids))
+        return {row["uid"]: rows.node(self._model, row) for row in found}
+
     async def list_nodes(
         self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
     ) -> list[Node]:

@@ -120,6 +120,7 @@ def check_path(model: Model, path: str, field: str) -> None:
 async def _load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
     """The page. Raises `Invalid` and `Gone` naming the argument."""
     context.charge(query.limit)
+    await context.together()
     moment = read_moment(as_of, "/asOf") if as_of is not None else None
     with naming_arguments():
         found = await page(context.reads, query, cursor=after or "", as_of=moment)
@@ -151,5 +152,6 @@ async def _total_count(root: Found, info: Info) -> int:
     """How many nodes there are on all pages: now, or with `asOf` then. It is counted only where it is asked for; of the past,
     20,000 at most."""
     info.context.charge(COUNT_CHARGE)
+    await info.context.together()
     query = replace(root.query, limit=1)
     return await count(info.context.reads, query, as_of=root.as_of, most=NODES_LIMIT)

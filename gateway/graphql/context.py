@@ -1,5 +1,6 @@
 """What one GraphQL request shares among its resolvers."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
@@ -18,6 +19,9 @@ NODES_LIMIT = 20_000
 COUNT_CHARGE = 20
 """What a `totalCount` counts in the request's budget of nodes."""
 
+QUIET_TURNS = 3
+"""Turns of the event loop in which nobody asks, after which nobody is about to."""
+
 
 class Context:
     """One request's backend, its reads, which go together, and its budget."""
@@ -27,6 +31,24 @@ class Context:
         self.reads = Together(backend.store)
         self._asked = 0
         self._batches: dict[Any, Batched[str, Any]] = {}
+        self._gathered = 0
+        self._gathering: asyncio.Task[None] | None = None
+
+    async def together(self) -> None:
+        """Waits for whoever is about to ask something too. Resolvers of one field begin some turns of the event loop apart, as
+        lists of one node and of several are not awaited alike; from here on their questions go together."""
+        self._gathered += 1
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._gather())
+        await asyncio.shield(self._gathering)
+
+    async def _gather(self) -> None:
+        known, quiet = 0, 0
+        while quiet < QUIET_TURNS:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if self._gathered == known else 0
+            known = self._gathered
+        self._gathering = None
 
     def batch(self, read: Callable[[Store, Collection[str]], Awaitable[dict[str, V]]]) -> Batched[str, V]:
         """What many nodes ask by such a read of the store goes together."""

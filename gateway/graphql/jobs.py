@@ -35,6 +35,7 @@ def executions_field() -> StrawberryField:
 
     async def executions(root: Node, info: Info) -> Any:
         info.context.charge(EXECUTIONS_CHARGE)
+        await info.context.together()
         return await info.context.batch(executions_of).get(root.uid)
 
     return resolved("executions", listed(execution), executions, "Every edge where the job ran or runs.")

@@ -1,6 +1,6 @@
 """Object types of kinds: a node's own fields, its parts, its children and the links that lead to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from inspect import cleandoc
 from typing import Any
@@ -14,11 +14,12 @@ from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.plan import Query
+from datamodel.ports import Store
 from gateway.defaults import completed
 from gateway.extras import Extras
 from gateway.graphql.connection import Narrow, connection, connection_type
 from gateway.graphql.context import Info
-from gateway.graphql.objects import add_fields, object_type, plain, resolved
+from gateway.graphql.objects import add_fields, listed, object_type, plain, resolved
 from gateway.graphql.parts import Parts
 from gateway.graphql.scalars import JSON, DateTime, Long
 from gateway.graphql.selection import Selection
@@ -51,14 +52,15 @@ class Kinds:
         self._model = model
         parts = Parts()
         self.types = {name: _node_type(kind, parts, extras.statuses.get(name)) for name, kind in model.kinds.items()}
-        listed = {name: kind for name, kind in model.kinds.items() if not kind.singleton}
-        self._connections = {name: connection_type(kind, self.types[name]) for name, kind in listed.items()}
-        self._selections = {name: Selection(kind) for name, kind in listed.items()}
+        several = {name: kind for name, kind in model.kinds.items() if not kind.singleton}
+        self._connections = {name: connection_type(kind, self.types[name]) for name, kind in several.items()}
+        self._selections = {name: Selection(kind) for name, kind in several.items()}
         for name, kind in model.kinds.items():
             children = [self._child(child) for child in model.children(kind)]
             add_fields(self.types[name], [*children, *self._reverse_links(name)])
             if name in extras.fields:
                 add_fields(self.types[name], [extras.fields[name]()])
+            add_fields(self.types[name], self._links(kind))
 
     def _child(self, kind: type[Kind]) -> StrawberryField:
         name = camel(kind.segment)
@@ -83,9 +85,23 @@ class Kinds:
         ]
         return object_type("Kinds", fields, "The nodes of each kind, wherever they are.")
 
+    def _links(self, kind: type[Kind]) -> list[StrawberryField]:
+        """Where a kind's links lead. One that is named as something else of the kind is shown in `links` alone."""
+        made: tuple[Any, Any] = (NodeInterface, self.types[kind.__name__])
+        known = [field for of in made for field in of.__strawberry_definition__.fields]
+        taken = {camel(field.python_name.replace("_", "-")) for field in known}
+        fields = []
+        for name, link in kind.links.items():
+            found = self.types[link.to]
+            if camel(name) not in taken:
+                described = f"Where its link `{name}` leads, as far as that is there still."
+                leads_to = listed(found) if link.many else found | None
+                fields.append(resolved(camel(name), leads_to, _targets(name, many=link.many), described))
+        return fields
+
     def _reverse_links(self, target: str) -> list[StrawberryField]:
         return [
-            self._connection(link.reverse, source, _linked_by(name))
+            self._connection(camel(link.reverse), source, _linked_by(name))
             for source in self._model.kinds.values()
             for name, link in source.links.items()
             if link.to == target
@@ -130,6 +146,21 @@ def _singleton(segment: str) -> Any:
         return await info.context.backend.reads.node(f"{root.path}/{segment}")
 
     return singleton
+
+
+def _targets(link: str, *, many: bool) -> Any:
+    async def targets(root: Node, info: Info) -> Any:
+        uids = root.links.get(link, ())
+        info.context.charge(len(uids))
+        await info.context.together()
+        found = [node for node in await info.context.batch(_by_uid).get_all(uids) if node is not None]
+        return found if many else next(iter(found), None)
+
+    return targets
+
+
+async def _by_uid(store: Store, uids: Collection[str]) -> dict[str, Node]:
+    return await store.nodes_of(uids)
 
 
 def _anywhere(query: Query, _: Any) -> Query:

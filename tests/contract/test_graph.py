@@ -248,3 +248,9 @@ async def test_the_places_of_what_links_to_each_of_many(store: Store) -> None:
         assert await store.places_linking(kind, link, targets) == {uid: [] for uid in targets}
     assert await store.placements(targets) == {uid: (await store.placements([uid]))[uid] for uid in targets}
     assert (await store.placements(["none"]))["none"] == []
+
+
+async def test_nodes_are_found_by_uid(store: Store) -> None:
+    first, second = await new_job(store, "a"), await new_job(store, "b")
+    assert await store.nodes_of([second.uid, "none", first.uid]) == {first.uid: first, second.uid: second}
+    assert await store.nodes_of([]) == {}

@@ -225,7 +225,7 @@ NESTED = {
       totalCount edges { node { name } } }""",
     "with executions": "jobs(first: $jobs) { edges { node { executions { site edge chunks } } } }",
     "with what links to it": """jobs(first: $jobs) { edges { node {
-      attempts(first: 3, orderBy: {by: createdAt}) { totalCount edges { node { name } } } } } }""",
+      attempts(first: 3, orderBy: {by: createdAt}) { totalCount edges { node { name job { name } } } } } } }""",
 }
 
 

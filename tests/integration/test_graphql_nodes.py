@@ -101,3 +101,16 @@ async def test_every_kind_has_its_plural(gateway: Gateway) -> None:
     assert {name.replace("-", "").lower(): to for name, to in plurals.items()} == {
         name.lower(): to for name, to in found.items()
     }
+
+
+async def test_a_link_is_followed_both_ways(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    made = await new_job(gateway.store)
+    path = await place(gateway.store, made)
+    query = """query There($path: String!) { node(path: $path) { ... on Attempt {
+      job { path spec { chunks } attempts { edges { node { path job { name } } } } } } } }"""
+    assert (await ask(gateway, query, path=path))["node"]["job"] == {
+        "path": made.path,
+        "spec": {"chunks": 1},
+        "attempts": {"edges": [{"node": {"path": path, "job": {"name": "j"}}}]},
+    }
