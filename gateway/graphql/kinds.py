@@ -6,12 +6,10 @@ from inspect import cleandoc
 from typing import Any
 
 import msgspec
-import strawberry
 from strawberry.types.field import StrawberryField
 
 from datamodel.kinds import Document, Kind
 from datamodel.model import Model
-from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.plan import Query
 from datamodel.ports import Store
@@ -19,30 +17,12 @@ from gateway.defaults import completed
 from gateway.extras import Extras
 from gateway.graphql.connection import Narrow, connection, connection_type
 from gateway.graphql.context import Info
+from gateway.graphql.node import NodeInterface
 from gateway.graphql.objects import add_fields, listed, object_type, plain, resolved
 from gateway.graphql.parts import Parts
-from gateway.graphql.scalars import JSON, DateTime, Long
+from gateway.graphql.past import past_fields
 from gateway.graphql.selection import Selection
 from gateway.rest.kinds import plural_of
-
-
-@strawberry.interface(name="Node", description="What every node of the graph has, whatever its kind.")
-class NodeInterface:
-    path: str
-    uid: str
-    kind: str
-    name: str = strawberry.field(resolver=lambda root: last_name(root.path))
-    labels: JSON
-    generation: Long
-    version: Long
-    created_at: DateTime
-    deletion_requested_at: DateTime | None
-    finalizers: list[str]
-    links: JSON
-
-    @classmethod
-    def resolve_type(cls, node: Node, *_: object) -> str:
-        return node.kind
 
 
 class Kinds:
@@ -61,6 +41,10 @@ class Kinds:
             if name in extras.fields:
                 add_fields(self.types[name], [extras.fields[name]()])
             add_fields(self.types[name], self._links(kind))
+            taken = self._taken(kind)
+            add_fields(
+                self.types[name], [field for field in past_fields(of_node=True) if field.python_name not in taken]
+            )
 
     def _child(self, kind: type[Kind]) -> StrawberryField:
         name = camel(kind.segment)
@@ -87,10 +71,7 @@ class Kinds:
 
     def _links(self, kind: type[Kind]) -> list[StrawberryField]:
         """Where a kind's links lead. One that is named as something else of the kind is shown in `links` alone."""
-        made: tuple[Any, Any] = (NodeInterface, self.types[kind.__name__])
-        known = [field for of in made for field in of.__strawberry_definition__.fields]
-        taken = {camel(field.python_name.replace("_", "-")) for field in known}
-        fields = []
+        fields, taken = [], self._taken(kind)
         for name, link in kind.links.items():
             found = self.types[link.to]
             if camel(name) not in taken:
@@ -98,6 +79,12 @@ class Kinds:
                 leads_to = listed(found) if link.many else found | None
                 fields.append(resolved(camel(name), leads_to, _targets(name, many=link.many), described))
         return fields
+
+    def _taken(self, kind: type[Kind]) -> set[str]:
+        """The names of the fields that a kind has."""
+        made: tuple[Any, Any] = (NodeInterface, self.types[kind.__name__])
+        known = [field for of in made for field in of.__strawberry_definition__.fields]
+        return {camel(field.python_name.replace("_", "-")) for field in known}
 
     def _reverse_links(self, target: str) -> list[StrawberryField]:
         return [

@@ -9,7 +9,7 @@ from strawberry.types.field import StrawberryField
 from datamodel.errors import TendrilError, Transient
 from gateway.exposure import check_deletable
 from gateway.graphql.context import Info
-from gateway.graphql.kinds import NodeInterface
+from gateway.graphql.node import NodeInterface
 from gateway.graphql.objects import object_type, plain, resolved
 from gateway.problem import Finding, detail_of, findings
 

@@ -13,11 +13,13 @@ from datamodel.errors import TendrilError
 from datamodel.model import Model
 from gateway.extras import Extras
 from gateway.graphql.context import Info
-from gateway.graphql.kinds import Kinds, NodeInterface, camel
+from gateway.graphql.kinds import Kinds, camel
 from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
 from gateway.graphql.mutations import mutation_type
+from gateway.graphql.node import NodeInterface
 from gateway.graphql.nodes import node, nodes
 from gateway.graphql.objects import object_type, read, resolved
+from gateway.graphql.past import past_fields
 from gateway.graphql.scalars import SCALARS
 
 _log = structlog.get_logger("graphql")
@@ -53,6 +55,7 @@ def create_schema(model: Model, extras: Extras) -> Schema:
         resolved("root", root, _root),
         resolved("node", NodeInterface | None, node, node.__doc__),
         resolved("nodes", list[NodeInterface | None], nodes, nodes.__doc__),
+        *past_fields(of_node=False),
         resolved("kinds", kinds.everywhere(), _root, "The nodes of each kind, wherever they are."),
     ]
     return Schema(

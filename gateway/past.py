@@ -1,0 +1,125 @@
+"""What the log tells of a node of any kind, a page at a time: its events, and what differs between two moments."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+
+import msgspec
+
+from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark, read_bookmark
+from datamodel.difference import Difference, difference
+from datamodel.errors import Invalid
+from datamodel.event import Event
+from datamodel.moments import Moment
+from gateway.backend import Backend
+
+_LAST = 2**62
+"""After every position."""
+_CURSOR_LIMIT = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Events of all nodes that have lived at a path. Where there may have been more before the oldest position that is kept,
+    `kept_from` is that; else it is 0."""
+
+    events: list[Event]
+    cursor: str | None
+    kept_from: int
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Differences between two positions, in order of path."""
+
+    found: list[Difference]
+    cursor: str | None
+    first: int
+    second: int
+
+
+class _DiffCursor(msgspec.Struct, array_like=True, frozen=True):
+    """Where a page of differences goes on: both positions, the event of the second one, and the last path."""
+
+    first: int
+    second: int
+    event: str
+    path: str
+
+
+async def history_of(
+    backend: Backend, path: str, *, limit: int, cursor: str | None, oldest_first: bool, field: str
+) -> Past:
+    """A page of events. Raises `NotFound` where no node has lived at the path, as far as the log is kept, and what is wrong
+    with a cursor, naming `field`."""
+    after: int | None = None
+    if cursor:
+        bookmark = read_bookmark(cursor, field)
+        await check_bookmark(backend.store, bookmark, field)
+        after = bookmark.position
+    if oldest_first:
+        found = await backend.store.history(path, after=after or 0, limit=limit + 1)
+    else:
+        found = await backend.store.history(path, before=_LAST if after is None else after, limit=limit + 1)
+    if not found.events and after is None:
+        await backend.node(path)
+    events = found.events[:limit]
+    onward = Bookmark(events[-1].position, events[-1].id).text if len(found.events) > limit else None
+    return Past(events, onward, found.kept_from)
+
+
+async def difference_of(
+    backend: Backend,
+    path: str,
+    moments: tuple[Moment, Moment | None],
+    *,
+    below: bool,
+    limit: int,
+    cursor: str | None,
+    field: str,
+) -> Changed:
+    """A page of what is different at a path, and with `below` everywhere below it, from one moment to a later one (None: now).
+    Raises `NotFound` where there is a node at neither, and what is wrong with a cursor, naming `field`."""
+    store, (first, second), after = backend.store, moments, ""
+    if cursor:
+        known = _read_cursor(cursor, field)
+        await check_bookmark(store, Bookmark(known.second, known.event), field)
+        first, second, after = known.first, known.second, known.path
+    if second is None:
+        second = (await store.head()).position
+    try:
+        found = await difference(store, path, first, second, below=below, after=after, limit=limit)
+    except Invalid as error:
+        raise Invalid(error.message, field=error.field if after == "" else field) from error
+    if not found.found and not after:
+        await _check_there(backend, path, found.first, found.second)
+    onward = None
+    if found.after:
+        event = (await bookmark_at(store, found.second)).event or ""
+        onward = _written_cursor(_DiffCursor(found.first, found.second, event, found.after))
+    return Changed(found.found, onward, found.first, found.second)
+
+
+async def _check_there(backend: Backend, path: str, *positions: int) -> None:
+    """Raises `NotFound` where there is a node at neither position: nothing is no difference of it."""
+    for position in positions[:-1]:
+        if path in await backend.store.nodes_at([path], position):
+            return
+    await backend.node_at(path, positions[-1])
+
+
+def _written_cursor(cursor: _DiffCursor) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(cursor)).decode().rstrip("=")
+
+
+def _read_cursor(text: str, field: str) -> _DiffCursor:
+    try:
+        if len(text) > _CURSOR_LIMIT:
+            raise Invalid("this is no cursor", field=field)
+        encoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        cursor = msgspec.json.decode(encoded, type=_DiffCursor)
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise Invalid("this is no cursor", field=field) from error
+    if not 0 <= cursor.first <= cursor.second < _LAST or "\x00" in cursor.path:
+        raise Invalid("this is no cursor", field=field)
+    return cursor
