@@ -68,6 +68,13 @@ def forbid_dumps() -> None:
         Path("/proc/self/coredump_filter").write_text("0", encoding="ascii")
 
 
+def open_many_files() -> None:
+    """Lets this process have as many files and connections open at a time as it may ask for: the soft limit, which most systems
+    set to 1,024 for the sake of `select`, becomes the hard one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def calm_collector() -> None:
     """Lets the garbage collector leave what was loaded at the start alone, and look at the rest less often.
 

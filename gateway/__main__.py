@@ -8,7 +8,7 @@ from datamodel.appender import Appender
 from datamodel.kinds import USER
 from datamodel.loading import load_model
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import read_settings, run_program
+from datamodel.program import open_many_files, read_settings, run_program
 from datamodel.reads import Reads
 from datamodel.secrets.opening import open_keeping
 from gateway.app import create_app
@@ -45,6 +45,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _main() -> None:
+    open_many_files()  # each watcher is a connection
     await run(read_settings(Settings))
 
 

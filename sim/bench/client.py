@@ -12,10 +12,10 @@ from datamodel.errors import Transient
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response. `body` is the decoded JSON, None where there is none."""
+    """A response."""
 
     status: int
-    body: Any
+    body: bytes
 
 
 class _Connection(asyncio.Protocol):
@@ -41,7 +41,7 @@ class _Connection(asyncio.Protocol):
         body = b"".join(self._chunks)
         answer, self._answer, self._chunks = self._answer, None, []
         if answer is not None and not answer.done():
-            answer.set_result(Answer(self._parser.get_status_code(), msgspec.json.decode(body) if body else None))
+            answer.set_result(Answer(self._parser.get_status_code(), body))
         self._parser = httptools.HttpResponseParser(self)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -77,26 +77,26 @@ class Client:
 
     async def get(self, path: str) -> Any:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
-        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n\r\n".encode())
+        return _decoded(await self.send(self.request("GET", path)))
 
     async def delete(self, path: str) -> Any:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
-        return await self._ask(f"DELETE {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n\r\n".encode())
+        return _decoded(await self.send(self.request("DELETE", path)))
 
     async def post(self, path: str, document: object) -> Any:
         """The decoded answer. Raises `Transient` where it is no 2xx."""
+        return _decoded(await self.send(self.request("POST", path, document)))
+
+    def request(self, method: str, path: str, document: object = None) -> bytes:
+        """A request as it is sent, so that many may be ready before the first of them is."""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+        if document is None:
+            return f"{head}\r\n".encode()
         body = msgspec.json.encode(document)
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        return await self._ask(head.encode() + body)
+        return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
-    async def _connected(self) -> _Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
-        return connection
-
-    async def _ask(self, request: bytes) -> Any:
+    async def send(self, request: bytes) -> bytes:
+        """The answer's body as it came. Raises `Transient` where it is no 2xx."""
         connection = await self._idle.get()
         try:
             if connection.closed:  # the gateway closes what was idle for a while
@@ -105,5 +105,13 @@ class Client:
         finally:
             self._idle.put_nowait(connection)
         if not 200 <= answer.status < 300:
-            raise Transient(f"the gateway answered {answer.status}: {answer.body}")
+            raise Transient(f"the gateway answered {answer.status}: {answer.body.decode(errors='replace')}")
         return answer.body
+
+    async def _connected(self) -> _Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        return connection
+
+
+def _decoded(body: bytes) -> Any:
+    return msgspec.json.decode(body) if body else None

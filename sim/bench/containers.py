@@ -26,6 +26,7 @@ from deploy.local.ports import HOST
 from sim.bench.client import Client
 from sim.bench.container_floors import CPU, MEMORY_BYTES, SCRIPT, docker_run, has_docker_run, run_directly
 from sim.bench.engine import IMAGE, Watch, engine
+from sim.bench.report import rotated, spread
 from sim.bench.stack import Stack, stack
 from sim.bench.waiting import done, until
 
@@ -104,24 +105,24 @@ async def compared(at: Site, *, rounds: int = ROUNDS, chunks: int = CHUNKS, star
     took_s: dict[str, list[float]] = {name: [] for name in ways}
     start_ms: dict[str, list[float]] = {name: [] for name in ("submitted", *ways)}
     for number in range(rounds):
-        for name in _rotated(list(ways), number):
+        for name in rotated(list(ways), number):
             began = time.perf_counter()
             await ways[name](chunks)
             took_s[name].append(time.perf_counter() - began)
-        for name in _rotated(list(ways), number):
+        for name in rotated(list(ways), number):
             for since, times_ms in (await _starts(at, name, ways[name], starts)).items():
                 start_ms[since].append(statistics.median(times_ms))
     return {
         "containers": {
             "chunksPerTurn": chunks,
             "atATime": SLOTS,
-            **{f"{name}PerS": _spread([chunks / seconds for seconds in took_s[name]]) for name in ways},
+            **{f"{name}PerS": spread([chunks / seconds for seconds in took_s[name]]) for name in ways},
             **_judged(took_s["tendril"], took_s["direct"]),
         },
         "containerStartMs": {
-            "submittedToStarted": _spread(start_ms["submitted"]),
-            "desiredToStarted": _spread(start_ms["tendril"]),
-            **{name: _spread(start_ms[name]) for name in ways if name != "tendril"},
+            "submittedToStarted": spread(start_ms["submitted"]),
+            "desiredToStarted": spread(start_ms["tendril"]),
+            **{name: spread(start_ms[name]) for name in ways if name != "tendril"},
             **_judged(start_ms["tendril"], start_ms["direct"]),
         },
     }
@@ -161,12 +162,6 @@ async def _starts(at: Site, name: str, way: Callable[[int], Awaitable[str]], cou
     return times_ms
 
 
-def _rotated(names: Sequence[str], number: int) -> Sequence[str]:
-    """Each is first, and behind each other, as often."""
-    first = number % len(names)
-    return [*names[first:], *names[:first]]
-
-
 def _document(name: str, chunks: int) -> dict[str, Any]:
     return {
         "name": name,
@@ -180,11 +175,7 @@ def _judged(took: Sequence[float], floor: Sequence[float]) -> dict[str, Any]:
     """By how many percent each took longer than the floor of the same round, and whether that is within the bar."""
     over = [(mine / least - 1) * 100 for mine, least in zip(took, floor, strict=True)]
     return {
-        "overDirectPercent": _spread(over),
+        "overDirectPercent": spread(over),
         "barPercent": BAR_PERCENT,
         "held": statistics.median(over) < BAR_PERCENT,
     }
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"p50": round(statistics.median(values), 2), "least": round(min(values), 2), "most": round(max(values), 2)}

@@ -1,6 +1,7 @@
 """Figures: how they are summed up and shown."""
 
 import platform
+import statistics
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -20,6 +21,17 @@ def latencies(seconds: Sequence[float]) -> dict[str, float]:
         "max": round(ordered[-1] * 1000, 2),
         "count": count,
     }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The median of some rounds, with the least and the most."""
+    return {"p50": round(statistics.median(values), 2), "least": round(min(values), 2), "most": round(max(values), 2)}
+
+
+def rotated(names: Sequence[str], number: int) -> Sequence[str]:
+    """The order of those that take turns in a round: each is first, and behind each other, as often."""
+    first = number % len(names)
+    return [*names[first:], *names[:first]]
 
 
 def machine() -> dict[str, Any]:

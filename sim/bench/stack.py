@@ -21,12 +21,13 @@ READY_TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """Where the system that runs is reached. `agent_pid` is its agent's, 0 where it has none."""
+    """Where the system that runs is reached. The process ids are its agent's and its gateway's, 0 where it has none."""
 
     port: int
     database_url: str
     nats_url: str
     agent_pid: int = 0
+    gateway_pid: int = 0
 
 
 @asynccontextmanager
@@ -53,7 +54,8 @@ async def stack(*, edges: int, **settings: str) -> AsyncIterator[Stack]:
         supervisor.launch(_program("gateway", gateway))
         supervisor.launch(_agent(nats.url("agent"), home / "edges", edges, port, settings))
         await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
-        yield Stack(port, postgres.url(), nats.url("reconcilers"), supervisor.pid("agents") or 0)
+        agent_pid, gateway_pid = (supervisor.pid(name) or 0 for name in ("agents", "gateway"))
+        yield Stack(port, postgres.url(), nats.url("reconcilers"), agent_pid, gateway_pid)
 
 
 @asynccontextmanager
