@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from datamodel.kinds import Document
@@ -57,6 +58,15 @@ class DirectRoute(APIRoute):
             await answer(scope, receive, send)
 
         self.app = serve
+        self._begins, self._slashes = path.partition("{")[0], path.count("/")
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Most of a hundred routes are told apart by how they begin and how long they are: to match all their expressions took
+        a fifth of the time of reading a node."""
+        path = scope["path"]
+        if not path.startswith(self._begins) or path.count("/") != self._slashes:
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 def route(
