@@ -137,7 +137,7 @@ def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
 async def _unheard(backend: Backend, job: Node) -> list[Unheard]:
     """Edges with chunks in flight that are not online."""
     chunks: dict[str, int] = {}
-    for placement in await backend.store.placements(job.uid):
+    for placement in (await backend.store.placements([job.uid]))[job.uid]:
         if placement.phase in (PLACED, RUNNING):
             path = inventory_path(*place_of(placement.place))
             chunks[path] = chunks.get(path, 0) + placement.entries

@@ -19,11 +19,11 @@ from gateway.fronts import jobscheduler as shown
 from gateway.fronts.given import read_given
 from gateway.fronts.pointers import naming
 from gateway.jobs import GROUP_DEFAULT, group_path, job_path, submit
-from gateway.page import LIMIT_MAX
+from gateway.page import LIMIT_MAX, PHASE
 from gateway.rest.answer import json_answer
 from gateway.rest.edges import SCHEDULER
 from gateway.rest.lists import listed
-from gateway.rest.query import PHASE, Asked, check_declared
+from gateway.rest.query import Asked, check_declared
 from gateway.rest.replay import KEY, replay_guard
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 from gateway.verbs import act
@@ -122,11 +122,13 @@ class _Jobs:
 
     async def get(self, request: Request) -> Response:
         job = await self._backend.node(_path(request))
-        return json_answer(shown.job_of(job, await executions_of(self._backend.store, job)))
+        return json_answer(shown.job_of(job, (await executions_of(self._backend.store, [job.uid]))[job.uid]))
 
     async def abort(self, request: Request) -> Response:
         job, _ = await act(self._backend, _path(request), "abort")
-        return json_answer(shown.job_of(job, await executions_of(self._backend.store, job)), HTTPStatus.ACCEPTED)
+        return json_answer(
+            shown.job_of(job, (await executions_of(self._backend.store, [job.uid]))[job.uid]), HTTPStatus.ACCEPTED
+        )
 
 
 class _Edges:

@@ -116,7 +116,7 @@ class _Nodes:
             node = await self._backend.node(self._path(request, served))
             (found,) = await self._shown([node])
             if served is _REQUESTS:
-                found = shown.job_of(node, await executions_of(self._backend.store, node))
+                found = shown.job_of(node, (await executions_of(self._backend.store, [node.uid]))[node.uid])
             return json_answer(found)
 
         async def list_nodes(request: Request) -> Response:
