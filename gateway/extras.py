@@ -34,8 +34,8 @@ class Extras:
     """Tried after all others."""
     schemas: Callable[[Document], None] = _no_schemas
     """Adds to the schemas of the OpenAPI document, and changes them."""
-    fields: Mapping[str, Callable[[], StrawberryField]] = field(default_factory=dict)
-    """One more field of a kind's GraphQL type."""
+    fields: Mapping[str, Callable[[], Sequence[StrawberryField]]] = field(default_factory=dict)
+    """More fields of a kind's GraphQL type."""
     statuses: Mapping[str, Callable[[Node], Document]] = field(default_factory=dict)
     """How GraphQL shows a kind's status, where its declared defaults do not say it all."""
     mutations: Callable[[Mapping[str, Any]], Sequence[StrawberryField]] = _no_mutations

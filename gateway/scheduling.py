@@ -13,7 +13,7 @@ from gateway.backend import Backend
 from gateway.extras import Extras
 from gateway.fronts.routes import add_front_schemas, front_routes
 from gateway.graphql.edges import edge_mutations
-from gateway.graphql.jobs import executions_field, job_mutations
+from gateway.graphql.jobs import job_fields, job_mutations
 from gateway.jobs import job_status
 from gateway.rest.edges import edge_routes
 from gateway.rest.job_schemas import add_job_schemas
@@ -33,7 +33,7 @@ def extras_of(model: Model, fronts: Collection[Front]) -> Extras:
         routes=_routes,
         last_routes=partial(front_routes, fronts),
         schemas=partial(_schemas, fronts),
-        fields={"Job": executions_field},
+        fields={"Job": job_fields},
         statuses={"Job": job_status},
         mutations=_mutations,
     )

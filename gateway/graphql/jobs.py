@@ -11,6 +11,7 @@ from datamodel.names import check_name
 from datamodel.node import Node
 from gateway.executions import Execution, executions_of
 from gateway.graphql.context import Info
+from gateway.graphql.explain import explain_field
 from gateway.graphql.mutations import mutation, payload, user_errors
 from gateway.graphql.objects import listed, object_type, plain, resolved
 from gateway.graphql.scalars import JSON
@@ -21,8 +22,12 @@ EXECUTIONS_CHARGE = 20
 """What a job's executions count in the request's budget of nodes."""
 
 
-def executions_field() -> StrawberryField:
-    """The executions of a job."""
+def job_fields() -> list[StrawberryField]:
+    """Where a job ran or runs, and why it is as it is."""
+    return [_executions_field(), explain_field()]
+
+
+def _executions_field() -> StrawberryField:
     execution = object_type(
         "Execution",
         [

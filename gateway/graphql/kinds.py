@@ -39,7 +39,7 @@ class Kinds:
             children = [self._child(child) for child in model.children(kind)]
             add_fields(self.types[name], [*children, *self._reverse_links(name)])
             if name in extras.fields:
-                add_fields(self.types[name], [extras.fields[name]()])
+                add_fields(self.types[name], extras.fields[name]())
             add_fields(self.types[name], self._links(kind))
             taken = self._taken(kind)
             add_fields(

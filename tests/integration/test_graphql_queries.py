@@ -180,3 +180,29 @@ async def test_what_is_not_there_is_null(gateway: Gateway) -> None:
 async def test_the_explorer_can_ask_for_the_whole_schema(gateway: Gateway) -> None:
     data = await ask(gateway, get_introspection_query(specified_by_url=True, input_value_deprecation=True))
     assert set(MODEL.kinds) <= {found["name"] for found in data["__schema"]["types"]}
+
+
+async def test_a_job_is_explained(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    job = await new_job(gateway.store, "j", chunks=2, retries=0)
+    await report(gateway.store, await place(gateway.store, job), phase="failed", reason="OOMKilled", exitCodes=[137])
+    query = """query { node(path: "%s") { ... on Job { explain {
+      phase intent summary chunks edges { reason edges example message }
+      failures { index failures goesOn reason exitCodes site edge } unheard { edge }
+    } } } }"""
+    told = (await ask(gateway, query % job.path))["node"]["explain"]
+    assert told["chunks"] == {"pending": 1, "failed": 1}
+    assert [(some["reason"], some["example"]) for some in told["edges"]] == [("NotOnline", "s/e")]
+    assert told["failures"] == [
+        {
+            "index": 0,
+            "failures": 1,
+            "goesOn": False,
+            "reason": "OOMKilled",
+            "exitCodes": [137],
+            "site": "s",
+            "edge": "e",
+        }
+    ]
+    assert (told["intent"], told["unheard"]) == ("run", [])
+    assert told["summary"].startswith("1 of its 2 chunks wait")
