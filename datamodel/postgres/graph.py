@@ -10,11 +10,17 @@ from datamodel.ports import Placement
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database
 
+NODES = f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)"
+PLACEMENTS = """
+SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,
+  sum(progress)::bigint AS progress
+FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
 _NEXT_SOURCE = """
 SELECT source FROM links JOIN nodes ON nodes.path = source
 WHERE links.target = wanted.target AND name = $2 AND source > {after} AND kind = $3 ORDER BY links.target, name, source LIMIT 1
 """
-_PLACES_LINKING = f"""
+PLACES_LINKING = f"""
 SELECT wanted.target, regexp_replace(found.source, '/[^/]+/[^/]+$', '') AS place
 FROM unnest($1::text[]) AS wanted(target) CROSS JOIN LATERAL (
   WITH RECURSIVE step(source) AS (
@@ -36,7 +42,7 @@ class PostgresGraph:
         self._model = model
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
-        found = await self._database.look_up(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", list(paths))
+        found = await self._database.look_up(NODES, list(paths))
         return {row["path"]: rows.node(self._model, row) for row in found}
 
     async def nodes_of(self, uids: Collection[str]) -> dict[str, Node]:
@@ -73,7 +79,7 @@ class PostgresGraph:
     async def places_linking(
         self, kind: str, link: str, targets: Collection[str], *, limit: int = 1000
     ) -> dict[str, list[str]]:
-        found = await self._database.look_up(_PLACES_LINKING, list(targets), link, kind, limit)
+        found = await self._database.look_up(PLACES_LINKING, list(targets), link, kind, limit)
         places: dict[str, list[str]] = {target: [] for target in targets}
         for row in found:
             places[row["target"]].append(row["place"])
@@ -122,11 +128,7 @@ class PostgresGraph:
         return [rows.entry(row) for row in found]
 
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
-        found = await self._database.fetch(
-            "SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,"
-            " sum(progress)::bigint AS progress FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-            list(owners),
-        )
+        found = await self._database.fetch(PLACEMENTS, list(owners))
         placements: dict[str, list[Placement]] = {owner: [] for owner in owners}
         for row in found:
             placement = Placement(row["place"], row["phase"], row["entries"], row["progress"])

@@ -1,7 +1,8 @@
 """`make bench` and `python -m sim.bench`: measures, prints a table, and one JSON object as the last line."""
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any, Literal
 
 import cyclopts
 import msgspec
@@ -13,13 +14,14 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
 from deploy.local.ports import HOST
-from sim.bench import containers, flood, floors, graph, scenarios, sizes
+from sim.bench import containers, flood, floors, gateway, graph, scenarios, sizes, watchers
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
 from sim.bench.stack import servers, stack
 
 SHELVES = 1_000
+Part = Literal["system", "graph", "sizes", "gateway", "watchers", "containers", "floods"]
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
 
@@ -33,13 +35,24 @@ def bench(
     singles: Annotated[int, cyclopts.Parameter(help="Jobs of one chunk, submitted one by one.")] = 2_000,
     rate: Annotated[int, cyclopts.Parameter(help="Jobs a second for the latency.")] = 50,
     seconds: Annotated[int, cyclopts.Parameter(help="How long the latency is measured.")] = 20,
+    only: Annotated[tuple[Part, ...], cyclopts.Parameter(help="Measure no more than this; may be given again.")] = (),
 ) -> int:
     """The defaults are the figures that the README quotes."""
     calm_collector()
+    parts: dict[Part, Callable[[], Coroutine[Any, Any, dict[str, Any]]]] = {
+        "system": lambda: _measure(edges, chunks, jobs, singles, rate, seconds),
+        "graph": _measure_graph,
+        "sizes": _measure_sizes,
+        "gateway": gateway.gateway,
+        "watchers": watchers.watched,
+        "containers": containers.containers,
+        "floods": flood.floods,
+    }
+    figures: dict[str, Any] = {}
     try:
-        figures = uvloop.run(_measure(edges, chunks, jobs, singles, rate, seconds))
-        figures |= uvloop.run(_measure_graph()) | uvloop.run(_measure_sizes())
-        figures |= uvloop.run(containers.containers()) | uvloop.run(flood.floods()) | {"machine": machine()}
+        for part in only or parts:
+            figures |= uvloop.run(parts[part]())
+        figures["machine"] = machine()
     except TendrilError as error:
         sys.stderr.write(f"bench: {error.message}\n")
         return 1
