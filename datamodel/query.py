@@ -165,8 +165,8 @@ async def _next_by_path(
             through = min(through, changed.through)
         others = [path for path in changed.paths if path not in nodes and plan.may_find(path)]
         nodes |= await store.nodes_at(others, position)
-    fitting = {plan.place(node): node for node in nodes.values() if node.path <= through and plan.fits(node)}
-    return fitting, None if through == END else Place("", through)
+    found = [node for node in nodes.values() if node.path <= through and (not plan.selects or plan.fits(node))]
+    return {plan.place(node): node for node in found}, None if through == END else Place("", through)
 
 
 async def _next_sorted(

@@ -4,6 +4,8 @@ import contextlib
 import resource
 from collections.abc import Iterator
 
+import pytest
+
 from deploy.local.ports import HOST
 from sim.bench.client import Client
 from sim.bench.stack import stack
@@ -25,6 +27,7 @@ def few_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
+@pytest.mark.timeout(300)
 async def test_a_change_reaches_two_thousand_watchers_and_a_stop_ends_them() -> None:
     """The machine is shared with other tests: so of some changes the quickest counts, and the end may take twice its second."""
     with few_files():
