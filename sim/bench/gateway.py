@@ -24,7 +24,7 @@ from deploy.local.supervisor import Supervisor
 from sim.bench.client import Client
 from sim.bench.scenarios import document, quiet
 from sim.bench.stack import READY_TIMEOUT_S, Stack, stack
-from sim.bench.turns import ROUNDS, TURN_S, Question, compared
+from sim.bench.turns import ROUNDS, TURN_S, Question, Served, compared
 
 EDGES = 20
 GROUPS = 20
@@ -76,11 +76,13 @@ async def figures(system: Stack, groups: int, jobs: int, *, rounds: int, turn_s:
     """With so many groups of so many jobs. Raises `Transient` where what stands beside the gateway answers otherwise."""
     await _fill(system, groups, jobs)
     asked = questions(groups, jobs)
-    async with bare(system.database_url) as port:
-        ports = {"gateway": system.port, "bare": port}
+    async with bare(system.database_url) as beside:
+        servers = {"gateway": Served(system.port, system.gateway_pid), "bare": beside}
         for name, question in asked.items():
-            await _check_same(name, question, ports)
-        return {name: await compared(question, ports, rounds=rounds, turn_s=turn_s) for name, question in asked.items()}
+            await _check_same(name, question, servers)
+        return {
+            name: await compared(question, servers, rounds=rounds, turn_s=turn_s) for name, question in asked.items()
+        }
 
 
 async def _fill(system: Stack, groups: int, jobs: int) -> None:
@@ -97,8 +99,8 @@ async def _fill(system: Stack, groups: int, jobs: int) -> None:
 
 
 @contextlib.asynccontextmanager
-async def bare(database_url: str) -> AsyncIterator[int]:
-    """The port at which the bare routes are served meanwhile."""
+async def bare(database_url: str) -> AsyncIterator[Served]:
+    """Serves the bare routes meanwhile."""
     port = free_port()
     environment = {**os.environ, "TENDRIL_DATABASE_URL": database_url}
 
@@ -114,14 +116,14 @@ async def bare(database_url: str) -> AsyncIterator[int]:
             argv = (sys.executable, "-m", "sim.bench.bare", str(port))
             supervisor.launch(Child("bare", argv, environment, ready=ready))
             await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
-            yield port
+            yield Served(port, supervisor.pid("bare") or 0)
 
 
-async def _check_same(name: str, question: Question, ports: Mapping[str, int]) -> None:
+async def _check_same(name: str, question: Question, servers: Mapping[str, Served]) -> None:
     """What is compared is how they answer, not what."""
     answers = []
-    for port in ports.values():
-        client = Client(HOST, port)
+    for server in servers.values():
+        client = Client(HOST, server.port)
         await client.open(1)
         with contextlib.closing(client):
             dice = random.Random(1)  # noqa: S311 - the same for each

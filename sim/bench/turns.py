@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from deploy.local.ports import HOST
 from sim.bench.client import Client
 from sim.bench.report import latencies, rotated, spread
 
 CLIENTS = (1, 8, 64)
-ROUNDS = 5
-TURN_S = 1.0
+ROUNDS = 10
+TURN_S = 0.5
 READY = 200
 """Requests that are made before a turn, and sent again and again."""
 
@@ -33,48 +35,62 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """A server of one process, and where it listens."""
+
+    port: int
+    pid: int
+
+    def cpu_s(self) -> float:
+        """What the process has spent so far."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """What one server carried."""
+    """What one server carried, and what its process spent on a request."""
 
     per_s: float
     p99_ms: float
+    cpu_us: float
 
 
 async def compared(
-    question: Question, ports: Mapping[str, int], *, rounds: int = ROUNDS, turn_s: float = TURN_S
+    question: Question, servers: Mapping[str, Served], *, rounds: int = ROUNDS, turn_s: float = TURN_S
 ) -> dict[str, Any]:
-    """Of the first server, beside the others: requests a second and p99, medians over the rounds with the least and the most;
-    and of the others' rates the first one's in the same round, in percent."""
+    """Of the first server and of what stands beside it: requests a second, p99, and CPU of the process for a request, medians
+    over the rounds with the least and the most; and what part of the other's rate is the first one's in the same round, in
+    percent. CPU differs least where other work runs on the machine."""
     figures: dict[str, Any] = {}
     for clients in CLIENTS:
-        figures[f"at{clients}"] = await _compared(question, ports, clients, rounds, turn_s)
+        figures[f"at{clients}"] = await _compared(question, servers, clients, rounds, turn_s)
     return figures
 
 
 async def _compared(
-    question: Question, ports: Mapping[str, int], clients: int, rounds: int, turn_s: float
+    question: Question, servers: Mapping[str, Served], clients: int, rounds: int, turn_s: float
 ) -> dict[str, Any]:
-    for port in ports.values():
-        await turn(question, port, clients, turn_s / 3)  # the first requests cost more
-    turns: dict[str, list[Turn]] = {name: [] for name in ports}
+    for server in servers.values():
+        await turn(question, server, clients, turn_s / 3)  # the first requests cost more
+    turns: dict[str, list[Turn]] = {name: [] for name in servers}
     for number in range(rounds):
-        for name in rotated(list(ports), number):
-            turns[name].append(await turn(question, ports[name], clients, turn_s))
-    measured, *floors = turns.values()
+        for name in rotated(list(servers), number):
+            turns[name].append(await turn(question, servers[name], clients, turn_s))
+    measured, floor = turns.values()
     figures: dict[str, Any] = {}
     for name, taken in turns.items():
         figures[f"{name}PerS"] = spread([one.per_s for one in taken])
         figures[f"{name}P99Ms"] = spread([one.p99_ms for one in taken])
-    for floor in floors:
-        part = [100 * mine.per_s / its.per_s for mine, its in zip(measured, floor, strict=True)]
-        figures |= {"percent": spread(part), "aim": question.aim_percent}
-        figures["held"] = statistics.median(part) >= question.aim_percent
-    return figures
+        figures[f"{name}CpuUs"] = spread([one.cpu_us for one in taken])
+    part = [100 * mine.per_s / its.per_s for mine, its in zip(measured, floor, strict=True)]
+    held = statistics.median(part) >= question.aim_percent
+    return {**figures, "percent": spread(part), "aim": question.aim_percent, "held": held}
 
 
-async def turn(question: Question, port: int, clients: int, seconds: float) -> Turn:
+async def turn(question: Question, server: Served, clients: int, seconds: float) -> Turn:
     """So many clients for so long."""
-    client, took_s = Client(HOST, port), list[float]()
+    client, took_s = Client(HOST, server.port), list[float]()
     dice = random.Random(clients)  # noqa: S311 - of which nodes are asked for
     ready = [question.request(client, dice) for _ in range(READY)]
 
@@ -85,7 +101,8 @@ async def turn(question: Question, port: int, clients: int, seconds: float) -> T
 
     await client.open(clients)
     with contextlib.closing(client):
-        began = time.perf_counter()
+        began, spent_s = time.perf_counter(), server.cpu_s()
         end = began + seconds
         await asyncio.gather(*(ask() for _ in range(clients)))
-        return Turn(len(took_s) / (time.perf_counter() - began), latencies(took_s)["p99"])
+        lasted_s, spent_s = time.perf_counter() - began, server.cpu_s() - spent_s
+    return Turn(len(took_s) / lasted_s, latencies(took_s)["p99"], spent_s / len(took_s) * 1e6)

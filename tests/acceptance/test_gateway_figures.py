@@ -17,4 +17,5 @@ async def test_the_gateway_is_measured_beside_what_answers_the_same() -> None:
         for figure in measured.values():
             assert figure["gatewayPerS"]["least"] > 0
             assert figure["bareP99Ms"]["most"] > 0
+            assert figure["gatewayCpuUs"]["most"] > 0
             assert figure["percent"]["least"] > 0
