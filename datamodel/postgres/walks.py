@@ -28,7 +28,6 @@ WITH RECURSIVE place(path) AS (
 SELECT path FROM place WHERE path IS NOT NULL LIMIT {limit}
 """
 """Steps from each path to the next, over all events of the first."""
-_COLUMNS = ", ".join(f"nodes.{column}" for column in rows.NODE_COLUMNS.split(", "))
 
 
 class PostgresWalks:
@@ -104,32 +103,34 @@ def walk_query(walks: Sequence[tuple[Walk, Place | None]], limit: int) -> tuple[
     many = each.argument(limit)
     if walk.link:
         query = (
-            f"SELECT {_COLUMNS} FROM links JOIN nodes ON nodes.path = links.source WHERE links.target = part.target"
+            f"SELECT node.* FROM links CROSS JOIN LATERAL (SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = links.source"
+            f" AND kind = ANY({each.argument(list(walk.kinds))}) OFFSET 0) AS node WHERE links.target = part.target"
             f" AND links.name = {each.argument(walk.link)} AND links.source > part.after AND links.source < part.before"
-            f" AND nodes.kind = ANY({each.argument(list(walk.kinds))}) ORDER BY links.source{down} LIMIT {many}"
+            f" ORDER BY links.source{down} LIMIT {many}"
         )
     elif walk.facet:
         kinds, facet = each.argument(list(walk.kinds)), each.argument(walk.facet)
         values = each.argument(list(walk.values))
         query = (
-            f"SELECT {_COLUMNS} FROM (SELECT found.path FROM unnest({kinds}::text[]) AS wanted(kind)"
+            f"SELECT node.* FROM (SELECT found.path FROM unnest({kinds}::text[]) AS wanted(kind)"
             f" CROSS JOIN unnest({values}::text[]) AS listed(value) CROSS JOIN LATERAL (SELECT path FROM facets"
             f" WHERE (facets.kind, facet, facets.value, path) > (wanted.kind, {facet}, listed.value, part.after)"
             f" AND (facets.kind, facet, facets.value, path) < (wanted.kind, {facet}, listed.value, part.before)"
             f" ORDER BY facets.kind{down}, facet{down}, facets.value{down}, path{down} LIMIT {many}) AS found"
-            f" ORDER BY path{down} LIMIT {many}) AS page JOIN nodes USING (path)"
+            f" ORDER BY path{down} LIMIT {many}) AS page CROSS JOIN LATERAL"
+            f" (SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = page.path OFFSET 0) AS node"
         )
     elif len(walk.kinds) == 1:
         # A kind or a facet and its paths are one range: nothing but their own index has them in that order, whatever Postgres
         # believes.
         kind = each.argument(walk.kinds[0])
         query = (
-            f"SELECT {_COLUMNS} FROM nodes WHERE (kind, path) > ({kind}, part.after) AND (kind, path) < ({kind}, part.before)"
-            f" ORDER BY kind{down}, path{down} LIMIT {many}"
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE (kind, path) > ({kind}, part.after)"
+            f" AND (kind, path) < ({kind}, part.before) ORDER BY kind{down}, path{down} LIMIT {many}"
         )
     else:
         query = (
-            f"SELECT {_COLUMNS} FROM nodes WHERE path > part.after AND path < part.before"
+            f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > part.after AND path < part.before"
             f" AND kind = ANY({each.argument(list(walk.kinds))}) ORDER BY path{down} LIMIT {many}"
         )
     return each.statement(query)
