@@ -129,9 +129,8 @@ class Agent:
         self._stopping = True
         await self._idle.wait()
         begun = [name for name, told in self._told.items() if told.story != "ended"]
-        for name, result in zip(
-            begun, await asyncio.gather(*map(self._interrupt, begun), return_exceptions=True), strict=True
-        ):
+        results = await asyncio.gather(*map(self._interrupt, begun), return_exceptions=True)
+        for name, result in zip(begun, results, strict=True):
             if isinstance(result, Exception):  # the next agent finds it as it is
                 _log.warning("an attempt could not be interrupted", attempt=name, error=str(result))
 
@@ -244,8 +243,7 @@ class Agent:
                         return
                     observed = started
                 case Stop():
-                    await self._runtime.stop(name, GRACE_S)
-                    observed = await self._runtime.observe(name)
+                    observed = await self._stop(name, wanted=desired is not None)
                 case Remove():
                     assert observed is not None
                     wanted = (desired is not None and not is_anothers) or (told is not None and told.over)
@@ -268,6 +266,13 @@ class Agent:
                         done = ReportRunning(100.0, len(observed.steps) - 1)
                         await self._telling.running(self._told_of(desired), desired, observed, done)
                         return
+
+    async def _stop(self, name: str, *, wanted: bool) -> Observed | None:
+        """What is left of it. What nobody wants goes at once: wanted again meanwhile, it would seem to have failed."""
+        await self._runtime.stop(name, GRACE_S)
+        if not wanted:
+            await self._remove(name)
+        return await self._runtime.observe(name)
 
     def _rest(self, name: str) -> None:
         """Nothing of an attempt is left at the engine: it is forgotten if it is settled by the hub or wanted by nobody."""
@@ -298,17 +303,13 @@ class Agent:
         observed = await self._runtime.observe(name)
         if desired is None or observed is None:
             return
-        end = converge(desired, observed, "running")
-        has_ended = isinstance(end, ReportEnd)  # by itself: then it is told as it was
-        if not isinstance(
-            end, ReportEnd
-        ):  # told first: what was stopped, and nothing said of it, is taken for a failure
-            end = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
+        ended = converge(desired, observed, "running")  # by itself: then it is told as it was
+        stopped = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
+        end = ended if isinstance(ended, ReportEnd) else stopped
         if not await self._tell_end(desired, observed, end):
             return  # the next agent finds it as it is
-        if not has_ended:
-            await self._runtime.stop(name, GRACE_S)
-            observed = await self._runtime.observe(name)
+        if end is stopped:  # told before: what was stopped, and nothing said of it, is taken for a failure
+            observed = await self._stop(name, wanted=True)
         if self._logs is not None and observed is not None:
             await self._logs.over(observed, LAST_WORDS_S)
         await self._remove(name)
