@@ -6,18 +6,11 @@ import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.fitting import HINDRANCES
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
 
 HAS_ROOM, FULL, TOO_SMALL = "HasRoom", "Full", "TooSmall"
-_ARE = {
-    FULL: "full",
-    TOO_SMALL: "too small",
-    "NotOnline": "not online",
-    "InTrouble": "in trouble",
-    "Cordoned": "cordoned",
-    "NoPlace": "new",
-    "Unknown": "without a capacity",
-}
+_ARE = {**HINDRANCES, FULL: "full", TOO_SMALL: "too small"}
 """By reason, what edges are."""
 
 

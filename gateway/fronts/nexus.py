@@ -5,7 +5,7 @@ answered) in github.com/xmen4xp/graph-framework-for-microservices, the fork of v
 watts, percents and seconds since 1970 are integers there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -17,7 +17,6 @@ from datamodel.kinds import Document
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
 from gateway.executions import Execution
@@ -121,22 +120,18 @@ def attempt_of(attempt: Node) -> NexusNode:
     return NexusNode(spec, {"state": state})
 
 
-def scheduler_of(scheduler: Node, pools: Mapping[str, Pool]) -> NexusNode:
-    """The scheduler's counters; `pools` are those of all edges by path. An edge is busy while anything is reserved there."""
-    jobs, chunks = scheduler.status.get("jobs", {}), scheduler.status.get("chunks", {})
-    by_site: dict[str, int] = {}
-    for path, pool in pools.items():
-        site, _ = place_of(path)
-        by_site[site] = by_site.get(site, 0) + bool(pool.used)
-    busy = sum(by_site.values())
+def scheduler_of(scheduler: Node) -> NexusNode:
+    """The scheduler's counters, as they were counted last."""
+    jobs, chunks, sites = (scheduler.status.get(name, {}) for name in ("jobs", "chunks", "sites"))
+    busy = {site: edges["busy"] for site, edges in sites.items()}
     state = {
         "totalJobsExecuted": {"totalJobsProcessed": jobs.get(SUCCEEDED, 0)},
         "jobsQueued": jobs.get(PENDING, 0),
         "jobsRunning": chunks.get("placed", 0) + chunks.get(RUNNING, 0),
-        "busyEdges": busy,
-        "freeEdges": len(pools) - busy,
+        "busyEdges": sum(busy.values()),
+        "freeEdges": sum(edges["free"] for edges in sites.values()),
         "jobRate1Min": round(scheduler.status.get("chunksPerMinute", 0)),
-        "busyEdgesPerSite": by_site,
+        "busyEdgesPerSite": busy,
     }
     return NexusNode({}, {"state": state})
 

@@ -183,8 +183,7 @@ class _Nodes:
 
     async def scheduler(self, request: Request) -> Response:
         del request  # it has nothing to say
-        scheduler = await self._backend.node(SCHEDULER)
-        return json_answer(shown.scheduler_of(scheduler, await self._pools()))
+        return json_answer(shown.scheduler_of(await self._backend.node(SCHEDULER)))
 
     async def _put(self, command: Command) -> Verdict:
         """Writes the job, and its group with it where there is none: Nexus' clients make none of their own."""
@@ -222,16 +221,6 @@ class _Nodes:
             "Attempt": shown.attempt_of,
         }
         return [makers.get(node.kind, shown.bare)(node) for node in nodes]
-
-    async def _pools(self) -> dict[str, Pool]:
-        """Those of all edges."""
-        pools: dict[str, Pool] = {}
-        after = ""
-        while edges := await self._backend.store.list_nodes("Edge", after=after, limit=LIMIT_MAX):
-            pools |= dict.fromkeys((edge.path for edge in edges), Pool())
-            pools |= await self._backend.store.pools([edge.path for edge in edges])
-            after = edges[-1].path
-        return pools
 
     def _path(self, request: Request, served: _Served) -> str:
         """The path of the node that the address means. Raises `NotFound` where none can be."""

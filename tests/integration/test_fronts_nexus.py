@@ -12,7 +12,7 @@ from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.graph import SYSTEM, done, new_edge, new_job, place, present, report
+from tests.graph import SYSTEM, done, new_edge, place, present, report
 
 JOB = {"jobId": 1, "powerNeeded": 120, "creationTime": 1_731_500_000}
 REQUESTS = "/v1alpha1/job-groups/group-0/job-requests"
@@ -121,11 +121,8 @@ async def test_sites_edges_and_their_jobs(gateway: Gateway) -> None:
 
 
 async def test_the_scheduler_has_counters(gateway: Gateway) -> None:
-    await new_edge(gateway.store)
-    await new_edge(gateway.store, "free")
-    await place(gateway.store, await new_job(gateway.store))
-    counted = Command("patchStatus", "/config/scheduler", {"jobs": {"pending": 2}, "chunks": {"placed": 1}})
-    await done(gateway.store, counted, actor=SYSTEM)
+    status = {"jobs": {"pending": 2}, "chunks": {"placed": 1}, "sites": {"s": {"busy": 1, "free": 1}}}
+    await done(gateway.store, Command("patchStatus", "/config/scheduler", status), actor=SYSTEM)
     assert await get(gateway, "/v1alpha1/schedular") == {
         "spec": {},
         "status": {

@@ -43,6 +43,8 @@ async def test_a_chunk_that_waits_is_told_what_each_edge_says(gateway: Gateway) 
         ("InTrouble", 1, "s/sick"),
         ("NotOnline", 1, "s/away"),
     }
+    sick = next(some for some in told["edges"] if some["reason"] == "InTrouble")
+    assert sick["message"] == "can start nothing: no engine"
     assert told["summary"] == (
         "3 of its 3 chunks wait: of 5 edges, 2 are too small, 1 is cordoned, 1 is in trouble, 1 is not online"
         " (s/small has 0.25 cores, and a chunk asks for 0.5 cores)"

@@ -75,14 +75,10 @@ def test_the_counters() -> None:
         "jobs": {"pending": 2, "running": 1, "succeeded": 5, "failed": 1},
         "chunks": {"placed": 1, "running": 3, "succeeded": 9},
         "chunksPerMinute": 12.4,
+        "sites": {"a": {"busy": 1, "free": 1}, "b": {"busy": 0, "free": 1}},
     }
     scheduler = node("Scheduler", "/config/scheduler", {}, status, {})
-    busy = Pool({"cpu": 1}, {"cpu": 1})
-    pools = {
-        f"/inventory/sites/{site}/edges/{edge}": pool
-        for site, edge, pool in (("a", "x", busy), ("a", "y", Pool()), ("b", "x", Pool()))
-    }
-    assert nexus.scheduler_of(scheduler, pools).status["state"] == {
+    assert nexus.scheduler_of(scheduler).status["state"] == {
         "totalJobsExecuted": {"totalJobsProcessed": 5},
         "jobsQueued": 2,
         "jobsRunning": 4,
