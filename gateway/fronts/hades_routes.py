@@ -9,7 +9,7 @@ from datamodel.names import last_name
 from gateway.backend import Backend
 from gateway.fronts.given import read_given
 from gateway.fronts.hades import HadesBuild, accepted, build_of
-from gateway.fronts.keeping import submit_build
+from gateway.fronts.keeping import Builds
 from gateway.rest.answer import json_answer
 from gateway.rest.jobs import URL
 from gateway.rest.replay import KEY, replay_guard
@@ -17,10 +17,12 @@ from gateway.rest.route import WRITING, DirectRoute, route
 
 
 def hades_routes(backend: Backend) -> list[DirectRoute]:
+    builds = Builds(backend)
+
     async def build(request: Request) -> Response:
         given, body = await read_given(request, HadesBuild)
         key, digest = replay_guard(request, body)
-        job = await submit_build(backend, build_of(given, str(uuid4())), key=key, digest=digest)
+        job = await builds.submit(build_of(given, str(uuid4())), key=key, digest=digest)
         name = last_name(job.path)
         return json_answer(accepted(given, name), headers={"Location": f"{URL}/default/{name}"})
 
