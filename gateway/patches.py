@@ -1,22 +1,51 @@
 """Patches of a node's document: of its spec as the graph knows them, and of its labels, which a command names all."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from datamodel.command import Command
-from datamodel.errors import Invalid, TendrilError
+from datamodel.command import Command, Verdict
+from datamodel.errors import Conflict, Invalid, TendrilError
 from datamodel.json_patch import check_patch, patched
 from datamodel.kinds import Document
 from datamodel.merge import merged
 from datamodel.node import Node
+from gateway.backend import Backend
 from gateway.labels import checked_labels, escaped
 
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 
 _LABELS, _SPEC = "/metadata/labels", "/spec"
 _PATCH = "/patch"
+_TRIES = 5
+"""At a patch of labels, which is of the present ones, while others write the node."""
 
 
-def names_labels(media_type: str, patch: Any) -> bool:
+async def write_patch(
+    backend: Backend,
+    path: str,
+    media_type: str,
+    patch: Any,
+    expected_version: int | None,
+    write: Callable[[Command], Awaitable[Verdict]],
+) -> Verdict:
+    """Patches a node; `write` carries a command out. Raises what refuses it, with pointers into the patch."""
+    labelled = _names_labels(media_type, patch)
+    for left in reversed(range(_TRIES)):
+        node = await backend.node(path) if labelled else None
+        if node is not None and expected_version not in (None, node.version):
+            raise Conflict(f"{path} is at version {node.version}, not {expected_version}", field="/metadata/version")
+        try:
+            return await write(_command(media_type, patch, path, node, expected_version))
+        except TendrilError as error:
+            if left and node is not None and expected_version is None and error.field == "/metadata/version":
+                continue
+            if media_type == JSON_PATCH:
+                _point_into_patch(error)
+            raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _names_labels(media_type: str, patch: Any) -> bool:
     """Whether labels are patched too, for which the present ones must be known. Raises `Invalid` for what is no patch of a
     node."""
     if media_type == MERGE_PATCH:
@@ -24,7 +53,7 @@ def names_labels(media_type: str, patch: Any) -> bool:
     return any(_place(index, operation) == _LABELS for index, operation in enumerate(_operations(patch)))
 
 
-def patch_command(media_type: str, patch: Any, path: str, node: Node | None, expected_version: int | None) -> Command:
+def _command(media_type: str, patch: Any, path: str, node: Node | None, expected_version: int | None) -> Command:
     """The command that a patch is; `node` is the present where labels are patched. Raises `Invalid` and `Conflict`."""
     version = node.version if node is not None else expected_version
     if media_type == MERGE_PATCH:
@@ -41,7 +70,7 @@ def patch_command(media_type: str, patch: Any, path: str, node: Node | None, exp
     return Command("jsonPatch", path, {"patch": whole}, labels, expected_version=version)
 
 
-def point_into_patch(error: TendrilError) -> None:
+def _point_into_patch(error: TendrilError) -> None:
     """Makes an error's pointers to operations of a JSON patch lead into the array that was sent."""
     error.field = error.field.removeprefix(_PATCH)
     if isinstance(error, Invalid):

@@ -2,5 +2,6 @@
 
 Belongs here: types, resolvers, limits. Does not: what REST needs too (that is in `gateway` itself).
 
-Open first `schema.py`, then `kinds.py` (an object type for each kind) and `parts.py` (its spec and status).
+Open first `schema.py`, then `kinds.py` (an object type for each kind), `parts.py` (its spec and status) and `writing.py` (how
+it is written).
 """

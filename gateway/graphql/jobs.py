@@ -5,7 +5,6 @@ from typing import Any
 
 from strawberry.types.field import StrawberryField
 
-from datamodel.command import Command
 from datamodel.errors import TendrilError
 from datamodel.names import check_name
 from datamodel.node import Node
@@ -15,7 +14,7 @@ from gateway.graphql.explain import explain_field
 from gateway.graphql.mutations import mutation, payload, user_errors
 from gateway.graphql.objects import listed, object_type, plain, resolved
 from gateway.graphql.scalars import JSON
-from gateway.jobs import group_path, job_path, submit
+from gateway.jobs import job_path, submit
 from gateway.verbs import SUMMARIES, VERBS, act
 
 EXECUTIONS_CHARGE = 20
@@ -47,12 +46,10 @@ def _executions_field() -> StrawberryField:
 
 
 def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
-    """How jobs and their groups are made, and what people ask of jobs that they have."""
+    """How jobs are submitted, and what people ask of those that they have."""
     submitted = payload("SubmitJobPayload", plain("job", types["Job"] | None))
-    created = payload("CreateJobGroupPayload", plain("jobGroup", types["JobGroup"] | None))
     return [
         mutation("submitJob", submitted, submit_job),
-        mutation("createJobGroup", created, create_job_group),
         *(_verb_mutation(verb, types["Job"]) for verb in VERBS),
     ]
 
@@ -78,15 +75,3 @@ async def submit_job(info: Info, document: JSON) -> Any:
         return {"job": await submit(info.context.backend, document), "userErrors": ()}
     except TendrilError as error:
         return {"job": None, "userErrors": user_errors(error)}
-
-
-async def create_job_group(info: Info, name: str, description: str = "") -> Any:
-    """Creates a group of jobs."""
-    backend = info.context.backend
-    try:
-        path = group_path(check_name(name, "/name"))
-        command = Command("create", path, {"description": description})
-        verdict = await backend.carry_out(command)
-        return {"jobGroup": await backend.node_after(verdict), "userErrors": ()}
-    except TendrilError as error:
-        return {"jobGroup": None, "userErrors": user_errors(error)}

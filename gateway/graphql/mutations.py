@@ -4,13 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from msgspec import structs
 from strawberry.types.field import StrawberryField
 
+from datamodel.command import Command, raise_refused
 from datamodel.errors import TendrilError, Transient
+from gateway.deletion import Effects, effects_of
 from gateway.exposure import check_deletable
 from gateway.graphql.context import Info
 from gateway.graphql.node import NodeInterface
 from gateway.graphql.objects import object_type, plain, resolved
+from gateway.graphql.scalars import Long
 from gateway.problem import Finding, detail_of, findings
 
 
@@ -22,22 +26,42 @@ class UserError:
     message: str
 
 
-def mutation_type(extra: Sequence[StrawberryField]) -> Any:
-    """The root type of mutations, with those that there are beside the kinds."""
-    deleted = payload("DeleteNodePayload", plain("deleted", bool), plain("node", NodeInterface | None))
-    return object_type("Mutation", [*extra, mutation("deleteNode", deleted, delete_node)])
+_PLACES = {
+    "/metadata/labels": "/labels",
+    "/metadata/version": "/version",
+    "/metadata/name": "/path",
+    "Idempotency-Key": "/idempotencyKey",
+}
+"""Where in the input stands what the graph names otherwise."""
 
 
-async def delete_node(info: Info, path: str) -> Any:
+@strawberry.type(description=Effects.__doc__)
+class DeleteEffects:
+    deleted: list[str]
+    waiting: list[str]
+    unlinked: list[str]
+
+
+def mutation_type(others: Sequence[StrawberryField]) -> Any:
+    """The root type of mutations, with those that there are beside the deletion of any node."""
+    fields = (plain("deleted", bool), plain("node", NodeInterface | None), plain("effects", DeleteEffects | None))
+    return object_type(
+        "Mutation", [*others, mutation("deleteNode", payload("DeleteNodePayload", *fields), delete_node)]
+    )
+
+
+async def delete_node(info: Info, path: str, version: Long | None = None, *, dry_run: bool = False) -> Any:
     """Deletes a node with everything below it. Where somebody has to clean up first, `deleted` is false and `node` shows
-    it until it is gone."""
+    it until it is gone. `effects` are all nodes that this is about."""
     backend = info.context.backend
     try:
         check_deletable(backend.model, path)
-        node = await backend.delete(path)
+        command = Command("delete", path, expected_version=version)
+        (verdict,) = raise_refused(await backend.append((command,), dry_run=dry_run))
     except TendrilError as error:
-        return {"deleted": False, "node": None, "userErrors": user_errors(error)}
-    return {"deleted": node is None, "node": node, "userErrors": ()}
+        return {"deleted": False, "node": None, "effects": None, "userErrors": input_errors(error)}
+    effects, deleted = effects_of(verdict), verdict.node is None and not dry_run
+    return {"deleted": deleted, "node": verdict.node, "effects": effects, "userErrors": ()}
 
 
 def mutation(name: str, answer: Any, resolver: Any) -> StrawberryField:
@@ -55,3 +79,16 @@ def user_errors(error: TendrilError) -> list[Finding]:
     if isinstance(error, Transient):
         raise error
     return list(findings(error)) or [Finding("", detail_of(error))]
+
+
+def input_errors(error: TendrilError) -> list[Finding]:
+    """The same, of the mutations that write nodes as they are: with pointers into their input."""
+    return [_into_input(found) for found in user_errors(error)]
+
+
+def _into_input(found: Finding) -> Finding:
+    """A finding with its pointer into the input."""
+    for place, named in _PLACES.items():
+        if found.pointer == place or found.pointer.startswith(f"{place}/"):
+            return structs.replace(found, pointer=named + found.pointer.removeprefix(place))
+    return found

@@ -44,13 +44,33 @@ def object_type(
     is_type_of: Callable[[Any, Any], bool] | None = None,
 ) -> Any:
     """A type with these fields."""
-    listed = list(fields)
-    namespace: dict[str, Any] = {field.python_name: field for field in listed}
-    namespace["__annotations__"] = {field.python_name: field.type for field in listed}
+    namespace = _namespace(fields)
     if is_type_of is not None:
         namespace["is_type_of"] = is_type_of
     made = new_class(name, (interface,) if interface is not None else (), {}, lambda body: body.update(namespace))
     return strawberry.type(made, name=name, description=cleandoc(description) if description else None)
+
+
+def given(name: str, graphql_type: Any, description: str | None = None) -> StrawberryField:
+    """A field of an input, which may be left out or null."""
+    made: StrawberryField = strawberry.field(
+        name=name, graphql_type=graphql_type | None, description=description, default=strawberry.UNSET
+    )
+    made.python_name = name
+    return made
+
+
+def input_type(name: str, fields: Iterable[StrawberryField], description: str | None = None) -> Any:
+    """An input with these fields."""
+    namespace = _namespace(fields)
+    made = new_class(name, (), {}, lambda body: body.update(namespace))
+    return strawberry.input(made, name=name, description=cleandoc(description) if description else None)
+
+
+def _namespace(fields: Iterable[StrawberryField]) -> dict[str, Any]:
+    """What the body of a class with these fields has."""
+    named = {field.python_name: field for field in fields}
+    return {**named, "__annotations__": {name: field.type for name, field in named.items()}}
 
 
 def listed(item: Any) -> Any:

@@ -21,6 +21,7 @@ from gateway.graphql.nodes import node, nodes
 from gateway.graphql.objects import object_type, read, resolved
 from gateway.graphql.past import past_fields
 from gateway.graphql.scalars import SCALARS
+from gateway.graphql.writing import node_mutations
 
 _log = structlog.get_logger("graphql")
 
@@ -60,7 +61,7 @@ def create_schema(model: Model, extras: Extras) -> Schema:
     ]
     return Schema(
         query=object_type("Query", fields),
-        mutation=mutation_type(extras.mutations(kinds.types)),
+        mutation=mutation_type([*node_mutations(model, kinds.types), *extras.mutations(kinds.types)]),
         types=list(kinds.types.values()),
         extensions=[lambda: MaxTokensLimiter(TOKENS_LIMIT), lambda: AddValidationRules([ShapeRule])],
         config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS, disable_field_suggestions=True),

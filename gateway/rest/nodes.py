@@ -10,11 +10,11 @@ from datamodel.kinds import Document, Kind
 from datamodel.node import Node
 from gateway.backend import Backend
 from gateway.exposure import is_written_by_users
+from gateway.patches import JSON_PATCH, MERGE_PATCH
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.conditions import IF_ABSENT, IF_MATCH, IF_NONE_MATCH, etag_of, is_known
 from gateway.rest.lists import answer_list
 from gateway.rest.past import DIFF, HISTORY, answer_difference, answer_history, node_as_of
-from gateway.rest.patches import JSON_PATCH, MERGE_PATCH
 from gateway.rest.query import AS_OF, RESUME, WATCH, asked_of, check_declared, list_parameters, moment_of
 from gateway.rest.replay import KEY
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route

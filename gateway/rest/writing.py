@@ -1,26 +1,25 @@
 """What writes a node of any kind: create, apply, patch, delete; on a condition, once for a key, or as a dry run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.command import Command, Verdict, raise_refused
-from datamodel.errors import Invalid, TendrilError
+from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.names import check_name, last_name
-from datamodel.node import Node
 from gateway.backend import Backend
+from gateway.deletion import effects_of
 from gateway.exposure import check_deletable
 from gateway.labels import checked_labels, escaped
+from gateway.patches import JSON_PATCH, MERGE_PATCH, write_patch
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.body import read_document, read_json
 from gateway.rest.conditions import conditions_of, etag_of, expected_version, must_be_absent
-from gateway.rest.patches import JSON_PATCH, MERGE_PATCH, names_labels, patch_command, point_into_patch
 from gateway.rest.query import check_declared, flag_of
 from gateway.rest.replay import replay_guard
-from gateway.unmet import Unmet
 
 DRY_RUN: Document = {
     "name": "dryRun",
@@ -34,8 +33,6 @@ PREVIEW: Document = {
     "schema": {"type": "boolean", "default": False},
     "description": "tell what would become of which nodes, and delete nothing",
 }
-_TRIES = 5
-"""At a patch of labels, which is of the present ones, while others write the node."""
 
 
 class Writing:
@@ -75,22 +72,13 @@ class Writing:
         path, dry_run = self._path(request), _flag(request, "dryRun")
         patch, body, media_type = await read_json(request, (MERGE_PATCH, JSON_PATCH))
         version = await expected_version(self._backend, request, path)
-        labelled = names_labels(media_type, patch)
-        for left in reversed(range(_TRIES)):
-            node = await self._backend.node(path) if labelled else None
-            if node is not None and version not in (None, node.version):
-                raise Unmet(f"{path} is at version {node.version}, not {version}", field="If-Match")
-            try:
-                command = patch_command(media_type, patch, path, node, version)
-                verdict = await self._carry_out(request, command, body, dry_run=dry_run)
-            except TendrilError as error:
-                if left and node is not None and version is None and error.field == "/metadata/version":
-                    continue
-                if media_type == JSON_PATCH:
-                    point_into_patch(error)
-                raise
-            return await self._answer(verdict, HTTPStatus.OK)
-        raise AssertionError("the last try answers or raises")
+
+        async def write(command: Command) -> Verdict:
+            return await self._carry_out(request, command, body, dry_run=dry_run)
+
+        with conditions_of(request):
+            verdict = await write_patch(self._backend, path, media_type, patch, version, write)
+        return await self._answer(verdict, HTTPStatus.OK)
 
     async def delete(self, request: Request) -> Response:
         path, preview = self._path(request), _flag(request, "preview")
@@ -99,7 +87,7 @@ class Writing:
         command = Command("delete", path, expected_version=version)
         verdict = await self._carry_out(request, command, b"", dry_run=preview)
         if preview:
-            return json_answer(preview_document(verdict))
+            return json_answer(effects_of(verdict))
         node = verdict.node
         if verdict.replayed and (present := await self._backend.reads.node(path)) is not None:
             node = present if present.uid == verdict.uid else None
@@ -117,22 +105,6 @@ class Writing:
     async def _answer(self, verdict: Verdict, status: HTTPStatus, headers: Document | None = None) -> Response:
         node = await self._backend.node_after(verdict)
         return json_answer(node_document(self._backend.model, node), status, {**etag_of(node), **(headers or {})})
-
-
-def preview_document(verdict: Verdict) -> Document:
-    """What a deletion would do: which nodes go, which wait until somebody has cleaned up, and which let go of a link."""
-    found: dict[str, list[str]] = {"deleted": [], "deletionRequested": [], "linksChanged": []}
-    for op, path in [*verdict.effects, *_own(verdict.path, verdict.node)]:
-        found[op].append(path)
-    return {
-        "deleted": sorted(found["deleted"]),
-        "waiting": sorted(found["deletionRequested"]),
-        "unlinked": sorted(found["linksChanged"]),
-    }
-
-
-def _own(path: str, node: Node | None) -> Sequence[tuple[str, str]]:
-    return [("deleted" if node is None else "deletionRequested", path)]
 
 
 def _flag(request: Request, name: str) -> bool:

@@ -238,7 +238,8 @@ _QUERIES = st.sampled_from(
         "mutation { submitJob(document: {steps: [{name: @, image: @}]}) { job { name } userErrors { pointer } } }",
         "mutation { submitJob(document: {labels: @, @: 1}) { job { name } userErrors { pointer message } } }",
         "mutation M($d: JSON!) { submitJob(document: $d) { job { name } userErrors { pointer message } } }",
-        "mutation { createJobGroup(name: @, description: @) { jobGroup { uid } userErrors { message } } }",
+        "mutation { createJobGroup(input: {path: @, spec: {description: @}}) { jobGroup { uid } userErrors { pointer } } }",
+        "mutation { patchJob(input: {path: @, spec: {steps: [@]}, labels: @}) { job { uid } userErrors { pointer } } }",
         "mutation { deleteNode(path: @) { deleted userErrors { message } } }",
         '{ node(path: "/config") { ...a @ } } fragment a on Node { name @ }',
     ]

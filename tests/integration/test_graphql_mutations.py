@@ -17,7 +17,7 @@ mutation Submit($document: JSON!) { submitJob(document: $document) {
 } }
 """
 CREATE = """
-mutation Create($name: String!) { createJobGroup(name: $name, description: "d") {
+mutation Create($path: String!) { createJobGroup(input: {path: $path, spec: {description: "d"}}) {
   jobGroup { path spec { description } }
   userErrors { pointer message }
 } }
@@ -69,15 +69,15 @@ async def test_what_is_wrong_with_a_job_is_named(gateway: Gateway) -> None:
 
 
 async def test_a_group_is_created_once(gateway: Gateway) -> None:
-    payload = await mutate(gateway, CREATE, name="g")
+    payload = await mutate(gateway, CREATE, path="/config/job-groups/g")
     assert payload["jobGroup"] == {"path": "/config/job-groups/g", "spec": {"description": "d"}}
-    again = await mutate(gateway, CREATE, name="g")
+    again = await mutate(gateway, CREATE, path="/config/job-groups/g")
     assert again["jobGroup"] is None
-    assert again["userErrors"][0]["pointer"] == "/metadata/name"
+    assert again["userErrors"][0]["pointer"] == "/path"
 
 
 async def test_a_node_is_deleted_or_shown_while_it_is_finalized(gateway: Gateway) -> None:
-    await mutate(gateway, CREATE, name="g")
+    await mutate(gateway, CREATE, path="/config/job-groups/g")
     assert await mutate(gateway, DELETE, path="/config/job-groups/g") == {
         "deleted": True,
         "node": None,
