@@ -14,6 +14,8 @@ from starlette.routing import Route
 from datamodel.errors import TendrilError
 from gateway.backend import Backend
 from gateway.graphql.endpoint import graphql_route
+from gateway.graphql.schema import create_schema
+from gateway.graphql.socket import socket_route
 from gateway.identified import Identified
 from gateway.masking import Masked
 from gateway.pages import page_routes
@@ -52,13 +54,15 @@ def create_app(backend: Backend, fronts: Collection[Front] = FRONTS) -> FastAPI:
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
     extras = extras_of(backend.model, fronts)
+    schema = create_schema(backend.model, extras)
     app.router.routes += [
         *extras.routes(backend),
         *health_routes(backend),
         *deletion_routes(backend),
         *kind_routes(backend),
         *node_routes(backend),
-        graphql_route(backend, extras),
+        graphql_route(backend, schema),
+        socket_route(backend, schema),
         *page_routes(),
         *extras.last_routes(backend),
     ]

@@ -10,6 +10,8 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.rest.body import LIMIT_BYTES
+
 SHUTDOWN_TIMEOUT_S = 1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = structlog.get_logger("gateway")
@@ -27,7 +29,9 @@ class Server(uvicorn.Server):
                 port=port,
                 loop="uvloop",
                 http="httptools",
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=LIMIT_BYTES,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

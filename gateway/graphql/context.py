@@ -28,11 +28,15 @@ class Context:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.reads = Together(backend.store)
-        self._asked = 0
-        self._batches: dict[Any, Batched[str, Any]] = {}
         self._gathered = 0
         self._gathering: asyncio.Task[None] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Forgets what was read and what was charged, as is right for each event of a subscription."""
+        self.reads = Together(self.backend.store)
+        self._asked = 0
+        self._batches: dict[Any, Batched[str, Any]] = {}
 
     async def together(self) -> None:
         """Waits for whoever is about to ask something too. Resolvers of one field begin some turns of the event loop apart, as

@@ -1,19 +1,18 @@
 """`POST /graphql`: one operation a request, as JSON."""
 
 from http import HTTPStatus
-from typing import Any
 
-from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
 
-from datamodel.errors import Gone, Invalid, TendrilError
+from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from gateway.backend import Backend
-from gateway.extras import Extras
 from gateway.graphql.context import Context
-from gateway.graphql.schema import create_schema, is_unexpected, is_unreadable
-from gateway.problem import detail_of, findings
+from gateway.graphql.errors import public
+from gateway.graphql.schema import Schema
 from gateway.rest.answer import json_answer
 from gateway.rest.body import read_document
 from gateway.rest.route import WRITING, DirectRoute, route
@@ -26,22 +25,29 @@ _MEMBERS: dict[str, tuple[type, ...]] = {
 }
 
 
-def graphql_route(backend: Backend, extras: Extras) -> DirectRoute:
-    """The endpoint over the schema of the backend's model and of what there is beside it."""
-    schema = create_schema(backend.model, extras)
+def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
+    """The endpoint over a schema of the backend's model."""
 
     async def execute(request: Request) -> Response:
         document, _ = await read_document(request)
         _check(document)
-        result = await schema.execute(
-            document["query"],
-            variable_values=document.get("variables"),
-            context_value=Context(backend),
-            operation_name=document.get("operationName"),
-        )
+        try:
+            result = await schema.execute(
+                document["query"],
+                variable_values=document.get("variables"),
+                context_value=Context(backend),
+                operation_name=document.get("operationName"),
+                allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
+            )
+        except CannotGetOperationTypeError as error:
+            raise Invalid(
+                "the query has no such operation, or several and none is named", field="/operationName"
+            ) from error
+        except InvalidOperationTypeError as error:
+            raise Invalid("a subscription takes a websocket, at the same address", field="/query") from error
         answer: Document = {"data": result.data}
         if result.errors:
-            answer["errors"] = [_public(error) for error in result.errors]
+            answer["errors"] = [public(error).formatted for error in result.errors]
         refused = result.data is None and not any(error.path for error in result.errors or ())
         return json_answer(answer, HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK)
 
@@ -55,19 +61,3 @@ def _check(document: Document) -> None:
             raise Invalid("a request has `query`, `operationName` and `variables`", field=f"/{name[:80]}")
     if "query" not in document:
         raise Invalid("a query is required", field="/query")
-
-
-def _public(error: GraphQLError) -> Any:
-    """An error as the client may see it."""
-    shown: dict[str, Any] = dict(error.formatted)
-    original = error.original_error
-    if is_unexpected(error):
-        shown["message"] = "something went wrong inside; the log of the gateway says what"
-    elif is_unreadable(error):
-        shown["message"] = "a value in the query cannot be read: it is too long"
-    elif isinstance(original, TendrilError):
-        shown["message"] = detail_of(original)
-        shown["extensions"] = {"errors": findings(original)}
-        if isinstance(original, Gone):
-            shown["extensions"] |= {"oldest": original.oldest, "cursor": original.cursor or None}
-    return shown

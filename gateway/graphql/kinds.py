@@ -22,6 +22,7 @@ from gateway.graphql.objects import add_fields, listed, object_type, plain, reso
 from gateway.graphql.parts import Parts
 from gateway.graphql.past import past_fields
 from gateway.graphql.selection import Selection
+from gateway.graphql.subscriptions import subscription
 from gateway.rest.kinds import plural_of
 
 
@@ -68,6 +69,19 @@ class Kinds:
             for name, found in self._connections.items()
         ]
         return object_type("Kinds", fields, "The nodes of each kind, wherever they are.")
+
+    def changes(self) -> Any:
+        """The root type of subscriptions, with what becomes of each kind's nodes."""
+        fields = [
+            subscription(
+                camel(plural_of(self._model, self._model.kinds[name])),
+                self._model.kinds[name],
+                self.types[name],
+                self._selections[name],
+            )
+            for name in self._connections
+        ]
+        return object_type("Subscription", fields, "All nodes of a kind, and then what becomes of them.")
 
     def _links(self, kind: type[Kind]) -> list[StrawberryField]:
         """Where a kind's links lead. One that is named as something else of the kind is shown in `links` alone."""

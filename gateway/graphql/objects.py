@@ -52,11 +52,11 @@ def object_type(
 
 
 def given(name: str, graphql_type: Any, description: str | None = None) -> StrawberryField:
-    """A field of an input, which may be left out or null."""
+    """A field of an input, which may be left out or null. Its attribute ends with `_`: some names are Python's own."""
     made: StrawberryField = strawberry.field(
         name=name, graphql_type=graphql_type | None, description=description, default=strawberry.UNSET
     )
-    made.python_name = name
+    made.python_name = f"{name}_"
     return made
 
 

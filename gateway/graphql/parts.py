@@ -85,7 +85,7 @@ def document_of(value: Any) -> Any:
     definition = getattr(type(value), "__strawberry_definition__", None)
     if definition is None:
         return value
-    members = ((field.python_name, getattr(value, field.python_name)) for field in definition.fields)
+    members = ((field.graphql_name, getattr(value, field.python_name)) for field in definition.fields)
     document: Document = {name: document_of(member) for name, member in members if member is not UNSET}
     return document
 

@@ -1,5 +1,7 @@
-"""The schema: `root` with the planes, `node` by path, and the mutations."""
+"""The schema: `root` with the planes, `node` by path, the mutations, and the subscriptions."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import strawberry
@@ -7,12 +9,13 @@ import structlog
 from graphql import GraphQLError
 from strawberry.extensions import AddValidationRules, MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
+from strawberry.schema.schema import StreamResult
+from strawberry.types import ExecutionContext, ExecutionResult
 
-from datamodel.errors import TendrilError
 from datamodel.model import Model
 from gateway.extras import Extras
-from gateway.graphql.context import Info
+from gateway.graphql.context import Context, Info
+from gateway.graphql.errors import is_unexpected, public
 from gateway.graphql.kinds import Kinds, camel
 from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
 from gateway.graphql.mutations import mutation_type
@@ -35,17 +38,18 @@ class Schema(strawberry.Schema):
             if is_unexpected(error):
                 _log.error("a resolver crashed", path=error.path, exc_info=error.original_error)
 
+    async def stream(self, *given: Any, **named: Any) -> StreamResult:
+        """The results of an operation of a connection that has several, with errors as clients may see them."""
+        named["context_value"] = Context(named["context_value"].backend)
+        return _public(await super().stream(*given, **named))
 
-def is_unexpected(error: GraphQLError) -> bool:
-    """Whether an error comes from the inside: neither the query's fault nor one of the five that are raised on purpose."""
-    original = error.original_error
-    return original is not None and not isinstance(original, GraphQLError | TendrilError) and not is_unreadable(error)
 
-
-def is_unreadable(error: GraphQLError) -> bool:
-    """Whether a value in the query's own text cannot be one of ours, as a number of thousands of digits: no resolver was asked
-    yet."""
-    return error.path is None and isinstance(error.original_error, ValueError)
+async def _public(results: StreamResult) -> AsyncGenerator[Any, None]:
+    async with aclosing(results):
+        async for result in results:
+            if isinstance(result, ExecutionResult) and result.errors:
+                result.errors = [public(error) for error in result.errors]
+            yield result
 
 
 def create_schema(model: Model, extras: Extras) -> Schema:
@@ -61,6 +65,7 @@ def create_schema(model: Model, extras: Extras) -> Schema:
     ]
     return Schema(
         query=object_type("Query", fields),
+        subscription=kinds.changes(),
         mutation=mutation_type([*node_mutations(model, kinds.types), *extras.mutations(kinds.types)]),
         types=list(kinds.types.values()),
         extensions=[lambda: MaxTokensLimiter(TOKENS_LIMIT), lambda: AddValidationRules([ShapeRule])],

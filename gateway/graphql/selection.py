@@ -15,6 +15,7 @@ from datamodel.plan import Query
 from datamodel.selectors import VALUES_LIMIT, Operator, Requirement, Selector, label_selector
 from datamodel.sorting import BY_PATH, CREATED, PATH, VERSION, Sort
 from datamodel.walk import NAME_FIELD
+from gateway.graphql.objects import given, input_type, listed
 from gateway.graphql.scalars import DateTime
 from gateway.page import checked_limit, with_phase
 
@@ -31,21 +32,12 @@ class Direction(Enum):
 
 def _filter(name: str, value: Any, description: str) -> Any:
     """The input type of what is asked of one field."""
-    fields = {"eq": value, "ne": value, "in": list[value]}
-    described = {"eq": "null is a field without a value, or with an empty text"}
-    return _input(name, fields, f"{description} Everything that is given must hold.", described)
-
-
-def _input(name: str, fields: Mapping[str, Any], description: str, described: Mapping[str, str]) -> Any:
-    """An input type all fields of which can be left out."""
-    attributes = {f"{field}_": field for field in fields}  # some names are Python's own
-    namespace: dict[str, Any] = {
-        attribute: strawberry.field(name=field, default=UNSET, description=described.get(field))
-        for attribute, field in attributes.items()
-    }
-    namespace["__annotations__"] = {attribute: fields[field] | None for attribute, field in attributes.items()}
-    made = new_class(name, (), {}, lambda body: body.update(namespace))
-    return strawberry.input(made, name=name, description=description)
+    fields = [
+        given("eq", value, "null is a field without a value, or with an empty text"),
+        given("ne", value),
+        given("in", listed(value)),
+    ]
+    return input_type(name, fields, f"{description} Everything that is given must hold.")
 
 
 _FILTERS: Mapping[Type, Any] = {
@@ -67,11 +59,13 @@ class Selection:
         types = {
             name: _FILTERS[field.type if field is not None else "text"] for name, (_, field) in self._fields.items()
         }
-        self.where = _input(
+        self.where = input_type(
             f"{kind.__name__}Where",
-            {_LABELS: str, **types},
+            [
+                given(_LABELS, str, "a selector as in Kubernetes: `a=b,c!=d,e in (f,g),h,!i`"),
+                *(given(name, type_) for name, type_ in types.items()),
+            ],
             f"Which {kind.__name__} nodes are meant: those of which all that is given holds.",
-            {_LABELS: "a selector as in Kubernetes: `a=b,c!=d,e in (f,g),h,!i`"},
         )
         names = (PATH, CREATED, VERSION, *kind.selectable)
         members = {written(name): name for name in names}
@@ -124,14 +118,14 @@ def _requirements(place: str, asked: Any, key: str, field: SelectableField | Non
     """What is asked of a field. Raises `Invalid` naming it."""
     found = []
     for name, operator in _OPERATORS.items():
-        given = _given(asked, name)
-        if given is UNSET:
+        value = _given(asked, name)
+        if value is UNSET:
             continue
-        values = sorted({_text(value) for value in (given or () if name == "in" else (given,))})
+        values = sorted({_text(item) for item in (value or () if name == "in" else (value,))})
         if not 1 <= len(values) <= VALUES_LIMIT:
             raise Invalid(f"1 to {VALUES_LIMIT} values", field=f"{place}/{name}")
-        for value in values if field is not None else ():
-            _check(field, value, f"{place}/{name}")
+        for text in values if field is not None else ():
+            _check(field, text, f"{place}/{name}")
         found.append(Requirement(key, operator, tuple(values)))
     return found
 

@@ -53,7 +53,7 @@ async def read_json(
     `read_document` does."""
     media_type = _checked_media_type(request, media_types)
     body = await _read(request, limit_bytes)
-    return _decoded(body), body, media_type
+    return decoded(body), body, media_type
 
 
 def _checked_media_type(request: Request, media_types: Sequence[str]) -> str:
@@ -94,9 +94,11 @@ _CLOSE = {"Connection": "close"}
 """The rest of the body would be taken for the next request."""
 
 
-def _decoded(body: bytes) -> Any:
-    """What the bytes say. msgspec is the strict judge (UTF-8, surrogates, numbers), the second reader finds what it lets
-    pass: members that come twice."""
+def decoded(body: bytes) -> Any:
+    """What the bytes say. Raises `HTTPException` (400) where they are no JSON, or are nested too deeply.
+
+    msgspec is the strict judge (UTF-8, surrogates, numbers), the second reader finds what it lets pass: members that come
+    twice."""
     try:
         document = _decode(body)
         _check_depth(body, document)

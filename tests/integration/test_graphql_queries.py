@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from graphql import get_introspection_query
 
@@ -206,3 +207,9 @@ async def test_a_job_is_explained(gateway: Gateway) -> None:
     ]
     assert (told["intent"], told["unheard"]) == ("run", [])
     assert told["summary"].startswith("1 of its 2 chunks wait")
+
+
+@pytest.mark.parametrize("document", [{"operationName": "Other"}, {"query": "fragment F on Node { name }"}])
+async def test_an_operation_that_is_not_there_is_named(gateway: Gateway, document: dict[str, str]) -> None:
+    answer = await gateway.client.post("/graphql", json={"query": "query One { __typename }", **document})
+    assert 400 <= answer.status_code < 500, answer.text
