@@ -1,11 +1,14 @@
 """The GraphQL schema is the one that people read and generate clients from, and what its page shows is asked of it."""
 
+import json
 import re
 
 from graphql import build_schema, parse, validate
 
+from gateway.pages import STATIC
 from tests.golden.sdl import SDL, sdl
 
+EXAMPLES = STATIC / "graphiql" / "examples.js"
 PAGE = SDL.with_name("graphql.md")
 
 
@@ -20,3 +23,14 @@ def test_the_queries_of_its_page_are_valid() -> None:
     assert queries
     for query in queries:
         assert validate(schema, parse(query)) == []
+
+
+def test_the_examples_of_the_explorer_are_valid() -> None:
+    schema = build_schema(SDL.read_text(encoding="utf-8"))
+    text = EXAMPLES.read_text(encoding="utf-8")
+    queries = re.findall(r"query: `(.*?)`", text, re.DOTALL)
+    assert len(queries) == text.count("query:") > 3
+    for query in queries:
+        assert validate(schema, parse(query)) == []
+    for variables in re.findall(r"variables: `(.*?)`", text, re.DOTALL):
+        json.loads(variables)

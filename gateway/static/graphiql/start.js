@@ -1,33 +1,10 @@
-const example = `# The jobs of every group, and the edges on which they ran or run.
-query Jobs {
-  root {
-    config {
-      jobGroups(first: 10) {
-        edges {
-          node {
-            name
-            jobs(first: 10) {
-              edges {
-                node {
-                  name
-                  status { phase percentCompleted outputs }
-                  executions { site edge chunks percent }
-                }
-              }
-              pageInfo { hasNextPage endCursor }
-            }
-          }
-        }
-      }
-    }
-  }
-}
-`;
+const socket = new URL("/graphql", window.location.href);
+socket.protocol = socket.protocol.replace("http", "ws");
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
-    defaultQuery: example,
+    fetcher: GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socket.href }),
+    defaultTabs: examples,
     shouldPersistHeaders: false,
   }),
 );
