@@ -15,7 +15,8 @@ from tests.graph import done, job, new_job
 
 pytestmark = pytest.mark.browser
 
-_RESULT = "(document.querySelector('.result-window')?.innerText ?? '')"
+_RESULT = "(document.querySelector('.result-window')?.innerText ?? '').replaceAll('\u00a0', ' ')"
+"""What the explorer's editor shows: it writes spaces of another kind."""
 
 
 @pytest_asyncio.fixture
