@@ -28,11 +28,15 @@ async def test_its_kinds_are_served(gateway: Gateway) -> None:
     assert read["status"] == {"phase": "bud"}
     wrong = await gateway.client.post(f"{beds}/b/flowers", json={"metadata": {"name": "x"}, "spec": {"colour": "blue"}})
     assert wrong.json()["errors"][0]["pointer"] == "/spec/colour"
+    patch = (
+        'mutation {patchFlower(input: {path: "/garden/beds/b/flowers/rose", spec: {heightCm: 90}}) {flower {version}}}'
+    )
+    assert (await gateway.client.post("/graphql", json={"query": patch})).json()["data"]["patchFlower"]["flower"]
     query = "{root {garden {shed {spec {tools}} beds {edges {node {flowers {edges {node {name spec {heightCm}}}}}}}}}}"
     answer = (await gateway.client.post("/graphql", json={"query": query})).json()
     assert answer["data"]["root"]["garden"] == {
         "shed": {"spec": {"tools": 1}},
-        "beds": {"edges": [{"node": {"flowers": {"edges": [{"node": {"name": "rose", "spec": {"heightCm": 80}}}]}}}]},
+        "beds": {"edges": [{"node": {"flowers": {"edges": [{"node": {"name": "rose", "spec": {"heightCm": 90}}}]}}}]},
     }
 
 
@@ -45,7 +49,9 @@ async def test_nothing_of_another_model_is(gateway: Gateway) -> None:
     assert not {"Job", "Step", "JobDocument", "Execution"} & document["components"]["schemas"].keys()
     names = "{__schema {mutationType {fields {name}} types {name}}}"
     schema = (await gateway.client.post("/graphql", json={"query": names})).json()["data"]["__schema"]
-    assert [field["name"] for field in schema["mutationType"]["fields"]] == ["deleteNode"]
+    written = {f"{verb}{kind}" for verb in ("create", "apply", "patch") for kind in ("Shed", "Bed", "Flower")}
+    mutations = {field["name"] for field in schema["mutationType"]["fields"]}
+    assert mutations == {"deleteNode", *written} - {"createShed"}
     assert not {"Job", "Execution"} & {found["name"] for found in schema["types"]}
 
 
