@@ -29,6 +29,8 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{name} is not gone"
         elif job.phase not in FINISHED and not _is_suspended(job, client, memory):
             yield f"{name} is {job.phase or 'new'}: {job.spec.get('intent')}, {job.status.get('chunks')}"
+        elif job.phase == FAILED and job.generation != job.status.get("observedGeneration", 1):
+            yield f"{name} has failed, and nobody has seen what is asked of it since"
     for host, engine in engines.items():
         if engine.attempts:
             yield f"{host} has containers of {len(engine.attempts)} attempts: {sorted(engine.attempts)[:3]}"
