@@ -14,7 +14,7 @@ from datamodel.errors import Invalid
 from sim.world.author import script_of
 from sim.world.process import EPOCH
 from sim.world.run import run
-from sim.world.script import AnyAction, Away, Kill, Script, Submit, read, written
+from sim.world.script import AnyAction, Ask, Away, Kill, Script, Submit, read, written
 from sim.world.shrink import shrunk
 from sim.world.weather import ROUGH
 from sim.world.world import World
@@ -66,6 +66,14 @@ def test_what_waits_for_an_engine_that_is_away_runs_elsewhere() -> None:
     assert ended["a"] < (EPOCH + timedelta(seconds=40)).isoformat()
     assert ended["b"] < (EPOCH + timedelta(seconds=110)).isoformat()
     assert [node.spec["trouble"] for node in nodes if node.kind == "Edge"] == ["", ""]
+
+
+def test_a_world_is_not_at_rest_while_nobody_has_seen_that_a_failed_job_is_to_be_tried_again() -> None:
+    job = Submit(343.564, "a", 19, steps=3, seconds=1.2, fails=3, fails_by="image")
+    retry = Ask(538.957, "a", "retry")
+    world = World(Script(seed=1205, edges=3, replicas=1, seconds=540.0, slots=1, actions=(job, retry)))
+    assert world.run().broken == []
+    assert [node.phase for node in world.nodes.values() if node.kind == "Job"] == ["succeeded"]
 
 
 def test_a_seed_may_have_uneven_jobs() -> None:
