@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -12,9 +13,12 @@ from datamodel.appender import Appender
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.ports import KeptPieces
 from datamodel.ports import Store
+from datamodel.postgres.store import PostgresStore
 from datamodel.reads import Reads
+from datamodel.scheduling.model import MODEL
 from datamodel.secrets.memory import MemorySecrets
 from datamodel.secrets.ports import Keeping
+from datamodel.seeds import seed
 from datamodel.transcripts.memory import MemoryTranscripts
 from datamodel.transcripts.ports import Transcripts
 from gateway.app import create_app
@@ -24,6 +28,9 @@ from gateway.growth import Growth
 from gateway.link import LINGER_S, Link
 from gateway.server import Server
 from gateway.settings import FRONTS, Front
+from tests.databases import Databases
+from tests.graph import memory_store
+from tests.pair import clean
 from tests.waiting import until
 
 BASE_URL = "http://127.0.0.1:8080"
@@ -76,6 +83,33 @@ async def open_gateway(
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
         yield Gateway(app, client, store, changes, backend)
+
+
+@asynccontextmanager
+async def fake_gateway() -> AsyncIterator[Gateway]:
+    """One over a store in memory, with the model's seeds."""
+    store = memory_store()
+    await seed(store)
+    async with open_gateway(store) as gateway:
+        yield gateway
+
+
+@asynccontextmanager
+async def real_gateway(databases: Databases) -> AsyncIterator[Gateway]:
+    """One over a database of its own, which must be the fold of its log in the end."""
+    url = await databases.create()
+    async with PostgresStore(url, MODEL) as store, open_gateway(store) as gateway:
+        yield gateway
+        await clean(store)
+    await databases.drop(url)
+
+
+async def ask(gateway: Gateway, query: str, **variables: Any) -> Any:
+    """The data of GraphQL's answer, which has no errors."""
+    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
+    assert answer.status_code == 200, answer.text
+    assert "errors" not in answer.json(), answer.text
+    return answer.json()["data"]
 
 
 @asynccontextmanager

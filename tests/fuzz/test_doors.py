@@ -11,14 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.command import Command
-from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from datamodel.seeds import seed
 from tests.databases import Databases
 from tests.fuzz.budget import budget
-from tests.gateway import STEP, Gateway, open_gateway
-from tests.graph import SYSTEM, done, memory_store
-from tests.pair import clean
+from tests.gateway import STEP, Gateway, ask, fake_gateway, real_gateway
+from tests.graph import SYSTEM, done
 
 SHOWN = {
     "JobGroup": "description",
@@ -110,19 +107,14 @@ Told = tuple[Any, dict[str, str]]
 
 @pytest_asyncio.fixture(scope="module")
 async def fake() -> AsyncIterator[Gateway]:
-    store = memory_store()
-    await seed(store)
-    async with open_gateway(store) as gateway:
+    async with fake_gateway() as gateway:
         yield gateway
 
 
 @pytest_asyncio.fixture(scope="module")
 async def real(databases: Databases) -> AsyncIterator[Gateway]:
-    url = await databases.create()
-    async with PostgresStore(url, MODEL) as store, open_gateway(store) as gateway:
+    async with real_gateway(databases) as gateway:
         yield gateway
-        await clean(store)
-    await databases.drop(url)
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -284,11 +276,8 @@ async def _clean_up(gateway: Gateway, word: str) -> None:
 
 
 async def _ask(gateway: Gateway, query: str, **variables: Any) -> Any:
-    """The one member of an answer that has no errors."""
-    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200, answer.text
-    assert "errors" not in answer.json(), answer.text
-    (found,) = answer.json()["data"].values()
+    """The one member of an answer."""
+    (found,) = (await ask(gateway, query, **variables)).values()
     return found
 
 

@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 
 from datamodel.command import Command
 from datamodel.errors import Invalid
-from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.model import MODEL
-from datamodel.seeds import seed
 from gateway.page import after_cursor, cursor_of
 from tests.databases import Databases
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, encoded
-from tests.gateway import BASE_URL, STEP, Gateway, open_gateway
-from tests.graph import SYSTEM, done, memory_store, new_edge, new_job, place
-from tests.pair import clean
+from tests.gateway import BASE_URL, STEP, Gateway, fake_gateway, real_gateway
+from tests.graph import SYSTEM, done, new_edge, new_job, place
 
 JSON = {"Content-Type": "application/json"}
 ENDED = "/v1/jobs/default/ended"
@@ -73,21 +69,16 @@ _BODIES: list[tuple[str, str, st.SearchStrategy[Any]]] = [
 
 @pytest_asyncio.fixture(scope="module")
 async def fake() -> AsyncIterator[Gateway]:
-    store = memory_store()
-    await seed(store)
-    await furnish(store)
-    async with open_gateway(store) as gateway:
+    async with fake_gateway() as gateway:
+        await furnish(gateway.store)
         yield gateway
 
 
 @pytest_asyncio.fixture(scope="module")
 async def real(databases: Databases) -> AsyncIterator[Gateway]:
-    url = await databases.create()
-    async with PostgresStore(url, MODEL) as store, open_gateway(store) as gateway:
-        await furnish(store)
+    async with real_gateway(databases) as gateway:
+        await furnish(gateway.store)
         yield gateway
-        await clean(store)
-    await databases.drop(url)
 
 
 @pytest.fixture(params=["fake", "real"])

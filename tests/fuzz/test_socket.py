@@ -10,11 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from datamodel.seeds import seed
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything
-from tests.gateway import Gateway, open_gateway
-from tests.graph import memory_store
+from tests.gateway import Gateway, fake_gateway
 
 BEGIN = b'{"type": "connection_init"}'
 LAST = b'{"type": "ping", "payload": {"last": true}}'
@@ -52,9 +50,7 @@ _messages = st.one_of(
 
 @pytest_asyncio.fixture(scope="module")
 async def gateway() -> AsyncIterator[Gateway]:
-    store = memory_store()
-    await seed(store)
-    async with open_gateway(store) as gateway:
+    async with fake_gateway() as gateway:
         yield gateway
 
 

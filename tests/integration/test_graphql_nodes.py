@@ -8,7 +8,7 @@ import pytest_asyncio
 from datamodel.command import Command
 from datamodel.scheduling.model import MODEL
 from tests.counting import CountingStore
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, ask, open_gateway
 from tests.graph import JOBS, done, new_edge, new_job, place
 
 
@@ -22,13 +22,6 @@ async def store(database_url: str) -> AsyncIterator[CountingStore]:
 async def gateway(store: CountingStore) -> AsyncIterator[Gateway]:
     async with open_gateway(store) as gateway:
         yield gateway
-
-
-async def ask(gateway: Gateway, query: str, **variables: Any) -> Any:
-    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200, answer.text
-    assert "errors" not in answer.json(), answer.text
-    return answer.json()["data"]
 
 
 async def refused(gateway: Gateway, query: str, **variables: Any) -> str:

@@ -9,7 +9,7 @@ import pytest_asyncio
 from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, ask, open_gateway
 from tests.graph import JOBS, SYSTEM, done, new_job
 
 GROUP = "/config/job-groups/default"
@@ -25,13 +25,6 @@ DIFF = """query Diff($path: String!, $from: Moment!, $to: Moment, $below: Boolea
 async def gateway(database_url: str) -> AsyncIterator[Gateway]:
     async with PostgresStore(database_url, MODEL) as store, open_gateway(store) as gateway:
         yield gateway
-
-
-async def ask(gateway: Gateway, query: str, **variables: Any) -> Any:
-    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200, answer.text
-    assert "errors" not in answer.json(), answer.text
-    return answer.json()["data"]
 
 
 async def changed(gateway: Gateway) -> str:

@@ -1,7 +1,6 @@
 """Queries: the graph from its root, by path, in pages, with a number of database queries that does not grow."""
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -10,7 +9,7 @@ from graphql import get_introspection_query
 from datamodel.command import Command
 from datamodel.scheduling.model import MODEL
 from tests.counting import CountingStore
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, ask, open_gateway
 from tests.graph import JOBS, STEPS, SYSTEM, done, new_edge, new_job, place, report
 
 PAGE = """
@@ -33,14 +32,6 @@ async def store(database_url: str) -> AsyncIterator[CountingStore]:
 async def gateway(store: CountingStore) -> AsyncIterator[Gateway]:
     async with open_gateway(store) as gateway:
         yield gateway
-
-
-async def ask(gateway: Gateway, query: str, **variables: Any) -> Any:
-    """The data of an answer without errors."""
-    answer = await gateway.client.post("/graphql", json={"query": query, "variables": variables})
-    assert answer.status_code == 200, answer.text
-    assert "errors" not in answer.json(), answer.text
-    return answer.json()["data"]
 
 
 async def test_a_job_is_seen_with_its_parts_executions_and_attempts(gateway: Gateway) -> None:
