@@ -9,15 +9,15 @@ Positions come from the one row of `head`, under its lock, so what is committed 
 needs nothing but `position > mine`.
 """
 
-import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from datamodel.admission import Admission
 from datamodel.command import Unit
+from datamodel.identifiers import identifiers
 from datamodel.model import Model
 from datamodel.needs import Needs, needs
 from datamodel.ports import Change
@@ -29,8 +29,6 @@ from datamodel.postgres.remembered import LIMIT_CHANGES, Remembered, claimed_gua
 from datamodel.postgres.statements import WRITE, arguments, literal
 from datamodel.postgres.writes import Rests, guard_writes, row_writes, size_bytes
 from datamodel.rulebook import admit
-
-IDS_DRAWN = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     after = remembered.position
     absent = wanted.created - remembered.state.nodes.keys()  # that they are is judged by their table's key
     rests = Rests(after, remembered.event, wanted.nodes - absent, _derived_from(model, wanted))
-    admission = admit(model, remembered.state, guards, units, after, now, _identifiers())
+    admission = admit(model, remembered.state, guards, units, after, now, identifiers(now))
     if not wanted.created <= remembered.known.nodes and _refuses(admission):
         remembered.state.revert(admission.touched)  # a node that was taken for new may be there, and the refusal wrong
         return None
@@ -98,7 +96,7 @@ async def transact(
     else:
         present = await _catch_up(connection, model, wanted, remembered)
         state = remembered.state
-    admission = admit(model, state, present.guards, units, present.position, present.now, _identifiers())
+    admission = admit(model, state, present.guards, units, present.position, present.now, identifiers(present.now))
     writes = row_writes(model, state, admission, present.now)
     size = size_bytes(writes)
     if state is remembered.state:
@@ -134,11 +132,3 @@ def _locks(leases: Collection[str]) -> str:
         names = ", ".join(literal(name) for name in sorted(leases))
         script += f"; SELECT FROM leases WHERE name IN ({names}) ORDER BY name FOR SHARE"
     return script
-
-
-def _identifiers() -> Iterator[str]:
-    """Random ids, drawn many at a time: a draw for each would cost as much as the row that it names."""
-    while True:
-        drawn = os.urandom(16 * IDS_DRAWN).hex()
-        for at in range(0, len(drawn), 32):
-            yield drawn[at : at + 32]
