@@ -16,7 +16,7 @@ from datamodel.node import Node
 from datamodel.plan import Query
 from datamodel.query import Page, count, cursor_after, page
 from gateway.graphql.context import COUNT_CHARGE, NODES_LIMIT, Context, Info
-from gateway.graphql.objects import listed, object_type, plain, resolved
+from gateway.graphql.objects import derived, listed, object_type, plain, resolved
 from gateway.graphql.scalars import Moment as MomentType
 from gateway.graphql.selection import Selection
 from gateway.page import has_phase
@@ -62,13 +62,13 @@ def connection_type(kind: type[Kind], node_type: Any) -> Any:
         f"{name}Edge",
         [
             plain("node", node_type),
-            resolved("cursor", str, _cursor, "A page that begins `after` it goes on behind the node."),
+            derived("cursor", str, _cursor, "A page that begins `after` it goes on behind the node."),
         ],
         f"One {name} of a page.",
     )
     fields = [
         plain("edges", listed(edge)),
-        resolved("pageInfo", PageInfo, _page_info),
+        derived("pageInfo", PageInfo, _page_info),
         resolved("totalCount", int, _total_count, _total_count.__doc__),
     ]
     return object_type(

@@ -1,6 +1,6 @@
 """What GraphQL has for jobs beside their kind: their executions, and how they are submitted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from strawberry.types.field import StrawberryField
@@ -9,10 +9,10 @@ from datamodel.errors import TendrilError
 from datamodel.names import check_name
 from datamodel.node import Node
 from gateway.executions import Execution, executions_of
-from gateway.graphql.context import Info
+from gateway.graphql.context import Context, Info
 from gateway.graphql.explain import explain_field
 from gateway.graphql.mutations import mutation, payload, user_errors
-from gateway.graphql.objects import listed, object_type, plain, resolved
+from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
 from gateway.jobs import job_path, submit
 from gateway.verbs import SUMMARIES, VERBS, act
@@ -37,12 +37,13 @@ def _executions_field() -> StrawberryField:
         Execution.__doc__,
     )
 
-    async def executions(root: Node, info: Info) -> Any:
-        info.context.charge(EXECUTIONS_CHARGE)
-        await info.context.together()
-        return await info.context.batch(executions_of).get(root.uid)
+    return loaded("executions", listed(execution), _executions, "Every edge where the job ran or runs.")
 
-    return resolved("executions", listed(execution), executions, "Every edge where the job ran or runs.")
+
+async def _executions(context: Context, jobs: Sequence[Node]) -> Sequence[Any]:
+    context.charge(EXECUTIONS_CHARGE * len(jobs))
+    await context.together()
+    return await context.batch(executions_of).get_all([job.uid for job in jobs])
 
 
 def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:

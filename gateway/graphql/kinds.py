@@ -1,6 +1,6 @@
 """Object types of kinds: a node's own fields, its parts, its children and the links that lead to it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from inspect import cleandoc
 from typing import Any
@@ -16,9 +16,9 @@ from datamodel.ports import Store
 from gateway.defaults import completed
 from gateway.extras import Extras
 from gateway.graphql.connection import Narrow, connection, connection_type
-from gateway.graphql.context import Info
+from gateway.graphql.context import Context, Info
 from gateway.graphql.node import NodeInterface
-from gateway.graphql.objects import add_fields, listed, object_type, plain, resolved
+from gateway.graphql.objects import Load, add_fields, derived, listed, loaded, object_type, plain, resolved
 from gateway.graphql.parts import Parts
 from gateway.graphql.past import past_fields
 from gateway.graphql.selection import Selection
@@ -91,7 +91,7 @@ class Kinds:
             if camel(name) not in taken:
                 described = f"Where its link `{name}` leads, as far as that is there still."
                 leads_to = listed(found) if link.many else found | None
-                fields.append(resolved(camel(name), leads_to, _targets(name, many=link.many), described))
+                fields.append(loaded(camel(name), leads_to, _targets(name, many=link.many), described))
         return fields
 
     def _taken(self, kind: type[Kind]) -> set[str]:
@@ -120,7 +120,7 @@ def _node_type(kind: type[Kind], parts: Parts, shown: Callable[[Node], Document]
     if (spec := parts.type_of(kind.Spec)) is not None:
         fields.append(plain("spec", spec))
     if (status := parts.type_of(kind.Status)) is not None:
-        fields.append(resolved("status", status, _status(kind, shown)))
+        fields.append(derived("status", status, _status(kind, shown)))
 
     def is_type_of(node: Any, _: object) -> bool:
         return isinstance(node, Node) and node.kind == kind.__name__
@@ -149,13 +149,15 @@ def _singleton(segment: str) -> Any:
     return singleton
 
 
-def _targets(link: str, *, many: bool) -> Any:
-    async def targets(root: Node, info: Info) -> Any:
-        uids = root.links.get(link, ())
-        info.context.charge(len(uids))
-        await info.context.together()
-        found = [node for node in await info.context.batch(_by_uid).get_all(uids) if node is not None]
-        return found if many else next(iter(found), None)
+def _targets(link: str, *, many: bool) -> Load:
+    async def targets(context: Context, nodes: Sequence[Node]) -> Sequence[Any]:
+        wanted = [node.links.get(link, ()) for node in nodes]
+        uids = [uid for of in wanted for uid in of]
+        context.charge(len(uids))
+        await context.together()
+        known = dict(zip(uids, await context.batch(_by_uid).get_all(uids), strict=True))
+        found = [[node for uid in of if (node := known[uid]) is not None] for of in wanted]
+        return found if many else [next(iter(of), None) for of in found]
 
     return targets
 

@@ -4,7 +4,12 @@ import strawberry
 
 from datamodel.names import last_name
 from datamodel.node import Node
+from gateway.graphql.objects import DERIVED
 from gateway.graphql.scalars import JSON, DateTime, Long
+
+
+def _name(root: Node) -> str:
+    return last_name(root.path)
 
 
 @strawberry.interface(name="Node", description="What every node of the graph has, whatever its kind.")
@@ -12,7 +17,7 @@ class NodeInterface:
     path: str
     uid: str
     kind: str
-    name: str = strawberry.field(resolver=lambda root: last_name(root.path))
+    name: str = strawberry.field(resolver=_name, metadata={DERIVED: _name})
     labels: JSON
     generation: Long
     version: Long

@@ -1,6 +1,6 @@
 """Object types made at run time, and how their fields are read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from inspect import cleandoc
 from types import new_class
 from typing import Any
@@ -9,6 +9,11 @@ import strawberry
 from strawberry.types.field import StrawberryField
 
 Resolver = Callable[..., Any]
+Load = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
+"""Of a request's context and many sources, a value for each in their order."""
+DERIVED, LOADED = "derived", "loaded"
+"""In the metadata of a field: what makes it of its source alone, or loads it."""
+_NONE: Mapping[Any, Any] = {}
 
 
 def read(source: Any, name: str) -> Any:
@@ -23,16 +28,44 @@ def plain(name: str, graphql_type: Any, description: str | None = None, *, sourc
     return made
 
 
-def resolved(name: str, graphql_type: Any, resolver: Resolver, description: str | None = None) -> StrawberryField:
+def resolved(
+    name: str,
+    graphql_type: Any,
+    resolver: Resolver,
+    description: str | None = None,
+    *,
+    metadata: Mapping[Any, Any] = _NONE,
+) -> StrawberryField:
     """A field that a resolver computes."""
     made: StrawberryField = strawberry.field(
         resolver=resolver,
         name=name,
         graphql_type=graphql_type,
         description=cleandoc(description) if description else None,
+        metadata=metadata,
     )
     made.python_name = name
     return made
+
+
+def derived(name: str, graphql_type: Any, of: Callable[[Any], Any], description: str | None = None) -> StrawberryField:
+    """A field that is made of its source alone, at once."""
+
+    def resolver(root: Any) -> Any:
+        return of(root)
+
+    return resolved(name, graphql_type, resolver, description, metadata={DERIVED: of})
+
+
+def loaded(name: str, graphql_type: Any, load: Load, description: str | None = None) -> StrawberryField:
+    """A field that is loaded for many sources together."""
+
+    async def resolver(root: Any, info: Any) -> Any:
+        (found,) = await load(info.context, [root])
+        return found
+
+    resolver.__annotations__["info"] = strawberry.Info
+    return resolved(name, graphql_type, resolver, description, metadata={LOADED: load})
 
 
 def object_type(

@@ -7,7 +7,7 @@ from typing import Any
 import strawberry
 import structlog
 from graphql import GraphQLError
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -16,6 +16,7 @@ from datamodel.model import Model
 from gateway.extras import Extras
 from gateway.graphql.context import Context, Info
 from gateway.graphql.errors import is_unexpected, public
+from gateway.graphql.executor import Executor
 from gateway.graphql.kinds import Kinds, camel
 from gateway.graphql.limits import TOKENS_LIMIT, ShapeRule
 from gateway.graphql.mutations import mutation_type
@@ -25,6 +26,9 @@ from gateway.graphql.objects import object_type, read, resolved
 from gateway.graphql.past import past_fields
 from gateway.graphql.scalars import SCALARS
 from gateway.graphql.writing import node_mutations
+
+DOCUMENTS_KEPT = 128
+"""Documents that are kept with what their check said: clients ask the same ones with other variables. Tokens bound each."""
 
 _log = structlog.get_logger("graphql")
 
@@ -68,7 +72,13 @@ def create_schema(model: Model, extras: Extras) -> Schema:
         subscription=kinds.changes(),
         mutation=mutation_type([*node_mutations(model, kinds.types), *extras.mutations(kinds.types)]),
         types=list(kinds.types.values()),
-        extensions=[lambda: MaxTokensLimiter(TOKENS_LIMIT), lambda: AddValidationRules([ShapeRule])],
+        execution_context_class=Executor,
+        extensions=[
+            lambda: MaxTokensLimiter(TOKENS_LIMIT),
+            lambda: AddValidationRules([ShapeRule]),
+            lambda: ParserCache(DOCUMENTS_KEPT),
+            lambda: ValidationCache(DOCUMENTS_KEPT),
+        ],
         config=StrawberryConfig(default_resolver=read, scalar_map=SCALARS, disable_field_suggestions=True),
     )
 

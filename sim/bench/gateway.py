@@ -1,7 +1,8 @@
 """What the gateway carries, beside what the same answers cost without it: a node and a list of 100 jobs over REST beside bare
 FastAPI routes, a GraphQL page of 100 jobs with their executions by edge beside a hand-written Strawberry schema.
 
-Both run the same SQL on the same database, each in a process of its own (`bare.py`).
+Both run the same SQL on the same database, each in a process of its own (`bare.py`). Where npm is there, the page is measured
+beside PostGraphile's too, which makes its schema of the tables.
 """
 
 import contextlib
@@ -22,6 +23,8 @@ from deploy.local.child import Child
 from deploy.local.ports import HOST, free_port
 from deploy.local.supervisor import Supervisor
 from sim.bench.client import Client
+from sim.bench.postgraphile.page import as_the_gateway, postgraphile_page
+from sim.bench.postgraphile.server import installable, postgraphile
 from sim.bench.scenarios import document, quiet
 from sim.bench.stack import READY_TIMEOUT_S, Stack, stack
 from sim.bench.turns import ROUNDS, TURN_S, Question, Served, compared
@@ -46,17 +49,14 @@ query Page($path: String!, $first: Int!) { node(path: $path) { ... on JobGroup {
 def questions(groups: int, jobs: int) -> Mapping[str, Question]:
     """What is asked of so many groups of so many jobs."""
 
-    def group(dice: random.Random) -> str:
-        return f"/config/job-groups/g{dice.randrange(groups)}"
-
     def get(client: Client, dice: random.Random) -> bytes:
-        return client.request("GET", f"/v1{group(dice)}/jobs/j{dice.randrange(jobs)}")
+        return client.request("GET", f"/v1{_group(dice, groups)}/jobs/j{dice.randrange(jobs)}")
 
     def listed(client: Client, dice: random.Random) -> bytes:
-        return client.request("GET", f"/v1{group(dice)}/jobs?limit={PAGE}")
+        return client.request("GET", f"/v1{_group(dice, groups)}/jobs?limit={PAGE}")
 
     def page(client: Client, dice: random.Random) -> bytes:
-        asked = {"query": _QUERY, "variables": {"path": group(dice), "first": PAGE}}
+        asked = {"query": _QUERY, "variables": {"path": _group(dice, groups), "first": PAGE}}
         return client.request("POST", "/graphql", asked)
 
     return {
@@ -66,10 +66,15 @@ def questions(groups: int, jobs: int) -> Mapping[str, Question]:
     }
 
 
+def _group(dice: random.Random, groups: int) -> str:
+    return f"/config/job-groups/g{dice.randrange(groups)}"
+
+
 async def gateway() -> dict[str, Any]:
     """The figures, on a system of its own whose jobs have all run."""
     async with stack(edges=EDGES) as system:
-        return await figures(system, GROUPS, JOBS, rounds=ROUNDS, turn_s=TURN_S)
+        found = await figures(system, GROUPS, JOBS, rounds=ROUNDS, turn_s=TURN_S)
+        return found | {"graphqlPageBesidePostgraphile": await _beside_postgraphile(system)}
 
 
 async def figures(system: Stack, groups: int, jobs: int, *, rounds: int, turn_s: float) -> dict[str, Any]:
@@ -83,6 +88,24 @@ async def figures(system: Stack, groups: int, jobs: int, *, rounds: int, turn_s:
         return {
             name: await compared(question, servers, rounds=rounds, turn_s=turn_s) for name, question in asked.items()
         }
+
+
+async def _beside_postgraphile(system: Stack) -> dict[str, Any]:
+    """The same page of both, each asked in its own language."""
+    if not installable():
+        return {"notMeasured": "it takes npm, and Linux on x86-64"}
+
+    def page(client: Client, dice: random.Random) -> bytes:
+        return postgraphile_page(client, f"{_group(dice, GROUPS)}/jobs", PAGE)
+
+    question = Question(questions(GROUPS, JOBS)["graphqlPage"].request)
+    async with postgraphile(system.database_url) as (port, pid):
+        servers = {
+            "gateway": Served(system.port, system.gateway_pid),
+            "postgraphile": Served(port, pid, page, as_the_gateway),
+        }
+        await _check_same("graphqlPage", question, servers)
+        return await compared(question, servers, rounds=ROUNDS, turn_s=TURN_S)
 
 
 async def _fill(system: Stack, groups: int, jobs: int) -> None:
@@ -127,9 +150,10 @@ async def _check_same(name: str, question: Question, servers: Mapping[str, Serve
         await client.open(1)
         with contextlib.closing(client):
             dice = random.Random(1)  # noqa: S311 - the same for each
-            answers.append(_settled(await client.send(question.request(client, dice))))
+            body = await client.send((server.request or question.request)(client, dice))
+            answers.append(server.as_others(_settled(body)))
     if any(answer != answers[0] for answer in answers):
-        raise Transient(f"{name}: the bare route answers otherwise than the gateway")
+        raise Transient(f"{name}: what stands beside the gateway answers otherwise")
 
 
 def _settled(body: bytes) -> Any:

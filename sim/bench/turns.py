@@ -28,18 +28,22 @@ READY = 200
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, each time of another node, and how many of the floor's requests a second the gateway is to answer."""
+    """What is asked, each time of another node, and how many of the floor's requests a second the gateway is to answer, where
+    that is said."""
 
     request: Callable[[Client, random.Random], bytes]
-    aim_percent: float
+    aim_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server of one process, and where it listens."""
+    """A server of one process, and where it listens. One that speaks otherwise than what it stands beside says how it is asked,
+    and what the other's answer would be for one of its own."""
 
     port: int
     pid: int
+    request: Callable[[Client, random.Random], bytes] | None = None
+    as_others: Callable[[Any], Any] = lambda answer: answer
 
     def cpu_s(self) -> float:
         """What the process has spent so far."""
@@ -84,15 +88,18 @@ async def _compared(
         figures[f"{name}P99Ms"] = spread([one.p99_ms for one in taken])
         figures[f"{name}CpuUs"] = spread([one.cpu_us for one in taken])
     part = [100 * mine.per_s / its.per_s for mine, its in zip(measured, floor, strict=True)]
-    held = statistics.median(part) >= question.aim_percent
-    return {**figures, "percent": spread(part), "aim": question.aim_percent, "held": held}
+    figures["percent"] = spread(part)
+    if question.aim_percent is not None:
+        figures |= {"aim": question.aim_percent, "held": statistics.median(part) >= question.aim_percent}
+    return figures
 
 
 async def turn(question: Question, server: Served, clients: int, seconds: float) -> Turn:
     """So many clients for so long."""
     client, took_s = Client(HOST, server.port), list[float]()
     dice = random.Random(clients)  # noqa: S311 - of which nodes are asked for
-    ready = [question.request(client, dice) for _ in range(READY)]
+    request = server.request or question.request
+    ready = [request(client, dice) for _ in range(READY)]
 
     async def ask() -> None:
         while (sent := time.perf_counter()) < end:
