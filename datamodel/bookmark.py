@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Protocol
 
-from datamodel.errors import Gone, Invalid
-from datamodel.moments import not_kept
+from datamodel.errors import Gone, Invalid, not_kept
 
 _TEXT = re.compile(r"([0-9]{1,18})-([0-9a-f]{32})")
 

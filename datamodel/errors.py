@@ -1,5 +1,7 @@
 """The error hierarchy: six things that can be wrong, and nothing else is ever raised on purpose."""
 
+from datetime import datetime
+
 
 class TendrilError(Exception):
     """Any failure that this project raises. `field` is a JSON pointer to what is wrong, empty where there is none."""
@@ -54,3 +56,9 @@ class Gone(TendrilError):  # noqa: N818
         super().__init__(message, field=field)
         self.oldest = oldest
         self.cursor = cursor
+
+
+def not_kept(moment: int | datetime, oldest: int, field: str = "") -> Gone:
+    """What to raise for a moment before the oldest that is kept."""
+    told = moment.isoformat() if isinstance(moment, datetime) else moment
+    return Gone(f"the graph is kept from position {oldest} on, not as of {told}", oldest=oldest, field=field)

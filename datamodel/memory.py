@@ -16,6 +16,7 @@ import msgspec
 
 from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
+from datamodel.errors import not_kept
 from datamodel.event import Event
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.memory_history import MemoryHistory
@@ -24,7 +25,6 @@ from datamodel.memory_segments import Base, MemorySegments
 from datamodel.memory_snapshot import Beside, MemorySnapshot
 from datamodel.memory_walks import MemoryWalks
 from datamodel.model import Model
-from datamodel.moments import not_kept
 from datamodel.names import is_within
 from datamodel.needs import Needs, needs
 from datamodel.node import Node
@@ -144,6 +144,9 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         return len(self.state.nodes)
 
     async def event_id(self, position: int) -> str | None:
+        return self._event_id(position)
+
+    def _event_id(self, position: int) -> str | None:
         found = self._stored(position, 1) if position >= self._first else []
         return self._opened(found[0]).id if found else None
 

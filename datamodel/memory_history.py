@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from itertools import islice
 
+from datamodel.errors import not_kept
 from datamodel.event import Event
 from datamodel.history import NodeEvents, kept_of
 from datamodel.memory_segments import Base
 from datamodel.model import Model
-from datamodel.moments import not_kept
 from datamodel.node import Node
 from datamodel.ports import Head
 from datamodel.state import image

@@ -1,7 +1,9 @@
 """Walks in the store in memory: everything is looked at each time."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+from datamodel.bookmark import Bookmark
 from datamodel.event import Event
 from datamodel.facets import facets_of
 from datamodel.model import Model
@@ -9,12 +11,12 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Head
 from datamodel.selectors import Requirement
-from datamodel.sorting import Place, is_before, place_of
+from datamodel.sorting import PATH, Place, is_before, place_of
 from datamodel.state import State
 from datamodel.walk import END, NAME_FIELD, Paths, Span, Walk, Walked
 
 
-class MemoryWalks:
+class MemoryWalks(ABC):
     """The reads. What they mean is said at the port."""
 
     _model: Model
@@ -22,6 +24,10 @@ class MemoryWalks:
     _events: list[bytes]
     _opened: Callable[[bytes], Event]
     state: State
+
+    @abstractmethod
+    def _event_id(self, position: int) -> str | None:
+        """The id of a position's event, None where it is not kept."""
 
     async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
         kinds, sort = self._model.kinds, walk.sort
@@ -32,7 +38,9 @@ class MemoryWalks:
         }
         places = [place for place in found if after is None or is_before(sort, after, place)]
         places = sorted(places, reverse=sort.descending)[:limit]
-        return Walked([found[place] for place in places], places[-1] if len(places) == limit else None)
+        position = self._head.position
+        bookmark = Bookmark(position, self._event_id(position)) if sort.name == PATH else None
+        return Walked([found[place] for place in places], places[-1] if len(places) == limit else None, bookmark)
 
     async def walk_each(self, walks: Sequence[tuple[Walk, Place | None]], limit: int) -> list[Walked]:
         return [await self.walk(walk, after, limit) for walk, after in walks]

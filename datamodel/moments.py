@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
-from datamodel.errors import Gone, Invalid
+from datamodel.errors import Gone, Invalid, not_kept
 from datamodel.ports import Head
 
 Moment = int | datetime
@@ -49,9 +49,3 @@ async def position_of(store: Kept, moment: Moment, field: str = "/asOf") -> int:
     if moment < oldest:
         raise not_kept(moment, oldest, field)
     return moment
-
-
-def not_kept(moment: Moment, oldest: int, field: str = "") -> Gone:
-    """What to raise for a moment before the oldest that is kept."""
-    told = moment.isoformat() if isinstance(moment, datetime) else moment
-    return Gone(f"the graph is kept from position {oldest} on, not as of {told}", oldest=oldest, field=field)

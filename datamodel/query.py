@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Protocol
 
 from datamodel.bookmark import Bookmark, Known, bookmark_at, check_bookmark
@@ -46,6 +47,8 @@ LOOKED_MAX = 5_000
 """Nodes looked at after which a page ends, full or not."""
 RECENT = 10_000
 """Changes since a page's position that are sought among all changes; beyond, they are sought among all paths."""
+
+_PATH = attrgetter("path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +90,15 @@ async def page(
     `Invalid`, and `Gone` where the position is not kept any more, or was another log's."""
     plan = Plan(store.model, query)
     digest = _digest(query)
+    bookmark, after = None, None
     if cursor:
         bookmark, after = await _resumed(store, plan, digest, cursor)
-    else:
-        position = (await store.head()).position if as_of is None else await position_of(store, as_of)
-        bookmark, after = await bookmark_at(store, position), None
+    elif as_of is not None:
+        bookmark = await bookmark_at(store, await position_of(store, as_of))
+    elif query.sort != BY_PATH:
+        bookmark = await bookmark_at(store, (await store.head()).position)
     try:
-        found, through = await _found(store, plan, bookmark.position, after, query.limit, recent)
+        found, through, bookmark = await _found(store, plan, bookmark, after, query.limit, recent)
     except Gone as gone:
         raise await _with_cursor(gone, store, digest, after) from gone
     return Page(found, "" if through is None else written_cursor(digest, bookmark, through), bookmark)
@@ -122,39 +127,41 @@ async def count(store: Listed, query: Query, *, as_of: Moment | None = None, mos
 
 
 async def _found(
-    store: Listed, plan: Plan, position: int, after: Place | None, limit: int, recent: int
-) -> tuple[list[Node], Place | None]:
-    """The nodes of a page, and the place up to which they are all that fit (None: there are no more)."""
-    former = None if plan.sort == BY_PATH else Former(store, plan, position, after, limit + 1)
-    found: dict[Place, Node] = {}
+    store: Listed, plan: Plan, bookmark: Bookmark | None, after: Place | None, limit: int, recent: int
+) -> tuple[list[Node], Place | None, Bookmark]:
+    """The nodes of a page as of a bookmark (of none, which is for a page by path: as they are when they are first read, and the
+    bookmark of that), and the place up to which they are all that fit (None: there are no more)."""
+    former = Former(store, plan, bookmark.position, after, limit + 1) if bookmark and plan.sort != BY_PATH else None
+    found: list[Node] = []
     looked, look, enough = 0, max(ROUND_NODES, limit + 1), limit
     if plan.finds_all:
         look, enough = limit + 1, limit + 1
     while True:
-        if former is None:
-            nodes, through = await _next_by_path(store, plan, position, after, look, recent)
+        if bookmark is not None and former is not None:
+            nodes, through = await _next_sorted(store, plan, bookmark.position, after, look, former)
         else:
-            nodes, through = await _next_sorted(store, plan, position, after, look, former)
-        found |= nodes
+            nodes, through, bookmark = await _next_by_path(store, plan, bookmark, after, look, recent)
+        found += nodes
         looked += look
         if through is None or len(found) >= enough or looked >= LOOKED_MAX:
             break
         after, look = through, max(look, min(2 * look, ROUND_MAX))
-    places = sorted(found, reverse=plan.sort.descending)
-    if len(places) > limit:
-        through = places[limit - 1]
-    return [found[place] for place in places[:limit]], through
+    if len(found) > limit:
+        through = plan.place(found[limit - 1])
+    return found[:limit], through, bookmark
 
 
 async def _next_by_path(
-    store: Listed, plan: Plan, position: int, after: Place | None, look: int, recent: int
-) -> tuple[dict[Place, Node], Place | None]:
-    """Nodes after a place that fit, up to another one. The present is read first: what changes after that is among the changes,
-    of which only those are looked at that are between the two."""
+    store: Listed, plan: Plan, bookmark: Bookmark | None, after: Place | None, look: int, recent: int
+) -> tuple[list[Node], Place | None, Bookmark]:
+    """Nodes after a place that fit, up to another one, in their order. The present is read first: what has changed until then
+    is among the changes, of which only those are looked at that are between the two."""
     present = await store.walk(plan.walk, after, look)
+    assert present.bookmark is not None, "it is a walk by path"
+    bookmark = bookmark or present.bookmark
+    position, end = bookmark.position, present.bookmark.position
     through = present.through.path if present.through is not None else END
-    nodes = {node.path: node for node in present.nodes if node.version <= position}
-    end = (await store.head()).position
+    nodes = [node for node in present.nodes if node.version <= position]
     if end > position:
         window = plan.walk.span.between(after.path if after is not None else "", through)
         if end - position <= recent:
@@ -163,20 +170,24 @@ async def _next_by_path(
             changed = await store.places(window, look)
         if changed.through != END:
             through = min(through, changed.through)
-        others = [path for path in changed.paths if path not in nodes and plan.may_find(path)]
-        nodes |= await store.nodes_at(others, position)
-    found = [node for node in nodes.values() if node.path <= through and (not plan.selects or plan.fits(node))]
-    return {plan.place(node): node for node in found}, None if through == END else Place("", through)
+        known = {node.path for node in nodes}
+        others = [path for path in changed.paths if path not in known and plan.may_find(path)]
+        nodes += (await store.nodes_at(others, position)).values()
+        nodes.sort(key=_PATH)
+    found = [node for node in nodes if node.path <= through and (not plan.selects or plan.fits(node))]
+    return found, None if through == END else Place("", through), bookmark
 
 
 async def _next_sorted(
     store: Listed, plan: Plan, position: int, after: Place | None, look: int, former: Former
-) -> tuple[dict[Place, Node], Place | None]:
+) -> tuple[list[Node], Place | None]:
     """The same in any other order, where what changed may have been at any place."""
     present = await store.walk(plan.walk, after, look)
     await former.read((await store.head()).position)
     fitting = {plan.place(node): node for node in present.nodes if node.version <= position and plan.fits(node)}
-    return fitting | former.between(after, present.through), present.through
+    fitting |= former.between(after, present.through)
+    places = sorted(fitting, reverse=plan.sort.descending)
+    return [fitting[place] for place in places], present.through
 
 
 async def _resumed(store: Listed, plan: Plan, digest: str, cursor: str) -> tuple[Bookmark, Place | None]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from datamodel.bookmark import Bookmark
 from datamodel.node import Node
 from datamodel.selectors import Requirement
 from datamodel.sorting import BY_PATH, Place, Sort
@@ -65,10 +66,12 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """All nodes up to the place `through`, in order; None where there are no more."""
+    """All nodes up to the place `through`, in order; None where there are no more. What is walked by path was so at `bookmark`,
+    which was the log's end; sorted walks take several reads, and have none."""
 
     nodes: list[Node]
     through: Place | None
+    bookmark: Bookmark | None = None
 
 
 @dataclass(frozen=True, slots=True)

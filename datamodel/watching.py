@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from datamodel.bookmark import Bookmark, Known, bookmark_at, check_bookmark
+from datamodel.errors import not_kept
 from datamodel.model import Model
-from datamodel.moments import Kept, not_kept, position_of
+from datamodel.moments import Kept, position_of
 from datamodel.node import Node
 from datamodel.query import Plan, Query
 from datamodel.walk import END, Paths, Span

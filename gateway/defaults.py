@@ -26,13 +26,13 @@ def completed(part: type[Part], document: Document) -> Document:
 
 @cache
 def _declared(part: type[Part]) -> tuple[Document, Mapping[str, type[Part]]]:
-    """The plain defaults by camelCase name, and the parts that are fields or lists."""
+    """The plain defaults by camelCase name, and the parts with any that are fields or lists."""
     values: Document = {}
     parts: dict[str, type[Part]] = {}
     for name, field in part.model_fields.items():
         alias = field.alias or name
         inner = part_of(field.annotation)
-        if inner is not None:
+        if inner is not None and (inner is part or any(_declared(inner))):
             parts[alias] = inner
         default = _default(field)
         if default is not None:

@@ -47,12 +47,25 @@ class Each:
 
     def statement(self, query: str) -> tuple[str, *tuple[object, ...]]:
         """The statement that runs a query for each part, and its arguments. Its rows have the part's `number`, from 1 on."""
-        arrays, names = zip(*self._columns, strict=True)
+        return (
+            f"SELECT part.number, found.* FROM {self._parts()} CROSS JOIN LATERAL ({query}) AS found",
+            *self._arguments,
+        )
+
+    def statement_at_end(self, query: str) -> tuple[str, *tuple[object, ...]]:
+        """The same, whose rows have the log's end too as it was then, in `end_position` and `end_event`. A part for which
+        nothing is found has one row, without the query's columns."""
+        position = "(SELECT position FROM head)"
+        event = f"(SELECT id FROM events WHERE position = {position})"
         found = (
-            f"SELECT part.number, found.* FROM unnest({', '.join(arrays)}) WITH ORDINALITY AS part({', '.join(names)}, number)"
-            f" CROSS JOIN LATERAL ({query}) AS found"
+            f"SELECT part.number, {position} AS end_position, {event} AS end_event, found.*"
+            f" FROM {self._parts()} LEFT JOIN LATERAL ({query}) AS found ON true"
         )
         return found, *self._arguments
+
+    def _parts(self) -> str:
+        arrays, names = zip(*self._columns, strict=True)
+        return f"unnest({', '.join(arrays)}) WITH ORDINALITY AS part({', '.join(names)}, number)"
 
 
 def by_part(found: Sequence[asyncpg.Record], parts: int) -> list[list[asyncpg.Record]]:

@@ -7,10 +7,10 @@ from typing import get_args
 
 import msgspec
 
+from datamodel.errors import not_kept
 from datamodel.event import Op
 from datamodel.history import NodeEvents, kept_of
 from datamodel.model import Model
-from datamodel.moments import not_kept
 from datamodel.node import Node
 from datamodel.postgres import rows
 from datamodel.postgres.database import Database

@@ -6,12 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from typing import Self
 
 from datamodel.command import Outcome, Unit
-from datamodel.errors import Invalid, NotMigrated
+from datamodel.errors import Invalid, NotMigrated, not_kept
 from datamodel.event import Event
 from datamodel.fingerprint import fingerprints
 from datamodel.ledger import Totals
 from datamodel.model import Model
-from datamodel.moments import not_kept
 from datamodel.node import Node
 from datamodel.ports import Change, Head, Snapshot
 from datamodel.postgres import rows

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from datamodel.bookmark import Bookmark
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.postgres import rows
@@ -46,10 +47,11 @@ class PostgresWalks:
             return await self._walk_sorted([(walk, after or beginning(walk.sort)) for walk, after in walks], limit)
         found = await self._database.look_up(*walk_query(walks, limit))
         walked = []
+        bookmark = Bookmark(found[0]["end_position"], found[0]["end_event"])
         for (walk, _), part in zip(walks, by_part(found, len(walks)), strict=True):
-            nodes = [rows.node(self._model, row) for row in part]
+            nodes = [rows.node(self._model, row) for row in part if row["path"] is not None]
             nodes.sort(key=_path, reverse=walk.sort.descending)
-            walked.append(Walked(nodes, Place("", nodes[-1].path) if len(nodes) == limit else None))
+            walked.append(Walked(nodes, Place("", nodes[-1].path) if len(nodes) == limit else None, bookmark))
         return walked
 
     async def _walk_sorted(self, walks: Sequence[tuple[Walk, Place]], limit: int) -> list[Walked]:
@@ -133,7 +135,7 @@ def walk_query(walks: Sequence[tuple[Walk, Place | None]], limit: int) -> tuple[
             f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path > part.after AND path < part.before"
             f" AND kind = ANY({each.argument(list(walk.kinds))}) ORDER BY path{down} LIMIT {many}"
         )
-    return each.statement(query)
+    return each.statement_at_end(query)
 
 
 def places_query(spans: Sequence[Span], limit: int) -> tuple[str, *tuple[object, ...]]:
