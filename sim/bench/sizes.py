@@ -21,7 +21,7 @@ from sim.bench.report import latencies
 SIZES = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
 SHADES = 100
 """One node in so many has a label's value."""
-PAGES = 100
+PAGES = 500
 PAST_EVENTS = 1_000
 PAST_READS = 500
 MISSED = 100_000
