@@ -33,7 +33,8 @@ async def run(settings: Settings) -> None:
         await store.check_model()
         kept = (lambda: link.transcripts), (lambda: link.artifacts)
         backend = Backend(store, appender, Reads(store), changes, Growth(store), lambda: link.connected, *kept, secrets)
-        server = Server(create_app(backend, settings.fronts), settings.host, settings.port, stopping=changes.close)
+        app = create_app(backend, settings.fronts, settings.origins)
+        server = Server(app, settings.host, settings.port, stopping=changes.close)
         watched = [plane.root for plane in model.planes if USER in plane.spec_writers]
         following = asyncio.create_task(link.run(watched, changes), name="feed")
         try:

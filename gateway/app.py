@@ -27,7 +27,7 @@ from gateway.rest.kinds import kind_routes
 from gateway.rest.nodes import node_routes
 from gateway.rest.openapi import openapi_document
 from gateway.scheduling import extras_of
-from gateway.security import LoopbackOnly
+from gateway.security import guards
 from gateway.settings import FRONTS, Front
 
 COMPRESSED_BYTES = 1_024
@@ -40,9 +40,9 @@ _COMPRESSED = Middleware(
 )
 
 
-def create_app(backend: Backend, fronts: Collection[Front] = FRONTS) -> FastAPI:
-    """The ASGI application over an open backend, with these front ends where the model has what they are of. It owns nothing
-    that must be closed."""
+def create_app(backend: Backend, fronts: Collection[Front] = FRONTS, origins: Collection[str] = ()) -> FastAPI:
+    """The ASGI application over an open backend, with these front ends where the model has what they are of, for programs, its
+    own pages, and web pages of these origins. It owns nothing that must be closed."""
     app = FastAPI(
         title="Tendril",
         version=version("tendril"),
@@ -50,7 +50,7 @@ def create_app(backend: Backend, fronts: Collection[Front] = FRONTS) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Identified), Middleware(Masked), Middleware(LoopbackOnly), _COMPRESSED],
+        middleware=[Middleware(Identified), *guards(origins), Middleware(Masked), _COMPRESSED],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
     extras = extras_of(backend.model, fronts)

@@ -1,5 +1,6 @@
 """What the gateway can be told, by environment variables."""
 
+import re
 from ipaddress import ip_address
 from typing import Annotated, Literal
 
@@ -10,6 +11,8 @@ from datamodel.secrets.opening import KeepingSettings
 
 Front = Literal["hades", "jobscheduler", "nexus"]
 FRONTS: frozenset[Front] = frozenset({"hades", "jobscheduler", "nexus"})
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
+"""As browsers send them: in small letters, and without what comes after the port."""
 
 
 class Settings(KeepingSettings):
@@ -24,8 +27,22 @@ class Settings(KeepingSettings):
     fronts: Annotated[frozenset[Front], NoDecode] = Field(
         default=FRONTS, description="the front ends of other systems that are served, with commas between"
     )
+    origins: Annotated[frozenset[str], NoDecode] = Field(
+        default=frozenset(),
+        description="the origins of web pages that may use the API, with commas between; none else may",
+    )
 
-    @field_validator("fronts", mode="before")
+    @field_validator("origins")
+    @classmethod
+    def _origins_only(cls, origins: frozenset[str]) -> frozenset[str]:
+        for origin in sorted(origins):
+            if _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(
+                    f"{origin!r} is no origin: one is a scheme, a host and a port, as https://pages.example:8443"
+                )
+        return origins
+
+    @field_validator("fronts", "origins", mode="before")
     @classmethod
     def _split(cls, listed: object) -> object:
         if not isinstance(listed, str):

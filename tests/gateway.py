@@ -59,6 +59,7 @@ async def open_gateway(
     artifacts: KeptPieces | None = None,
     secrets: Keeping | None = None,
     fronts: Collection[Front] = FRONTS,
+    origins: Collection[str] = (),
 ) -> AsyncIterator[Gateway]:
     """The application with a client that calls it in the same process. Without the address of NATS it has no feed, and the
     transcripts and artifacts that it is given. Secrets are kept in memory unless the test says where."""
@@ -79,7 +80,7 @@ async def open_gateway(
             lambda: link.artifacts if link is not None else pieces,
             secrets or MemorySecrets(),
         )
-        app = create_app(backend, fronts)
+        app = create_app(backend, fronts, origins)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
         yield Gateway(app, client, store, changes, backend)

@@ -14,6 +14,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TENDRIL_HOST", raising=False)
     monkeypatch.delenv("TENDRIL_PORT", raising=False)
     monkeypatch.delenv("TENDRIL_FRONTS", raising=False)
+    monkeypatch.delenv("TENDRIL_ORIGINS", raising=False)
 
 
 def test_it_serves_on_the_loopback_unless_told_otherwise() -> None:
@@ -44,6 +45,21 @@ def test_front_ends_are_served_as_told(
     if told is not None:
         monkeypatch.setenv("TENDRIL_FRONTS", told)
     assert read_settings(Settings).fronts == expected
+
+
+def test_web_pages_of_no_other_origin_may_use_the_api_unless_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_settings(Settings).origins == frozenset()
+    monkeypatch.setenv("TENDRIL_ORIGINS", "http://localhost:3000, https://pages.example")
+    assert read_settings(Settings).origins == {"http://localhost:3000", "https://pages.example"}
+
+
+@pytest.mark.parametrize(
+    "told", ["*", "null", "pages.example", "https://pages.example/", "https://*.example", "HTTP://A"]
+)
+def test_what_is_no_origin_is_refused(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("TENDRIL_ORIGINS", f"http://localhost:3000,{told}")
+    with pytest.raises(Invalid, match=r"TENDRIL_ORIGINS.*no origin"):
+        read_settings(Settings)
 
 
 def test_a_front_end_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

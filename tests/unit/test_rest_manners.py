@@ -11,6 +11,7 @@ from tests.gateway import Gateway, open_gateway
 from tests.graph import memory_store
 
 GROUPS = "/v1/config/job-groups"
+PAGES = "https://pages.example"
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -91,6 +92,50 @@ async def test_no_other_origin_is_allowed_anything(gateway: Gateway) -> None:
         answer = await gateway.client.request(method, "/v1/edges", headers=headers)
         assert answer.status_code == 403
         assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest_asyncio.fixture
+async def shown() -> AsyncIterator[Gateway]:
+    """With the pages of one other origin."""
+    store = memory_store()
+    await seed(store)
+    async with open_gateway(store, origins=[PAGES]) as gateway:
+        yield gateway
+
+
+async def test_pages_of_an_origin_that_is_named_may_do_what_the_api_offers(shown: Gateway) -> None:
+    asked = {
+        "Origin": PAGES,
+        "Access-Control-Request-Method": "PATCH",
+        "Access-Control-Request-Headers": "content-type,if-match",
+        "Access-Control-Request-Private-Network": "true",
+    }
+    allowed = await shown.client.options(f"{GROUPS}/default", headers=asked)
+    assert allowed.status_code == 200
+    assert allowed.headers["access-control-allow-origin"] == PAGES
+    assert "PATCH" in allowed.headers["access-control-allow-methods"]
+    assert allowed.headers["access-control-allow-private-network"] == "true"
+    assert "access-control-allow-credentials" not in allowed.headers
+    for address, status in ((f"{GROUPS}/default", 200), ("/v1/nothing", 404)):
+        answer = await shown.client.get(address, headers={"Origin": PAGES})
+        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, PAGES)
+        assert "ETag" in answer.headers["access-control-expose-headers"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", f"{PAGES}.evil.example", f"{PAGES}:1", "null", "http://[::1]"]
+)
+async def test_pages_of_others_are_kept_out_all_the_same(shown: Gateway, origin: str) -> None:
+    for method in ("OPTIONS", "GET", "POST"):
+        headers = {"Origin": origin, "Access-Control-Request-Method": "GET", "Content-Type": "application/json"}
+        answer = await shown.client.request(method, "/v1/jobs", headers=headers)
+        assert answer.status_code == 403
+        assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_a_preflight_for_what_the_api_does_not_take_is_refused(shown: Gateway) -> None:
+    asked = {"Origin": PAGES, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "authorization"}
+    assert (await shown.client.options("/v1/jobs", headers=asked)).status_code == 400
 
 
 @pytest.mark.parametrize(
