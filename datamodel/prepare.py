@@ -24,7 +24,7 @@ def prepare(model: Model, unit: Unit) -> Unit:
     """The unit with checked specs, as `admit` takes it. Raises `Invalid` for unknown places, broken names, labels, links and
     uids, specs that do not have their kind's shape, and guards that make no sense."""
     _check_guards(unit)
-    return structs.replace(unit, commands=tuple(_prepared(model, command) for command in unit.commands))
+    return structs.replace(unit, commands=tuple([_prepared(model, command) for command in unit.commands]))
 
 
 def _check_guards(unit: Unit) -> None:

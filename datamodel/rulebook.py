@@ -131,7 +131,7 @@ class _Book:
         effects = () if alone else _effects(self.events[recorded:], command.path)
         version = node.version if after is not None else self.base + len(self.events)
         outcome: Literal["changed", "unchanged"] = "changed" if count else "unchanged"
-        return Verdict(outcome, command.path, node.uid, version, node=after, effects=effects)
+        return Verdict(outcome, command.path, node.uid, version, False, after, effects)
 
     def carry_out(self, unit: Unit, command: Command, kind: type[Kind], parent: str, before: Node | None) -> None:
         match command.op:
@@ -270,20 +270,9 @@ class _Book:
         correlation = self.correlation
         if not correlation and (node := self.state.nodes.get(path)) is not None:
             correlation = node.correlation
-        event = Event(
-            position=self.base + len(self.events) + 1,
-            id=next(self.ids),
-            at=self.now,
-            op=op,
-            path=path,
-            uid=uid,
-            kind=kind,
-            part=part,
-            actor=unit.actor.name,
-            cause=self.cause,
-            correlation=correlation,
-            schema=self.model.kinds[kind].version,
-        )
+        version = self.model.kinds[kind].version
+        told = unit.actor.name, self.cause, correlation, version
+        event = Event(self.base + len(self.events) + 1, next(self.ids), self.now, op, path, uid, kind, part, *told)
         fold(self.model, self.state, event)
         self.events.append(event)
 

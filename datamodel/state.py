@@ -142,22 +142,23 @@ def image(before: Node | None, event: Event) -> Node | None:
     part = event.part
     match event.op:
         case "created":
-            return Node(
-                path=event.path,
-                uid=event.uid,
-                kind=event.kind,
-                labels=part.get("labels", {}),
-                spec=part.get("spec", {}),
-                status={},
-                links=links_of(part),
-                finalizers=tuple(part.get("finalizers", ())),
-                generation=1,
-                version=event.position,
-                created_version=event.position,
-                created_at=event.at,
-                owners={"": event.actor},
-                schema=event.schema,
-                correlation=event.correlation,
+            return Node(  # in its order: names cost as much again as all of this
+                event.path,
+                event.uid,
+                event.kind,
+                part.get("labels", {}),
+                part.get("spec", {}),
+                {},  # no status yet
+                links_of(part),
+                tuple(part.get("finalizers", ())),
+                1,
+                event.position,
+                event.position,
+                event.at,
+                None,
+                {"": event.actor},
+                event.schema,
+                event.correlation,
             )
         case "deleted":
             return None

@@ -1,5 +1,6 @@
 """Rows and objects: how each table's rows become the graph's objects and back."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -22,9 +23,9 @@ NODE_COLUMNS = (
 ERA_BITS = 14
 """An era is so many positions of the log, as a power of two: see the table of nodes."""
 
-_document: msgspec.json.Decoder[Document] = msgspec.json.Decoder(dict[str, Any])
-_links: msgspec.json.Decoder[dict[str, tuple[str, ...]]] = msgspec.json.Decoder(dict[str, tuple[str, ...]])
-_amounts: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
+_document: Callable[[str], Document] = msgspec.json.Decoder(dict[str, Any]).decode
+_links = msgspec.json.Decoder(dict[str, tuple[str, ...]]).decode
+_amounts = msgspec.json.Decoder(dict[str, int]).decode
 
 
 class NodeRow(msgspec.Struct, frozen=True):
@@ -107,46 +108,46 @@ def node(model: Model, row: asyncpg.Record) -> Node:
 
 def stored_node(row: asyncpg.Record) -> Node:
     """A node as it was written, whatever the version."""
-    return Node(
-        path=row["path"],
-        uid=row["uid"],
-        kind=row["kind"],
-        labels=_document.decode(row["labels"]),
-        spec=_document.decode(row["spec"]),
-        status=_document.decode(row["status"]),
-        links=_links.decode(row["links"]),
-        finalizers=tuple(row["finalizers"]),
-        generation=row["generation"],
-        version=row["version"],
-        created_version=row["created_version"],
-        created_at=row["created_at"],
-        deletion_requested_at=row["deletion_requested_at"],
-        owners=_document.decode(row["owners"]),
-        schema=row["schema"],
-        correlation=row["correlation"],
+    return Node(  # in its order: names cost as much again as all of this
+        row["path"],
+        row["uid"],
+        row["kind"],
+        _document(row["labels"]),
+        _document(row["spec"]),
+        _document(row["status"]),
+        _links(row["links"]),
+        tuple(row["finalizers"]),
+        row["generation"],
+        row["version"],
+        row["created_version"],
+        row["created_at"],
+        row["deletion_requested_at"],
+        _document(row["owners"]),
+        row["schema"],
+        row["correlation"],
     )
 
 
 def event(model: Model, row: asyncpg.Record) -> Event:
     stored = Event(
-        position=row["position"],
-        id=row["id"],
-        at=row["at"],
-        op=row["op"],
-        path=row["path"],
-        uid=row["uid"],
-        kind=row["kind"],
-        part=_document.decode(row["part"]),
-        actor=row["actor"],
-        cause=row["cause"],
-        correlation=row["correlation"],
-        schema=row["schema"],
+        row["position"],
+        row["id"],
+        row["at"],
+        row["op"],
+        row["path"],
+        row["uid"],
+        row["kind"],
+        _document(row["part"]),
+        row["actor"],
+        row["cause"],
+        row["correlation"],
+        row["schema"],
     )
     return upcast_event(model, stored)
 
 
 def pool(row: asyncpg.Record) -> Pool:
-    return Pool(capacity=_amounts.decode(row["capacity"]), used=_amounts.decode(row["used"]))
+    return Pool(capacity=_amounts(row["capacity"]), used=_amounts(row["used"]))
 
 
 def entry(row: asyncpg.Record) -> Entry:
@@ -164,4 +165,4 @@ def entry(row: asyncpg.Record) -> Entry:
 
 
 def totals(row: asyncpg.Record) -> Totals:
-    return Totals(phases=_amounts.decode(row["phases"]), progress=row["progress"])
+    return Totals(phases=_amounts(row["phases"]), progress=row["progress"])

@@ -27,8 +27,9 @@ from gateway.graphql.past import past_fields
 from gateway.graphql.scalars import SCALARS
 from gateway.graphql.writing import node_mutations
 
-DOCUMENTS_KEPT = 128
-"""Documents that are kept with what their check said: clients ask the same ones with other variables. Tokens bound each."""
+DOCUMENTS_KEPT = 64
+"""Documents that are kept with what their check said: clients ask the same ones with other variables. Each is as long as a body
+may be, at most."""
 
 _log = structlog.get_logger("graphql")
 
