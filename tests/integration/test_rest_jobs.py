@@ -161,7 +161,9 @@ async def test_edges_show_what_is_free(gateway: Gateway) -> None:
 
 
 async def test_stats_are_the_schedulers_status(gateway: Gateway) -> None:
-    await done(gateway.store, Command("patchStatus", "/config/scheduler", {"jobs": {"running": 2}}), actor=SYSTEM)
+    counted = {"jobs": {"running": 2}, "sites": {"s": {"busy": 1}}}
+    await done(gateway.store, Command("patchStatus", "/config/scheduler", counted), actor=SYSTEM)
     stats = (await gateway.client.get("/v1/stats")).json()
     assert stats["jobs"] == {"running": 2}
+    assert stats["sites"] == {"s": {"busy": 1, "free": 0}}
     assert stats["chunksPerMinute"] == 0
