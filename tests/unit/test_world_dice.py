@@ -50,4 +50,4 @@ def test_a_run_that_fails_leaves_nothing_behind() -> None:
         raise LookupError("planted")
     assert os.urandom is urandom
     assert gc.isenabled()
-    assert gc.get_freeze_count() == frozen
+    assert gc.get_freeze_count() <= frozen  # what was frozen before may have gone meanwhile
