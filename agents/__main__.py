@@ -111,6 +111,9 @@ def _registrations(settings: Settings, runtime: str, public_key: str | None = No
             runtime=runtime,
             agent_version=version("tendril"),
             labels=settings.edge_labels,
+            gpus=settings.edge_gpus,
+            countables=settings.edge_countables,
+            carbon_g_per_kwh=settings.edge_carbon_g_per_kwh,
             public_key=public_key,
         )
         for edge in settings.edges

@@ -21,7 +21,7 @@ from datamodel.errors import Invalid
 from datamodel.names import check_labels, check_name
 from datamodel.parts import check_labels_size
 from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES, ARTIFACTS_LIMIT
-from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W
+from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W, Countables
 from datamodel.scheduling.wire import hosted_edges
 
 _POWER_W = 37.0
@@ -45,6 +45,15 @@ class Settings(SimulatedSettings):
     edge_power_w: float = Field(default=_POWER_W, gt=0, le=POWER_LIMIT_W, description="watts of each edge")
     edge_labels: Annotated[dict[str, str], NoDecode] = Field(
         default={}, description="labels of each edge, as a JSON object"
+    )
+    edge_gpus: Annotated[Countables | None, NoDecode] = Field(
+        default=None, description="GPUs of each edge by type, as a JSON object"
+    )
+    edge_countables: Annotated[Countables | None, NoDecode] = Field(
+        default=None, description="other things that each edge has a number of, by name, as a JSON object"
+    )
+    edge_carbon_g_per_kwh: FiniteFloat | None = Field(
+        default=None, ge=0, le=10_000, description="grams of CO2 for a kilowatt-hour of its power"
     )
     edge_networks: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="networks that jobs may ask for beside none, with commas between"
@@ -119,11 +128,11 @@ class Settings(SimulatedSettings):
             raise ValueError(f"the last edge's name: {error.message}") from error
         return count
 
-    @field_validator("edge_labels", mode="before")
+    @field_validator("edge_labels", "edge_gpus", "edge_countables", mode="before")
     @classmethod
-    def _read(cls, labels: object) -> object:
+    def _read(cls, given: object) -> object:
         try:
-            return msgspec.json.decode(labels) if isinstance(labels, str) else labels
+            return msgspec.json.decode(given) if isinstance(given, str) else given
         except RecursionError as error:
             raise ValueError("JSON is nested too deep") from error
 

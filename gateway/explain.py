@@ -10,14 +10,15 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.fitting import hindrance
+from datamodel.scheduling.fitting import hindrance, unfit
+from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
-from datamodel.scheduling.resources import CPU, MEMORY, POWER, amounts
+from datamodel.scheduling.placing import Rules, labels_of
+from datamodel.scheduling.resources import amounts
+from datamodel.scheduling.service import config_paths
 from gateway.backend import Backend
 from gateway.explanation import (
-    FULL,
     HAS_ROOM,
-    TOO_SMALL,
     EdgesThat,
     Explanation,
     FailedChunk,
@@ -30,8 +31,6 @@ PAGE = 1_000
 EDGES_LIMIT = 10_000
 """Of more edges, the rest is not looked at."""
 FAILURES_SHOWN = 10
-_UNITS = {CPU: (1_000, "cores"), MEMORY: (1, "bytes of memory"), POWER: (1_000, "watts")}
-"""Of each resource, how many of a pool's integers are one of people's, and how they name them."""
 
 
 async def explained(backend: Backend, path: str) -> Explanation:
@@ -65,9 +64,11 @@ def _counts(job: Node, totals: Totals) -> dict[str, int]:
 async def _edges(backend: Backend, job: Node) -> list[EdgesThat]:
     """What all edges say to a chunk of the job: who takes it first, then the most frequent reasons."""
     asked = amounts(job.spec["requests"])
+    group = (await backend.store.nodes([group_path(job.path)])).get(group_path(job.path))
+    rules = Rules.of(job.spec, group.spec if group is not None else {})
     found: dict[str, EdgesThat] = {}
-    async for edge, desired, pool in _all_edges(backend):
-        reason, message = _answer(edge, desired, pool, asked)
+    async for edge, desired, pool, labels in _all_edges(backend):
+        reason, message = _answer(edge, desired, pool, labels, asked, rules)
         before = found.get(reason)
         found[reason] = (
             msgspec.structs.replace(before, edges=before.edges + 1)
@@ -77,35 +78,35 @@ async def _edges(backend: Backend, job: Node) -> list[EdgesThat]:
     return sorted(found.values(), key=lambda some: (some.reason != HAS_ROOM, -some.edges, some.reason))
 
 
-async def _all_edges(backend: Backend) -> AsyncIterator[tuple[Node, Node | None, Pool | None]]:
+async def _all_edges(backend: Backend) -> AsyncIterator[tuple[Node, Node | None, Pool | None, Mapping[str, str]]]:
     after, seen = "", 0
     while seen < EDGES_LIMIT and (edges := await backend.store.list_nodes("Edge", after=after, limit=PAGE)):
-        places = {edge.path: desired_path(*place_of(edge.path)) for edge in edges}
-        desired = await backend.store.nodes(places.values())
-        pools = await backend.store.pools(places)
+        names = {edge.path: place_of(edge.path) for edge in edges}
+        wanted = {
+            path for site, edge in names.values() for path in (desired_path(site, edge), *config_paths(site, edge))
+        }
+        nodes = await backend.store.nodes(wanted)
+        pools = await backend.store.pools(names)
         for edge in edges:
-            yield edge, desired.get(places[edge.path]), pools.get(edge.path)
+            site, config = (nodes.get(path) for path in config_paths(*names[edge.path]))
+            desired = nodes.get(desired_path(*names[edge.path]))
+            yield edge, desired, pools.get(edge.path), labels_of(edge, site, config)
         after, seen = edges[-1].path, seen + len(edges)
 
 
-def _answer(edge: Node, desired: Node | None, pool: Pool | None, asked: Mapping[str, int]) -> tuple[str, str]:
+def _answer(
+    edge: Node,
+    desired: Node | None,
+    pool: Pool | None,
+    labels: Mapping[str, str],
+    asked: Mapping[str, int],
+    rules: Rules,
+) -> tuple[str, str]:
     stands = hindrance(edge, desired, pool)
     if stands is not None:
         return stands
     assert pool is not None, "else it is a hindrance"
-    small = next((name for name in sorted(asked) if asked[name] > pool.capacity.get(name, 0)), None)
-    if small is not None:
-        return TOO_SMALL, f"has {_amount(small, pool.capacity)}, and a chunk asks for {_amount(small, asked)}"
-    lacking = pool.lacking(asked)
-    if lacking is not None:
-        free = {lacking: max(0, pool.free[lacking])}
-        return FULL, f"has {_amount(lacking, free)} left, and a chunk asks for {_amount(lacking, asked)}"
-    return HAS_ROOM, "has room"
-
-
-def _amount(resource: str, of: Mapping[str, int]) -> str:
-    unit, name = _UNITS[resource]
-    return f"{of.get(resource, 0) / unit:g} {name}" if unit > 1 else f"{of.get(resource, 0)} {name}"
+    return unfit(labels, pool.capacity, pool.free, asked, rules) or (HAS_ROOM, "has room")
 
 
 async def _failures(backend: Backend, job: Node, totals: Totals) -> list[FailedChunk]:

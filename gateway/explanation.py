@@ -9,9 +9,7 @@ from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.fitting import HINDRANCES
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
 
-HAS_ROOM, FULL, TOO_SMALL = "HasRoom", "Full", "TooSmall"
-_ARE = {**HINDRANCES, FULL: "full", TOO_SMALL: "too small"}
-"""By reason, what edges are."""
+HAS_ROOM = "HasRoom"
 
 
 class EdgesThat(msgspec.Struct, frozen=True, rename="camel"):
@@ -124,7 +122,7 @@ def _why_waiting(edges: Sequence[EdgesThat]) -> str:
         return "there is no edge"
     if edges[0].reason == HAS_ROOM:
         return f"{edges[0].example} has room, and they are placed next"
-    reasons = (f"{some.edges} {'is' if some.edges == 1 else 'are'} {_ARE[some.reason]}" for some in edges)
+    reasons = (f"{some.edges} {'is' if some.edges == 1 else 'are'} {HINDRANCES[some.reason]}" for some in edges)
     return f"of {sum(some.edges for some in edges)} edges, {', '.join(reasons)} ({edges[0].example} {edges[0].message})"
 
 

@@ -1,37 +1,55 @@
 """placement: pending jobs + free capacity → attempts on edges.
 
-One fenced shard does it. It keeps the waiting jobs and the edges' free capacity in memory and refreshes what changed from
-the store before each round, so a round costs what changed. That it may be wrong is harmless: the rule book admits no
-reservation above a capacity and no second attempt for a chunk.
+One fenced shard does it. It keeps the waiting jobs and the edges' free capacity in memory and makes them true again where
+something has changed before each round, so a round costs what changed. That it may be wrong is harmless: the rule book admits
+no reservation above a capacity and no second attempt for a chunk.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Fence, Outcome, Unit
+from datamodel.command import Actor, Fence, Unit, Verdict
 from datamodel.errors import Conflict, NotFound
 from datamodel.kinds import SYSTEM
-from datamodel.ledger import Totals
+from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Change, Store
-from datamodel.scheduling.attempts import AGAIN, ENDED, RUN
-from datamodel.scheduling.edges import desired_path, inventory_path, place_of
-from datamodel.scheduling.fitting import hindrance
-from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
-from reconcilers.failures import failed_for_good
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
-from reconcilers.planning.inputs import is_unresolved
-from reconcilers.planning.placement import Decision, FreeEdge, plan
+from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.edges import desired_path, place_of
+from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
+from reconcilers.planning.placement import Decision, plan
 from reconcilers.runtime.controller import Wake, Watch
+from reconcilers.snapshot import Snapshot
 
 KEY = "scheduler"
 ROUND = 400
 """Placements decided and written at once."""
-PAGE = 1_000
 ACTOR = Actor("placement", SYSTEM)
 _log = structlog.get_logger("placement")
+
+
+class _Changed:
+    """What has changed since the last round."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[str, Node | None] = {}
+        self.groups: set[str] = set()
+        self.sites: set[str] = set()
+        self.edges: set[str] = set()
+        self.pools: set[str] = set()
+        self.ended: set[str] = set()
+        """Attempts: those that nobody wants any more, too."""
+
+    def add(self, before: "_Changed") -> None:
+        """What had changed before, and still has to be looked at."""
+        self.jobs = dict.fromkeys(before.jobs) | self.jobs
+        self.groups |= before.groups
+        self.sites |= before.sites
+        self.edges |= before.edges
+        self.pools |= before.pools
+        self.ended |= before.ended
 
 
 class Placement:
@@ -40,67 +58,85 @@ class Placement:
 
     name = "placement"
     shards = 1
-    resync_s = 60.0
+    resync_s = 300.0
 
     def __init__(self, store: Store, appender: Appender) -> None:
         self._store = store
         self._appender = appender
         self._token = 0
-        self._backlog = Backlog()
-        self._edges: dict[str, FreeEdge] = {}
-        self._changed_jobs: dict[str, Node | None] = {}
-        self._changed_edges: set[str] = set()
-        self._changed_pools: set[str] = set()
+        self._snapshot: Snapshot | None = None
+        self._scheduler = 0
+        """The generation of its node that is worked with."""
+        self._changed = _Changed()
 
     @property
     def watches(self) -> Mapping[str, Watch]:
         return {
             "Job": self._on_job,
+            "JobGroup": self._on_group,
+            "Scheduler": self._on_scheduler,
             "Attempt": self._on_attempt,
             "Edge": self._on_edge,
             "DesiredEdge": self._on_edge,
+            "SiteConfig": self._on_site,
+            "EdgeConfig": self._on_edge,
         }
 
     async def keys(self) -> list[str]:
-        self._token = 0  # the resync reads everything again, so there is nothing to note until then
-        self._changed_jobs, self._changed_edges, self._changed_pools = {}, set(), set()
+        self._forget()  # the resync reads everything again, so there is nothing to note until then
         return [KEY]
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         del key  # there is only one
-        if self._token != fence.token:
-            await self._read_everything(fence)
-        jobs, self._changed_jobs = self._changed_jobs, {}
-        edges, self._changed_edges = self._changed_edges, set()
-        pools, self._changed_pools = self._changed_pools, set()
+        snapshot = self._snapshot
+        if self._token != fence.token or snapshot is None:
+            snapshot = await self._read(fence)
+        changed, self._changed = self._changed, _Changed()
         try:
-            await self._refresh_jobs(jobs)
-            await self._refresh_edges(edges)
-            if self._backlog:
-                await self._refresh_pools(pools)
-            else:
-                self._changed_pools |= pools  # nobody asks what is free
-            decisions = plan(self._backlog, [self._edges[path] for path in sorted(self._edges)], ROUND)
-            if decisions:
-                await self._carry_out(decisions, fence)
+            await self._refresh(snapshot, changed)
+            if snapshot.paused or not snapshot.backlog:
+                return None
+            found = plan(
+                snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=ROUND
+            )
+            if not found.decisions or await self._carry_out(snapshot, found.decisions, fence):
+                snapshot.fleet.know_barren(found.barren)
         except BaseException:
-            self._changed_jobs = dict.fromkeys(jobs) | self._changed_jobs
-            self._changed_edges |= edges
-            self._changed_pools |= pools
+            self._changed.add(changed)
             raise
-        return 0.0 if decisions else None
+        return 0.0 if found.decisions else None
 
-    async def _read_everything(self, fence: Fence) -> None:
-        self._token = fence.token  # a resync that comes meanwhile sets it back
+    def _forget(self) -> None:
+        self._token, self._snapshot, self._changed = 0, None, _Changed()
+
+    async def _read(self, fence: Fence) -> Snapshot:
+        self._forget()
+        self._token = fence.token  # from now on changes are noted; a resync that comes meanwhile sets it back
         try:
-            await self._read_all()
+            snapshot = await Snapshot.read(self._store)
         except BaseException:
-            self._token = 0
+            self._forget()
             raise
+        self._snapshot = snapshot if self._token else None
+        return snapshot
+
+    async def _refresh(self, snapshot: Snapshot, changed: _Changed) -> None:
+        snapshot.end(changed.ended)
+        await snapshot.refresh_groups(changed.groups)
+        await snapshot.refresh_jobs(changed.jobs)
+        edges = changed.edges | {edge for site in changed.sites for edge in snapshot.edges_of(site)}
+        await snapshot.refresh_edges(edges)
+        if snapshot.backlog:
+            await snapshot.refresh_pools(changed.pools)
+        else:
+            self._changed.pools |= changed.pools  # nobody asks what is free
+        self._changed.jobs |= dict.fromkeys(snapshot.unfinished)
+        snapshot.unfinished.clear()
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         """Of a new job all is known from the start; of others it matters only what placement looks at."""
-        job, known = change.node, self._backlog.get(change.path)
+        snapshot = self._snapshot
+        job, known = change.node, snapshot.backlog.get(change.path) if snapshot is not None else None
         new = job is not None and job.version == job.created_version
         created = job is not None and change.position == job.created_version
         if job is not None and not created and job.deletion_requested_at is None:
@@ -109,7 +145,7 @@ class Placement:
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
                 return ()
         if self._token:
-            self._changed_jobs[change.path] = job if new else None
+            self._changed.jobs[change.path] = job if new else None
         return (Wake(KEY),)
 
     def _on_attempt(self, change: Change) -> Iterable[Wake]:
@@ -119,109 +155,69 @@ class Placement:
         if not self._token:
             return (Wake(KEY),)
         ended = attempt is None or attempt.phase in ENDED
-        if attempt is not None and (ended or attempt.spec["intent"] != RUN) and attempt.phase != SUCCEEDED:
-            self._changed_jobs[attempt.spec["job"]] = None
+        if attempt is not None and (ended or attempt.spec["intent"] != RUN):
+            throttled = self._snapshot is None or self._snapshot.is_throttled(attempt.spec["job"])
+            if throttled or attempt.phase != SUCCEEDED:
+                self._changed.jobs[attempt.spec["job"]] = None
         elif not ended:
             return ()
-        self._changed_pools.add(desired_path(*place_of(change.path)))
+        self._changed.ended.add(change.path)
+        self._changed.pools.add(desired_path(*place_of(change.path)))
         return (Wake(KEY),)
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
         if self._token:
-            self._changed_edges.add(desired_path(*place_of(change.path)))
+            self._changed.edges.add(desired_path(*place_of(change.path)))
         return (Wake(KEY),)
 
-    async def _read_all(self) -> None:
-        self._backlog, self._edges = Backlog(), {}
-        self._changed_jobs, self._changed_edges, self._changed_pools = {}, set(), set()
-        after = ""
-        while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
-            await self._put_jobs(jobs)
-            after = jobs[-1].path
-        after = ""
-        while edges := await self._store.list_nodes("DesiredEdge", after=after, limit=PAGE):
-            await self._refresh_edges({edge.path for edge in edges})
-            after = edges[-1].path
+    def _on_site(self, change: Change) -> Iterable[Wake]:
+        if self._token:
+            self._changed.sites.add(last_name(change.path))
+        return (Wake(KEY),)
 
-    async def _refresh_jobs(self, changed: Mapping[str, Node | None]) -> None:
-        for job in changed.values():
-            if job is not None and _is_wanted(job):
-                self._backlog.put(PendingJob.of(job, 0, ()))
-        paths = [path for path, job in changed.items() if job is None]
-        if not paths:
-            return
-        found = await self._store.nodes(paths)
-        for path in paths:
-            if path not in found:
-                self._backlog.drop(path)
-        await self._put_jobs(list(found.values()))
+    def _on_group(self, change: Change) -> Iterable[Wake]:
+        if self._token:
+            self._changed.groups.add(last_name(change.path))
+        return (Wake(KEY),)
 
-    async def _put_jobs(self, jobs: list[Node]) -> None:
-        totals = await self._store.totals([job.uid for job in jobs])
-        for job in jobs:
-            total = totals.get(job.uid, Totals())
-            if not _is_wanted(job) or await failed_for_good(self._store, job, total):
-                self._backlog.drop(job.path)
-                continue
-            retries: tuple[Chunk, ...] = ()
-            if any(total.phases.get(phase) for phase in AGAIN):
-                waiting = await self._store.entries(job.uid, phases=AGAIN, limit=PAGE)
-                retries = tuple(Chunk(entry.index, entry.epoch + 1) for entry in waiting)
-                if len(waiting) == PAGE:
-                    self._changed_jobs[job.path] = None
-            self._backlog.put(PendingJob.of(job, total.entries, retries))
+    def _on_scheduler(self, change: Change) -> Iterable[Wake]:
+        """Its status is written every few seconds; how jobs go before each other is another matter, and everything's."""
+        generation = change.node.generation if change.node is not None else 0
+        if generation == self._scheduler:
+            return ()
+        self._scheduler = generation
+        self._forget()
+        return (Wake(KEY),)
 
-    async def _refresh_edges(self, paths: set[str]) -> None:
-        if not paths:
-            return
-        inventory = {path: inventory_path(*place_of(path)) for path in paths}
-        nodes = await self._store.nodes({*paths, *inventory.values()})
-        pools = await self._store.pools(inventory.values())
-        for path, described in inventory.items():
-            edge, desired, pool = nodes.get(described), nodes.get(path), pools.get(described)
-            if pool is None or hindrance(edge, desired, pool) is not None:
-                self._edges.pop(path, None)
-            else:
-                self._edges[path] = FreeEdge(path, pool.free)
+    async def _carry_out(self, snapshot: Snapshot, decisions: Sequence[Decision], fence: Fence) -> bool:
+        """Writes the decisions and takes what the rule book made of them into the memory; whether none was refused. A refused
+        one makes its job and its edge be read again."""
+        jobs = await snapshot.nodes_of(decisions)
+        for decision in decisions:
+            if decision.job.path not in jobs:
+                snapshot.drop(decision.job.path)
+        wanted = [decision for decision in decisions if decision.job.path in jobs]
+        units: dict[str, list[Decision]] = {}
+        for decision in wanted:
+            units.setdefault(decision.job.path if decision.job.is_gang else "", []).append(decision)
+        placed = 0
+        for gang, together in units.items():
+            commands = tuple(decision.command(jobs[decision.job.path]) for decision in together)
+            unit = Unit(commands, ACTOR, atomic=bool(gang), fence=fence)
+            placed += self._remember(snapshot, together, await self._appender.append(unit))
+        return placed == len(decisions)
 
-    async def _refresh_pools(self, paths: set[str]) -> None:
-        """Of edges of which nothing else has changed."""
-        known = {inventory_path(*place_of(path)): path for path in paths & self._edges.keys()}
-        if known:
-            for described, pool in (await self._store.pools(known)).items():
-                self._edges[known[described]] = FreeEdge(known[described], pool.free)
-
-    async def _carry_out(self, decisions: list[Decision], fence: Fence) -> None:
-        """Writes the decisions and takes what the rule book made of them into the memory. A refused one makes its job and
-        its edge be read again."""
-        commands = tuple(decision.command() for decision in decisions)
-        outcome = await self._appender.append(Unit(commands, ACTOR, atomic=False, fence=fence))
-        self._remember(decisions, outcome)
-
-    def _remember(self, decisions: list[Decision], outcome: Outcome) -> None:
-        placed: dict[str, list[Chunk]] = {}
-        for decision, verdict in zip(decisions, outcome, strict=True):
-            if isinstance(verdict.error, Conflict | NotFound):
-                self._changed_jobs[decision.job.path] = None
-                self._changed_edges.add(decision.edge)
-                continue
-            if verdict.error is not None:  # no present would admit it: it must not keep the others waiting
+    def _remember(self, snapshot: Snapshot, decisions: Sequence[Decision], verdicts: Sequence[Verdict]) -> int:
+        """How many were carried out."""
+        placed = []
+        for decision, verdict in zip(decisions, verdicts, strict=True):
+            if verdict.error is None:
+                placed.append(decision)
+            elif isinstance(verdict.error, Conflict | NotFound):
+                self._changed.jobs[decision.job.path] = None
+                self._changed.edges.add(decision.edge)
+            else:  # no present would admit it: it must not keep the others waiting
                 _log.error("a job cannot be placed", job=decision.job.path, error=str(verdict.error))
-                self._backlog.drop(decision.job.path)
-                continue
-            placed.setdefault(decision.job.path, []).append(decision.chunk)
-            edge = self._edges.get(decision.edge)
-            if edge is not None:
-                free = {name: edge.free[name] - amount for name, amount in decision.job.signature}
-                self._edges[decision.edge] = FreeEdge(decision.edge, free)
-        for path, chunks in placed.items():
-            job = self._backlog.get(path)
-            if job is not None:
-                self._backlog.put(job.without(chunks))
-
-
-def _is_wanted(job: Node) -> bool:
-    """Whether chunks of it may be placed, unless it has failed."""
-    if is_unresolved(job) or job.spec.get("intent", RUN) != RUN:
-        return False
-    return job.phase not in FINISHED and job.deletion_requested_at is None
+                snapshot.drop(decision.job.path)
+        snapshot.placed(placed)
+        return len(placed)

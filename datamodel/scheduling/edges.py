@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
@@ -33,6 +33,8 @@ class EdgeSpec(Part):
     """What steps have in common with their host, and with each other, beyond its kernel."""
     trouble: str = ""
     """Why nothing can be started now, where the agent says so: its engine does not answer. Nothing is placed here then."""
+    carbon_g_per_kwh: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
+    """What its power costs the climate, in grams of CO2, where the edge says so."""
     public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")] | None = None
     """X25519, in base64: what its secrets are sealed to. Its agent makes another one at each start."""
 

@@ -1,10 +1,14 @@
 """Why nothing is placed on an edge: placement goes by it, and people are told it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from datamodel.kinds import Amounts
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import ONLINE
+from datamodel.scheduling.placing import SITE, Rules
+from datamodel.scheduling.resources import measure
 
 
 class Hindrance(NamedTuple):
@@ -15,12 +19,17 @@ class Hindrance(NamedTuple):
 
 
 UNKNOWN, NOT_ONLINE, IN_TROUBLE, NO_PLACE, CORDONED = "Unknown", "NotOnline", "InTrouble", "NoPlace", "Cordoned"
+OTHER_SITE, OTHER_LABELS, TOO_SMALL, FULL = "OtherSite", "OtherLabels", "TooSmall", "Full"
 HINDRANCES = {
     UNKNOWN: "without a capacity",
     NOT_ONLINE: "not online",
     IN_TROUBLE: "in trouble",
     NO_PLACE: "new",
     CORDONED: "cordoned",
+    OTHER_SITE: "of another site",
+    OTHER_LABELS: "without the labels",
+    TOO_SMALL: "too small",
+    FULL: "full",
 }
 """By reason, what the edge is."""
 
@@ -38,4 +47,27 @@ def hindrance(edge: Node | None, desired: Node | None, pool: Pool | None) -> Hin
         return Hindrance(NO_PLACE, "has no place in the desired plane yet")
     if desired.spec["cordoned"]:
         return Hindrance(CORDONED, "is cordoned")
+    return None
+
+
+def unfit(
+    labels: Mapping[str, str], capacity: Amounts, free: Amounts, asked: Amounts, rules: Rules
+) -> Hindrance | None:
+    """Why an edge that takes work does not take this: the rules first, then what it never has room for, then what it has not
+    now. None where it does."""
+    bar = rules.bar(labels)
+    if bar == "site":
+        return Hindrance(
+            OTHER_SITE, f"is of the site {labels[SITE]}, and the group's jobs run on {', '.join(rules.sites)}"
+        )
+    if bar == "labels":
+        return Hindrance(OTHER_LABELS, f"has not the labels that are required: {rules.required}")
+    for name in sorted(asked):
+        if asked[name] > capacity.get(name, 0):
+            has, wanted = measure(name, capacity.get(name, 0)), measure(name, asked[name])
+            return Hindrance(TOO_SMALL, f"has {has}, and a chunk asks for {wanted}")
+    for name in sorted(asked):
+        if asked[name] > free.get(name, 0):
+            has, wanted = measure(name, max(0, free.get(name, 0))), measure(name, asked[name])
+            return Hindrance(FULL, f"has {has} left, and a chunk asks for {wanted}")
     return None

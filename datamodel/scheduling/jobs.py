@@ -1,4 +1,4 @@
-"""What people ask for: job groups, jobs, and the Scheduler's policy."""
+"""What people ask for: jobs."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Column, Immutable, Kind, Name, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, Column, Immutable, Kind, Name, Part, Phases
 from datamodel.scheduling.artifacts import (
     ARTIFACTS_LIMIT,
     INPUT_FILES_BYTES,
@@ -18,11 +18,14 @@ from datamodel.scheduling.artifacts import (
     check_apart,
     check_distinct,
 )
-from datamodel.scheduling.planes import CONFIG, Config
+from datamodel.scheduling.groups import JobGroup
+from datamodel.scheduling.placing import PlacementRules
+from datamodel.scheduling.planes import CONFIG
 from datamodel.scheduling.resources import MEMORY_LIMIT_BYTES, Requests
 from datamodel.scheduling.secrets import SECRETS_LIMIT, EnvName, SecretUses, check_places
 
 CHUNKS_LIMIT = 1_000_000
+GANG_LIMIT = 1_000
 STEPS_LIMIT = 32
 STEPS_BYTES = 150 * 1024
 """Of all steps together: with the outputs and messages that come later, the job and each of its attempts stay nodes that the
@@ -161,6 +164,17 @@ class JobSpec(Part):
     work_ws: Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, description="the whole job's watt-seconds")] = (
         0.0
     )
+    priority: Annotated[
+        int | None,
+        Field(ge=0, le=100, strict=True, description="who goes first in its group, the greatest number; absent: 50"),
+    ] = None
+    placement: Annotated[PlacementRules | None, IMMUTABLE] = None
+    max_parallel: Annotated[
+        int | None, Field(ge=1, le=CHUNKS_LIMIT, strict=True, description="chunks that are placed at a time, at most")
+    ] = None
+    all_or_nothing: Annotated[
+        bool | None, IMMUTABLE, Field(strict=True, description="none of its chunks is placed before all can be")
+    ] = None
     annotations: Annotated[
         Annotations | None,
         IMMUTABLE,
@@ -181,6 +195,16 @@ class JobSpec(Part):
         if size > STEPS_BYTES:
             raise ValueError(f"the steps are {size} bytes; a job's are at most {STEPS_BYTES}")
         return steps
+
+    @model_validator(mode="after")
+    def _fits_a_round(self) -> "JobSpec":
+        if not self.all_or_nothing:
+            return self
+        if self.chunks > GANG_LIMIT:
+            raise ValueError(f"all or nothing is for {GANG_LIMIT} chunks at most, and these are {self.chunks}")
+        if self.max_parallel is not None and self.max_parallel < self.chunks:
+            raise ValueError("all of its chunks are placed at a time, or maxParallel of them, not both")
+        return self
 
     @model_validator(mode="after")
     def _has_room_for_files(self) -> "JobSpec":
@@ -237,21 +261,6 @@ class JobStatus(Part):
     conditions: tuple[Condition, ...] = ()
 
 
-class JobGroupSpec(Part):
-    """A group of jobs."""
-
-    description: Annotated[str, StringConstraints(max_length=4096)] = ""
-
-
-class JobGroup(Kind):
-    """Jobs that belong together; deleting it deletes them."""
-
-    plane, parent, segment = CONFIG, Config, "job-groups"
-    Spec = JobGroupSpec
-    columns = (Column("description", "spec.description"), Column("age", "metadata.createdAt", "age"))
-    examples = ({"description": "What runs at night."},)
-
-
 class Job(Kind):
     """Container steps, split into chunks that run on edges."""
 
@@ -284,6 +293,3 @@ class Job(Kind):
     )
     finalizers = ("attempts",)
     """Retention ends and removes the job's attempts before the job goes."""
-
-
-SEEDS = (Seed("/config/job-groups/default", {"description": "Jobs that name no group."}),)

@@ -1,11 +1,12 @@
 """The tree of the job-scheduling model."""
 
 from datamodel.model import Model
-from datamodel.scheduling import jobs, planes, scheduler
+from datamodel.scheduling import groups, planes, scheduler
 from datamodel.scheduling.attempts import Attempt
 from datamodel.scheduling.chunks import ChunkJudge
 from datamodel.scheduling.edges import DesiredEdge, DesiredSite, Edge, Site
-from datamodel.scheduling.jobs import Job, JobGroup
+from datamodel.scheduling.groups import JobGroup
+from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.planes import Config, DesiredConfig, Inventory
 from datamodel.scheduling.scheduler import Scheduler
 from datamodel.scheduling.service import EdgeConfig, SiteConfig
@@ -16,6 +17,6 @@ MODEL = Model(
         *(DesiredConfig, DesiredSite, DesiredEdge, Attempt),
         *(Inventory, Site, Edge),
     ],
-    seeds=[*planes.SEEDS, *scheduler.SEEDS, *jobs.SEEDS],
+    seeds=[*planes.SEEDS, *scheduler.SEEDS, *groups.SEEDS],
     judge=ChunkJudge,
 )

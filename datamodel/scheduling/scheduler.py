@@ -1,15 +1,42 @@
 """The Scheduler: how chunks are placed, and the totals of the whole system."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from datamodel.kinds import Column, Kind, Part, Seed
 from datamodel.scheduling.planes import CONFIG, Config
 
+FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE = "firstFit", "bestFit", "spread", "powerAware"
+FAIR_SHARE, PRIORITY, ARRIVAL = "fairShare", "priority", "arrival"
+AGEING_S = 60.0
+PRIORITY_DEFAULT = 50
+
 
 class SchedulerSpec(Part):
-    """How chunks are placed."""
+    """How chunks are placed. Both can be changed at any time, and hold for what is placed then."""
 
-    policy: Literal["firstFit"] = "firstFit"
+    policy: Annotated[
+        Literal["firstFit", "bestFit", "spread", "powerAware"],
+        Field(
+            description="which edge of those that suit and have room: the first by name, the one with the least room, the one"
+            " with the most, or the one with the most free watts, where power is cleanest first"
+        ),
+    ] = "bestFit"
+    order: Annotated[
+        Literal["fairShare", "priority", "arrival"],
+        Field(
+            description="whose chunks go next: of the group with the smallest part of what there is for its weight, in it by"
+            " priority and age; by priority and age, whatever the group; or of who came first"
+        ),
+    ] = "fairShare"
+    ageing_s: Annotated[
+        float,
+        Field(
+            ge=0, le=86_400, allow_inf_nan=False, description="seconds of waiting that are worth a point of priority"
+        ),
+    ] = AGEING_S
+    paused: Annotated[bool, Field(strict=True, description="nothing is placed anywhere")] = False
 
 
 class SiteTotals(Part):
@@ -38,8 +65,15 @@ class Scheduler(Kind):
     plane, parent, segment, singleton = CONFIG, Config, "scheduler", True
     Spec = SchedulerSpec
     Status = SchedulerStatus
-    columns = (Column("policy", "spec.policy"), Column("chunks/min", "status.chunksPerMinute", "number"))
-    examples = ({"policy": "firstFit"},)
+    columns = (
+        Column("policy", "spec.policy"),
+        Column("order", "spec.order"),
+        Column("chunks/min", "status.chunksPerMinute", "number"),
+    )
+    examples = (
+        {"policy": "bestFit", "order": "fairShare"},
+        {"policy": "powerAware", "order": "priority", "ageingS": 10},
+    )
 
 
 SEEDS = (Seed("/config/scheduler", {}),)

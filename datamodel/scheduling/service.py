@@ -67,6 +67,11 @@ def config_path(site: str, edge: str) -> str:
     return f"/config/sites/{site}/edges/{edge}"
 
 
+def config_paths(site: str, edge: str) -> tuple[str, str]:
+    """Where what is asked of a site, and of its edge, stands."""
+    return f"/config/sites/{site}", config_path(site, edge)
+
+
 def intent_of(config: Node | None) -> str:
     """What is asked of an edge: it is used where nobody says otherwise."""
     return config.spec["intent"] if config is not None else USE

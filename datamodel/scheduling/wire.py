@@ -62,6 +62,9 @@ class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid
     not_isolated: tuple[str, ...] = ()
     trouble: str = ""
     public_key: str | None = None
+    gpus: dict[str, int] | None = None
+    countables: dict[str, int] | None = None
+    carbon_g_per_kwh: float | None = None
 
 
 Report = AttemptReport | EdgeReport

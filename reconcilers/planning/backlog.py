@@ -1,72 +1,137 @@
 """What waits to be placed, kept so that a round of placement costs what it places and not what there is."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Self
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple, Self
 
+import msgspec
 from sortedcontainers import SortedDict
 
 from datamodel.kinds import Document
 from datamodel.node import Node
+from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import amounts
+from datamodel.scheduling.scheduler import ARRIVAL, PRIORITY_DEFAULT
 
 Signature = tuple[tuple[str, int], ...]
-"""What a chunk asks for: amounts by resource, sorted; jobs that ask for the same are tried together."""
+"""What a chunk asks for: amounts by resource, sorted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """One chunk of a job that may be placed: its index and the epoch that its next attempt will have."""
 
     index: int
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class PendingJob:
-    """A job with chunks to place: first those that wait for a new attempt, then the never placed ones in order, which are a
-    number and not rows. `order` is the position at which the job was created."""
+class Ask(NamedTuple):
+    """What chunks have in common that are placed alike: where one of them finds no room, none does. A job whose chunks have to
+    do with each other asks for itself (`job`: its uid)."""
+
+    signature: Signature
+    rules: Rules
+    job: str = ""
+
+
+class Ranking(NamedTuple):
+    """How jobs of a group go before each other, of the Scheduler's spec: a point of priority is worth so many seconds of
+    waiting. Who waits gains on whoever came later, whatever that one's priority is: so nobody starves."""
+
+    order: str = ARRIVAL
+    ageing_s: float = 0.0
+
+    def key(self, job: Node) -> float:
+        """The smallest goes first; of equal ones, who came first."""
+        if self.order == ARRIVAL:
+            return 0.0
+        priority: int = job.spec.get("priority", PRIORITY_DEFAULT)
+        return job.created_at.timestamp() - priority * self.ageing_s
+
+
+class Arranged(NamedTuple):
+    """How a job's chunks lie to each other: `pack`, `spread` or `apart`, over `edges` or `sites`."""
+
+    chunks: str
+    over: str
+
+
+class PendingJob(msgspec.Struct, frozen=True, gc=False):
+    """What placement has to know of a job with chunks to place, and no more, for there may be a million: first go those that
+    wait for a new attempt, then the never placed ones in order, which are a number and not rows. `order` is the position at
+    which the job was created, `count` that of all its chunks, `room` how many more it may have placed at a time (None: any
+    number), and of a gang none is placed before all are."""
 
     path: str
     uid: str
     order: int
-    spec: Document
+    count: int
     signature: Signature
     next_index: int
     retries: tuple[Chunk, ...] = ()
+    rank: float = 0.0
+    rules: Rules = ANYWHERE
+    room: int | None = None
+    arrangement: Arranged | None = None
+    together: bool = False
     generation: int = 1
-    correlation: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    inputs: tuple[Document, ...] = ()
 
     @classmethod
-    def of(cls, job: Node, begun: int, retries: tuple[Chunk, ...]) -> Self:
-        """The job as the graph has it, when so many of its chunks have been placed before."""
-        signature = signature_of(job.spec)
-        order, generation, correlation = job.created_version, job.generation, job.correlation
-        inputs = tuple(job.status.get("inputs", ()))
+    def of(
+        cls,
+        job: Node,
+        begun: int,
+        retries: tuple[Chunk, ...],
+        *,
+        ranking: Ranking,
+        group: Document,
+        in_flight: int = 0,
+    ) -> Self:
+        """The job as the graph has it, when so many of its chunks have been placed before, and so many are in flight. `group`:
+        the spec of its group."""
+        spec = job.spec
+        parallel = spec.get("maxParallel")
+        arranged = (spec.get("placement") or {}).get("arrangement")
         return cls(
             job.path,
             job.uid,
-            order,
-            job.spec,
-            signature,
+            job.created_version,
+            spec["chunks"],
+            signature_of(spec),
             begun,
             retries,
-            generation,
-            correlation,
-            job.labels,
-            inputs,
+            ranking.key(job),
+            ANYWHERE if "placement" not in spec and not group.get("sites") else Rules.of(spec, group),
+            None if parallel is None else parallel - in_flight,
+            Arranged(arranged["chunks"], arranged["over"]) if arranged else None,
+            bool(spec.get("allOrNothing")),
+            job.generation,
         )
 
     @property
-    def count(self) -> int:
-        count: int = self.spec["chunks"]
-        return count
+    def group(self) -> str:
+        """The name of the job's group."""
+        return self.path.split("/", 4)[3]
 
     @property
-    def waits(self) -> bool:
-        return bool(self.retries) or self.next_index < self.count
+    def is_gang(self) -> bool:
+        """Whether none of its chunks is to be placed before all can be. A chunk that is tried again goes alone."""
+        return self.together and not self.next_index
+
+    @property
+    def ask(self) -> Ask:
+        alone = self.arrangement is not None or self.is_gang
+        return Ask(self.signature, self.rules, self.uid if alone else "")
+
+    @property
+    def place(self) -> tuple[float, int]:
+        """Before whom it goes in its group."""
+        return (self.rank, self.order)
+
+    @property
+    def waiting(self) -> int:
+        """How many chunks may be placed now."""
+        waiting = len(self.retries) + self.count - self.next_index
+        return waiting if self.room is None else max(0, min(waiting, self.room))
 
     def chunks(self) -> Iterator[Chunk]:
         """What waits, in the order in which it is placed."""
@@ -78,48 +143,91 @@ class PendingJob:
         """The job once these chunks of it have been placed."""
         begun = [chunk.index for chunk in placed if chunk.epoch == 1]
         gone = set(placed)
-        return replace(
+        return msgspec.structs.replace(
             self,
             next_index=max(begun) + 1 if begun else self.next_index,
             retries=tuple(chunk for chunk in self.retries if chunk not in gone),
+            room=None if self.room is None else self.room - len(placed),
         )
 
 
 def signature_of(spec: Document) -> Signature:
-    return tuple(sorted(amounts(spec["requests"]).items()))
+    """Equal ones are one object."""
+    signature = tuple(sorted(amounts(spec["requests"]).items()))
+    return _interned(signature)
+
+
+@lru_cache(maxsize=4_096)
+def _interned(signature: Signature) -> Signature:
+    return signature
+
+
+class Line:
+    """The waiting jobs of a group, in order, those together that ask for the same."""
+
+    def __init__(self) -> None:
+        self.asks: dict[Ask, SortedDict[tuple[float, int], PendingJob]] = {}
+        self.heads: SortedDict[tuple[float, int], Ask] = SortedDict()
+        """What the first job of each ask is."""
+
+    def put(self, job: PendingJob) -> None:
+        ask, place = job.ask, job.place
+        jobs = self.asks.get(ask)
+        if jobs is None:
+            jobs = self.asks[ask] = SortedDict()
+        elif place < (first := jobs.keys()[0]):
+            del self.heads[first]
+        if not jobs or place < jobs.keys()[0]:
+            self.heads[place] = ask
+        jobs[place] = job
+
+    def drop(self, job: PendingJob) -> None:
+        ask, place = job.ask, job.place
+        jobs = self.asks[ask]
+        del jobs[place]
+        if self.heads.get(place) is not None:
+            del self.heads[place]
+            if jobs:
+                self.heads[jobs.keys()[0]] = ask
+        if not jobs:
+            del self.asks[ask]
+
+    def __len__(self) -> int:
+        return len(self.asks)
 
 
 class Backlog:
-    """Pending jobs by what they ask for, each group in order of arrival."""
+    """All pending jobs, by group."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, PendingJob] = {}
-        self._groups: dict[Signature, SortedDict[int, PendingJob]] = {}
+        self.lines: dict[str, Line] = {}
 
     def put(self, job: PendingJob) -> None:
         """Adds or replaces a job; one with nothing waiting is dropped."""
         self.drop(job.path)
-        if job.waits:
+        if job.waiting:
             self._jobs[job.path] = job
-            group = self._groups.get(job.signature)
-            if group is None:
-                group = self._groups[job.signature] = SortedDict()
-            group[job.order] = job
+            line = self.lines.get(job.group)
+            if line is None:
+                line = self.lines[job.group] = Line()
+            line.put(job)
 
     def drop(self, path: str) -> None:
         job = self._jobs.pop(path, None)
         if job is not None:
-            group = self._groups[job.signature]
-            del group[job.order]
-            if not group:
-                del self._groups[job.signature]
+            line = self.lines[job.group]
+            line.drop(job)
+            if not line:
+                del self.lines[job.group]
 
     def get(self, path: str) -> PendingJob | None:
         return self._jobs.get(path)
 
-    def groups(self) -> list[tuple[Signature, Iterator[PendingJob]]]:
-        """For each signature its jobs in order of arrival."""
-        return [(signature, iter(group.values())) for signature, group in self._groups.items()]
+    def of_group(self, group: str) -> list[str]:
+        """The paths of its jobs."""
+        line = self.lines.get(group)
+        return [job.path for jobs in line.asks.values() for job in jobs.values()] if line is not None else []
 
     def __len__(self) -> int:
         return len(self._jobs)

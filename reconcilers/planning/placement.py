@@ -1,99 +1,273 @@
-"""Placement: which waiting chunk goes to which edge now. First fit, in order of arrival."""
+"""Placement: which waiting chunk goes to which edge now, and who waits for what."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import NamedTuple
 
 from datamodel.command import Command
 from datamodel.kinds import Document
+from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Signature
+from datamodel.scheduling.scheduler import FAIR_SHARE
+from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
+from reconcilers.planning.fleet import Fleet, Wanted
+from reconcilers.planning.search import Search
+from reconcilers.planning.spots import Spot, spots
+from reconcilers.planning.turns import Terms, Turn, share
+from reconcilers.planning.usage import Usage
+
+LOOKS = 1_000
+"""Asks that find no room before a round ends: who comes after them is looked at when something has changed."""
+BLOCKED_TOLD = 32
+
+NO_ROOM, QUOTA, JOBS_LIMIT = "NoRoom", "QuotaReached", "JobsLimitReached"
+
+_NO_TERMS = Terms()
 
 
-@dataclass(frozen=True, slots=True)
-class FreeEdge:
-    """An edge that takes work: the path of its desired node, and what is free of it by resource."""
-
-    path: str
-    free: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """One chunk goes to one edge."""
 
     job: PendingJob
     chunk: Chunk
     edge: str
 
-    def command(self) -> Command:
-        """The attempt that carries the decision out. Its name makes a second one for the same chunk and epoch a conflict. It
-        belongs to its job's request, whatever woke the placement."""
-        path = f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
-        job = self.job
+    @property
+    def attempt(self) -> str:
+        """The path of the attempt. Its name makes a second one for the same chunk and epoch a conflict."""
+        return f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
+
+    def command(self, job: Node) -> Command:
+        """The attempt that carries the decision out. It belongs to its job's request, whatever woke the placement."""
         return Command(
-            "create", path, attempt_spec(job, self.chunk), links={"job": (job.path,)}, correlation=job.correlation
+            "create",
+            self.attempt,
+            attempt_spec(job, self.chunk),
+            links={"job": (job.path,)},
+            correlation=job.correlation,
         )
 
 
-def attempt_spec(job: PendingJob, chunk: Chunk) -> Document:
+class Blocked(NamedTuple):
+    """A job that nothing more is placed of now, and why not."""
+
+    job: PendingJob
+    reason: str
+
+
+class Plan(NamedTuple):
+    """What a round decides, and the first of those that it could do nothing for. `barren`: for what there is no room anywhere
+    once all of it has been carried out. `has_more`: it ended at its limit, with jobs that nobody had looked at."""
+
+    decisions: list[Decision]
+    blocked: list[Blocked]
+    barren: list[Wanted]
+    has_more: bool
+
+
+def attempt_spec(job: Node, chunk: Chunk) -> Document:
     """What the edge is told: all it needs, so that it reads nothing else."""
-    spec = job.spec
+    spec, inputs = job.spec, job.status.get("inputs")
     return {
         "job": job.path,
         "index": chunk.index,
-        "count": job.count,
+        "count": spec["chunks"],
         "steps": spec["steps"],
         "requests": spec["requests"],
         "retries": spec["retries"],
-        "workWs": spec["workWs"] / job.count,
+        "workWs": spec["workWs"] / spec["chunks"],
         **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
         **({"labels": dict(job.labels)} if job.labels else {}),
-        **({"inputs": job.inputs} if job.inputs else {}),
+        **({"inputs": tuple(inputs)} if inputs else {}),
     }
 
 
-def plan(backlog: Backlog, edges: Sequence[FreeEdge], limit: int) -> list[Decision]:
-    """At most `limit` decisions. Jobs are served in order of arrival; one that does not fit anywhere does not keep later
-    ones that ask for something else from being placed."""
-    free = [dict(edge.free) for edge in edges]
-    cursors: dict[Signature, int] = {}
-    groups = dict(backlog.groups())
-    heads = [(job.order, signature, job) for signature, jobs in groups.items() if (job := next(jobs, None)) is not None]
-    heapq.heapify(heads)
-    decisions: list[Decision] = []
-    while heads and len(decisions) < limit:
-        _, signature, job = heads[0]
-        fitted = _place(job, edges, free, cursors, decisions, limit)
-        following = next(groups[signature], None) if fitted else None
-        if following is None:
-            heapq.heappop(heads)
-        else:
-            heapq.heapreplace(heads, (following.order, signature, following))
-    return decisions
+def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Terms], *, order: str, limit: int) -> Plan:
+    """At most `limit` decisions, but for a job whose chunks are placed together or not at all. The fleet is after as it was
+    before.
+
+    The group goes next that has the smallest dominant share for its weight (with the order `fairShare`; else the one whose
+    first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
+    keep others waiting that ask for something else.
+    """
+    with fleet.draft():
+        return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
 
 
-def _place(
-    job: PendingJob,
-    edges: Sequence[FreeEdge],
-    free: list[dict[str, int]],
-    cursors: dict[Signature, int],
-    decisions: list[Decision],
-    limit: int,
-) -> bool:
-    """Places what it can of a job; False where its signature fits nowhere any more. What is free only shrinks in a round,
-    so an edge that did not fit a signature once is never looked at again for it."""
-    at = cursors.get(job.signature, 0)
-    chunks: Iterator[Chunk] = job.chunks()
-    for chunk in chunks:
-        if len(decisions) >= limit:
-            break
-        while at < len(edges) and any(free[at].get(name, 0) < amount for name, amount in job.signature):
-            at += 1
-        cursors[job.signature] = at
-        if at == len(edges):
-            return False
+@dataclass(slots=True)
+class _Group:
+    """A job group in a round: what it holds, with what was decided for it, and whose turn it is."""
+
+    name: str
+    terms: Terms
+    used: dict[str, int]
+    jobs: int
+    """With something in flight."""
+    turn: Turn
+    share: float
+    served: "_Served | None" = None
+    seen: set[str] = field(default_factory=set)
+    """The jobs of which something was placed."""
+
+
+@dataclass(slots=True)
+class _Served:
+    """The job whose turn it is: what is left of it to place, and where."""
+
+    job: PendingJob
+    chunks: Iterator[Chunk]
+    left: int
+    spots: Iterator[Spot]
+
+
+@dataclass(slots=True)
+class _Round:
+    """One run of the plan."""
+
+    backlog: Backlog
+    fleet: Fleet
+    usage: Usage
+    terms: Mapping[str, Terms]
+    fair: bool
+    limit: int
+    decisions: list[Decision] = field(default_factory=list)
+    blocked: list[Blocked] = field(default_factory=list)
+    searches: dict[Wanted, Search] = field(default_factory=dict)
+    looks: int = 0
+    is_full: bool = False
+
+    def run(self) -> Plan:
+        heap = [self._entry(group) for name in self.backlog.lines if (group := self._group(name)) is not None]
+        heapq.heapify(heap)
+        while heap and not self.is_full and self.looks < LOOKS:
+            group = heap[0][-1]
+            others = min((entry[0] for entry in heap[1:3]), default=None)
+            self._serve(group, others)
+            if group.turn.job is None:
+                heapq.heappop(heap)
+            else:
+                heapq.heapreplace(heap, self._entry(group))
+        barren = [wanted for wanted, search in self.searches.items() if search.is_barren]
+        return Plan(self.decisions, self.blocked, barren, has_more=self.is_full)
+
+    def _group(self, name: str) -> _Group | None:
+        terms = self.terms.get(name, _NO_TERMS)
+        if terms.paused:
+            return None
+        used = dict(self.usage.of_group(name))
+        share_now = share(used, self.fleet.capacity, terms.weight) if self.fair else 0.0
+        return _Group(name, terms, used, self.usage.jobs_in_flight(name), Turn(self.backlog.lines[name]), share_now)
+
+    def _entry(self, group: _Group) -> tuple[float, tuple[float, int], str, _Group]:
+        job = group.turn.job
+        assert job is not None, "it has a turn"
+        return (group.share, job.place, group.name, group)
+
+    def _serve(self, group: _Group, others: float | None) -> None:
+        """Places what is due to the group's next job. `others`: the share of the group that comes after it."""
+        job = group.turn.job
+        assert job is not None, "it has a turn"
+        served = group.served
+        if served is None or served.job is not job:
+            if not self._may_begin(group, job):
+                return
+            held = self.usage.of_job(job.path)
+            served = group.served = _Served(
+                job, job.chunks(), job.waiting, spots(self.fleet, self._search(job), job, held)
+            )
+        quota = group.terms.left(group.used, job.signature)
+        if quota is not None and quota < (served.left if job.is_gang else 1):
+            self._block(group, QUOTA)
+            return
+        wanted = served.left if quota is None else min(quota, served.left)
+        if job.is_gang:
+            self._place_gang(group, served)
+            return
+        if self.fair and others is not None:
+            wanted = min(wanted, self._until(group, others))
+        asked = min(wanted, self.limit - len(self.decisions))
+        placed = self._place(served, asked)
+        self._count(group, job, placed)
+        self.is_full = len(self.decisions) >= self.limit
+        if not served.left:
+            group.turn.go_on()
+        elif placed < asked:
+            self._block(group, NO_ROOM)
+
+    def _may_begin(self, group: _Group, job: PendingJob) -> bool:
+        """Whether a job more of the group may have something in flight. If not, only those go on that have."""
+        if group.terms.jobs is None or group.jobs < group.terms.jobs or self.usage.holds(job.path):
+            return True
+        self._block(group, JOBS_LIMIT)
+        begun = (self.backlog.get(path) for path in self.usage.begun_in(group.name) if path not in group.seen)
+        group.turn = Turn.of([job for job in begun if job is not None])
+        return False
+
+    def _until(self, group: _Group, others: float) -> int:
+        """How many chunks of its next job bring the group's share at most one above the others'."""
+        job = group.turn.job
+        assert job is not None, "it has a turn"
+        each = max(
+            (amount / self.fleet.capacity[name] for name, amount in job.signature if self.fleet.capacity[name]),
+            default=1.0,
+        )
+        return int((others - group.share) * group.terms.weight / each) + 1
+
+    def _place(self, served: _Served, wanted: int) -> int:
+        """Places so many chunks of a job, or as many as there is room for; how many."""
+        job, found = served.job, 0
+        while found < wanted:
+            spot = next(served.spots, None)
+            if spot is None:
+                break
+            edge, times = spot
+            times = min(times, wanted - found)
+            self.fleet.take(edge, job.signature, times)
+            self.decisions += [Decision(job, chunk, edge) for chunk in islice(served.chunks, times)]
+            found += times
+        served.left -= found
+        return found
+
+    def _place_gang(self, group: _Group, served: _Served) -> None:
+        """Places all chunks of a job or none. One that is larger than a round has a round for itself."""
+        before, wanted = len(self.decisions), served.left
+        if before and before + wanted > self.limit:
+            self.is_full = True
+            return
+        placed = self._place(served, wanted)
+        if placed == wanted:
+            self._count(group, served.job, placed)
+            group.turn.go_on()
+            self.is_full = len(self.decisions) >= self.limit
+            return
+        for decision in self.decisions[before:]:
+            self.fleet.take(decision.edge, served.job.signature, -1)
+        del self.decisions[before:]
+        self.searches.clear()  # there is more room again than they found
+        self._block(group, NO_ROOM)
+
+    def _search(self, job: PendingJob) -> Search:
+        wanted = (job.signature, job.rules)
+        search = self.searches.get(wanted)
+        if search is None:
+            search = self.searches[wanted] = Search(self.fleet, wanted)
+        return search
+
+    def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
+        if placed and job.path not in group.seen:
+            group.seen.add(job.path)
+            group.jobs += not self.usage.holds(job.path)
         for name, amount in job.signature:
-            free[at][name] -= amount
-        decisions.append(Decision(job, chunk, edges[at].path))
-    return True
+            group.used[name] = group.used.get(name, 0) + amount * placed
+        if self.fair:
+            group.share = share(group.used, self.fleet.capacity, group.terms.weight)
+
+    def _block(self, group: _Group, reason: str) -> None:
+        job = group.turn.job
+        assert job is not None, "it has a turn"
+        self.looks += 1
+        if len(self.blocked) < BLOCKED_TOLD:
+            self.blocked.append(Blocked(job, reason))
+        group.turn.give_up()

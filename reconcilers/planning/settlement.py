@@ -83,7 +83,13 @@ def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Ra
 
 def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeReport, cause: str) -> Command:
     spec = {
-        "capacity": {"cpu": report.cpu, "memoryBytes": report.memory_bytes, "powerW": report.power_w},
+        "capacity": {
+            "cpu": report.cpu,
+            "memoryBytes": report.memory_bytes,
+            "powerW": report.power_w,
+            **({"gpus": report.gpus} if report.gpus else {}),
+            **({"countables": report.countables} if report.countables else {}),
+        },
         "runtime": report.runtime,
         "agent": agent,
         "agentVersion": report.agent_version,
@@ -91,6 +97,7 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "notIsolated": list(report.not_isolated),
         "trouble": report.trouble[:1024],
         "publicKey": report.public_key,
+        "carbonGPerKwh": report.carbon_g_per_kwh,
     }
     check_labels(report.labels, "/labels")
     check_labels_size(report.labels)

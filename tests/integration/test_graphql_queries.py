@@ -100,7 +100,7 @@ async def test_all_planes_hang_on_the_root(gateway: Gateway) -> None:
         } }""",
     )
     assert data["root"] == {
-        "config": {"scheduler": {"spec": {"policy": "firstFit"}, "status": {"jobs": {}}}},
+        "config": {"scheduler": {"spec": {"policy": "bestFit"}, "status": {"jobs": {}}}},
         "inventory": {
             "sites": {
                 "edges": [

@@ -1,17 +1,26 @@
 """Placement, told as scripts: `placement/*.txt` has commands and, after `>`, what the planner must decide.
 
-`edge NAME cpu=N` and `gone NAME` change the edges, `job NAME chunks=N cpu=N` submits, `plan [limit]` decides and carries out,
-`end JOB[CHUNK]` frees its edge, `fail JOB[CHUNK]` frees it and makes the chunk wait for its next epoch.
+`scheduler policy=… order=…` says how (first fit in order of arrival, where nothing is said), `edge NAME cpu=N [power=N]
+[site=S] [carbon=N] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N] [jobs=N] [paused=1]` says
+what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [room=N] [together=1] [on=RULE] [best=RULE]
+[lie=spread/edges]` submits, `plan [limit]` decides and carries out, `end JOB[CHUNK]` frees its edge, `fail JOB[CHUNK]` frees it
+and makes the chunk wait for its next epoch.
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
-from reconcilers.planning.placement import FreeEdge, plan
+from datamodel.scheduling.placing import ANYWHERE, Rules
+from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT
+from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob
+from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.placement import plan
+from reconcilers.planning.turns import Terms
+from reconcilers.planning.usage import Held, Usage
 
 SCRIPTS = sorted((Path(__file__).parent / "placement").glob("*.txt"))
 
@@ -20,21 +29,31 @@ SCRIPTS = sorted((Path(__file__).parent / "placement").glob("*.txt"))
 class World:
     """Edges, waiting jobs, and where each running chunk is."""
 
-    edges: dict[str, FreeEdge] = field(default_factory=dict)
+    order: str = ARRIVAL
+    fleet: Fleet = field(default_factory=lambda: Fleet(FIRST_FIT))
+    usage: Usage = field(default_factory=Usage)
+    groups: dict[str, Terms] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     jobs: dict[str, PendingJob] = field(default_factory=dict)
     running: dict[str, tuple[str, Chunk, str]] = field(default_factory=dict)
 
     def do(self, line: str) -> list[str]:
         command, *words = line.split()
-        options = {name: int(value) for name, _, value in (word.partition("=") for word in words) if value}
+        options = {name: value for name, _, value in (word.partition("=") for word in words) if value}
         match command:
+            case "scheduler":
+                self.order = options.get("order", self.order)
+                self.fleet = Fleet(options.get("policy", self.fleet.policy))
             case "edge":
-                self.edges[words[0]] = FreeEdge(words[0], {"cpu": options["cpu"]})
+                self._edge(words[0], options)
             case "gone":
-                del self.edges[words[0]]
+                self.fleet.drop(next(path for path in self.fleet.edges if path.endswith(f"/{words[0]}")))
+            case "group":
+                quota = {"cpu": int(options["quota"])} if "quota" in options else {}
+                jobs = int(options["jobs"]) if "jobs" in options else None
+                self.groups[words[0]] = Terms(float(options.get("weight", 1)), quota, jobs, "paused" in options)
             case "job":
-                self._submit(words[0], options["chunks"], options["cpu"])
+                self._submit(words[0], options)
             case "plan":
                 return self._plan(int(words[0]) if words else 100)
             case "end" | "fail":
@@ -43,35 +62,64 @@ class World:
                 raise AssertionError(f"no such command: {line}")
         return []
 
-    def _submit(self, name: str, chunks: int, cpu: int) -> None:
-        spec = {"chunks": chunks, "steps": [], "requests": {}, "retries": 1, "workWs": 0.0}
-        self._put(PendingJob(name, name, len(self.jobs) + 1, spec, (("cpu", cpu),), next_index=0))
+    def _edge(self, name: str, options: dict[str, str]) -> None:
+        site = options.get("site", "s")
+        labels = {key: value for key, value in options.items() if key not in ("cpu", "site", "carbon", "power")}
+        known = {"tendril/site": site, "tendril/edge": name, "tendril/runtime": "docker", **labels}
+        has = {"cpu": int(options["cpu"])}
+        if "power" in options:
+            has["power"] = int(options["power"])
+        carbon = float(options["carbon"]) if "carbon" in options else None
+        self.fleet.put(Edge(f"/desired-config/sites/{site}/edges/{name}", site, known, has, carbon), has)
+
+    def _submit(self, name: str, options: dict[str, str]) -> None:
+        group, _, short = name.rpartition("/")
+        lie = options.get("lie")
+        rules = Rules(required=options.get("on", ""), preferred=((options["best"], 1),) if "best" in options else ())
+        signature = tuple((key, int(options[key])) for key in ("cpu", "power") if key in options)
+        self._put(
+            PendingJob(
+                f"/config/job-groups/{group or 'default'}/jobs/{short}",
+                short,
+                len(self.jobs) + 1,
+                int(options["chunks"]),
+                signature,
+                0,
+                rank=float(options.get("rank", 0)),
+                rules=ANYWHERE if rules == ANYWHERE else rules,
+                room=int(options["room"]) if "room" in options else None,
+                arrangement=Arranged(*lie.split("/")) if lie else None,
+                together="together" in options,
+            )
+        )
 
     def _put(self, job: PendingJob) -> None:
         self.jobs[job.path] = job
         self.backlog.put(job)
 
     def _plan(self, limit: int) -> list[str]:
-        decided = plan(self.backlog, [self.edges[name] for name in sorted(self.edges)], limit)
+        found = plan(self.backlog, self.fleet, self.usage, self.groups, order=self.order, limit=limit)
         said = []
-        for decision in decided:
-            job, chunk, edge = decision.job.path, decision.chunk, decision.edge
-            self._take(edge, -dict(decision.job.signature)["cpu"])
-            self._put(self.jobs[job].without([chunk]))
-            self.running[f"{job}[{chunk.index}]"] = (job, chunk, edge)
-            said.append(f"{job}[{chunk.index}] epoch {chunk.epoch} on {edge}")
+        for decision in found.decisions:
+            job, chunk, edge = decision.job, decision.chunk, decision.edge
+            name = f"{job.uid}[{chunk.index}]"
+            self.fleet.take(edge, job.signature)
+            self.usage.add(name, Held(job.path, edge, job.signature))
+            self._put(self.jobs[job.path].without([chunk]))
+            self.running[name] = (job.path, chunk, edge)
+            said.append(f"{name} epoch {chunk.epoch} on {edge.rpartition('/')[2]}")
+        said += [f"{one.job.uid} waits: {one.reason}" for one in found.blocked]
         return said or ["nothing"]
 
     def _free(self, name: str, *, again: bool) -> None:
         path, chunk, edge = self.running.pop(name)
         job = self.jobs[path]
-        self._take(edge, dict(job.signature)["cpu"])
-        if again:
-            self._put(replace(job, retries=(*job.retries, Chunk(chunk.index, chunk.epoch + 1))))
-
-    def _take(self, edge: str, cpu: int) -> None:
-        if edge in self.edges:
-            self.edges[edge] = FreeEdge(edge, {"cpu": self.edges[edge].free["cpu"] + cpu})
+        self.usage.remove(name)
+        if edge in self.fleet.edges:
+            self.fleet.take(edge, job.signature, -1)
+        room = None if job.room is None else job.room + 1
+        retries = (*job.retries, Chunk(chunk.index, chunk.epoch + 1)) if again else job.retries
+        self._put(structs.replace(job, retries=retries, room=room))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

@@ -1,51 +1,43 @@
-"""Placement's plan: never more than is free, first come first served, and nobody waits for somebody else's lack of room."""
+"""Placement's plan: never more than is free, nobody waits for somebody else's lack of room, and one world has one plan."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
+from datamodel.node import Node
 from datamodel.parts import normal_spec
 from datamodel.scheduling.attempts import Attempt, claim_of
 from datamodel.scheduling.jobs import Job
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, signature_of
-from reconcilers.planning.placement import Decision, FreeEdge, attempt_spec, plan
+from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
+from reconcilers.planning.backlog import Arranged, Chunk, PendingJob
+from reconcilers.planning.fleet import Edge
+from reconcilers.planning.placement import NO_ROOM, attempt_spec
+from reconcilers.planning.turns import Terms
+from reconcilers.planning.usage import Usage
 from tests.graph import STEPS
+from tests.placing import backlog, carried_out, edge, fleet, pending, place, planned, told
 
-MIB = 2**20
-
-
-def job(order: int, *, chunks: int = 1, cpu: float = 1.0, begun: int = 0, retries: Sequence[Chunk] = ()) -> PendingJob:
-    requests = {"cpu": cpu, "memoryBytes": MIB, "powerW": 1.0}
-    spec = normal_spec(Job, {"chunks": chunks, "steps": STEPS, "requests": requests, "workWs": 100.0})
-    path = f"/config/job-groups/default/jobs/j{order}"
-    return PendingJob(path, f"{order:032x}", order, spec, signature_of(spec), begun, tuple(retries))
+POLICIES = [FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE]
+ORDERS = [FAIR_SHARE, PRIORITY, ARRIVAL]
+AT = datetime(2026, 1, 31, tzinfo=UTC)
 
 
-def backlog(*jobs: PendingJob) -> Backlog:
-    waiting = Backlog()
-    for one in jobs:
-        waiting.put(one)
-    return waiting
-
-
-def edge(number: int, cpu: int = 1000, **free: int) -> FreeEdge:
-    return FreeEdge(
-        f"/desired-config/sites/s/edges/e{number}", {"cpu": cpu, "memory": 100 * MIB, "power": 100_000, **free}
-    )
-
-
-def placed(decisions: Sequence[Decision]) -> list[tuple[int, int, int, str]]:
-    return [(d.job.order, d.chunk.index, d.chunk.epoch, d.edge.rpartition("/")[2]) for d in decisions]
+def job(spec: Mapping[str, Any], labels: Mapping[str, str] | None = None) -> Node:
+    stored = normal_spec(Job, {"steps": STEPS, **spec})
+    path = "/config/job-groups/default/jobs/j"
+    return Node(path, f"{7:032x}", "Job", dict(labels or {}), stored, {}, {}, (), 1, 9, 9, AT)
 
 
 def test_chunks_fill_the_first_edge_first() -> None:
-    decisions = plan(backlog(job(1, chunks=5)), [edge(1, 2000), edge(2, 2000)], 100)
-    assert placed(decisions) == [(1, 0, 1, "e1"), (1, 1, 1, "e1"), (1, 2, 1, "e2"), (1, 3, 1, "e2")]
+    found = planned(backlog(pending(1, chunks=5)), fleet(edge(1, 2000), edge(2, 2000)))
+    assert told(found.decisions) == [(1, 0, 1, "e1"), (1, 1, 1, "e1"), (1, 2, 1, "e2"), (1, 3, 1, "e2")]
+    assert [(one.job.order, one.reason) for one in found.blocked] == [(1, NO_ROOM)]
 
 
 def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
@@ -59,114 +51,216 @@ def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
     }
     limits = {"timeoutS": 5.0, "pids": 64, "tmpBytes": 4096, "swapBytes": 1}
     asked = {"steps": [step], "requests": {"gpus": {"count": 2}}, "limits": limits, "network": "bridge"}
-    one = replace(job(1), spec=normal_spec(Job, asked))
-    told = normal_spec(Attempt, attempt_spec(one, Chunk(0, 1)))
+    told = normal_spec(Attempt, attempt_spec(job(asked), Chunk(0, 1)))
     assert (told["limits"], told["network"]) == (limits, "bridge")
-    assert "labels" not in attempt_spec(one, Chunk(0, 1))
+    assert "labels" not in attempt_spec(job(asked), Chunk(0, 1))
     labels = {"kueue.x-k8s.io/queue-name": "night"}
-    assert normal_spec(Attempt, attempt_spec(replace(one, labels=labels), Chunk(0, 1)))["labels"] == labels
+    assert normal_spec(Attempt, attempt_spec(job(asked, labels), Chunk(0, 1)))["labels"] == labels
     assert "annotations" not in told
-    annotated = replace(job(1), spec=normal_spec(Job, {**asked, "annotations": {"example.com/a": "b c"}}))
+    annotated = job({**asked, "annotations": {"example.com/a": "b c"}})
     assert normal_spec(Attempt, attempt_spec(annotated, Chunk(0, 1)))["annotations"] == {"example.com/a": "b c"}
-    assert told["requests"]["gpus"] == {"count": 2, "driver": "nvidia"}
+    assert told["requests"]["gpus"] == {"count": 2, "driver": "nvidia", "type": "nvidia"}
     assert told["steps"][0] == {**step, "command": [], "env": {}}
 
 
 def test_a_job_of_before_there_were_limits_and_networks_is_placed() -> None:
-    before = {name: value for name, value in job(1).spec.items() if name != "network"}
-    assert normal_spec(Attempt, attempt_spec(replace(job(1), spec=before), Chunk(0, 1)))["network"] == "none"
+    one = job({})
+    before = structs.replace(one, spec={name: value for name, value in one.spec.items() if name != "network"})
+    assert normal_spec(Attempt, attempt_spec(before, Chunk(0, 1)))["network"] == "none"
 
 
 def test_jobs_are_served_in_order_of_arrival_whatever_they_ask_for() -> None:
-    waiting = backlog(job(3), job(1, cpu=2.0), job(2))
-    assert [one[0] for one in placed(plan(waiting, [edge(1, 8000)], 100))] == [1, 2, 3]
+    waiting = backlog(pending(3), pending(1, cpu=2000), pending(2))
+    assert [one[0] for one in told(planned(waiting, fleet(edge(1, 8000))).decisions)] == [1, 2, 3]
 
 
 def test_a_job_that_fits_nowhere_keeps_nobody_waiting() -> None:
-    waiting = backlog(job(1, cpu=64.0, chunks=3), job(2), job(3, cpu=64.0), job(4))
-    assert [one[0] for one in placed(plan(waiting, [edge(1, 8000)], 100))] == [2, 4]
+    waiting = backlog(pending(1, cpu=64_000, chunks=3), pending(2), pending(3, cpu=64_000), pending(4))
+    assert [one[0] for one in told(planned(waiting, fleet(edge(1, 8000))).decisions)] == [2, 4]
 
 
 def test_retries_come_before_what_was_never_placed() -> None:
-    waiting = backlog(job(1, chunks=9, begun=4, retries=[Chunk(2, 3), Chunk(3, 2)]))
-    assert placed(plan(waiting, [edge(1, 3000)], 100)) == [(1, 2, 3, "e1"), (1, 3, 2, "e1"), (1, 4, 1, "e1")]
+    waiting = backlog(pending(1, chunks=9, begun=4, retries=[Chunk(2, 3), Chunk(3, 2)]))
+    assert told(planned(waiting, fleet(edge(1, 3000))).decisions) == [(1, 2, 3, "e1"), (1, 3, 2, "e1"), (1, 4, 1, "e1")]
 
 
 def test_a_limit_cuts_a_plan_short_and_the_next_goes_on() -> None:
-    waiting, edges = backlog(job(1, chunks=3), job(2, chunks=3)), [edge(1, 64_000)]
-    first = plan(waiting, edges, 2)
-    assert placed(first) == [(1, 0, 1, "e1"), (1, 1, 1, "e1")]
-    waiting.put(first[0].job.without([decision.chunk for decision in first]))
-    assert placed(plan(waiting, edges, 2)) == [(1, 2, 1, "e1"), (2, 0, 1, "e1")]
+    waiting, there, usage = backlog(pending(1, chunks=3), pending(2, chunks=3)), fleet(edge(1, 64_000)), Usage()
+    first = planned(waiting, there, limit=2)
+    assert told(first.decisions) == [(1, 0, 1, "e1"), (1, 1, 1, "e1")]
+    assert first.has_more
+    carried_out(first, waiting, there, usage)
+    assert told(planned(waiting, there, limit=2).decisions) == [(1, 2, 1, "e1"), (2, 0, 1, "e1")]
 
 
 def test_nothing_is_placed_where_there_is_nothing() -> None:
-    assert plan(backlog(), [edge(1)], 100) == []
-    assert plan(backlog(job(1)), [], 100) == []
-    assert plan(backlog(job(1)), [FreeEdge("/desired-config/sites/s/edges/e", {})], 100) == []
+    assert planned(backlog(), fleet(edge(1))).decisions == []
+    assert planned(backlog(pending(1)), fleet()).decisions == []
+    bare = Edge(place(1), "s", {"tendril/site": "s"}, {})
+    assert planned(backlog(pending(1)), fleet((bare, {}))).decisions == []
 
 
 def test_a_decision_is_an_attempt_that_says_which_chunk_it_is() -> None:
-    (decision,) = plan(backlog(job(7, chunks=4, begun=3)), [edge(1)], 1)
-    command = decision.command()
+    (decision,) = planned(backlog(pending(7, chunks=4, begun=3)), fleet(edge(1)), limit=1).decisions
+    command = decision.command(job({"chunks": 4, "workWs": 100.0}))
     claim = claim_of(command.path)
     assert claim is not None
     assert (claim.owner, claim.index, claim.epoch) == (f"{7:032x}", 3, 1)
     spec = normal_spec(Attempt, command.body)
     assert (spec["index"], spec["count"], spec["workWs"]) == (3, 4, 25.0)
-    assert command.links == {"job": (decision.job.path,)}
 
 
 def test_a_job_without_what_waits_leaves_the_backlog() -> None:
-    waiting = backlog(job(1, chunks=2))
-    waiting.put(job(1, chunks=2, begun=2))
+    waiting = backlog(pending(1, chunks=2))
+    waiting.put(pending(1, chunks=2, begun=2))
     assert len(waiting) == 0
-    assert waiting.groups() == []
+    assert waiting.lines == {}
 
 
 @pytest.mark.parametrize("resource", ["cpu", "memory", "power"])
 def test_every_resource_counts(resource: str) -> None:
-    lacking: dict[str, Any] = {resource: 0}
-    short = FreeEdge("/desired-config/sites/s/edges/e1", {**edge(1).free, **lacking})
-    assert placed(plan(backlog(job(1)), [short, edge(2)], 9)) == [(1, 0, 1, "e2")]
+    short, free = edge(1)
+    there = fleet((short, {**free, resource: 0}), edge(2))
+    assert told(planned(backlog(pending(1)), there).decisions) == [(1, 0, 1, "e2")]
 
 
-jobs = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([0.5, 1.0, 3.0]), st.integers(0, 2)), max_size=6).map(
-    lambda rows: [
-        job(
-            order,
-            chunks=chunks,
-            cpu=cpu,
-            begun=min(begun, chunks),
-            retries=[Chunk(i, 2) for i in range(min(begun, chunks))],
-        )
-        for order, (chunks, cpu, begun) in enumerate(rows, start=1)
+def test_gpus_and_countables_are_counted_by_name() -> None:
+    asks = {"gpu/a100": 1, "count/licence": 2}
+    other = edge(2, 8000, more={"gpu/t4": 4, "count/licence": 9})
+    there = fleet(edge(1, 8000), other, edge(3, 8000, more={"gpu/a100": 2, "count/licence": 3}))
+    assert told(planned(backlog(pending(1, chunks=4, asks=asks)), there).decisions) == [(1, 0, 1, "e3")]
+
+
+_sizes = st.sampled_from([500, 1000, 3000])
+_arrangements = st.sampled_from(
+    [
+        None,
+        None,
+        Arranged("pack", "edges"),
+        Arranged("spread", "sites"),
+        Arranged("apart", "edges"),
+        Arranged("apart", "sites"),
     ]
 )
-edges = st.lists(st.integers(0, 8000), max_size=4).map(lambda free: [edge(n, cpu) for n, cpu in enumerate(free)])
 
 
-@given(jobs, edges, st.integers(0, 20))
-def test_a_plan_keeps_its_promises(waiting: list[PendingJob], free: list[FreeEdge], limit: int) -> None:
-    decisions = plan(backlog(*waiting), free, limit)
-    assert placed(decisions) == placed(plan(backlog(*reversed(waiting)), free, limit)), "same snapshot, same plan"
-    assert len(decisions) <= limit
+@st.composite
+def jobs(draw: st.DrawFn) -> list[PendingJob]:
+    found = []
+    for order in range(1, draw(st.integers(0, 7)) + 1):
+        chunks = draw(st.integers(1, 6))
+        begun = draw(st.integers(0, chunks))
+        together = draw(st.booleans()) and not begun
+        found.append(
+            pending(
+                order,
+                chunks=chunks,
+                cpu=draw(_sizes),
+                begun=begun,
+                retries=[Chunk(index, 2) for index in range(min(begun, draw(st.integers(0, 2))))],
+                group=draw(st.sampled_from(["a", "b", "c"])),
+                rank=draw(st.sampled_from([0.0, 1.0, 2.0])),
+                room=None if together else draw(st.sampled_from([None, None, 1, 3])),
+                arrangement=draw(_arrangements),
+                together=together,
+            )
+        )
+    return found
+
+
+_edges = st.lists(st.tuples(st.integers(0, 8000), st.sampled_from(["s", "t"])), max_size=5).map(
+    lambda rows: [edge(number, cpu, site=site) for number, (cpu, site) in enumerate(rows)]
+)
+_terms = st.fixed_dictionaries(
+    {},
+    optional={
+        "a": st.builds(Terms, weight=st.sampled_from([1.0, 3.0]), quota=st.just({"cpu": 3000})),
+        "b": st.builds(Terms, jobs=st.integers(1, 2)),
+        "c": st.builds(Terms, paused=st.booleans()),
+    },
+)
+
+
+@given(jobs(), _edges, _terms, st.integers(1, 20), st.sampled_from(POLICIES), st.sampled_from(ORDERS))
+def test_a_plan_keeps_its_promises(
+    waiting: list[PendingJob],
+    free: list[tuple[Edge, Mapping[str, int]]],
+    groups: Mapping[str, Terms],
+    limit: int,
+    policy: str,
+    order: str,
+) -> None:
+    there = fleet(*free, policy=policy)
+    found = planned(backlog(*waiting), there, groups=groups, order=order, limit=limit)
+    again = planned(
+        backlog(*reversed(waiting)), fleet(*reversed(free), policy=policy), groups=groups, order=order, limit=limit
+    )
+    assert told(found.decisions) == told(again.decisions), "one world has one plan"
+    assert {one.path: dict(has) for one, has in free} == {path: dict(there.free(path)) for path in there.edges}, (
+        "a draft"
+    )
     used = Counter[tuple[str, str]]()
-    for decision in decisions:
+    by_job = Counter[int]()
+    by_group = Counter[str]()
+    for decision in found.decisions:
+        by_job[decision.job.order] += 1
         for name, amount in decision.job.signature:
             used[decision.edge, name] += amount
-    for place in free:
-        assert all(used[place.path, name] <= amount for name, amount in place.free.items()), "never above what is free"
-    chosen = [(decision.job.order, decision.chunk) for decision in decisions]
-    assert len(set(chosen)) == len(chosen), "a chunk is placed once"
+            by_group[f"{decision.job.group} {name}"] += amount
+    for known, has in free:
+        assert all(used[known.path, name] <= amount for name, amount in has.items()), "never above what is free"
+    for name, terms in groups.items():
+        mine = {one.order for one in waiting if one.group == name} & by_job.keys()
+        assert all(by_group[f"{name} {resource}"] <= amount for resource, amount in terms.quota.items())
+        assert terms.jobs is None or len(mine) <= terms.jobs
+        assert not (terms.paused and mine)
     for one in waiting:
-        mine = [chunk for order, chunk in chosen if order == one.order]
-        assert mine == list(one.chunks())[: len(mine)], "a job's chunks go in their order"
-    if len(decisions) < limit:
-        left = {
-            place.path: {name: amount - used[place.path, name] for name, amount in place.free.items()} for place in free
-        }
-        for one in waiting:
-            if sum(order == one.order for order, _ in chosen) < len(list(one.chunks())):
-                fits = [all(has[name] >= amount for name, amount in one.signature) for has in left.values()]
-                assert not any(fits), "what waits fits nowhere"
+        placed = [decision.chunk for decision in found.decisions if decision.job.order == one.order]
+        assert placed == list(one.chunks())[: len(placed)], "a job's chunks go in their order, each once"
+        assert len(placed) <= one.waiting
+        assert not one.is_gang or len(placed) in (0, one.count), "all or nothing"
+        if one.arrangement is not None and one.arrangement.chunks == "apart":
+            over_edges = one.arrangement.over == "edges"
+            where = [
+                d.edge if over_edges else d.edge.split("/")[3] for d in found.decisions if d.job.order == one.order
+            ]
+            assert len(set(where)) == len(where), "never two on one"
+    assert len(found.decisions) <= limit or len({d.job.order for d in found.decisions}) == 1, "a gang may be larger"
+    _nobody_waits_for_nothing(waiting, free, groups, used, by_job, stopped=found.has_more)
+
+
+def _nobody_waits_for_nothing(
+    waiting: list[PendingJob],
+    free: list[tuple[Edge, Mapping[str, int]]],
+    groups: Mapping[str, Terms],
+    used: Counter[tuple[str, str]],
+    by_job: Counter[int],
+    *,
+    stopped: bool,
+) -> None:
+    if stopped:
+        return
+    left = [{name: amount - used[one.path, name] for name, amount in has.items()} for one, has in free]
+    for one in waiting:
+        free_to_go = one.group not in groups and one.arrangement is None and not one.is_gang
+        if free_to_go and by_job[one.order] < one.waiting:
+            fits = [all(has[name] >= amount for name, amount in one.signature) for has in left]
+            assert not any(fits), "what waits fits nowhere"
+
+
+@given(jobs(), _edges, _terms, st.sampled_from(POLICIES), st.sampled_from(ORDERS))
+def test_what_was_placed_leaves_nothing_to_do(
+    waiting: list[PendingJob],
+    free: list[tuple[Edge, Mapping[str, int]]],
+    groups: Mapping[str, Terms],
+    policy: str,
+    order: str,
+) -> None:
+    queue, there, usage = backlog(*waiting), fleet(*free, policy=policy), Usage()
+    for _ in range(50):
+        found = planned(queue, there, usage=usage, groups=groups, order=order)
+        if not found.decisions:
+            break
+        carried_out(found, queue, there, usage)
+    assert planned(queue, there, usage=usage, groups=groups, order=order).decisions == []
+    assert len(usage) == 0 or usage.of_group("none") == {}

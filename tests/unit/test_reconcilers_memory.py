@@ -47,7 +47,8 @@ async def tell(store: MemoryStore, watches: Mapping[str, Watch], after: int) -> 
 
 
 def noted(placement: Placement) -> int:
-    return len(placement._changed_jobs) + len(placement._changed_edges) + len(placement._changed_pools)
+    changed = placement._changed
+    return len(changed.jobs) + len(changed.edges) + len(changed.pools) + len(changed.ended)
 
 
 async def test_a_placement_that_waits_for_its_lease_notes_nothing(store: MemoryStore, appender: Appender) -> None:

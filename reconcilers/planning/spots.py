@@ -1,0 +1,72 @@
+"""Where the chunks of one job go, one edge after the other."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from datamodel.scheduling.placing import APART, EDGES, PACK
+from datamodel.scheduling.scheduler import POWER_AWARE, SPREAD
+from reconcilers.planning.backlog import PendingJob
+from reconcilers.planning.fleet import Fleet
+from reconcilers.planning.search import Search
+
+Spot = tuple[str, int]
+"""An edge, and how many chunks may go there before another one is looked for."""
+
+
+def spots(fleet: Fleet, search: Search, job: PendingJob, held: Mapping[str, int]) -> Iterator[Spot]:
+    """The edges for a job's chunks. What is used of a spot is taken from the fleet before the next one is asked for. `held`:
+    how many of the job's chunks are on each edge already."""
+    arrangement = job.arrangement
+    if arrangement is None:
+        return _any(fleet, search)
+    lie = _Lie(fleet, arrangement.over == EDGES, held)
+    if arrangement.chunks == PACK:
+        return _packed(fleet, search, lie)
+    return _spread(fleet, search, lie, apart=arrangement.chunks == APART)
+
+
+def _any(fleet: Fleet, search: Search) -> Iterator[Spot]:
+    """As the policy says. Where the fullest edge goes first, it stays the fullest as it gets fuller."""
+    stays = fleet.policy not in (SPREAD, POWER_AWARE)
+    while (path := search.next()) is not None:
+        yield path, fleet.times(path, search.wanted[0]) if stays else 1
+
+
+class _Lie:
+    """How many of a job's chunks there are by edge or by site."""
+
+    def __init__(self, fleet: Fleet, over_edges: bool, held: Mapping[str, int]) -> None:  # noqa: FBT001 - of this file alone
+        self._fleet = fleet
+        self._over_edges = over_edges
+        self.counts: Counter[str] = Counter()
+        for path, count in held.items():
+            self.counts[self.where(path)] += count
+
+    def where(self, path: str) -> str:
+        return path if self._over_edges else path.split("/", 4)[3]
+
+
+def _packed(fleet: Fleet, search: Search, lie: _Lie) -> Iterator[Spot]:
+    """First where most of them are."""
+    while True:
+        ordered = enumerate(search.all())
+        best = min(((-lie.counts[lie.where(path)], rank, path) for rank, path in ordered), default=None)
+        if best is None:
+            return
+        path = best[2]
+        times = fleet.times(path, search.wanted[0])
+        yield path, times
+        lie.counts[lie.where(path)] += times - fleet.times(path, search.wanted[0])
+
+
+def _spread(fleet: Fleet, search: Search, lie: _Lie, *, apart: bool) -> Iterator[Spot]:
+    """In rounds, a chunk for each edge or site in one, those with the fewest first; with `apart`, none where there is one."""
+    while candidates := search.all():
+        fewest = min(lie.counts[lie.where(path)] for path in candidates)
+        if apart and fewest:
+            return
+        for path in candidates:
+            where = lie.where(path)
+            if lie.counts[where] == fewest and fleet.times(path, search.wanted[0]):
+                yield path, 1
+                lie.counts[where] += 1
