@@ -30,6 +30,8 @@ COMPACTED = 0.4
 SUSPENDED, ABORTED, RETRIED, RESTED = 0.1, 0.05, 0.7, 0.15
 """The probability that a job is suspended, aborted, or tried again once it has failed, and of a long one that is suspended or
 aborted. They have a stream of their own."""
+MANNERED = 0.3
+MANNERED_CHUNKS = 12
 SOON_S, AGAIN_S = 40.0, 150.0
 """How soon that is, and how long what is tried again may take: worlds have some time to come to rest, not any."""
 SERVED, SERVED_S, STOOD_BY = 0.25, (2.0, 15.0, 60.0), 0.15
@@ -63,6 +65,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
     actions = _uneven(dice.stream("script/luck"), actions)
+    actions = list(_mannered(dice.stream("script/manners"), actions, edges * slots))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -155,6 +158,17 @@ def _uneven(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.Any
     return [
         replace(action, sigma=rng.choice(SIGMAS)) if isinstance(action, script.Submit) else action for action in actions
     ]
+
+
+def _mannered(rng: Random, actions: Sequence[script.AnyAction], room: int) -> Iterator[script.AnyAction]:
+    """The same, where some small jobs say how their chunks are placed, and some go before others."""
+    for action in actions:
+        if not isinstance(action, script.Submit) or rng.random() >= MANNERED:
+            yield action
+            continue
+        fitting = action.chunks <= min(room, MANNERED_CHUNKS)
+        manner = rng.choice(get_args(script.Manner)) if fitting else ""
+        yield replace(action, manner=manner, priority=rng.choice((0, 50, 100)))
 
 
 class _Times:

@@ -15,6 +15,7 @@ from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.scheduler import PRIORITY_DEFAULT
 from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
@@ -171,6 +172,16 @@ class Client:
                 await asyncio.sleep(AGAIN_S)
 
 
+_MANNERS: dict[str, dict[str, Any]] = {
+    "": {},
+    "apart": {"placement": {"arrangement": {"chunks": "apart"}}},
+    "spread": {"placement": {"arrangement": {"chunks": "spread"}, "preferred": [{"labels": "tendril/edge=edge-0"}]}},
+    "packed": {"placement": {"arrangement": {"chunks": "pack"}, "required": "tendril/site"}},
+    "narrow": {"maxParallel": 2},
+    "gang": {"allOrNothing": True},
+}
+
+
 def _submission(wish: Submit) -> Unit:
     """The same request each time."""
     behaviour = Behaviour(wish.seconds / wish.steps, wish.fails, wish.fails_by, wish.sigma)
@@ -182,6 +193,9 @@ def _submission(wish: Submit) -> Unit:
         "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
         "outputs": {"ran": "sum", "chunk": "collect"},
     }
+    spec |= _MANNERS[wish.manner]
+    if wish.priority != PRIORITY_DEFAULT:
+        spec["priority"] = wish.priority
     if wish.fails_by == "time":
         spec["limits"] = {"timeoutS": wish.seconds + PATIENCE_S}
     digest = hashlib.sha256(_encode(spec)).hexdigest()

@@ -5,6 +5,7 @@ at most (a backoff of ten seconds, a poll of five), and shorter than the shortes
 relay's: 24 s).
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -130,6 +131,20 @@ def _service(config: Node, state: State, there: Mapping[str, list[Node]]) -> Ite
         yield Still((config.path, due, config.generation), f"{config.path} is {due}, and it says {config.status}")
 
 
+def _has_room(job: Node, placed: int, in_flight: int, rooms: list[Pool]) -> bool:
+    """Whether something more of a job has to be placed, with what is free and with what it says of its chunks' places."""
+    asked = amounts(job.spec["requests"])
+    times = [max(0, min(room.free.get(name, 0) // amount for name, amount in asked.items())) for room in rooms]
+    arranged = (job.spec.get("placement") or {}).get("arrangement") or {}
+    if arranged.get("chunks") == "apart":
+        return len([count for count in times if count]) > in_flight
+    if job.spec.get("allOrNothing") and not placed:
+        chunks: int = job.spec["chunks"]
+        return sum(times) >= chunks
+    most: float = job.spec.get("maxParallel", math.inf)
+    return any(times) and in_flight < most
+
+
 def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[Still]:
     totals = state.totals.get(job.uid)
     counts = dict(totals.phases) if totals is not None else {}
@@ -154,11 +169,6 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
         key = (job.path, "status", *sorted(counts.items()))
         yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
     waits = placed < chunks or any(counts.get(phase) for phase in AGAIN)
-    if (
-        waits
-        and intent == RUN
-        and not has_failed
-        and any(room.lacking(amounts(job.spec["requests"])) is None for room in rooms)
-    ):
+    if waits and intent == RUN and not has_failed and _has_room(job, placed, in_flight, rooms):
         key = (job.path, "chunks", *sorted(counts.items()))
         yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}")

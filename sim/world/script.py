@@ -9,6 +9,8 @@ from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
 from sim.world.weather import CALM, Weather
 
+Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
+
 T = TypeVar("T")
 Tries = Literal[
     "lapsed",
@@ -33,7 +35,8 @@ class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename=
 class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
-    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`."""
+    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. `manner`: its chunks are never two on
+    one edge, spread, packed, two at a time, or all or none."""
 
     job: str
     chunks: int
@@ -43,6 +46,8 @@ class Submit(Action, frozen=True):
     fails: int = 0
     fails_by: FailsBy = "exit"
     sigma: float = 0.0
+    manner: Manner = ""
+    priority: int = 50
 
 
 class Delete(Action, frozen=True):

@@ -29,6 +29,7 @@ from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.keepers import Keepers
 from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.logbook import Logbook
+from sim.world.manners import Manners
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import Process
@@ -91,6 +92,7 @@ class World:
         self._audit = Audit(MODEL)
         self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
+        self._manners = Manners(self.outcome.broken.append)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
@@ -235,6 +237,7 @@ class World:
         for event in events:
             self._faults.memory.written(event)
             self._witness.appended(event, self._state, self._universe.now_s)
+            self._manners.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -246,6 +249,7 @@ class World:
 
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
+        self._manners.restored(self._state, self._universe.now_s)
         self._causes.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
