@@ -14,14 +14,14 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
 from deploy.local.ports import HOST
-from sim.bench import containers, flood, floors, gateway, graph, scenarios, sizes, watchers
+from sim.bench import containers, flood, floors, gateway, graph, planner, scenarios, sizes, watchers
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
 from sim.bench.stack import servers, stack
 
 SHELVES = 1_000
-Part = Literal["system", "graph", "sizes", "gateway", "watchers", "containers", "floods"]
+Part = Literal["system", "graph", "sizes", "gateway", "watchers", "planner", "containers", "floods"]
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
 
@@ -45,6 +45,7 @@ def bench(
         "sizes": _measure_sizes,
         "gateway": gateway.gateway,
         "watchers": watchers.watched,
+        "planner": planner.planned,
         "containers": containers.containers,
         "floods": flood.floods,
     }
