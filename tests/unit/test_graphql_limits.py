@@ -82,19 +82,46 @@ async def test_a_wrong_argument_is_named(gateway: Gateway, arguments: str, point
 
 
 @pytest.mark.parametrize(
-    ("document", "pointer"),
+    ("document", "pointer", "message"),
     [
-        ({}, "/query"),
-        ({"query": 1}, "/query"),
-        ({"query": "{ root }", "variables": []}, "/variables"),
-        ({"query": "{ root }", "operationName": 1}, "/operationName"),
-        ({"query": "{ root }", "odd": 1}, "/odd"),
+        ({}, "/query", "required"),
+        ({"query": ""}, "/query", "required"),
+        ({"query": 1}, "/query", "a string"),
+        ({"query": None}, "/query", "a string"),
+        ({"query": "{ root }", "variables": []}, "/variables", "an object"),
+        ({"query": "{ root }", "operationName": 1}, "/operationName", "a string"),
+        ({"query": "{ root }", "odd": 1}, "/odd", "no such member"),
+        ({"query": "query A { __typename } query B { __typename }"}, "/operationName", "none is named"),
+        ({"query": "query A { __typename }", "operationName": "B"}, "/operationName", "no such operation"),
+        ({"query": "subscription { jobs { what } }"}, "/query", "websocket"),
     ],
 )
-async def test_a_request_that_is_none_is_a_problem(gateway: Gateway, document: dict[str, Any], pointer: str) -> None:
+async def test_a_request_that_is_none_is_a_problem(
+    gateway: Gateway, document: dict[str, Any], pointer: str, message: str
+) -> None:
     answer = await send(gateway, document)
     assert answer.status_code == 422
-    assert answer.json()["errors"][0]["pointer"] == pointer
+    (found,) = answer.json()["errors"]
+    assert found["pointer"] == pointer
+    assert message in found["message"]
+
+
+async def test_of_several_mutations_none_is_run_unless_it_is_named(gateway: Gateway) -> None:
+    def create(name: str) -> str:
+        path = f"/config/job-groups/{name.lower()}"
+        return f'mutation {name} {{ createJobGroup(input: {{path: "{path}"}}) {{ jobGroup {{ path }} }} }}'
+
+    both, before = f"{create('A')} {create('B')}", await gateway.position()
+    assert (await send(gateway, {"query": both})).status_code == 422
+    assert await gateway.position() == before
+    answer = await send(gateway, {"query": both, "operationName": "B"})
+    assert answer.json()["data"]["createJobGroup"]["jobGroup"]["path"] == "/config/job-groups/b"
+
+
+async def test_a_query_that_takes_too_long_to_check_is_told_so(gateway: Gateway) -> None:
+    answer = await send(gateway, {"query": f"{{ {NODE} {{ {'uid ' * 990} }} }}"})
+    assert answer.status_code == 400
+    assert "too long to check" in answer.json()["errors"][-1]["message"]
 
 
 async def test_only_json_is_taken(gateway: Gateway) -> None:
