@@ -111,12 +111,24 @@ async def test_what_is_wrong_is_named_in_the_input(
     assert await gateway.position() == before
 
 
-async def test_a_value_of_another_type_is_refused_before_anything_is_asked(gateway: Gateway) -> None:
-    query = "mutation Do($input: CreateJobInput!) { createJob(input: $input) { job { path } } }"
-    sent = {"path": f"{JOBS}/j", "spec": {"chunks": "many", "steps": [STEP]}}
+@pytest.mark.parametrize(
+    ("mutation", "sent", "named"),
+    [
+        ("createJob", {"path": f"{JOBS}/j", "spec": {"chunks": "many", "steps": [STEP]}}, "chunks"),
+        ("patchJob", {"path": f"{JOBS}/j", "version": "107"}, "version"),
+        ("patchJob", {"path": f"{JOBS}/j", "version": True}, "version"),
+        ("applyEdgeConfig", {"path": "/config/sites/s/edges/e", "spec": {"drainBy": 5}}, "drainBy"),
+        ("applyEdgeConfig", {"path": "/config/sites/s/edges/e", "spec": {"drainBy": "soon"}}, "drainBy"),
+    ],
+)
+async def test_a_value_of_another_type_is_refused_before_anything_is_asked(
+    gateway: Gateway, mutation: str, sent: dict[str, Any], named: str
+) -> None:
+    title = f"{mutation[0].upper()}{mutation[1:]}Input"
+    query = f"mutation Do($input: {title}!) {{ {mutation}(input: $input) {{ userErrors {{ pointer }} }} }}"
     answer = await gateway.client.post("/graphql", json={"query": query, "variables": {"input": sent}})
     assert answer.status_code == 400
-    assert "chunks" in answer.json()["errors"][0]["message"]
+    assert named in answer.json()["errors"][0]["message"]
 
 
 async def test_a_dry_run_tells_and_leaves_nothing(gateway: Gateway) -> None:
