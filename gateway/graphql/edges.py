@@ -9,7 +9,7 @@ from datamodel.errors import TendrilError
 from datamodel.names import check_name
 from gateway.edges import INTENTS, SUMMARIES, ask_of_edge
 from gateway.graphql.context import Info
-from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.mutations import argument_errors, mutation, payload
 from gateway.graphql.objects import plain
 
 
@@ -24,7 +24,8 @@ def _verb_mutation(verb: str, config_type: Any) -> StrawberryField:
             site, edge = check_name(site, "/site"), check_name(edge, "/edge")
             config = await ask_of_edge(info.context.backend, site, edge, verb, grace_s)
         except TendrilError as error:
-            return {"edgeConfig": None, "userErrors": user_errors(error)}
+            errors = argument_errors(error, ("/site", "/edge", "/graceS"), "/edge")
+            return {"edgeConfig": None, "userErrors": errors}
         return {"edgeConfig": config, "userErrors": ()}
 
     async def ask_at_once(info: Info, site: str, edge: str) -> Any:

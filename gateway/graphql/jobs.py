@@ -11,7 +11,7 @@ from datamodel.node import Node
 from gateway.executions import Execution, executions_of
 from gateway.graphql.context import Context, Info
 from gateway.graphql.explain import explain_field
-from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.mutations import argument_errors, mutation, payload, user_errors
 from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
 from gateway.jobs import job_path, submit
@@ -62,7 +62,7 @@ def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
                 info.context.backend, job_path(check_name(group, "/group"), check_name(name, "/name")), verb
             )
         except TendrilError as error:
-            return {"job": None, "userErrors": user_errors(error)}
+            return {"job": None, "userErrors": argument_errors(error, ("/group", "/name"), "/name")}
         return {"job": job, "userErrors": ()}
 
     do.__doc__ = f"{SUMMARIES[verb]}."

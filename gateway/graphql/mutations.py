@@ -1,6 +1,6 @@
 """Mutations. What is wrong with the input comes back as `userErrors`, not as an error of the request."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import strawberry
@@ -8,7 +8,7 @@ from msgspec import structs
 from strawberry.types.field import StrawberryField
 
 from datamodel.command import Command, raise_refused
-from datamodel.errors import TendrilError, Transient
+from datamodel.errors import NotFound, TendrilError, Transient
 from gateway.deletion import Effects, effects_of
 from gateway.exposure import check_deletable
 from gateway.graphql.context import Info
@@ -30,6 +30,8 @@ _PLACES = {
     "/metadata/labels": "/labels",
     "/metadata/version": "/version",
     "/metadata/name": "/path",
+    "/metadata/parent": "/path",
+    "/metadata/path": "/path",
     "Idempotency-Key": "/idempotencyKey",
 }
 """Where in the input stands what the graph names otherwise."""
@@ -59,7 +61,8 @@ async def delete_node(info: Info, path: str, version: Long | None = None, *, dry
         command = Command("delete", path, expected_version=version)
         (verdict,) = raise_refused(await backend.append((command,), dry_run=dry_run))
     except TendrilError as error:
-        return {"deleted": False, "node": None, "effects": None, "userErrors": input_errors(error)}
+        errors = argument_errors(error, ("/path", "/version"), "/path")
+        return {"deleted": False, "node": None, "effects": None, "userErrors": errors}
     effects, deleted = effects_of(verdict), verdict.node is None and not dry_run
     return {"deleted": deleted, "node": verdict.node, "effects": effects, "userErrors": ()}
 
@@ -83,7 +86,15 @@ def user_errors(error: TendrilError) -> list[Finding]:
 
 def input_errors(error: TendrilError) -> list[Finding]:
     """The same, of the mutations that write nodes as they are: with pointers into their input."""
-    return [_into_input(found) for found in user_errors(error)]
+    is_missing = isinstance(error, NotFound) and not error.field
+    return [Finding("/path", error.message)] if is_missing else [_into_input(found) for found in user_errors(error)]
+
+
+def argument_errors(error: TendrilError, arguments: Collection[str], node: str) -> list[Finding]:
+    """The same, of the mutations that have these arguments beside those of any: what is about none of them is about the one
+    that names the node."""
+    found = [_into_input(found) for found in user_errors(error)]
+    return [one if one.pointer in arguments else structs.replace(one, pointer=node) for one in found]
 
 
 def _into_input(found: Finding) -> Finding:

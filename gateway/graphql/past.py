@@ -80,7 +80,8 @@ async def _history(
     backend, limit = info.context.backend, checked_limit(first, "/first")
     check_path(backend.model, path, "/path")
     info.context.charge(PAST_CHARGE + limit)
-    return await history_of(backend, path, limit=limit, cursor=after, oldest_first=oldest_first, field="/after")
+    with naming_arguments("/path"):
+        return await history_of(backend, path, limit=limit, cursor=after, oldest_first=oldest_first, field="/after")
 
 
 async def _history_of_node(
@@ -103,7 +104,7 @@ async def _diff(
     check_path(backend.model, path, "/path")
     info.context.charge(PAST_CHARGE + limit)
     moments = read_moment(begin, "/from"), read_moment(to, "/to") if to is not None else None
-    with naming_arguments():
+    with naming_arguments("/path"):
         return await difference_of(backend, path, moments, below=below, limit=limit, cursor=after, field="/after")
 
 

@@ -91,10 +91,10 @@ async def test_a_node_is_deleted_or_shown_while_it_is_finalized(gateway: Gateway
 
 async def test_what_users_may_not_delete_stays(gateway: Gateway) -> None:
     before = await gateway.position()
-    for path in ("/config", "/config/scheduler", "/inventory", "/config/job-groups/absent", "/odd", ""):
+    for path in ("/config", "/config/scheduler", "/inventory", "/config/job-groups/absent", "/odd", "odd", ""):
         payload = await mutate(gateway, DELETE, path=path)
         assert not payload["deleted"]
-        assert payload["userErrors"][0]["message"]
+        assert [error["pointer"] for error in payload["userErrors"]] == ["/path"]
     assert await gateway.position() == before
 
 
@@ -113,7 +113,11 @@ async def test_a_job_is_suspended_resumed_and_aborted(gateway: Gateway) -> None:
         assert payload == {"job": {"spec": {"intent": intent}}, "userErrors": []}
     refused = await mutate(gateway, VERB % "retry", group="default", name="j")
     assert refused["job"] is None
-    assert [error["pointer"] for error in refused["userErrors"]] == ["/status/phase"]
+    assert [error["pointer"] for error in refused["userErrors"]] == ["/name"]
+    late = await mutate(gateway, VERB % "resume", group="default", name="j")
+    assert [error["pointer"] for error in late["userErrors"]] == ["/name"]
+    absent = await mutate(gateway, VERB % "abort", group="default", name="absent")
+    assert [error["pointer"] for error in absent["userErrors"]] == ["/name"]
     unknown = await mutate(gateway, VERB % "abort", group="default", name="Not A Name")
     assert [error["pointer"] for error in unknown["userErrors"]] == ["/name"]
 
@@ -135,6 +139,6 @@ async def test_an_edge_is_cordoned_drained_and_used_again(gateway: Gateway) -> N
     assert patient["edgeConfig"]["spec"]["drainBy"]
     unknown = await mutate(gateway, EDGE % ("cordon", ""), site="s", edge="none")
     assert unknown["edgeConfig"] is None
-    assert unknown["userErrors"][0]["message"]
+    assert [error["pointer"] for error in unknown["userErrors"]] == ["/edge"]
     hasty = await mutate(gateway, EDGE % ("drain", ", graceS: -1"), site="s", edge="e")
     assert [error["pointer"] for error in hasty["userErrors"]] == ["/graceS"]

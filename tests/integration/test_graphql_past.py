@@ -86,6 +86,8 @@ async def test_what_is_different(gateway: Gateway) -> None:
     ("query", "variables", "pointer"),
     [
         (HISTORY, {"path": "/odd"}, "/path"),
+        (HISTORY, {"path": f"{JOBS}/absent"}, "/path"),
+        (DIFF, {"path": f"{JOBS}/absent", "from": 1}, "/path"),
         (HISTORY, {"path": GROUP, "first": 0}, "/first"),
         (HISTORY, {"path": GROUP, "after": "x"}, "/after"),
         (DIFF, {"path": GROUP, "from": "x"}, "/from"),

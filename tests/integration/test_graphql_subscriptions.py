@@ -245,7 +245,7 @@ async def test_one_that_is_completed_tells_no_more(served: Served) -> None:
         (GROUPS, {"asOf": "yesterday"}, "/asOf"),
         (GROUPS, {"where": {"labels": "!!"}}, "/where/labels"),
         ('subscription { jobs(under: "odd") { what } }', {}, "/under"),
-        ('subscription { jobs(under: "/config/job-groups/absent") { what } }', {}, ""),
+        ('subscription { jobs(under: "/config/job-groups/absent") { what } }', {}, "/under"),
         ('subscription { jobs(phase: "odd") { what } }', {}, "/phase"),
     ],
 )
@@ -254,7 +254,7 @@ async def test_what_is_wrong_is_named(served: Served, query: str, variables: dic
         await line.subscribe(query, **variables)
         message = await line.heard()
         (error,) = message["payload"] if message["type"] == "error" else message["payload"]["errors"]
-        assert [found["pointer"] for found in error["extensions"]["errors"]] == ([pointer] if pointer else [])
+        assert [found["pointer"] for found in error["extensions"]["errors"]] == [pointer]
 
 
 async def test_a_position_of_another_log_is_gone(served: Served) -> None:
