@@ -206,6 +206,9 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         found = (entry for entry in self._owned(owner) if entry.index > after)
         return list(itertools.islice((entry for entry in found if not phases or entry.phase in phases), limit))
 
+    async def first_entries(self, owners: Collection[str], phase: str, limit: int) -> dict[str, list[Entry]]:
+        return {owner: await self.entries(owner, phases=(phase,), limit=limit) for owner in owners}
+
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         return {owner: self._placements(owner) for owner in owners}
 

@@ -16,6 +16,11 @@ SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count
   sum(progress)::bigint AS progress
 FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
+FIRST_ENTRIES = """
+SELECT first.* FROM unnest($1::text[]) AS wanted(owner) CROSS JOIN LATERAL (
+  SELECT * FROM ledger WHERE ledger.owner = wanted.owner AND phase = $2 ORDER BY "index" LIMIT $3) AS first
+ORDER BY first.owner, first."index"
+"""
 _NEXT_SOURCE = """
 SELECT source FROM links JOIN nodes ON nodes.path = source
 WHERE links.target = wanted.target AND name = $2 AND source > {after} AND kind = $3 ORDER BY links.target, name, source LIMIT 1
@@ -126,6 +131,13 @@ class PostgresGraph:
             list(phases),
         )
         return [rows.entry(row) for row in found]
+
+    async def first_entries(self, owners: Collection[str], phase: str, limit: int) -> dict[str, list[Entry]]:
+        found = await self._database.look_up(FIRST_ENTRIES, list(owners), phase, limit)
+        entries: dict[str, list[Entry]] = {owner: [] for owner in owners}
+        for row in found:
+            entries[row["owner"]].append(rows.entry(row))
+        return entries
 
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         found = await self._database.fetch(PLACEMENTS, list(owners))
