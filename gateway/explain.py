@@ -1,13 +1,16 @@
 """Why a job is as it is: what its chunks wait for, why no edge takes them, and what has failed."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
 import msgspec
 
+from datamodel.errors import NotFound
 from datamodel.kinds import Document
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
 from datamodel.pool import Pool
+from datamodel.ports import Placement
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.fitting import hindrance
@@ -36,14 +39,30 @@ _UNITS = {CPU: (1_000, "cores"), MEMORY: (1, "bytes of memory"), POWER: (1_000, 
 
 async def explained(backend: Backend, path: str) -> Explanation:
     """The explanation of a job as it is now. Raises `NotFound`."""
-    job = await backend.node(path)
-    totals = await backend.reads.totals(job.uid)
+    found = await explanations(backend, [path])
+    if path not in found:
+        raise NotFound(f"{path} does not exist")
+    return found[path]
+
+
+async def explanations(backend: Backend, paths: Collection[str]) -> dict[str, Explanation]:
+    """By path, those of the jobs that there are at these paths, by as many reads for many as for one."""
+    nodes = await backend.store.nodes(paths)
+    known = await backend.store.totals([job.uid for job in nodes.values()])
+    jobs = [(job, known.get(job.uid, Totals())) for job in nodes.values()]
+    edges = await _edges_of(backend, [job for job, totals in jobs if _waits(job, totals)])
+    failures = await _failures(backend, jobs)
+    unheard = await _unheard(backend, [job for job, of in jobs if of.phases.get(PLACED) or of.phases.get(RUNNING)])
+    return {
+        job.path: _explanation(job, totals, edges.get(job.uid, []), failures.get(job.uid, []), unheard.get(job.uid, []))
+        for job, totals in jobs
+    }
+
+
+def _explanation(
+    job: Node, totals: Totals, edges: list[EdgesThat], failures: list[FailedChunk], unheard: list[Unheard]
+) -> Explanation:
     counts = _counts(job, totals)
-    is_to_run = job.spec.get("intent", RUN) == RUN and job.phase not in FINISHED and job.deletion_requested_at is None
-    waits = is_to_run and bool(counts.get("pending") or counts.get("retrying"))
-    edges = await _edges(backend, job) if waits and waits_for(job) is None else []
-    failures = await _failures(backend, job, totals)
-    unheard = await _unheard(backend, job) if totals.phases.get(PLACED) or totals.phases.get(RUNNING) else []
     return Explanation(
         path=job.path,
         phase=job.phase or PENDING,
@@ -56,17 +75,40 @@ async def explained(backend: Backend, path: str) -> Explanation:
     )
 
 
+def _waits(job: Node, totals: Totals) -> bool:
+    """Whether chunks of a job wait for an edge."""
+    counts = _counts(job, totals)
+    is_to_run = job.spec.get("intent", RUN) == RUN and job.phase not in FINISHED and job.deletion_requested_at is None
+    return is_to_run and bool(counts.get("pending") or counts.get("retrying")) and waits_for(job) is None
+
+
 def _counts(job: Node, totals: Totals) -> dict[str, int]:
     counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
     pending = job.spec["chunks"] - totals.entries
     return {"pending": pending, **counts} if pending else counts
 
 
-async def _edges(backend: Backend, job: Node) -> list[EdgesThat]:
+async def _edges_of(backend: Backend, jobs: Sequence[Node]) -> dict[str, list[EdgesThat]]:
+    """By uid, what all edges say to these jobs. Each edge is read once, and asked once for all jobs that ask for the same."""
+    fleet = [edge async for edge in _all_edges(backend)] if jobs else []
+    answers: dict[bytes, list[EdgesThat]] = {}
+    for job in jobs:
+        if _asked(job) not in answers:
+            answers[_asked(job)] = _edges(fleet, job)
+            await asyncio.sleep(0)  # others have their turn, between one fleet of edges and the next
+    return {job.uid: answers[_asked(job)] for job in jobs}
+
+
+def _asked(job: Node) -> bytes:
+    """All of a job that `_edges` looks at."""
+    return msgspec.json.encode(job.spec["requests"], order="sorted")
+
+
+def _edges(fleet: Sequence[tuple[Node, Node | None, Pool | None]], job: Node) -> list[EdgesThat]:
     """What all edges say to a chunk of the job: who takes it first, then the most frequent reasons."""
     asked = amounts(job.spec["requests"])
     found: dict[str, EdgesThat] = {}
-    async for edge, desired, pool in _all_edges(backend):
+    for edge, desired, pool in fleet:
         reason, message = _answer(edge, desired, pool, asked)
         before = found.get(reason)
         found[reason] = (
@@ -108,15 +150,20 @@ def _amount(resource: str, of: Mapping[str, int]) -> str:
     return f"{of.get(resource, 0) / unit:g} {name}" if unit > 1 else f"{of.get(resource, 0)} {name}"
 
 
-async def _failures(backend: Backend, job: Node, totals: Totals) -> list[FailedChunk]:
-    """Chunks that have failed: first those that are not tried again."""
-    found: list[Entry] = []
+async def _failures(backend: Backend, jobs: Sequence[tuple[Node, Totals]]) -> dict[str, list[FailedChunk]]:
+    """By uid, chunks that have failed: first those that are not tried again."""
+    found: dict[str, list[Entry]] = {}
     for phase in (FAILED, RETRY):
-        if totals.phases.get(phase) and len(found) < FAILURES_SHOWN:
-            found += await backend.store.entries(job.uid, phases=(phase,), limit=FAILURES_SHOWN - len(found))
-    failed = [entry for entry in found if entry.failures]
-    attempts = await backend.store.nodes([entry.holder for entry in failed])
-    return [_failed(entry, job, attempts.get(entry.holder)) for entry in failed]
+        owners = [job.uid for job, totals in jobs if totals.phases.get(phase)]
+        entries = await backend.store.first_entries(owners, phase, FAILURES_SHOWN) if owners else {}
+        for owner, of in entries.items():
+            found[owner] = [*found.get(owner, ()), *(entry for entry in of if entry.failures)][:FAILURES_SHOWN]
+    holders = [entry.holder for of in found.values() for entry in of]
+    attempts = await backend.store.nodes(holders) if holders else {}
+    return {
+        job.uid: [_failed(entry, job, attempts.get(entry.holder)) for entry in found.get(job.uid, ())]
+        for job, _ in jobs
+    }
 
 
 def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
@@ -134,16 +181,28 @@ def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
     )
 
 
-async def _unheard(backend: Backend, job: Node) -> list[Unheard]:
-    """Edges with chunks in flight that are not online."""
+async def _unheard(backend: Backend, jobs: Sequence[Node]) -> dict[str, list[Unheard]]:
+    """By uid, edges with chunks in flight that are not online."""
+    if not jobs:
+        return {}
+    placements = await backend.store.placements([job.uid for job in jobs])
+    chunks = {owner: _in_flight(of) for owner, of in placements.items()}
+    edges = await backend.store.nodes({path for of in chunks.values() for path in of})
+    return {
+        owner: [
+            Unheard(*place_of(path), edge.phase, edge.status.get("since", ""), of[path])
+            for path in sorted(of)
+            if (edge := edges.get(path)) is not None and edge.phase != ONLINE
+        ]
+        for owner, of in chunks.items()
+    }
+
+
+def _in_flight(placements: Sequence[Placement]) -> dict[str, int]:
+    """By path of an edge, how many chunks are placed there or run."""
     chunks: dict[str, int] = {}
-    for placement in (await backend.store.placements([job.uid]))[job.uid]:
+    for placement in placements:
         if placement.phase in (PLACED, RUNNING):
             path = inventory_path(*place_of(placement.place))
             chunks[path] = chunks.get(path, 0) + placement.entries
-    edges = await backend.store.nodes(chunks)
-    return [
-        Unheard(*place_of(path), edge.phase, edge.status.get("since", ""), chunks[path])
-        for path in sorted(chunks)
-        if (edge := edges.get(path)) is not None and edge.phase != ONLINE
-    ]
+    return chunks

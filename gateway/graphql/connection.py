@@ -120,7 +120,7 @@ def check_path(model: Model, path: str, field: str) -> None:
 
 async def _load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
     """The page. Raises `Invalid` and `Gone` naming the argument."""
-    context.charge(query.limit)
+    context.charge(query.limit, "pages")
     await context.together()
     moment = read_moment(as_of, "/asOf") if as_of is not None else None
     with naming_arguments("/under"):
@@ -154,7 +154,7 @@ def _page_info(root: Found) -> Any:
 async def _total_count(root: Found, info: Info) -> int:
     """How many nodes there are on all pages: now, or with `asOf` then. It is counted only where it is asked for; of the past,
     20,000 at most."""
-    info.context.charge(COUNT_CHARGE)
+    info.context.charge(COUNT_CHARGE, "totalCount")
     await info.context.together()
     query = replace(root.query, limit=1)
     return await count(info.context.reads, query, as_of=root.as_of, most=NODES_LIMIT)

@@ -102,6 +102,6 @@ async def test_what_is_wrong_is_named(gateway: Gateway, query: str, variables: d
 
 
 async def test_the_past_of_many_nodes_at_once_is_too_much(gateway: Gateway) -> None:
-    many = " ".join(f'a{number}: history(path: "{GROUP}", first: 800) {{ cursor }}' for number in range(21))
+    many = " ".join(f'a{number}: history(path: "{GROUP}", first: 1000) {{ cursor }}' for number in range(21))
     answer = (await gateway.client.post("/graphql", json={"query": f"{{ {many} }}"})).json()
-    assert "ask for smaller pages" in answer["errors"][0]["message"]
+    assert "(history 21000): ask for smaller pages" in answer["errors"][0]["message"]

@@ -1,6 +1,7 @@
 """Hostile queries are refused with a 4xx, in bounded time."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -8,11 +9,14 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from datamodel.command import Command
 from datamodel.seeds import seed
+from gateway.graphql.connection import FIRST_DEFAULT
 from gateway.graphql.context import NODES_LIMIT
 from gateway.graphql.limits import ALIASES_LIMIT, DEPTH_LIMIT, FIELDS_LIMIT
 from tests.gateway import Gateway, open_gateway
-from tests.graph import memory_store
+from tests.graph import STEPS, done, memory_store
+from tests.unit.test_graphql_sdl import PAGE
 
 TIMEOUT_S = 5.0
 NODE = 'node(path: "/config")'
@@ -63,6 +67,30 @@ async def test_a_hostile_query_is_refused(gateway: Gateway, query: str) -> None:
     answer = await send(gateway, {"query": query})
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["message"]
+
+
+async def test_the_example_of_its_page_is_answered_for_many_waiting_jobs() -> None:
+    store = memory_store()
+    await seed(store)
+    groups = [f"/config/job-groups/g{number:02}" for number in range(FIRST_DEFAULT)]
+    for group in groups:
+        jobs = [Command("create", f"{group}/jobs/j{number:02}", {"steps": STEPS}) for number in range(50)]
+        await done(store, Command("create", group), *jobs)
+        await done(store, *(Command("patchSpec", job.path, {}, {"team": "red"}) for job in jobs))
+    query = re.findall(r"```graphql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+    async with open_gateway(store) as gateway:
+        answer = (
+            await gateway.client.post("/graphql", json={"query": query.replace('"running", ', '"pending", ')})
+        ).json()
+    assert "errors" not in answer, answer["errors"][:1]
+    found = answer["data"]["root"]["config"]["jobGroups"]["edges"]
+    assert [len(group["node"]["jobs"]["edges"]) for group in found] == [0, *[50] * (FIRST_DEFAULT - 1)]
+
+
+async def test_a_refusal_names_what_is_too_dear(gateway: Gateway) -> None:
+    groups = "".join(f"g{n}: jobGroups(first: 990) {{ totalCount }} " for n in range(21))
+    answer = await send(gateway, {"query": f"{{ root {{ config {{ {groups} }} }} }}"})
+    assert "(pages 20790): ask for smaller pages" in answer.json()["errors"][-1]["message"]
 
 
 async def test_pages_that_multiply_are_refused(gateway: Gateway) -> None:
