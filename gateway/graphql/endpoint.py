@@ -31,6 +31,8 @@ def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
 
     async def execute(request: Request) -> Response:
         document, _ = await read_document(request)
+        if "idempotency-key" in request.headers:
+            raise Invalid("here a key is `idempotencyKey` of a mutation's input", field="Idempotency-Key")
         _check(document)
         try:
             result = await schema.execute(

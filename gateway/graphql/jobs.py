@@ -12,7 +12,7 @@ from gateway.backend import Backend
 from gateway.executions import Execution, executions_of
 from gateway.graphql.context import EXECUTIONS_CHARGE, Context, Info
 from gateway.graphql.explain import explain_field
-from gateway.graphql.mutations import argument_errors, mutation, payload, user_errors
+from gateway.graphql.mutations import argument_errors, into_input, mutation, payload, replay_guard, user_errors
 from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
 from gateway.jobs import job_path, submit
@@ -72,9 +72,10 @@ def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
     return mutation(f"{verb}Job", done, do)
 
 
-async def submit_job(info: Info, document: JSON) -> Any:
-    """Submits a job: the document that `POST /v1/jobs` takes."""
+async def submit_job(info: Info, document: JSON, idempotency_key: str | None = None) -> Any:
+    """Submits a job: the document that `POST /v1/jobs` takes. Sent again with its key, it does nothing again, for 24 hours."""
+    key, digest = replay_guard("submitJob", idempotency_key, document)
     try:
-        return {"job": await submit(info.context.backend, document), "userErrors": ()}
+        return {"job": await submit(info.context.backend, document, key=key, digest=digest), "userErrors": ()}
     except TendrilError as error:
-        return {"job": None, "userErrors": user_errors(error)}
+        return {"job": None, "userErrors": [into_input(found) for found in user_errors(error)]}

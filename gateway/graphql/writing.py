@@ -1,10 +1,8 @@
 """Mutations that follow from the declared kinds: `create`, `apply` and `patch` of each kind whose spec users write."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import msgspec
 from strawberry.types.field import StrawberryField
 
 from datamodel.command import Command, Verdict, raise_refused
@@ -15,7 +13,7 @@ from gateway.backend import Backend
 from gateway.exposure import is_written_by_users
 from gateway.graphql.connection import check_path
 from gateway.graphql.context import Info
-from gateway.graphql.mutations import input_errors, mutation, payload
+from gateway.graphql.mutations import input_errors, mutation, payload, replay_guard
 from gateway.graphql.objects import given, input_type, plain
 from gateway.graphql.parts import Inputs, document_of
 from gateway.graphql.scalars import JSON, Long
@@ -73,8 +71,7 @@ async def _written(backend: Backend, name: str, kind: type[Kind], asked: Documen
     found, _ = backend.model.locate(asked["path"])
     if found is not kind:
         raise Invalid(f"at {asked['path']} there can only be a {found.__name__}", field="/path")
-    key = asked.get("idempotencyKey") or ""
-    digest = hashlib.sha256(msgspec.json.encode([name, asked], order="sorted")).hexdigest() if key else ""
+    key, digest = replay_guard(name, asked.get("idempotencyKey"), asked)
 
     async def write(command: Command) -> Verdict:
         outcome = await backend.append((command,), key=key, digest=digest, dry_run=bool(asked.get("dryRun")))

@@ -54,6 +54,40 @@ async def test_a_job_is_submitted(gateway: Gateway) -> None:
     assert (await present(gateway.store, f"{JOBS}/j")).spec["steps"][0]["image"] == "busybox"
 
 
+async def test_with_its_key_a_job_is_submitted_once(gateway: Gateway) -> None:
+    submit = SUBMIT.replace("$document: JSON!", "$document: JSON!, $key: String").replace(
+        "document: $document", "document: $document, idempotencyKey: $key"
+    )
+    document = {"steps": [STEP]}
+    first = await mutate(gateway, submit, document=document, key="k")
+    before = await gateway.position()
+    assert await mutate(gateway, submit, document=document, key="k") == first
+    other = await mutate(gateway, submit, document={**document, "chunks": 2}, key="k")
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+    assert await gateway.position() == before
+
+
+async def test_with_its_key_a_node_is_deleted_once(gateway: Gateway) -> None:
+    delete = """mutation Delete($path: String!) { deleteNode(path: $path, idempotencyKey: "k") {
+      deleted effects { deleted } node { path } userErrors { pointer } } }"""
+    path = "/config/job-groups/g"
+    await mutate(gateway, CREATE, path=path)
+    first = await mutate(gateway, delete, path=path)
+    assert first == {"deleted": True, "effects": {"deleted": [path]}, "node": None, "userErrors": []}
+    await mutate(gateway, CREATE, path=path)
+    assert await mutate(gateway, delete, path=path) == {**first, "effects": None}
+    assert (await present(gateway.store, path)).path == path
+    other = await mutate(gateway, delete, path=f"{path}2")
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+
+
+async def test_a_key_in_a_header_is_refused(gateway: Gateway) -> None:
+    query = {"query": CREATE, "variables": {"path": "/config/job-groups/g"}}
+    answer = await gateway.client.post("/graphql", json=query, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "Idempotency-Key"
+
+
 async def test_what_is_wrong_with_a_job_is_named(gateway: Gateway) -> None:
     before = await gateway.position()
     for document, pointer in (
