@@ -50,7 +50,22 @@ def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
         refused = result.data is None and not any(error.path for error in result.errors or ())
         return json_answer(answer, HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK)
 
-    return route("POST", "/graphql", execute, summary="Run a GraphQL operation", tag="graphql", problems=WRITING)
+    made = route(
+        "POST",
+        "/graphql",
+        execute,
+        summary="Run a GraphQL operation",
+        tag="graphql",
+        body="GraphQLRequest",
+        answer="GraphQLAnswer",
+        problems=WRITING,
+    )
+    assert made.openapi_extra is not None, "it was described"
+    told = made.openapi_extra["responses"]
+    told["400"]["content"] |= told["200"][
+        "content"
+    ]  # a query that is none is told of as GraphQL does, no JSON as a problem
+    return made
 
 
 def _check(document: Document) -> None:

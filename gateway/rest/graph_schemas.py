@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of nodes of any kind: patches, events, differences and deletions."""
+"""What the OpenAPI document says of nodes of any kind: patches, events, differences, deletions and GraphQL."""
 
 import msgspec
 
@@ -18,6 +18,7 @@ def graph_schemas() -> Document:
     (_, named) = msgspec.json.schema_components([Event], ref_template="#/components/schemas/{name}")
     return {
         **named,
+        **_graphql_schemas(),
         "History": _object(
             items={"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
             cursor=_CURSOR,
@@ -68,6 +69,42 @@ def graph_schemas() -> Document:
             },
             "description": "RFC 6902",
             "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+        },
+    }
+
+
+def _graphql_schemas() -> Document:
+    """What `/graphql` takes and answers."""
+    return {
+        "GraphQLRequest": {
+            **_object(
+                query=_STRING,
+                operationName={"type": ["string", "null"], "description": "which one of several operations is run"},
+                variables={"type": ["object", "null"]},
+                extensions={"type": ["object", "null"], "description": "ignored"},
+            ),
+            "required": ["query"],
+            "additionalProperties": False,
+            "examples": [{"query": "{ root { config { path } } }"}],
+        },
+        "GraphQLAnswer": {
+            **_object(
+                data={"type": ["object", "null"]},
+                errors={
+                    "type": "array",
+                    "items": {
+                        **_object(
+                            message=_STRING,
+                            locations={"type": "array", "items": {"type": "object"}},
+                            path={"type": "array", "items": {"type": ["string", "integer"]}},
+                            extensions={"type": "object"},
+                        ),
+                        "required": ["message"],
+                    },
+                    "description": "with status 400: it was not run",
+                },
+            ),
+            "required": ["data"],
         },
     }
 

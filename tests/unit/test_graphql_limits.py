@@ -155,3 +155,17 @@ async def test_a_query_that_takes_too_long_to_check_is_told_so(gateway: Gateway)
 async def test_only_json_is_taken(gateway: Gateway) -> None:
     answer = await gateway.client.post("/graphql", content=b"query={root}", headers={"Content-Type": "text/plain"})
     assert answer.status_code == 415
+
+
+async def test_what_it_takes_and_answers_is_described(gateway: Gateway) -> None:
+    document = (await gateway.client.get("/openapi.json")).json()
+    described = document["paths"]["/graphql"]["post"]
+    assert set(described["requestBody"]["content"]) == {"application/json"}
+    assert set(described["responses"]["400"]["content"]) == {"application/json", "application/problem+json"}
+    schemas = document["components"]["schemas"]
+    assert described["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/GraphQLRequest")
+    assert described["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/GraphQLAnswer")
+    taken = {**dict.fromkeys(schemas["GraphQLRequest"]["properties"]), "query": "{ rot }"}
+    answer = await send(gateway, taken)
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/json")
+    assert set(answer.json()) == set(schemas["GraphQLAnswer"]["properties"])
