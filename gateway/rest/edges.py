@@ -23,7 +23,7 @@ from gateway.page import LIMIT_MAX
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.conditions import etag_of
 from gateway.rest.lists import list_document, listed
-from gateway.rest.query import asked_of, check_declared, list_parameters
+from gateway.rest.query import asked_of, list_parameters
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 
 SCHEDULER = "/config/scheduler"
@@ -110,7 +110,6 @@ class _Edges:
     async def ask(self, request: Request, verb: str) -> Response:
         site, edge = (check_name(request.path_params[name], f"/{name}") for name in ("site", "edge"))
         given = request.query_params
-        check_declared(given, ("graceS",) if verb == "drain" else ())
         text = given.get("graceS", "0")
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= GRACE_LIMIT_S):
             raise Invalid(f"a whole number of seconds, {GRACE_LIMIT_S} at most", field="?graceS")

@@ -204,7 +204,7 @@ class _Jobs:
         return json_answer({"items": [job_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
 
     async def list_jobs(self, request: Request) -> Response:
-        asked = asked_of(request, Job, under=under_group(request), others=("group",), watches=True)
+        asked = asked_of(request, Job, under=under_group(request))
         return await answer_list(self._backend, request, asked, job_document)
 
     async def get(self, request: Request) -> Response:

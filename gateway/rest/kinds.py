@@ -37,7 +37,7 @@ def kind_routes(backend: Backend) -> list[DirectRoute]:
         under = request.query_params.get("under", "")
         if under:
             _check_below(backend.model, under)
-        asked = asked_of(request, kind, under=under, others=("under",), watches=True)
+        asked = asked_of(request, kind, under=under)
         return await answer_list(backend, request, asked, partial(node_document, backend.model))
 
     return [

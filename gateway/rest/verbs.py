@@ -78,7 +78,7 @@ def _routes_of(backend: Backend, verb: str, summary: str) -> Iterator[DirectRout
 async def _do_to_all(backend: Backend, request: Request, verb: str) -> Response:
     """Does it to each job of a page, and says what became of each: one that does not admit it keeps no other from it. Raises
     `Invalid` where nothing is selected by."""
-    asked = asked_of(request, Job, under=under_group(request), others=("group", ALL))
+    asked = asked_of(request, Job, under=under_group(request))
     given = request.query_params
     if not flag_of(given, ALL) and not any(given.get(name) for name in SELECTIONS):
         raise Invalid(f"select jobs by {', '.join(SELECTIONS)}, or say all=true", field=f"?{ALL}")

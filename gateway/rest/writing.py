@@ -18,7 +18,7 @@ from gateway.patches import JSON_PATCH, MERGE_PATCH, write_patch
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.body import read_document, read_json
 from gateway.rest.conditions import conditions_of, etag_of, expected_version, must_be_absent
-from gateway.rest.query import check_declared, flag_of
+from gateway.rest.query import flag_of
 from gateway.rest.replay import replay_guard
 
 DRY_RUN: Document = {
@@ -44,7 +44,7 @@ class Writing:
 
     async def create(self, request: Request, collection: Callable[[str], str]) -> Response:
         """`collection` is the path of the node of a name, and raises where there can be none."""
-        dry_run = _flag(request, "dryRun")
+        dry_run = flag_of(request.query_params, "dryRun")
         document, body = await read_document(request)
         meta, spec = _parts(document)
         name = meta.get("name")
@@ -56,7 +56,7 @@ class Writing:
         return await self._answer(verdict, status, {} if dry_run else {"Location": f"/v1{path}"})
 
     async def put(self, request: Request) -> Response:
-        path, dry_run, absent = self._path(request), _flag(request, "dryRun"), must_be_absent(request)
+        path, dry_run, absent = self._path(request), flag_of(request.query_params, "dryRun"), must_be_absent(request)
         document, body = await read_document(request)
         meta, spec = _parts(document)
         if meta.get("name", last_name(path)) != last_name(path):
@@ -69,7 +69,7 @@ class Writing:
         return await self._answer(verdict, HTTPStatus.CREATED if created and not dry_run else HTTPStatus.OK)
 
     async def patch(self, request: Request) -> Response:
-        path, dry_run = self._path(request), _flag(request, "dryRun")
+        path, dry_run = self._path(request), flag_of(request.query_params, "dryRun")
         patch, body, media_type = await read_json(request, (MERGE_PATCH, JSON_PATCH))
         version = await expected_version(self._backend, request, path)
 
@@ -81,7 +81,7 @@ class Writing:
         return await self._answer(verdict, HTTPStatus.OK)
 
     async def delete(self, request: Request) -> Response:
-        path, preview = self._path(request), _flag(request, "preview")
+        path, preview = self._path(request), flag_of(request.query_params, "preview")
         check_deletable(self._backend.model, path)
         version = await expected_version(self._backend, request, path)
         command = Command("delete", path, expected_version=version)
@@ -105,12 +105,6 @@ class Writing:
     async def _answer(self, verdict: Verdict, status: HTTPStatus, headers: Document | None = None) -> Response:
         node = await self._backend.node_after(verdict)
         return json_answer(node_document(self._backend.model, node), status, {**etag_of(node), **(headers or {})})
-
-
-def _flag(request: Request, name: str) -> bool:
-    """The one parameter that there is. Raises `Invalid` for another."""
-    check_declared(request.query_params, (name,))
-    return flag_of(request.query_params, name)
 
 
 def _parts(document: Document) -> tuple[Document, Document]:

@@ -1,5 +1,6 @@
 """What every route has in common: addresses, methods, who may come in, and the document that describes it all."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -170,6 +171,31 @@ async def test_web_pages_of_others_are_kept_out(gateway: Gateway, headers: dict[
 )
 async def test_programs_and_pages_of_this_machine_come_in(gateway: Gateway, headers: dict[str, str]) -> None:
     assert (await gateway.client.get("/v1/edges", headers=headers)).status_code == 200
+
+
+async def test_a_parameter_that_no_route_declares_is_refused_before_anything_is_done(gateway: Gateway) -> None:
+    document = (await gateway.client.get("/openapi.json")).json()
+    position = await gateway.position()
+    for template, operations in document["paths"].items():
+        address = re.sub(r"{[a-zA-Z]+}", "x", template)
+        for method in operations.keys() - {"head"}:
+            answer = await gateway.client.request(method, f"{address}?nobodyDeclared=1")
+            found = answer.json()["errors"]
+            assert (answer.status_code, found) == (
+                422,
+                [{"pointer": "?nobodyDeclared", "message": "there is no such parameter"}],
+            ), (method, template)
+    assert await gateway.position() == position
+
+
+async def test_a_parameter_comes_once(gateway: Gateway) -> None:
+    await gateway.client.put(f"{GROUPS}/kept", json={})
+    answer = await gateway.client.delete(f"{GROUPS}/kept?preview=true&preview=false")
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"pointer": "?preview", "message": "it comes twice"}],
+    )
+    assert (await gateway.client.get(f"{GROUPS}/kept")).status_code == 200
 
 
 async def test_the_openapi_document_describes_every_kind_and_resolves(gateway: Gateway) -> None:
