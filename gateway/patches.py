@@ -1,6 +1,5 @@
 """Patches of a node's document: of its spec as the graph knows them, and of its labels, which a command names all."""
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from datamodel.command import Command, Verdict
@@ -9,8 +8,8 @@ from datamodel.json_patch import check_patch, patched
 from datamodel.kinds import Document
 from datamodel.merge import merged
 from datamodel.node import Node
-from gateway.backend import Backend
 from gateway.labels import checked_labels, escaped
+from gateway.once import Once
 
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 
@@ -20,22 +19,17 @@ _TRIES = 5
 """At a patch of labels, which is of the present ones, while others write the node."""
 
 
-async def write_patch(
-    backend: Backend,
-    path: str,
-    media_type: str,
-    patch: Any,
-    expected_version: int | None,
-    write: Callable[[Command], Awaitable[Verdict]],
-) -> Verdict:
-    """Patches a node; `write` carries a command out. Raises what refuses it, with pointers into the patch."""
+async def write_patch(once: Once, path: str, media_type: str, patch: Any, expected_version: int | None) -> Verdict:
+    """Patches a node. Raises what refuses it, with pointers into the patch."""
     labelled = _names_labels(media_type, patch)
+    if labelled and (replayed := await once.replayed()) is not None:
+        return replayed
     for left in reversed(range(_TRIES)):
-        node = await backend.node(path) if labelled else None
+        node = await once.backend.node(path) if labelled else None
         if node is not None and expected_version not in (None, node.version):
             raise Conflict(f"{path} is at version {node.version}, not {expected_version}", field="/metadata/version")
         try:
-            return await write(_command(media_type, patch, path, node, expected_version))
+            return await once.write(_command(media_type, patch, path, node, expected_version))
         except TendrilError as error:
             if left and node is not None and expected_version is None and error.field == "/metadata/version":
                 continue

@@ -8,28 +8,37 @@ from datamodel.errors import Conflict
 from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUN, SUSPEND
-from gateway.backend import Backend
+from gateway.backend import ASKING, Backend
+from gateway.once import Once
 
 PAGE = 1_000
 _TRIES = 5
 """At a job that others write at the same time."""
 
 
-async def act(backend: Backend, path: str, verb: str) -> tuple[Node, bool]:
-    """Does what a verb says to a job; the job then, and whether it was another before. Raises `NotFound`, and `Conflict` where
-    that cannot be."""
+async def act(
+    backend: Backend, path: str, verb: str, *, expected_version: int | None = None, key: str = "", digest: str = ""
+) -> tuple[Node, bool]:
+    """Does what a verb says to a job; the job then, and whether it was another before. With an idempotency key it is done once,
+    and what it changed before is no change. Raises `NotFound`, and `Conflict` where that cannot be, or the job is not of the
+    version that is expected."""
+    once = Once(backend, key, digest, actor=ASKING)
+    if (replayed := await once.replayed()) is not None:
+        return await backend.node_after(replayed), False
     for left in reversed(range(_TRIES)):
         job = await backend.node(path)
+        if expected_version not in (None, job.version):
+            raise Conflict(f"{path} is at version {job.version}, not {expected_version}", field="/metadata/version")
         change = await VERBS[verb](backend, job)
-        if not change:
+        if not change and not key:
             return job, False
         try:
-            verdict = await backend.carry_out(Command("patchSpec", path, change, expected_version=job.version))
+            verdict = await once.write(Command("patchSpec", path, change, expected_version=job.version))
         except Conflict as error:
             if not left or error.field != "/metadata/version":
                 raise
         else:
-            return await backend.node_after(verdict), True
+            return await backend.node_after(verdict), verdict.outcome == "changed"
     raise AssertionError("the last try returns or raises")
 
 

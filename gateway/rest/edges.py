@@ -6,7 +6,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datamodel.errors import Invalid
+from datamodel.errors import Invalid, NotFound
 from datamodel.kinds import Document, Kind
 from datamodel.names import check_name
 from datamodel.node import Node
@@ -21,9 +21,10 @@ from gateway.defaults import completed
 from gateway.edges import GRACE_LIMIT_S, INTENTS, SUMMARIES, ask_of_edge
 from gateway.page import LIMIT_MAX
 from gateway.rest.answer import json_answer, node_document
-from gateway.rest.conditions import etag_of
+from gateway.rest.conditions import IF_MATCH, conditions_of, etag_of, expected_version
 from gateway.rest.lists import list_document, listed
 from gateway.rest.query import asked_of, list_parameters
+from gateway.rest.replay import KEY, once_of
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 
 SCHEDULER = "/config/scheduler"
@@ -83,8 +84,13 @@ def _verb_route(edges: "_Edges", verb: str) -> DirectRoute:
         tag="edges",
         status=HTTPStatus.ACCEPTED,
         answer="EdgeConfig",
-        parameters=(GRACE,) if verb == "drain" else (),
-        problems=(*READING, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+        parameters=(*((GRACE,) if verb == "drain" else ()), IF_MATCH, KEY),
+        problems=(
+            *READING,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.PRECONDITION_FAILED,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
     )
 
 
@@ -108,12 +114,24 @@ class _Edges:
         return json_answer(list_document(found, items))
 
     async def ask(self, request: Request, verb: str) -> Response:
-        site, edge = (check_name(request.path_params[name], f"/{name}") for name in ("site", "edge"))
+        site, edge = (_name(request, part) for part in ("site", "edge"))
         given = request.query_params
         text = given.get("graceS", "0")
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= GRACE_LIMIT_S):
             raise Invalid(f"a whole number of seconds, {GRACE_LIMIT_S} at most", field="?graceS")
-        config = await ask_of_edge(self._backend, site, edge, verb, int(text))
+        once = once_of(self._backend, request)
+        version = await expected_version(once, request, config_path(site, edge))
+        with conditions_of(request):
+            config = await ask_of_edge(
+                self._backend,
+                site,
+                edge,
+                verb,
+                int(text),
+                expected_version=version,
+                key=once.key,
+                digest=once.digest,
+            )
         return json_answer(node_document(self._backend.model, config), HTTPStatus.ACCEPTED, etag_of(config))
 
     async def list_sites(self, request: Request) -> Response:
@@ -127,6 +145,14 @@ class _Edges:
 
     async def _found(self, request: Request, kind: type[Kind]) -> Page:
         return await listed(self._backend, asked_of(request, kind, limit_default=LIMIT_MAX))
+
+
+def _name(request: Request, part: str) -> str:
+    """A part of the address. Raises `NotFound` where nothing can have that name."""
+    try:
+        return check_name(request.path_params[part])
+    except Invalid as error:
+        raise NotFound(error.message) from error
 
 
 def _service(config: Node | None) -> Document:

@@ -17,8 +17,8 @@ from gateway.rest.lists import answer_list
 from gateway.rest.past import DIFF, HISTORY, answer_difference, answer_history, node_as_of
 from gateway.rest.query import AS_OF, RESUME, WATCH, asked_of, list_parameters, moment_of
 from gateway.rest.replay import KEY
-from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
-from gateway.rest.writing import DRY_RUN, PREVIEW, Writing
+from gateway.rest.route import LISTING, WRITING, DirectRoute, route
+from gateway.rest.writing import DELETING, DELETING_PROBLEMS, DRY_RUN, Writing
 
 PREFIX = "/v1"
 STATUS, PAST, CHANGES = "status", "history", "diff"
@@ -168,13 +168,8 @@ class _Nodes:
             status=HTTPStatus.ACCEPTED,
             also=HTTPStatus.NO_CONTENT,
             other_answers={HTTPStatus.OK: "DeletePreview"},
-            parameters=(PREVIEW, IF_MATCH, KEY),
-            problems=(
-                *READING,
-                HTTPStatus.CONFLICT,
-                HTTPStatus.PRECONDITION_FAILED,
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-            ),
+            parameters=DELETING,
+            problems=DELETING_PROBLEMS,
         )
 
     def _templates(self) -> tuple[str, str]:

@@ -148,6 +148,46 @@ async def test_a_request_that_is_sent_again_with_its_key_does_nothing_again(gate
         assert gone.status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        (JSON_PATCH, [{"op": "remove", "path": "/metadata/labels/a"}]),
+        (
+            JSON_PATCH,
+            [
+                {"op": "test", "path": "/spec/heightCm", "value": 30},
+                {"op": "add", "path": "/metadata/labels/c", "value": "3"},
+                {"op": "replace", "path": "/spec/heightCm", "value": 31},
+            ],
+        ),
+        (MERGE, {"metadata": {"labels": {"c": "3"}}}),
+        (MERGE, {"spec": {"heightCm": 31}}),
+    ],
+)
+@pytest.mark.parametrize("condition", ["{etag}", '{etag}, "7777"', "*", ""])
+async def test_a_patch_is_judged_by_what_was_so_when_it_came_first(
+    gateway: Gateway, media_type: str, body: Any, condition: str
+) -> None:
+    etag = (await gateway.client.get(ROSE)).headers["etag"]
+    headers = {"Idempotency-Key": "k", **({"If-Match": condition.format(etag=etag)} if condition else {})}
+    first = await patch(gateway, body, media_type, headers)
+    before = await gateway.position()
+    again = await patch(gateway, body, media_type, headers)
+    assert (first.status_code, again.status_code) == (200, 200), again.text
+    assert again.json() == first.json()
+    assert await gateway.position() == before
+    other = await patch(gateway, {"metadata": {"labels": {"c": "4"}}}, headers={"Idempotency-Key": "k"})
+    assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "Idempotency-Key")
+
+
+@pytest.mark.parametrize("condition", ["{etag}", '{etag}, "7777"', "*"])
+async def test_so_is_a_deletion(gateway: Gateway, condition: str) -> None:
+    etag = (await gateway.client.get(ROSE)).headers["etag"]
+    headers = {"Idempotency-Key": "k", "If-Match": condition.format(etag=etag)}
+    for _ in range(2):
+        assert (await gateway.client.delete(ROSE, headers=headers)).status_code == 204
+
+
 async def test_a_dry_run_tells_what_would_be_and_writes_nothing(gateway: Gateway) -> None:
     before = await gateway.position()
     dry = {"dryRun": "true"}
