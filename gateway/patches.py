@@ -1,5 +1,6 @@
 """Patches of a node's document: of its spec as the graph knows them, and of its labels, which a command names all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from datamodel.command import Command, Verdict
@@ -34,7 +35,7 @@ async def write_patch(once: Once, path: str, media_type: str, patch: Any, expect
             if left and node is not None and expected_version is None and error.field == "/metadata/version":
                 continue
             if media_type == JSON_PATCH:
-                _point_into_patch(error)
+                _point_into_patch(error, patch)
             raise
     raise AssertionError("the last try returns or raises")
 
@@ -64,11 +65,28 @@ def _command(media_type: str, patch: Any, path: str, node: Node | None, expected
     return Command("jsonPatch", path, {"patch": whole}, labels, expected_version=version)
 
 
-def _point_into_patch(error: TendrilError) -> None:
-    """Makes an error's pointers to operations of a JSON patch lead into the array that was sent."""
-    error.field = error.field.removeprefix(_PATCH)
+def _point_into_patch(error: TendrilError, patch: Sequence[Any]) -> None:
+    """Makes an error's pointers lead into the array of operations that was sent."""
+    error.field = _in_patch(error.field, patch)
     if isinstance(error, Invalid):
-        error.details = tuple((pointer.removeprefix(_PATCH), message) for pointer, message in error.details)
+        error.details = tuple((_in_patch(pointer, patch), message) for pointer, message in error.details)
+
+
+def _in_patch(pointer: str, patch: Sequence[Any]) -> str:
+    """The pointer to an operation, or to the place in the value of the last one that made what a pointer into the node leads
+    to; all of the patch where none did."""
+    if pointer.startswith(f"{_PATCH}/"):
+        return pointer.removeprefix(_PATCH)
+    if not pointer.startswith((_SPEC, _LABELS)):
+        return pointer
+    for index, operation in reversed([*enumerate(patch)]):
+        path = operation["path"].removesuffix("/-")
+        if pointer == path or pointer.startswith(f"{path}/"):
+            within = pointer.removeprefix(path) if path == operation["path"] else ""
+            return f"/{index}/value{within}" if "value" in operation else f"/{index}"
+        if path.startswith(f"{pointer}/"):
+            return f"/{index}"
+    return ""
 
 
 def _merge_parts(patch: Any) -> tuple[Document, Document]:

@@ -65,9 +65,7 @@ async def _resume(backend: Backend, job: Node) -> Document:
 async def _retry(backend: Backend, job: Node) -> Document:
     """As many retries as let each chunk that has failed be tried once more, at least."""
     if job.phase != FAILED:
-        raise Conflict(
-            f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again", field="/status/phase"
-        )
+        raise Conflict(f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again")
     intent = _unless_aborted(job, RUN)
     retries, after = job.spec["retries"] + 1, -1
     while entries := await backend.store.entries(job.uid, phases=(FAILED,), after=after, limit=PAGE):
@@ -94,11 +92,11 @@ SUMMARIES = {
 
 def _must_go_on(job: Node) -> None:
     if job.phase in FINISHED:
-        raise Conflict(f"{job.path} has ended: it is {job.phase}", field="/status/phase")
+        raise Conflict(f"{job.path} has ended: it is {job.phase}")
 
 
 def _unless_aborted(job: Node, intent: str) -> Document:
     now = job.spec.get("intent", RUN)
     if now == ABORT:
-        raise Conflict(f"{job.path} is aborted, for good", field="/spec/intent")
+        raise Conflict(f"{job.path} is aborted, for good")
     return {} if now == intent else {"intent": intent}

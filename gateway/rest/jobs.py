@@ -218,7 +218,7 @@ class _Jobs:
 
     async def list_jobs(self, request: Request) -> Response:
         asked = asked_of(request, Job, under=under_group(request))
-        return await answer_list(self._backend, request, asked, job_document)
+        return await answer_list(self._backend, request, asked, job_document, "?group")
 
     async def get(self, request: Request) -> Response:
         job = await self._backend.node(path_of(request))

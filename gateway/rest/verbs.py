@@ -18,7 +18,7 @@ from gateway.backend import Backend
 from gateway.rest.answer import json_answer
 from gateway.rest.conditions import IF_MATCH, conditions_of, etag_of, expected_version
 from gateway.rest.jobs import GROUP, ONE, URL, job_document, path_of, under_group
-from gateway.rest.lists import listed
+from gateway.rest.lists import listed_below
 from gateway.rest.query import asked_of, flag_of, list_parameters
 from gateway.rest.replay import KEY, once_of, replay_guard
 from gateway.rest.route import LISTING, READING, DirectRoute, route
@@ -93,7 +93,7 @@ async def _do_to_all(backend: Backend, request: Request, verb: str) -> Response:
     given = request.query_params
     if not flag_of(given, ALL) and not any(given.get(name) for name in SELECTIONS):
         raise Invalid(f"select jobs by {', '.join(SELECTIONS)}, or say all=true", field=f"?{ALL}")
-    found = await listed(backend, asked)
+    found = await listed_below(backend, asked, "?group")
     key, digest = replay_guard(request)
     items = await asyncio.gather(*(_done(backend, job, verb, key, digest) for job in found.nodes))
     return json_answer({"items": items, "cursor": found.cursor or None}, HTTPStatus.ACCEPTED)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.command import Command, Verdict
-from datamodel.errors import Invalid
+from datamodel.errors import Invalid, NotFound
 from datamodel.kinds import Document
 from datamodel.names import check_name, last_name
 from datamodel.node import Node
@@ -116,8 +116,12 @@ class Writing:
 
 
 async def _carry_out(once: Once, request: Request, command: Command) -> Verdict:
-    with conditions_of(request):
-        return await once.write(command)
+    try:
+        with conditions_of(request):
+            return await once.write(command)
+    except NotFound as error:
+        error.field = ""  # the parent is in the address, and in nothing that was sent
+        raise
 
 
 def _parts(document: Document) -> tuple[Document, Document]:

@@ -112,6 +112,15 @@ async def test_a_document_that_is_applied_leaves_what_was_asked_for_by_a_verb(ga
     assert (applied.status_code, applied.json()["spec"]["retries"]) == (200, 1)
 
 
+async def test_what_refuses_a_verb_points_to_nothing_that_was_sent(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j")
+    refused = await gateway.client.post(f"{URL}/retry")
+    assert [error["pointer"] for error in refused.json()["errors"]] == [""]
+    for method, url in (("GET", "/v1/jobs"), ("POST", "/v1/jobs:abort")):
+        absent = await gateway.client.request(method, f"{url}?group=none")
+        assert (absent.status_code, absent.json()["errors"][0]["pointer"]) == (404, "?group")
+
+
 async def test_it_is_done_to_all_that_are_selected(gateway: Gateway) -> None:
     for name, team in (("a", "red"), ("b", "red"), ("c", "blue"), ("j", "red")):
         await done(gateway.store, msgspec.structs.replace(job(name), labels={"team": team}))
