@@ -80,7 +80,6 @@ def asked_of(
     kind: type[Kind],
     *,
     under: str = "",
-    limit_default: int = LIMIT_DEFAULT,
 ) -> Asked:
     """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter."""
     given = request.query_params
@@ -102,7 +101,7 @@ def asked_of(
             fields=fields,
             phases=phases,
             sort=sort_of(given.get("sort", PATH)),
-            limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
+            limit=checked_limit(number_of(limit), "?limit") if limit is not None else LIMIT_DEFAULT,
         )
     return Asked(query, given.get("cursor", ""), moment_of(given, "asOf"), watch)
 

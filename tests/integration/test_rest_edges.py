@@ -70,6 +70,25 @@ async def test_the_list_tells_what_is_asked_of_each_edge_and_how_far_that_is(gat
     assert service == {"e": {"intent": "drain", "phase": "draining"}, "f": {"intent": "use", "phase": "open"}}
 
 
+async def test_the_list_of_a_moment_tells_what_was_asked_then_and_of_nothing_that_is_so_now(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    await gateway.client.post(f"{URL}/cordon")
+    then = await gateway.position()
+    await gateway.client.post(f"{URL}/drain")
+    (past,) = (await gateway.client.get("/v1/edges", params={"asOf": str(then)})).json()["items"]
+    assert (past["service"]["intent"], "used" in past, "free" in past) == ("cordon", False, False)
+    (now,) = (await gateway.client.get("/v1/edges")).json()["items"]
+    assert (now["service"]["intent"], "used" in now, "free" in now) == ("drain", True, True)
+
+
+async def test_a_page_is_as_long_as_of_every_list(gateway: Gateway) -> None:
+    for number in range(101):
+        await new_edge(gateway.store, f"e{number}")
+    first = (await gateway.client.get("/v1/edges")).json()
+    rest = (await gateway.client.get("/v1/edges", params={"cursor": first["cursor"]})).json()
+    assert (len(first["items"]), len(rest["items"]), rest["cursor"]) == (100, 1, None)
+
+
 @pytest.mark.parametrize(
     ("url", "status", "pointer"),
     [
