@@ -145,16 +145,6 @@ def _chunk_routes(jobs: "_Jobs") -> list[DirectRoute]:
             parameters=artifacts.HEADERS,
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
         ),
-        route(
-            "HEAD",
-            f"{ONE}/artifacts/{{chunk}}/{{artifact}}",
-            jobs.artifact,
-            summary="Ask for the size and the checksum of a file that a chunk has left",
-            tag="jobs",
-            media_type="application/octet-stream",
-            parameters=artifacts.UNLESS_THE_SAME,
-            problems=(*READING, HTTPStatus.GONE),
-        ),
     ]
 
 

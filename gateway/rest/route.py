@@ -61,10 +61,20 @@ class DirectRoute(APIRoute):
             if scope["query_string"]:
                 _check_declared(request.query_params, declared)
             answer = await endpoint(request)
+            if request.method == "HEAD":  # and what would stream is never begun
+                answer = _without_body(answer)
             await answer(scope, receive, send)
 
         self.app = serve
         self._begins, self._slashes = path.partition("{")[0], path.count("/")
+        self._methods = frozenset(self.methods or ())
+        self._has_head = "GET" in self._methods
+
+    @property
+    def offered(self) -> Collection[str]:
+        """The methods that it takes. Where it can be read, its headers alone can, which the OpenAPI document need not say of
+        each route."""
+        return {*self._methods, "HEAD"} if self._has_head else self._methods
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Most of a hundred routes are told apart by how they begin and how long they are: to match all their expressions took
@@ -72,7 +82,15 @@ class DirectRoute(APIRoute):
         path = scope["path"]
         if not path.startswith(self._begins) or path.count("/") != self._slashes:
             return Match.NONE, {}
+        if self._has_head and scope["method"] == "HEAD":
+            return super().matches({**scope, "method": "GET"})
         return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in self.offered:
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 def route(
@@ -123,6 +141,12 @@ def route(
         response_class=Response,
         openapi_extra=operation,
     )
+
+
+def _without_body(answer: Response) -> Response:
+    bare = Response(status_code=answer.status_code)
+    bare.raw_headers = answer.raw_headers
+    return bare
 
 
 def _check_declared(given: QueryParams, declared: Collection[str]) -> None:
