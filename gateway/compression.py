@@ -12,8 +12,8 @@ _REFUSED = re.compile(rb"gzip\s*;\s*q=0(\.0{0,3})?\s*(,|$)", re.IGNORECASE)
 
 
 class Compressed(GZipMiddleware):
-    """As Starlette has it, which takes the name of the encoding for a wish, also where it stands there to be refused (`q=0`, RFC
-    9110, 12.4.2). Artifacts stay as they are: ranges are of what is stored."""
+    """As Starlette has it, which takes the name of the encoding for a wish, also where it is there to be refused (`q=0`,
+    RFC 9110, 12.4.2). Artifacts stay as they are: ranges are of what is stored."""
 
     def __init__(self, app: ASGIApp) -> None:
         excluded = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
