@@ -12,7 +12,7 @@ from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.history import History
 from datamodel.lease import Lease
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import Entry, Sums, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
@@ -156,10 +156,6 @@ class Graph(Protocol):
         """How many nodes of a kind are in each `status.phase`."""
         ...
 
-    async def sum_totals(self) -> Totals:
-        """The sum over all owners' totals."""
-        ...
-
 
 class Leases(Protocol):
     """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token."""
@@ -279,7 +275,7 @@ class Snapshots(Protocol):
         ...
 
 
-class Store(Log, Graph, History, Segments, Walks, Leases, Bookkeeping, Snapshots, Protocol):
+class Store(Log, Graph, Sums, History, Segments, Walks, Leases, Bookkeeping, Snapshots, Protocol):
     """All that is kept in one database."""
 
 

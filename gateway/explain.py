@@ -9,6 +9,7 @@ from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.counts import RETRYING, chunk_counts, is_over
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
@@ -38,9 +39,9 @@ async def explained(backend: Backend, path: str) -> Explanation:
     """The explanation of a job as it is now. Raises `NotFound`."""
     job = await backend.node(path)
     totals = await backend.reads.totals(job.uid)
-    counts = _counts(job, totals)
+    counts = chunk_counts(job, job.phase, totals)
     is_to_run = job.spec.get("intent", RUN) == RUN and job.phase not in FINISHED and job.deletion_requested_at is None
-    waits = is_to_run and bool(counts.get("pending") or counts.get("retrying"))
+    waits = is_to_run and bool(counts.get(PENDING) or counts.get(RETRYING))
     edges = await _edges(backend, job) if waits and waits_for(job) is None else []
     failures = await _failures(backend, job, totals)
     unheard = await _unheard(backend, job) if totals.phases.get(PLACED) or totals.phases.get(RUNNING) else []
@@ -54,12 +55,6 @@ async def explained(backend: Backend, path: str) -> Explanation:
         failures=failures,
         unheard=unheard,
     )
-
-
-def _counts(job: Node, totals: Totals) -> dict[str, int]:
-    counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
-    pending = job.spec["chunks"] - totals.entries
-    return {"pending": pending, **counts} if pending else counts
 
 
 async def _edges(backend: Backend, job: Node) -> list[EdgesThat]:
@@ -125,7 +120,7 @@ def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
     return FailedChunk(
         index=entry.index,
         failures=entry.failures,
-        goes_on=entry.phase == RETRY or entry.failures <= job.spec["retries"],
+        goes_on=not is_over(job, job.phase) if entry.phase == RETRY else entry.failures <= job.spec["retries"],
         site=site,
         edge=edge,
         reason=status.get("reason", ""),
