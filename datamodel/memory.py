@@ -228,6 +228,11 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
     async def sum_totals(self) -> Totals:
         return self.state.totals.get(ALL, Totals())
 
+    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
+        found = [node for node in self.state.nodes.values() if node.kind == kind and node.phase in phases]
+        totals = [self.state.totals[node.uid] for node in found if node.uid in self.state.totals]
+        return sum(node.spec[field] for node in found), Totals.sum(totals)
+
     async def marks(self, names: Collection[str]) -> dict[str, int]:
         return {name: self._marks[name] for name in names if name in self._marks}
 

@@ -12,6 +12,7 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Placement
 from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.counts import RETRYING, chunk_counts, is_over
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
@@ -62,7 +63,7 @@ async def explanations(backend: Backend, paths: Collection[str]) -> dict[str, Ex
 def _explanation(
     job: Node, totals: Totals, edges: list[EdgesThat], failures: list[FailedChunk], unheard: list[Unheard]
 ) -> Explanation:
-    counts = _counts(job, totals)
+    counts = chunk_counts(job, job.phase, totals)
     return Explanation(
         path=job.path,
         phase=job.phase or PENDING,
@@ -77,15 +78,9 @@ def _explanation(
 
 def _waits(job: Node, totals: Totals) -> bool:
     """Whether chunks of a job wait for an edge."""
-    counts = _counts(job, totals)
+    counts = chunk_counts(job, job.phase, totals)
     is_to_run = job.spec.get("intent", RUN) == RUN and job.phase not in FINISHED and job.deletion_requested_at is None
-    return is_to_run and bool(counts.get("pending") or counts.get("retrying")) and waits_for(job) is None
-
-
-def _counts(job: Node, totals: Totals) -> dict[str, int]:
-    counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
-    pending = job.spec["chunks"] - totals.entries
-    return {"pending": pending, **counts} if pending else counts
+    return is_to_run and bool(counts.get(PENDING) or counts.get(RETRYING)) and waits_for(job) is None
 
 
 async def _edges_of(backend: Backend, jobs: Sequence[Node]) -> dict[str, list[EdgesThat]]:
@@ -172,7 +167,7 @@ def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
     return FailedChunk(
         index=entry.index,
         failures=entry.failures,
-        goes_on=entry.phase == RETRY or entry.failures <= job.spec["retries"],
+        goes_on=not is_over(job, job.phase) if entry.phase == RETRY else entry.failures <= job.spec["retries"],
         site=site,
         edge=edge,
         reason=status.get("reason", ""),

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
@@ -43,12 +44,13 @@ class Changed:
 
 
 class _DiffCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where a page of differences goes on: both positions, the event of the second one, and the last path."""
+    """Where a page of differences goes on: both positions, the event of the second one, the last path, and of which query."""
 
     first: int
     second: int
     event: str
     path: str
+    query: str
 
 
 class Told(Listed, Protocol):
@@ -72,8 +74,11 @@ async def history_of(
     """A page of events. Raises `NotFound` where no node has lived at the path, as far as the log is kept, and what is wrong
     with a cursor, naming `field`. Through `reads` it goes together with what others ask there."""
     reads, after = reads or backend.store, None
+    query = _digest(path, oldest_first)
     if cursor:
-        bookmark = read_bookmark(cursor, field)
+        place, _, of = cursor.rpartition("-")
+        bookmark = read_bookmark(place, field)
+        _check_query(of, query, field)
         await check_bookmark(reads, bookmark, field)
         after = bookmark.position
     if oldest_first:
@@ -84,7 +89,7 @@ async def history_of(
     if not found.events and after is None:
         await backend.node(path)
     events = found.events[:limit]
-    onward = Bookmark(events[-1].position, events[-1].id).text if len(found.events) > limit else None
+    onward = f"{Bookmark(events[-1].position, events[-1].id).text}-{query}" if len(found.events) > limit else None
     return Past(events, onward, found.kept_from)
 
 
@@ -102,8 +107,10 @@ async def difference_of(
     """A page of what is different at a path, and with `below` everywhere below it, from one moment to a later one (None: now).
     Raises `NotFound` where there is a node at neither, and what is wrong with a cursor, naming `field`."""
     store, (first, second), after = reads or backend.store, moments, ""
+    query = _digest(path, below)
     if cursor:
         known = _read_cursor(cursor, field)
+        _check_query(known.query, query, field)
         await check_bookmark(store, Bookmark(known.second, known.event), field)
         first, second, after = known.first, known.second, known.path
     if second is None:
@@ -117,7 +124,7 @@ async def difference_of(
     onward = None
     if found.after:
         event = (await bookmark_at(store, found.second)).event or ""
-        onward = _written_cursor(_DiffCursor(found.first, found.second, event, found.after))
+        onward = _written_cursor(_DiffCursor(found.first, found.second, event, found.after, query))
     return Changed(found.found, onward, found.first, found.second)
 
 
@@ -127,6 +134,15 @@ async def _check_there(store: Told, path: str, *positions: int) -> None:
         if path in await store.nodes_at([path], position):
             return
     raise NotFound(f"{path} does not exist at position {positions[-1]}")
+
+
+def _digest(path: str, flag: bool) -> str:  # noqa: FBT001 -- what of a query must be the same for all its pages
+    return hashlib.blake2b(f"{path} {flag}".encode(), digest_size=8).hexdigest()
+
+
+def _check_query(of: str, query: str, field: str) -> None:
+    if of != query:
+        raise Invalid("this cursor belongs to another query", field=field)
 
 
 def _written_cursor(cursor: _DiffCursor) -> str:

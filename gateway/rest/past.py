@@ -14,7 +14,7 @@ from gateway.backend import Backend
 from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
 from gateway.past import difference_of, history_of
 from gateway.rest.answer import json_answer, node_document
-from gateway.rest.query import check_declared, flag_of, moment_of, naming_parameters, number_of
+from gateway.rest.query import flag_of, moment_of, naming_parameters, number_of
 
 HISTORY: tuple[Document, ...] = (
     {
@@ -55,7 +55,6 @@ async def node_as_of(backend: Backend, path: str, moment: Moment | None) -> Node
 async def answer_history(backend: Backend, path: str, request: Request) -> Response:
     """The events of all nodes that have lived at a path. Raises `NotFound` where none has, as far as the log is kept."""
     given = request.query_params
-    check_declared(given, [parameter["name"] for parameter in HISTORY])
     limit, sort = _limit(given), given.get("sort", "-position")
     if sort not in ("position", "-position"):
         raise Invalid("position or -position", field="?sort")
@@ -68,7 +67,6 @@ async def answer_history(backend: Backend, path: str, request: Request) -> Respo
 async def answer_difference(backend: Backend, path: str, request: Request) -> Response:
     """What is different at a path, and with `below` everywhere below it, from one moment to a later one."""
     given = request.query_params
-    check_declared(given, [parameter["name"] for parameter in DIFF])
     limit, below = _limit(given), flag_of(given, "below")
     first, second = moment_of(given, "from"), moment_of(given, "to")
     if first is None:

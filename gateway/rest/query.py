@@ -80,15 +80,9 @@ def asked_of(
     kind: type[Kind],
     *,
     under: str = "",
-    others: Collection[str] = (),
-    limit_default: int = LIMIT_DEFAULT,
-    watches: bool = False,
 ) -> Asked:
-    """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter,
-    also for one that nobody declared."""
+    """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter."""
     given = request.query_params
-    declared = {parameter["name"] for parameter in list_parameters(kind)}
-    check_declared(given, declared.union(others, ("watch",) if watches else ()))
     limit, phase = given.get("limit"), given.get("phase", "")
     watch = flag_of(given, "watch")
     for name in ("sort", "cursor", "limit") if watch else ():
@@ -107,16 +101,9 @@ def asked_of(
             fields=fields,
             phases=phases,
             sort=sort_of(given.get("sort", PATH)),
-            limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
+            limit=checked_limit(number_of(limit), "?limit") if limit is not None else LIMIT_DEFAULT,
         )
     return Asked(query, given.get("cursor", ""), moment_of(given, "asOf"), watch)
-
-
-def check_declared(given: Mapping[str, str], declared: Collection[str]) -> None:
-    """Raises `Invalid` naming a parameter that nobody declared."""
-    for name in given:
-        if name not in declared:
-            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
 
 
 def flag_of(given: Mapping[str, str], name: str) -> bool:

@@ -107,6 +107,9 @@ async def test_progress_is_the_current_attempts(store: Store) -> None:
     assert ((await entry(store, job)).phase, (await entry(store, job)).progress) == ("running", 400)
     assert await totals(store, job) == Totals({"placed": 1, "running": 1}, 400)
     assert await store.sum_totals() == Totals({"placed": 1, "running": 1}, 400)
+    await new_job(store, "unbegun", chunks=5)
+    assert await store.sum_pieces("Job", "chunks", ["", "running"]) == (7, Totals({"placed": 1, "running": 1}, 400))
+    assert await store.sum_pieces("Job", "chunks", ["succeeded"]) == (0, Totals())
     assert (await store.placements([job.uid, "none"]))[job.uid] == [
         Placement(desired_path("s", "e"), "placed", 1, 0),
         Placement(desired_path("s", "e"), "running", 1, 400),

@@ -1,5 +1,6 @@
 """What every route has in common: addresses, methods, who may come in, and the document that describes it all."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -55,7 +56,22 @@ async def test_a_wrong_method_says_which_are_right(gateway: Gateway) -> None:
     answer = await gateway.client.patch("/v1/jobs/default/j")
     assert answer.status_code == 405
     assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["allow"] == "DELETE, GET"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD"
+
+
+async def test_what_can_be_read_can_be_asked_for_its_headers_alone(gateway: Gateway) -> None:
+    for address in ("/livez", "/v1/stats", f"{GROUPS}/default", "/v1/kinds", "/v1/edges", f"{GROUPS}/default?asOf=1"):
+        plain = {"Accept-Encoding": "identity"}
+        read = await gateway.client.get(address, headers=plain)
+        asked = await gateway.client.head(address, headers=plain)
+        assert (asked.status_code, asked.content) == (read.status_code, b"")
+        for name in ("content-length", "content-type", "etag"):
+            assert asked.headers.get(name) == read.headers.get(name)
+    for address in (f"{GROUPS}?watch=true", "/v1/jobs?watch=true"):
+        asked = await gateway.client.head(address)
+        assert (asked.status_code, asked.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    assert (await gateway.client.head("/v1/jobs:abort")).status_code == 405
+    assert (await gateway.client.head(f"{GROUPS}/none")).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -78,7 +94,13 @@ async def test_every_problem_points_at_something(
 
 
 async def test_long_answers_are_compressed_for_who_takes_that(gateway: Gateway) -> None:
-    for accepted, encoding in (("gzip", "gzip"), ("identity", None)):
+    for accepted, encoding in (
+        ("gzip", "gzip"),
+        ("gzip;q=0.5", "gzip"),
+        ("identity", None),
+        ("gzip; q=0.0, br", None),
+        ("gzip;q=0", None),
+    ):
         answer = await gateway.client.get("/openapi.json", headers={"Accept-Encoding": accepted})
         assert answer.headers.get("content-encoding") == encoding
         assert answer.json()["openapi"]
@@ -170,6 +192,31 @@ async def test_web_pages_of_others_are_kept_out(gateway: Gateway, headers: dict[
 )
 async def test_programs_and_pages_of_this_machine_come_in(gateway: Gateway, headers: dict[str, str]) -> None:
     assert (await gateway.client.get("/v1/edges", headers=headers)).status_code == 200
+
+
+async def test_a_parameter_that_no_route_declares_is_refused_before_anything_is_done(gateway: Gateway) -> None:
+    document = (await gateway.client.get("/openapi.json")).json()
+    position = await gateway.position()
+    for template, operations in document["paths"].items():
+        address = re.sub(r"{[a-zA-Z]+}", "x", template)
+        for method in operations:
+            answer = await gateway.client.request(method, f"{address}?nobodyDeclared=1")
+            found = answer.json()["errors"]
+            assert (answer.status_code, found) == (
+                422,
+                [{"pointer": "?nobodyDeclared", "message": "there is no such parameter"}],
+            ), (method, template)
+    assert await gateway.position() == position
+
+
+async def test_a_parameter_comes_once(gateway: Gateway) -> None:
+    await gateway.client.put(f"{GROUPS}/kept", json={})
+    answer = await gateway.client.delete(f"{GROUPS}/kept?preview=true&preview=false")
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"pointer": "?preview", "message": "it comes twice"}],
+    )
+    assert (await gateway.client.get(f"{GROUPS}/kept")).status_code == 200
 
 
 async def test_the_openapi_document_describes_every_kind_and_resolves(gateway: Gateway) -> None:
