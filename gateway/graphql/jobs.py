@@ -58,11 +58,11 @@ def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
 
 
 def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
-    async def do(info: Info, group: str, name: str) -> Any:
+    async def do(info: Info, group: str, name: str, idempotency_key: str | None = None) -> Any:
+        key, digest = replay_guard(f"{verb}Job", idempotency_key, [group, name])
         try:
-            job, _ = await act(
-                info.context.backend, job_path(check_name(group, "/group"), check_name(name, "/name")), verb
-            )
+            path = job_path(check_name(group, "/group"), check_name(name, "/name"))
+            job, _ = await act(info.context.backend, path, verb, key=key, digest=digest)
         except TendrilError as error:
             return {"job": None, "userErrors": argument_errors(error, ("/group", "/name"), "/name")}
         return {"job": job, "userErrors": ()}

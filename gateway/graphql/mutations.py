@@ -69,7 +69,7 @@ async def delete_node(
         if verdict.replayed and (present := await backend.reads.node(path)) is not None:
             node = present if present.uid == verdict.uid else None
     except TendrilError as error:
-        errors = argument_errors(error, ("/path", "/version", "/idempotencyKey"), "/path")
+        errors = argument_errors(error, ("/path", "/version"), "/path")
         return {"deleted": False, "node": None, "effects": None, "userErrors": errors}
     effects = effects_of(verdict) if not verdict.replayed else None
     return {"deleted": node is None and not dry_run, "node": node, "effects": effects, "userErrors": ()}
@@ -106,10 +106,12 @@ def input_errors(error: TendrilError) -> list[Finding]:
 
 
 def argument_errors(error: TendrilError, arguments: Collection[str], node: str) -> list[Finding]:
-    """The same, of the mutations that have these arguments beside those of any: what is about none of them is about the one
-    that names the node."""
+    """The same, of the mutations that have these arguments beside a key: what is about none of them is about the one that
+    names the node."""
     found = [into_input(found) for found in user_errors(error)]
-    return [one if one.pointer in arguments else structs.replace(one, pointer=node) for one in found]
+    return [
+        one if one.pointer in (*arguments, "/idempotencyKey") else structs.replace(one, pointer=node) for one in found
+    ]
 
 
 def into_input(found: Finding) -> Finding:

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest_asyncio
 
+from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.graph import JOBS, new_edge, present
+from tests.graph import JOBS, SYSTEM, done, new_edge, present
 
 SUBMIT = """
 mutation Submit($document: JSON!) { submitJob(document: $document) {
@@ -154,6 +155,29 @@ async def test_a_job_is_suspended_resumed_and_aborted(gateway: Gateway) -> None:
     assert [error["pointer"] for error in absent["userErrors"]] == ["/name"]
     unknown = await mutate(gateway, VERB % "abort", group="default", name="Not A Name")
     assert [error["pointer"] for error in unknown["userErrors"]] == ["/name"]
+
+
+async def test_with_its_key_a_verb_is_done_once(gateway: Gateway) -> None:
+    await mutate(gateway, SUBMIT, document={"name": "j", "steps": [STEP]})
+    await done(gateway.store, Command("patchStatus", f"{JOBS}/j", {"phase": "failed"}), actor=SYSTEM)
+    retry = """mutation { retryJob(group: "default", name: "j", idempotencyKey: "k") {
+      job { spec { retries } } userErrors { pointer } } }"""
+    first = await mutate(gateway, retry)
+    before = await gateway.position()
+    assert await mutate(gateway, retry) == first
+    assert await gateway.position() == before
+    other = await mutate(gateway, retry.replace('"j"', '"i"'))
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+
+
+async def test_with_its_key_an_edge_is_drained_once(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    drain = """mutation { drainEdge(site: "s", edge: "e", graceS: 60, idempotencyKey: "k") {
+      edgeConfig { spec { drainBy } } userErrors { pointer } } }"""
+    first = await mutate(gateway, drain)
+    assert await mutate(gateway, drain) == first
+    other = await mutate(gateway, drain.replace("60", "61"))
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
 
 
 EDGE = """
