@@ -30,7 +30,12 @@ def graph_schemas() -> Document:
             after=_NODE,
         ),
         "Differences": {
-            **_object(items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}}, cursor=_CURSOR),
+            **_object(
+                items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
+                cursor=_CURSOR,
+                to=_POSITION,
+                **{"from": _POSITION},
+            ),
             "description": "What is different at the position `to` from what was so at `from`.",
         },
         "DeletePreview": {
@@ -55,6 +60,7 @@ def graph_schemas() -> Document:
             },
             cursor=_CURSOR,
         ),
+        "Health": _object(status={"enum": ["live", "ready"]}),
         "JsonPatch": {
             "type": "array",
             "maxItems": OPERATIONS_LIMIT,
