@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
-from tests.gateway import Gateway, open_gateway
+from tests.gateway import Gateway, open_gateway, serving
 from tests.graph import memory_store, new_edge
 
 GROUPS = "/v1/config/job-groups"
@@ -70,6 +70,12 @@ async def test_what_can_be_read_can_be_asked_for_its_headers_alone(gateway: Gate
     for address in (f"{GROUPS}?watch=true", "/v1/jobs?watch=true"):
         asked = await gateway.client.head(address)
         assert (asked.status_code, asked.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    async with open_gateway(memory_store()) as other, serving(other) as (_, client):
+        for _ in range(2):  # on one connection: nothing of an answer is taken for the next one's
+            assert (await client.head("/v1/jobs?watch=true")).status_code == 200
+            assert int((await client.head("/openapi.json")).headers["content-length"]) > 10_000
+            assert (await client.head("/v1/kinds")).headers["content-type"] == "application/json"
+            assert (await client.get("/livez")).json() == {"status": "live"}
     assert (await gateway.client.head("/v1/jobs:abort")).status_code == 405
     assert (await gateway.client.head(f"{GROUPS}/none")).status_code == 404
 
