@@ -61,20 +61,24 @@ def graph_schemas() -> Document:
             cursor=_CURSOR,
         ),
         "Health": _object(status={"enum": ["live", "ready"]}),
-        "JsonPatch": {
-            "type": "array",
-            "maxItems": OPERATIONS_LIMIT,
-            "items": {
-                **_object(
-                    op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
-                    path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
-                    value={},
-                ),
-                "required": ["op", "path"],
-            },
-            "description": "RFC 6902",
-            "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+        "JsonPatch": _json_patch(),
+    }
+
+
+def _json_patch() -> Document:
+    return {
+        "type": "array",
+        "maxItems": OPERATIONS_LIMIT,
+        "items": {
+            **_object(
+                op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+                path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
+                value={},
+            ),
+            "required": ["op", "path"],
         },
+        "description": "RFC 6902",
+        "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
     }
 
 
