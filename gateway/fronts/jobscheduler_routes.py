@@ -29,7 +29,12 @@ from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 from gateway.verbs import act
 
 TAG = "Redis scheduler"
-STATUS: Document = {"name": "status_filter", "in": "query", "schema": {"enum": [*shown.PHASES]}}
+STATUS: Document = {
+    "name": "status_filter",
+    "in": "query",
+    "schema": {"enum": [*shown.PHASES]},
+    "description": "jobs of this status only",
+}
 CURSOR: Document = {
     "name": "cursor",
     "in": "query",

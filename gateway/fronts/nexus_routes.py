@@ -36,6 +36,7 @@ PARAMETERS: tuple[Document, ...] = (
         "name": "limit",
         "in": "query",
         "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        "description": "the most that a page has",
     },
     {
         "name": "continue",

@@ -13,17 +13,19 @@ from datamodel.scheduling.counts import SHOWN, is_over, shown_phase, stored_phas
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import CHUNKS_LIMIT
 from gateway.backend import Backend
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
+from gateway.page import LIMIT_DEFAULT, checked_limit
 from gateway.rest.answer import json_answer
 from gateway.rest.query import number_of
+from gateway.rest.route import LIMIT
 
 PARAMETERS: tuple[Document, ...] = (
-    {"name": "phase", "in": "query", "schema": {"type": "string", "enum": list(SHOWN)}},
     {
-        "name": "limit",
+        "name": "phase",
         "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        "schema": {"type": "string", "enum": list(SHOWN)},
+        "description": "chunks in this phase only",
     },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
 

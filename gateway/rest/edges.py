@@ -43,7 +43,7 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             edges.list_edges,
             summary="List the edges of all sites, with what is free and used",
             tag="edges",
-            answer="EdgeList",
+            answer="EdgeInUseList",
             parameters=list_parameters(Edge),
             problems=LISTING,
         ),

@@ -31,7 +31,12 @@ def graph_schemas() -> Document:
             after=_NODE,
         ),
         "Differences": {
-            **_object(items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}}, cursor=_CURSOR),
+            **_object(
+                items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
+                cursor=_CURSOR,
+                to=_POSITION,
+                **{"from": _POSITION},
+            ),
             "description": "What is different at the position `to` from what was so at `from`.",
         },
         "DeletePreview": {
@@ -56,20 +61,25 @@ def graph_schemas() -> Document:
             },
             cursor=_CURSOR,
         ),
-        "JsonPatch": {
-            "type": "array",
-            "maxItems": OPERATIONS_LIMIT,
-            "items": {
-                **_object(
-                    op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
-                    path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
-                    value={},
-                ),
-                "required": ["op", "path"],
-            },
-            "description": "RFC 6902",
-            "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+        "Health": _object(status={"enum": ["live", "ready"]}),
+        "JsonPatch": _json_patch(),
+    }
+
+
+def _json_patch() -> Document:
+    return {
+        "type": "array",
+        "maxItems": OPERATIONS_LIMIT,
+        "items": {
+            **_object(
+                op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+                path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
+                value={},
+            ),
+            "required": ["op", "path"],
         },
+        "description": "RFC 6902",
+        "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
     }
 
 

@@ -25,7 +25,7 @@ from gateway.rest.conditions import etag_of
 from gateway.rest.events import job_events
 from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
-from gateway.rest.query import RESUME, WATCH, asked_of, flag_of, list_parameters
+from gateway.rest.query import RESUME, SEEN, WATCH, asked_of, flag_of, list_parameters
 from gateway.rest.replay import KEY, replay_guard
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 from gateway.rest.writing import DELETING, DELETING_PROBLEMS, DRY_RUN, Writing
@@ -36,7 +36,12 @@ BATCH_LIMIT = 500
 """The most jobs of one batch."""
 BATCH_LIMIT_BYTES = 8 * 1024 * 1024
 ONE = f"{URL}/{{group}}/{{name}}"
-GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}}
+GROUP: Document = {
+    "name": "group",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "jobs of the group of this name only",
+}
 
 
 def job_routes(backend: Backend) -> list[DirectRoute]:
@@ -86,6 +91,7 @@ def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
             tag="jobs",
             media_type="text/event-stream",
             also=HTTPStatus.NO_CONTENT,
+            parameters=(SEEN,),
             problems=READING,
         ),
         route(
@@ -97,7 +103,7 @@ def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
             media_type="text/plain",
             other_types=("application/x-ndjson", "text/event-stream"),
             also=HTTPStatus.NO_CONTENT,
-            parameters=PARAMETERS,
+            parameters=(*PARAMETERS, SEEN),
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
         ),
         route(
@@ -142,6 +148,7 @@ def _chunk_routes(jobs: "_Jobs") -> list[DirectRoute]:
             tag="jobs",
             media_type="application/octet-stream",
             also=HTTPStatus.PARTIAL_CONTENT,
+            other_answers={HTTPStatus.NOT_MODIFIED: ""},
             parameters=artifacts.HEADERS,
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
         ),

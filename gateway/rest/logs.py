@@ -45,7 +45,12 @@ PARAMETERS: tuple[Document, ...] = (
         "description": "an attempt by its name, instead of a chunk and an epoch",
     },
     {"name": "step", "in": "query", "schema": {"type": "string"}, "description": "of this step only, by its name"},
-    {"name": "stream", "in": "query", "schema": {"type": "string", "enum": list(STREAMS)}},
+    {
+        "name": "stream",
+        "in": "query",
+        "schema": {"type": "string", "enum": list(STREAMS)},
+        "description": "of this stream only",
+    },
     {
         "name": "tail",
         "in": "query",

@@ -153,8 +153,8 @@ class _Nodes:
             status=HTTPStatus.CREATED,
             also=HTTPStatus.OK,
             body=f"{self._name}Create",
-            parameters=(DRY_RUN, KEY),
-            problems=WRITING,
+            parameters=(DRY_RUN, IF_ABSENT, KEY),
+            problems=_WRITING,
         )
 
     def _deleting(self, one: str) -> DirectRoute:

@@ -11,10 +11,11 @@ from datamodel.kinds import Document
 from datamodel.moments import Moment, position_of
 from datamodel.node import Node
 from gateway.backend import Backend
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
+from gateway.page import LIMIT_DEFAULT, checked_limit
 from gateway.past import difference_of, history_of
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.query import flag_of, moment_of, naming_parameters, number_of
+from gateway.rest.route import LIMIT
 
 HISTORY: tuple[Document, ...] = (
     {
@@ -23,17 +24,24 @@ HISTORY: tuple[Document, ...] = (
         "schema": {"enum": ["position", "-position"], "default": "-position"},
         "description": "the newest first, or the oldest",
     },
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
-_MOMENT: Document = {"type": "string", "description": "a position of the log or a time (RFC 3339)"}
+_MOMENT = "a position of the log or a time (RFC 3339)"
 DIFF: tuple[Document, ...] = (
-    {"name": "from", "in": "query", "required": True, "schema": _MOMENT},
-    {"name": "to", "in": "query", "schema": _MOMENT, "description": "the present, where there is none"},
+    {
+        "name": "from",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": f"the first moment: {_MOMENT}",
+    },
+    {
+        "name": "to",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": f"the second moment: {_MOMENT}; without it, the present",
+    },
     {
         "name": "below",
         "in": "query",

@@ -37,12 +37,14 @@ WRITING = (
 )
 """Problems of whatever takes a document."""
 
+LIMIT: Document = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    "description": "the most that a page has",
+}
 QUERY_PAGE: tuple[Document, ...] = (
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
 _IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", ":": "_", "{": None, "}": None})

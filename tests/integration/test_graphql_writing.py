@@ -155,6 +155,14 @@ async def test_with_its_key_a_mutation_happens_once(gateway: Gateway) -> None:
     assert list(errors) == ["/idempotencyKey"]
 
 
+async def test_a_patch_is_judged_by_what_was_so_when_it_came_first(gateway: Gateway) -> None:
+    made, _ = await group(gateway, "create", labels={"team": "red"})
+    sent = {"labels": {"team": "blue"}, "version": made["version"], "idempotencyKey": "p"}
+    first, errors = await group(gateway, "patch", **sent)
+    assert (first["labels"], errors) == ({"team": "blue"}, {})
+    assert await group(gateway, "patch", **sent) == (first, {})
+
+
 DELETE = """
 mutation Delete($path: String!, $version: Long, $dryRun: Boolean! = false) {
   deleteNode(path: $path, version: $version, dryRun: $dryRun) {

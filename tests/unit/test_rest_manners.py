@@ -8,8 +8,8 @@ import pytest_asyncio
 
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
-from tests.gateway import Gateway, open_gateway
-from tests.graph import memory_store
+from tests.gateway import Gateway, open_gateway, serving
+from tests.graph import memory_store, new_edge
 
 GROUPS = "/v1/config/job-groups"
 PAGES = "https://pages.example"
@@ -70,6 +70,12 @@ async def test_what_can_be_read_can_be_asked_for_its_headers_alone(gateway: Gate
     for address in (f"{GROUPS}?watch=true", "/v1/jobs?watch=true"):
         asked = await gateway.client.head(address)
         assert (asked.status_code, asked.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    async with open_gateway(memory_store()) as other, serving(other) as (_, client):
+        for _ in range(2):  # on one connection: nothing of an answer is taken for the next one's
+            assert (await client.head("/v1/jobs?watch=true")).status_code == 200
+            assert int((await client.head("/openapi.json")).headers["content-length"]) > 10_000
+            assert (await client.head("/v1/kinds")).headers["content-type"] == "application/json"
+            assert (await client.get("/livez")).json() == {"status": "live"}
     assert (await gateway.client.head("/v1/jobs:abort")).status_code == 405
     assert (await gateway.client.head(f"{GROUPS}/none")).status_code == 404
 
@@ -225,6 +231,53 @@ async def test_the_openapi_document_describes_every_kind_and_resolves(gateway: G
     schemas = document["components"]["schemas"]
     assert set(MODEL.kinds) <= set(schemas)
     assert _references(document) <= {f"#/components/schemas/{name}" for name in schemas}
+
+
+async def test_the_openapi_document_says_what_each_parameter_is_for_and_what_each_answer_is_made_of(
+    gateway: Gateway,
+) -> None:
+    document = (await gateway.client.get("/openapi.json")).json()
+    for address, operations in document["paths"].items():
+        for method, operation in operations.items():
+            for parameter in operation["parameters"]:
+                assert parameter["in"] == "path" or parameter["description"], (method, address, parameter)
+            for status, answer in operation["responses"].items():
+                told = answer.get("content", {}).get("application/json", {"schema": {"any": ""}})
+                assert told["schema"] or address == "/graphql", (
+                    method,
+                    address,
+                    status,
+                )  # that has a schema of its own
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "status", "parameter"),
+    [
+        ("get", "/v1/jobs/{group}/{name}/artifacts/{chunk}/{artifact}", "304", "If-None-Match"),
+        ("post", GROUPS, "412", "If-None-Match"),
+        ("get", "/v1/jobs/{group}/{name}/events", "204", "Last-Event-ID"),
+        ("get", "/v1/jobs/{group}/{name}/logs", "204", "Last-Event-ID"),
+        ("delete", "/v1/jobs/{group}/{name}", "412", "If-Match"),
+        ("post", "/v1/jobs/{group}/{name}/retry", "412", "Idempotency-Key"),
+        ("post", "/v1/edges/{site}/{edge}/drain", "412", "Idempotency-Key"),
+    ],
+)
+async def test_the_openapi_document_says_what_headers_do(
+    gateway: Gateway, method: str, address: str, status: str, parameter: str
+) -> None:
+    operation = (await gateway.client.get("/openapi.json")).json()["paths"][address][method]
+    assert status in operation["responses"]
+    assert parameter in [found["name"] for found in operation["parameters"]]
+
+
+async def test_the_openapi_document_says_all_that_is_answered(gateway: Gateway) -> None:
+    schemas = (await gateway.client.get("/openapi.json")).json()["components"]["schemas"]
+    before = await gateway.position()
+    diff = await gateway.client.get(f"{GROUPS}/default/diff", params={"from": before})
+    assert set(diff.json()) == set(schemas["Differences"]["properties"])
+    await new_edge(gateway.store)
+    (edge,) = (await gateway.client.get("/v1/edges")).json()["items"]
+    assert set(edge) == set(schemas["EdgeInUse"]["properties"])
 
 
 def _references(value: object) -> set[str]:
