@@ -9,8 +9,7 @@ from msgspec import structs
 from datamodel.errors import Invalid
 from datamodel.moments import Moment, position_of
 from datamodel.node import Node
-from datamodel.ports import Store
-from datamodel.query import LIMIT_MAX, RECENT
+from datamodel.query import LIMIT_MAX, RECENT, Listed
 from datamodel.walk import END, Paths, Span
 
 
@@ -45,7 +44,7 @@ class Differences:
 
 
 async def difference(
-    store: Store,
+    store: Listed,
     path: str,
     first: Moment,
     second: Moment,
@@ -69,7 +68,7 @@ async def difference(
     return Differences(found, "" if changed.through == END else changed.through, begin, end)
 
 
-async def differences(store: Store, paths: Collection[str], begin: int, end: int) -> list[Difference]:
+async def differences(store: Listed, paths: Collection[str], begin: int, end: int) -> list[Difference]:
     """The differences at these paths between two positions, in their order."""
     before, after = await store.nodes_at(paths, begin), await store.nodes_at(paths, end)
     found = [Difference(path, before.get(path), after.get(path)) for path in paths]
@@ -77,7 +76,7 @@ async def differences(store: Store, paths: Collection[str], begin: int, end: int
 
 
 async def _changed(
-    store: Store, path: str, after: str, begin: int, end: int, limit: int, *, below: bool, recent: int
+    store: Listed, path: str, after: str, begin: int, end: int, limit: int, *, below: bool, recent: int
 ) -> Paths:
     """The paths to be looked at. A node and what is below it are not next to each other in order of path, so it goes first."""
 

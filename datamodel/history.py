@@ -47,6 +47,12 @@ class History(Protocol):
         who asks to go on after a position (above 0) that is before that gets `Gone`."""
         ...
 
+    async def history_each(
+        self, paths: Collection[str], *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> dict[str, NodeEvents]:
+        """The same of each of these paths; `limit` holds for each."""
+        ...
+
 
 def kept_of(
     events: list[Event], oldest: int, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100

@@ -4,7 +4,9 @@ An entry is made by the first attempt at the piece and owned by the owner's uid,
 where they ran. Totals are the sums of an owner's entries by phase; both are part of the fold of the log.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -58,6 +60,15 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
     def entries(self) -> int:
         return sum(self.phases.values())
 
+    @staticmethod
+    def sum(of: Iterable["Totals"]) -> "Totals":
+        """What several owners have together."""
+        phases, progress = Counter[str](), 0
+        for totals in of:
+            phases.update(totals.phases)
+            progress += totals.progress
+        return Totals(dict(phases), progress)
+
     def without(self, others: "Totals") -> "Totals":
         """The totals once some of what they count is gone."""
         left = {phase: count - others.phases.get(phase, 0) for phase, count in self.phases.items()}
@@ -75,3 +86,28 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
         phases[after.phase] = phases.get(after.phase, 0) + 1
         gained = after.progress - (before.progress if before is not None else 0)
         return Totals(phases=phases, progress=self.progress + gained)
+
+
+class Ledgers(Protocol):
+    """Reads entries and totals."""
+
+    async def totals(self, owners: Collection[str]) -> dict[str, Totals]: ...
+
+    async def entries(
+        self, owner: str, *, phases: Collection[str] = (), after: int = -1, limit: int = 1000
+    ) -> list[Entry]:
+        """An owner's entries in order of index, above index `after`; `phases` filters where it is not empty."""
+        ...
+
+    async def first_entries(self, owners: Collection[str], phase: str, limit: int) -> dict[str, list[Entry]]:
+        """Of each of these owners the first entries in a phase, in order of index; `limit` holds for each."""
+        ...
+
+    async def sum_totals(self) -> Totals:
+        """The sum over all owners' totals."""
+        ...
+
+    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
+        """Over the nodes of a kind that are in one of these phases (an empty one: in none yet), the sum of an integer field of
+        their specs, and that of their totals."""
+        ...

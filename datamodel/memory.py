@@ -206,6 +206,9 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         found = (entry for entry in self._owned(owner) if entry.index > after)
         return list(itertools.islice((entry for entry in found if not phases or entry.phase in phases), limit))
 
+    async def first_entries(self, owners: Collection[str], phase: str, limit: int) -> dict[str, list[Entry]]:
+        return {owner: await self.entries(owner, phases=(phase,), limit=limit) for owner in owners}
+
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         return {owner: self._placements(owner) for owner in owners}
 
@@ -224,6 +227,11 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
 
     async def sum_totals(self) -> Totals:
         return self.state.totals.get(ALL, Totals())
+
+    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
+        found = [node for node in self.state.nodes.values() if node.kind == kind and node.phase in phases]
+        totals = [self.state.totals[node.uid] for node in found if node.uid in self.state.totals]
+        return sum(node.spec[field] for node in found), Totals.sum(totals)
 
     async def marks(self, names: Collection[str]) -> dict[str, int]:
         return {name: self._marks[name] for name in names if name in self._marks}

@@ -64,6 +64,11 @@ class MemoryHistory:
         found = (found if before is None else found[::-1])[:limit]
         return kept_of(found, oldest, uid=uid, after=after, before=before, limit=limit)
 
+    async def history_each(
+        self, paths: Collection[str], *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> dict[str, NodeEvents]:
+        return {path: await self.history(path, after=after, before=before, limit=limit) for path in paths}
+
     def _check_kept(self, position: int) -> None:
         oldest = self.base.head.position
         if position < oldest:

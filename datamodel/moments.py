@@ -1,6 +1,6 @@
 """Moments: the positions and times of which a reader may ask what was so then."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from datamodel.errors import Gone, Invalid, not_kept
@@ -16,11 +16,11 @@ def read_moment(text: str, field: str) -> Moment:
         return int(text)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
+        if time.tzinfo is None:
+            raise Invalid("a time needs its offset from UTC", field=field)
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:  # there are times near the ends of the calendar that have none in UTC
         raise Invalid("a position of the log, or a time as 2026-01-31T12:00:00Z", field=field) from error
-    if time.tzinfo is None:
-        raise Invalid("a time needs its offset from UTC", field=field)
-    return time
 
 
 class Kept(Protocol):

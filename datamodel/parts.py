@@ -1,11 +1,12 @@
 """The parts of a node as they are stored: of their kind's shape, with their defaults, and within their sizes."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Document, Kind
@@ -39,7 +40,8 @@ def named_spec(kind: type[Kind], spec: Document) -> Document:
 def _stored_spec(kind: type[Kind], spec: Document, *, exclude_unset: bool) -> Document:
     shape = kind.Spec
     try:
-        part = shape.__pydantic_validator__.validate_python(spec)  # the model's methods around these add as much again
+        # the model's methods around these add as much again
+        part = shape.__pydantic_validator__.validate_python(spec, by_alias=True, by_name=False)
     except ValidationError as error:
         raise invalid(error, "/spec") from error
     encoded = shape.__pydantic_serializer__.to_json(part, by_alias=True, exclude_none=True, exclude_unset=exclude_unset)
@@ -88,10 +90,10 @@ def _members(value: Any) -> Iterable[Any]:
 def _check_stored(encoded: bytes, part: Document, pointer: str, limit_bytes: int) -> None:
     """Postgres makes no text of a zero byte, so one that got through would fail the transaction of everybody else."""
     if len(encoded) > limit_bytes:
-        raise Invalid(f"{pointer} would be {len(encoded)} bytes; it is at most {limit_bytes}", field=pointer)
+        raise Invalid(f"it would be {len(encoded)} bytes; it is at most {limit_bytes}", field=pointer)
     if has_zero_byte(encoded):
         at = pointer + _zero_byte_in(part)
-        raise Invalid(f"{at} contains a zero byte, which cannot be stored", field=at)
+        raise Invalid("it contains a zero byte, which cannot be stored", field=at)
 
 
 def _zero_byte_in(value: Any) -> str:
@@ -109,9 +111,18 @@ def _zero_byte_in(value: Any) -> str:
 
 def invalid(error: ValidationError, pointer: str) -> Invalid:
     """Pydantic's findings as our own error: the first one's pointer as its field, all of them as details."""
-    details = tuple((pointer + _pointer(found["loc"]), found["msg"]) for found in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    details = tuple((pointer + _pointer(one["loc"]), one["msg"]) for one in found if not _follows(one, found))
     field, message = details[0]
     return Invalid(f"{field}: {message}", field=field, details=details[:32])
+
+
+def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a sequence is too short only because what is wrong with its members leaves them out."""
+    location = one["loc"]
+    return one["type"] == "too_short" and any(
+        len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in found
+    )
 
 
 def _pointer(location: tuple[Any, ...]) -> str:

@@ -12,7 +12,7 @@ from datamodel.command import Outcome, Unit
 from datamodel.event import Event
 from datamodel.history import History
 from datamodel.lease import Lease
-from datamodel.ledger import Entry, Totals
+from datamodel.ledger import Entry, Ledgers, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
@@ -92,7 +92,7 @@ class Log(Protocol):
         ...
 
 
-class Graph(Protocol):
+class Graph(Ledgers, Protocol):
     """Reads the projection."""
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
@@ -140,24 +140,12 @@ class Graph(Protocol):
 
     async def pools(self, paths: Collection[str]) -> dict[str, Pool]: ...
 
-    async def totals(self, owners: Collection[str]) -> dict[str, Totals]: ...
-
-    async def entries(
-        self, owner: str, *, phases: Collection[str] = (), after: int = -1, limit: int = 1000
-    ) -> list[Entry]:
-        """An owner's entries in order of index, above index `after`; `phases` filters where it is not empty."""
-        ...
-
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         """Where the entries of each of these owners are held, in order of place and phase."""
         ...
 
     async def count_by_phase(self, kind: str) -> dict[str, int]:
         """How many nodes of a kind are in each `status.phase`."""
-        ...
-
-    async def sum_totals(self) -> Totals:
-        """The sum over all owners' totals."""
         ...
 
 

@@ -16,7 +16,7 @@ def revised_spec(kind: type[Kind], before: Node, command: Command, actor: str) -
     if command.op == "apply":
         wanted = applied(before.owners, before.spec, command.body, actor, SPEC)
     elif command.op == "jsonPatch":
-        wanted = patched(before.spec, command.body["patch"])
+        wanted = patched(before.spec, command.body["patch"], SPEC)
     else:
         wanted = merged(before.spec, command.body)
     spec = normal_spec(kind, wanted)

@@ -81,6 +81,8 @@ def field_selector(text: str, known: Collection[str]) -> Selector:
                 FIELD_FIELD, term.start("name") + 1, f"{term['name'][:80]!r} is not selectable; there are {fields}"
             )
         value = re.sub(r"\\(.)", r"\1", term["value"], flags=re.DOTALL).strip()
+        if "\x00" in value:
+            raise _wrong(FIELD_FIELD, term.start("value") + 1, "a zero byte is in no value")
         found.append(Requirement(term["name"], "notin" if term["sign"] == "!=" else "in", (value,)))
         _check_number(found, FIELD_FIELD, term.start() + 1)
         at = term.end()

@@ -6,13 +6,13 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from datamodel.errors import TendrilError
 from gateway.backend import Backend
+from gateway.compression import Compressed
 from gateway.graphql.endpoint import graphql_route
 from gateway.graphql.schema import create_schema
 from gateway.graphql.socket import socket_route
@@ -30,15 +30,6 @@ from gateway.scheduling import extras_of
 from gateway.security import guards
 from gateway.settings import FRONTS, Front
 
-COMPRESSED_BYTES = 1_024
-"""Shorter answers stay as they are."""
-_COMPRESSED = Middleware(
-    GZipMiddleware,
-    minimum_size=COMPRESSED_BYTES,
-    compresslevel=5,
-    exclude_content_types=(*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream"),  # ranges are of what is stored
-)
-
 
 def create_app(backend: Backend, fronts: Collection[Front] = FRONTS, origins: Collection[str] = ()) -> FastAPI:
     """The ASGI application over an open backend, with these front ends where the model has what they are of, for programs, its
@@ -50,7 +41,7 @@ def create_app(backend: Backend, fronts: Collection[Front] = FRONTS, origins: Co
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(Identified), *guards(origins), Middleware(Masked), _COMPRESSED],
+        middleware=[Middleware(Identified), *guards(origins), Middleware(Masked), Middleware(Compressed)],
         exception_handlers={TendrilError: answer_error, HTTPException: answer_http_error},
     )
     extras = extras_of(backend.model, fronts)

@@ -19,6 +19,8 @@ from gateway.growth import Growth
 
 ACTOR = Actor("anonymous", USER)
 """Who writes through the gateway, until it knows people by name."""
+ASKING = Actor("anonymous/verbs", USER)
+"""The same by a verb: what was asked for so is no part of what a document said, which leaves it alone when it is applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,17 @@ class Backend:
         return verdict
 
     async def append(
-        self, commands: Sequence[Command], *, key: str = "", digest: str = "", dry_run: bool = False
+        self,
+        commands: Sequence[Command],
+        *,
+        key: str = "",
+        digest: str = "",
+        dry_run: bool = False,
+        actor: Actor = ACTOR,
     ) -> Outcome:
         """The verdicts on commands that are written durably, all or none, because of the present request; with `dry_run`, what
         they would be. Raises what refuses them before any is judged."""
-        return await self.appender.append(Unit(tuple(commands), ACTOR, key=key, digest=digest, dry_run=dry_run))
+        return await self.appender.append(Unit(tuple(commands), actor, key=key, digest=digest, dry_run=dry_run))
 
     async def node_after(self, verdict: Verdict) -> Node:
         """The node as a command left it; as it is now where the verdict was replayed. Raises `NotFound`."""

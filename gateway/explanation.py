@@ -109,7 +109,9 @@ def _why_failed(job: Node, failures: Sequence[FailedChunk]) -> str:
     final = next((chunk for chunk in failures if not chunk.goes_on), None)
     if final is None:
         return _told(job) or "nothing is known of why"
-    told = f"chunk {final.index} has failed {_times(final.failures)}, and is tried again {_times(job.spec['retries'])}"
+    retries = job.spec["retries"]
+    often = f"a chunk is tried again {_times(retries)} at most" if retries else "no chunk is tried again"
+    told = f"chunk {final.index} has failed {_times(final.failures)}, and {often}"
     return f"{told}: {final.reason}{': ' if final.message else ''}{final.message}" if final.reason else told
 
 

@@ -38,26 +38,28 @@ def job_path(group: str, name: str) -> str:
     return f"{group_path(group)}/jobs/{name}"
 
 
-async def submit(backend: Backend, document: Any, *, key: str = "", digest: str = "") -> Node:
+async def submit(backend: Backend, document: Any, *, key: str = "", digest: str = "", dry_run: bool = False) -> Node:
     """Creates the job that a flat document describes: `name` (one is made up where there is none), `group`, `labels`, and
-    the fields of a `JobSpec`. Raises what refuses it, with pointers into the document."""
+    the fields of a `JobSpec`; with `dry_run`, only tells of it. Raises what refuses it, with pointers into the document."""
     with _pointing_into(""):
         command = _creation(document)
         await check_secrets(backend, command)
-        (verdict,) = raise_refused(await backend.append((command,), key=key, digest=digest))
+        (verdict,) = raise_refused(await backend.append((command,), key=key, digest=digest, dry_run=dry_run))
     return await backend.node_after(verdict)
 
 
-async def submit_all(backend: Backend, documents: Sequence[Any], *, key: str = "", digest: str = "") -> list[Node]:
-    """Creates the jobs that flat documents describe, all or none. Raises what refuses one of them, with pointers that begin
-    with its place: `/jobs/3/steps`."""
+async def submit_all(
+    backend: Backend, documents: Sequence[Any], *, key: str = "", digest: str = "", dry_run: bool = False
+) -> list[Node]:
+    """Creates the jobs that flat documents describe, all or none; with `dry_run`, only tells of them. Raises
+    what refuses one of them, with pointers that begin with its place: `/jobs/3/steps`."""
     commands = []
     for index, document in enumerate(documents):
         with _pointing_into(_place(index)):
             commands.append(_creation(document))
             await check_secrets(backend, commands[-1])
     try:
-        verdicts = await backend.append(commands, key=key, digest=digest)
+        verdicts = await backend.append(commands, key=key, digest=digest, dry_run=dry_run)
     except Invalid:
         _check_each(backend.model, commands)
         raise

@@ -42,6 +42,12 @@ def has_phase(kind: type[Kind]) -> bool:
     return "phase" in kind.Status.model_fields
 
 
+def phases_of(kind: type[Kind]) -> tuple[str, ...]:
+    """The phases that its status can tell, none where it has none."""
+    declared = kind.Status.model_fields.get("phase")
+    return get_args(declared.annotation) if declared is not None else ()
+
+
 def with_phase(kind: type[Kind], fields: Selector, phase: str, field: str) -> tuple[Selector, tuple[str, ...]]:
     """The fields and the stored phases by which nodes are found that have these fields and are in a phase (empty: in any).
     Raises `Invalid` naming `field` where the kind has no such phase."""
@@ -56,8 +62,7 @@ def with_phase(kind: type[Kind], fields: Selector, phase: str, field: str) -> tu
 def stored_phases(kind: type[Kind], phase: str, field: str) -> tuple[str, ...]:
     """The stored phases under which nodes that are shown in `phase` are found: nothing stored is the declared default.
     Raises `Invalid` naming `field` where the kind has no such phase."""
-    declared = kind.Status.model_fields.get("phase")
-    known = get_args(declared.annotation) if declared is not None else ()
-    if declared is None or phase not in known:
+    known = phases_of(kind)
+    if phase not in known:
         raise Invalid(f"{kind.__name__} has no such phase; it has {', '.join(known) or 'none'}", field=field)
-    return (phase, "") if phase == declared.default else (phase,)
+    return (phase, "") if phase == kind.Status.model_fields["phase"].default else (phase,)

@@ -2,15 +2,20 @@
 
 import base64
 import binascii
+import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
 from datamodel.bookmark import Bookmark, bookmark_at, check_bookmark, read_bookmark
 from datamodel.difference import Difference, difference
-from datamodel.errors import Invalid
+from datamodel.errors import Invalid, NotFound
 from datamodel.event import Event
+from datamodel.history import NodeEvents
 from datamodel.moments import Moment
+from datamodel.query import Listed
 from gateway.backend import Backend
 
 _LAST = 2**62
@@ -39,32 +44,52 @@ class Changed:
 
 
 class _DiffCursor(msgspec.Struct, array_like=True, frozen=True):
-    """Where a page of differences goes on: both positions, the event of the second one, and the last path."""
+    """Where a page of differences goes on: both positions, the event of the second one, the last path, and of which query."""
 
     first: int
     second: int
     event: str
     path: str
+    query: str
+
+
+class Told(Listed, Protocol):
+    """What is read of the past, as the ports mean it."""
+
+    async def history_each(
+        self, paths: Collection[str], *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> dict[str, NodeEvents]: ...
 
 
 async def history_of(
-    backend: Backend, path: str, *, limit: int, cursor: str | None, oldest_first: bool, field: str
+    backend: Backend,
+    path: str,
+    *,
+    limit: int,
+    cursor: str | None,
+    oldest_first: bool,
+    field: str,
+    reads: Told | None = None,
 ) -> Past:
     """A page of events. Raises `NotFound` where no node has lived at the path, as far as the log is kept, and what is wrong
-    with a cursor, naming `field`."""
-    after: int | None = None
+    with a cursor, naming `field`. Through `reads` it goes together with what others ask there."""
+    reads, after = reads or backend.store, None
+    query = _digest(path, oldest_first)
     if cursor:
-        bookmark = read_bookmark(cursor, field)
-        await check_bookmark(backend.store, bookmark, field)
+        place, _, of = cursor.rpartition("-")
+        bookmark = read_bookmark(place, field)
+        _check_query(of, query, field)
+        await check_bookmark(reads, bookmark, field)
         after = bookmark.position
     if oldest_first:
-        found = await backend.store.history(path, after=after or 0, limit=limit + 1)
+        told = await reads.history_each([path], after=after or 0, limit=limit + 1)
     else:
-        found = await backend.store.history(path, before=_LAST if after is None else after, limit=limit + 1)
+        told = await reads.history_each([path], before=_LAST if after is None else after, limit=limit + 1)
+    found = told[path]
     if not found.events and after is None:
         await backend.node(path)
     events = found.events[:limit]
-    onward = Bookmark(events[-1].position, events[-1].id).text if len(found.events) > limit else None
+    onward = f"{Bookmark(events[-1].position, events[-1].id).text}-{query}" if len(found.events) > limit else None
     return Past(events, onward, found.kept_from)
 
 
@@ -77,12 +102,15 @@ async def difference_of(
     limit: int,
     cursor: str | None,
     field: str,
+    reads: Told | None = None,
 ) -> Changed:
     """A page of what is different at a path, and with `below` everywhere below it, from one moment to a later one (None: now).
     Raises `NotFound` where there is a node at neither, and what is wrong with a cursor, naming `field`."""
-    store, (first, second), after = backend.store, moments, ""
+    store, (first, second), after = reads or backend.store, moments, ""
+    query = _digest(path, below)
     if cursor:
         known = _read_cursor(cursor, field)
+        _check_query(known.query, query, field)
         await check_bookmark(store, Bookmark(known.second, known.event), field)
         first, second, after = known.first, known.second, known.path
     if second is None:
@@ -92,20 +120,29 @@ async def difference_of(
     except Invalid as error:
         raise Invalid(error.message, field=error.field if after == "" else field) from error
     if not found.found and not after:
-        await _check_there(backend, path, found.first, found.second)
+        await _check_there(store, path, found.first, found.second)
     onward = None
     if found.after:
         event = (await bookmark_at(store, found.second)).event or ""
-        onward = _written_cursor(_DiffCursor(found.first, found.second, event, found.after))
+        onward = _written_cursor(_DiffCursor(found.first, found.second, event, found.after, query))
     return Changed(found.found, onward, found.first, found.second)
 
 
-async def _check_there(backend: Backend, path: str, *positions: int) -> None:
+async def _check_there(store: Told, path: str, *positions: int) -> None:
     """Raises `NotFound` where there is a node at neither position: nothing is no difference of it."""
-    for position in positions[:-1]:
-        if path in await backend.store.nodes_at([path], position):
+    for position in positions:
+        if path in await store.nodes_at([path], position):
             return
-    await backend.node_at(path, positions[-1])
+    raise NotFound(f"{path} does not exist at position {positions[-1]}")
+
+
+def _digest(path: str, flag: bool) -> str:  # noqa: FBT001 -- what of a query must be the same for all its pages
+    return hashlib.blake2b(f"{path} {flag}".encode(), digest_size=8).hexdigest()
+
+
+def _check_query(of: str, query: str, field: str) -> None:
+    if of != query:
+        raise Invalid("this cursor belongs to another query", field=field)
 
 
 def _written_cursor(cursor: _DiffCursor) -> str:

@@ -1,6 +1,6 @@
 """Patches of a node's document: of its spec as the graph knows them, and of its labels, which a command names all."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
 from datamodel.command import Command, Verdict
@@ -9,8 +9,8 @@ from datamodel.json_patch import check_patch, patched
 from datamodel.kinds import Document
 from datamodel.merge import merged
 from datamodel.node import Node
-from gateway.backend import Backend
 from gateway.labels import checked_labels, escaped
+from gateway.once import Once
 
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 
@@ -20,27 +20,22 @@ _TRIES = 5
 """At a patch of labels, which is of the present ones, while others write the node."""
 
 
-async def write_patch(
-    backend: Backend,
-    path: str,
-    media_type: str,
-    patch: Any,
-    expected_version: int | None,
-    write: Callable[[Command], Awaitable[Verdict]],
-) -> Verdict:
-    """Patches a node; `write` carries a command out. Raises what refuses it, with pointers into the patch."""
+async def write_patch(once: Once, path: str, media_type: str, patch: Any, expected_version: int | None) -> Verdict:
+    """Patches a node. Raises what refuses it, with pointers into the patch."""
     labelled = _names_labels(media_type, patch)
+    if labelled and (replayed := await once.replayed()) is not None:
+        return replayed
     for left in reversed(range(_TRIES)):
-        node = await backend.node(path) if labelled else None
+        node = await once.backend.node(path) if labelled else None
         if node is not None and expected_version not in (None, node.version):
             raise Conflict(f"{path} is at version {node.version}, not {expected_version}", field="/metadata/version")
         try:
-            return await write(_command(media_type, patch, path, node, expected_version))
+            return await once.write(_command(media_type, patch, path, node, expected_version))
         except TendrilError as error:
             if left and node is not None and expected_version is None and error.field == "/metadata/version":
                 continue
             if media_type == JSON_PATCH:
-                _point_into_patch(error)
+                _point_into_patch(error, patch)
             raise
     raise AssertionError("the last try returns or raises")
 
@@ -70,11 +65,28 @@ def _command(media_type: str, patch: Any, path: str, node: Node | None, expected
     return Command("jsonPatch", path, {"patch": whole}, labels, expected_version=version)
 
 
-def _point_into_patch(error: TendrilError) -> None:
-    """Makes an error's pointers to operations of a JSON patch lead into the array that was sent."""
-    error.field = error.field.removeprefix(_PATCH)
+def _point_into_patch(error: TendrilError, patch: Sequence[Any]) -> None:
+    """Makes an error's pointers lead into the array of operations that was sent."""
+    error.field = _in_patch(error.field, patch)
     if isinstance(error, Invalid):
-        error.details = tuple((pointer.removeprefix(_PATCH), message) for pointer, message in error.details)
+        error.details = tuple((_in_patch(pointer, patch), message) for pointer, message in error.details)
+
+
+def _in_patch(pointer: str, patch: Sequence[Any]) -> str:
+    """The pointer to an operation, or to the place in the value of the last one that made what a pointer into the node leads
+    to; all of the patch where none did."""
+    if pointer.startswith(f"{_PATCH}/"):
+        return pointer.removeprefix(_PATCH)
+    if not pointer.startswith((_SPEC, _LABELS)):
+        return pointer
+    for index, operation in reversed([*enumerate(patch)]):
+        path = operation["path"].removesuffix("/-")
+        if pointer == path or pointer.startswith(f"{path}/"):
+            within = pointer.removeprefix(path) if path == operation["path"] else ""
+            return f"/{index}/value{within}" if "value" in operation else f"/{index}"
+        if path.startswith(f"{pointer}/"):
+            return f"/{index}"
+    return ""
 
 
 def _merge_parts(patch: Any) -> tuple[Document, Document]:

@@ -133,5 +133,5 @@ def _allowed(request: Request) -> set[str]:
         method
         for route in request.app.routes
         if getattr(route, "path_regex", None) is not None and route.path_regex.match(path)
-        for method in getattr(route, "methods", None) or ()
+        for method in getattr(route, "offered", None) or getattr(route, "methods", None) or ()
     }

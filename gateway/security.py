@@ -8,6 +8,7 @@ from http import HTTPStatus
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
 from gateway.problem import problem
 
@@ -63,4 +64,7 @@ class LoopbackOnly:
         else:
             await self._app(scope, receive, send)
             return
-        await problem(HTTPStatus.FORBIDDEN, detail, scope["path"])(scope, receive, send)
+        if scope["type"] == "websocket":  # answered by the server: after an answer of ours it says that there was none
+            await WebSocketClose()(scope, receive, send)
+        else:
+            await problem(HTTPStatus.FORBIDDEN, detail, scope["path"])(scope, receive, send)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable,
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
+from datamodel.history import NodeEvents
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.reads import Batched
@@ -41,6 +42,13 @@ class _Places(NamedTuple):
     limit: int
 
 
+class _History(NamedTuple):
+    path: str
+    after: int
+    before: int | None
+    limit: int
+
+
 class _At(NamedTuple):
     paths: tuple[str, ...]
     position: int
@@ -56,6 +64,7 @@ class Together(Shared):
         self._counts = Batched[_Count, int](self._count_all)
         self._changes = Batched[_Changed, Paths](self._changed_all)
         self._places = Batched[_Places, Paths](self._places_all)
+        self._histories = Batched[_History, NodeEvents](self._histories_all)
         self._images = Batched[_At, dict[str, Node]](self._images_all)
 
     async def walk(self, walk: Walk, after: Place | None, limit: int) -> Walked:
@@ -73,6 +82,12 @@ class Together(Shared):
     async def nodes_at(self, paths: Collection[str], position: int) -> dict[str, Node]:
         """Who asks for none waits with the others all the same: what they ask next goes together again."""
         return _there(await self._images.get(_At(tuple(paths), position)))
+
+    async def history_each(
+        self, paths: Collection[str], *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> dict[str, NodeEvents]:
+        found = await self._histories.get_all([_History(path, after, before, limit) for path in paths])
+        return {path: _there(told) for path, told in zip(paths, found, strict=True)}
 
     async def _walk_all(self, asked: Collection[_Walk]) -> dict[_Walk, Walked]:
         async def alike(keys: list[_Walk]) -> list[Walked]:
@@ -104,6 +119,15 @@ class Together(Shared):
             return await self._store.places_each([key.span for key in keys], keys[0].limit)
 
         return await _answered(asked, lambda key: key.limit, alike)
+
+    async def _histories_all(self, asked: Collection[_History]) -> dict[_History, NodeEvents]:
+        async def alike(keys: list[_History]) -> list[NodeEvents]:
+            _, after, before, limit = keys[0]
+            paths = [key.path for key in keys]
+            found = await self._store.history_each(paths, after=after, before=before, limit=limit)
+            return [found[path] for path in paths]
+
+        return await _answered(asked, lambda key: key[1:], alike)
 
     async def _images_all(self, asked: Collection[_At]) -> dict[_At, dict[str, Node]]:
         async def alike(keys: list[_At]) -> list[dict[str, Node]]:

@@ -8,28 +8,37 @@ from datamodel.errors import Conflict
 from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUN, SUSPEND
-from gateway.backend import Backend
+from gateway.backend import ASKING, Backend
+from gateway.once import Once
 
 PAGE = 1_000
 _TRIES = 5
 """At a job that others write at the same time."""
 
 
-async def act(backend: Backend, path: str, verb: str) -> tuple[Node, bool]:
-    """Does what a verb says to a job; the job then, and whether it was another before. Raises `NotFound`, and `Conflict` where
-    that cannot be."""
+async def act(
+    backend: Backend, path: str, verb: str, *, expected_version: int | None = None, key: str = "", digest: str = ""
+) -> tuple[Node, bool]:
+    """Does what a verb says to a job; the job then, and whether it was another before. With an idempotency key it is done once,
+    and what it changed before is no change. Raises `NotFound`, and `Conflict` where that cannot be, or the job is not of the
+    version that is expected."""
+    once = Once(backend, key, digest, actor=ASKING)
+    if (replayed := await once.replayed()) is not None:
+        return await backend.node_after(replayed), False
     for left in reversed(range(_TRIES)):
         job = await backend.node(path)
+        if expected_version not in (None, job.version):
+            raise Conflict(f"{path} is at version {job.version}, not {expected_version}", field="/metadata/version")
         change = await VERBS[verb](backend, job)
-        if not change:
+        if not change and not key:
             return job, False
         try:
-            verdict = await backend.carry_out(Command("patchSpec", path, change, expected_version=job.version))
+            verdict = await once.write(Command("patchSpec", path, change, expected_version=job.version))
         except Conflict as error:
             if not left or error.field != "/metadata/version":
                 raise
         else:
-            return await backend.node_after(verdict), True
+            return await backend.node_after(verdict), verdict.outcome == "changed"
     raise AssertionError("the last try returns or raises")
 
 
@@ -56,9 +65,7 @@ async def _resume(backend: Backend, job: Node) -> Document:
 async def _retry(backend: Backend, job: Node) -> Document:
     """As many retries as let each chunk that has failed be tried once more, at least."""
     if job.phase != FAILED:
-        raise Conflict(
-            f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again", field="/status/phase"
-        )
+        raise Conflict(f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again")
     intent = _unless_aborted(job, RUN)
     retries, after = job.spec["retries"] + 1, -1
     while entries := await backend.store.entries(job.uid, phases=(FAILED,), after=after, limit=PAGE):
@@ -85,11 +92,11 @@ SUMMARIES = {
 
 def _must_go_on(job: Node) -> None:
     if job.phase in FINISHED:
-        raise Conflict(f"{job.path} has ended: it is {job.phase}", field="/status/phase")
+        raise Conflict(f"{job.path} has ended: it is {job.phase}")
 
 
 def _unless_aborted(job: Node, intent: str) -> Document:
     now = job.spec.get("intent", RUN)
     if now == ABORT:
-        raise Conflict(f"{job.path} is aborted, for good", field="/spec/intent")
+        raise Conflict(f"{job.path} is aborted, for good")
     return {} if now == intent else {"intent": intent}

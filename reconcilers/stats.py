@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM, Document
+from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Head, Store
+from datamodel.scheduling.attempts import RETRY
+from datamodel.scheduling.counts import RETRYING
 from datamodel.scheduling.edges import ONLINE, place_of
-from datamodel.scheduling.jobs import FINISHED, PENDING, SUCCEEDED
+from datamodel.scheduling.jobs import ABORTED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
 from reconcilers.runtime.controller import Watch
 
@@ -22,6 +25,7 @@ EVERY_S = 5.0
 PAGE = 1_000
 SITES_LIMIT = 500
 ACTOR = Actor("stats", SYSTEM)
+UNFINISHED = ("", PENDING, RUNNING)
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ class Stats:
 
     async def _count(self, now_s: float) -> Document:
         jobs = await self._store.count_by_phase("Job")
-        chunks = (await self._store.sum_totals()).phases
+        chunks = _chunks(await self._store.sum_totals(), *await self._store.sum_pieces("Job", "chunks", UNFINISHED))
         edges = EdgeTotals()
         after = ""
         while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):
@@ -106,7 +110,7 @@ class Stats:
             after = found[-1].path
         return {
             "jobs": _named(jobs),
-            "chunks": dict(sorted(chunks.items())),
+            "chunks": {phase: count for phase, count in sorted(chunks.items()) if count},
             "edges": _named(edges.phases),
             "sites": {site: edges.sites[site] for site in sorted(edges.sites)[:SITES_LIMIT]},
             "chunksPerMinute": self._chunks.of(chunks.get(SUCCEEDED, 0), now_s),
@@ -114,6 +118,17 @@ class Stats:
             "powerReservedW": edges.reserved / 1000,
             "powerCapacityW": edges.capacity / 1000,
         }
+
+
+def _chunks(every: Totals, wanted: int, begun: Totals) -> dict[str, int]:
+    """By phase, all chunks: those of jobs that have not ended, of which so many are `wanted` and these `begun`, are the only
+    ones that wait. What was counted a moment later may be more."""
+    counts = dict(every.phases)
+    waited, waiting = counts.pop(RETRY, 0), begun.phases.get(RETRY, 0)
+    counts[RETRYING] = min(waited, waiting)
+    counts[ABORTED] = counts.get(ABORTED, 0) + max(0, waited - waiting)
+    counts[PENDING] = max(0, wanted - begun.entries)
+    return counts
 
 
 def _named(counts: Mapping[str, int]) -> dict[str, int]:

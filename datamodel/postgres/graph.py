@@ -16,6 +16,23 @@ SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count
   sum(progress)::bigint AS progress
 FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
+FIRST_ENTRIES = """
+SELECT first.* FROM unnest($1::text[]) AS wanted(owner) CROSS JOIN LATERAL (
+  SELECT * FROM ledger WHERE ledger.owner = wanted.owner AND phase = $2 ORDER BY "index" LIMIT $3) AS first
+ORDER BY first.owner, first."index"
+"""
+_PIECES = """
+WITH found AS (
+  SELECT nodes.spec ->> $2 AS pieces, totals.phases, totals.progress
+  FROM nodes LEFT JOIN totals ON totals.owner = nodes.uid WHERE nodes.kind = $1 AND nodes.phase = ANY($3)
+), counted AS (
+  SELECT each.key AS phase, sum(each.value::bigint)::bigint AS entries
+  FROM found CROSS JOIN LATERAL json_each_text(found.phases) AS each GROUP BY each.key
+)
+SELECT (SELECT coalesce(sum(pieces::bigint), 0) FROM found)::bigint AS pieces,
+  (SELECT coalesce(sum(progress), 0) FROM found)::bigint AS progress,
+  (SELECT coalesce(json_object_agg(phase, entries), '{}') FROM counted) AS phases
+"""
 _NEXT_SOURCE = """
 SELECT source FROM links JOIN nodes ON nodes.path = source
 WHERE links.target = wanted.target AND name = $2 AND source > {after} AND kind = $3 ORDER BY links.target, name, source LIMIT 1
@@ -127,6 +144,13 @@ class PostgresGraph:
         )
         return [rows.entry(row) for row in found]
 
+    async def first_entries(self, owners: Collection[str], phase: str, limit: int) -> dict[str, list[Entry]]:
+        found = await self._database.look_up(FIRST_ENTRIES, list(owners), phase, limit)
+        entries: dict[str, list[Entry]] = {owner: [] for owner in owners}
+        for row in found:
+            entries[row["owner"]].append(rows.entry(row))
+        return entries
+
     async def placements(self, owners: Collection[str]) -> dict[str, list[Placement]]:
         found = await self._database.fetch(PLACEMENTS, list(owners))
         placements: dict[str, list[Placement]] = {owner: [] for owner in owners}
@@ -143,3 +167,7 @@ class PostgresGraph:
 
     async def sum_totals(self) -> Totals:
         return (await self.totals([ALL])).get(ALL, Totals())
+
+    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
+        (found,) = await self._database.fetch(_PIECES, kind, field, list(phases))
+        return found["pieces"], rows.totals(found)

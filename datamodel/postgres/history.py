@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 
 from datamodel.errors import not_kept
-from datamodel.event import Op
+from datamodel.event import Event, Op
 from datamodel.history import NodeEvents, kept_of
 from datamodel.model import Model
 from datamodel.node import Node
@@ -52,6 +52,15 @@ SELECT wanted.path, first.position FROM unnest($1::text[]) AS wanted(path)
 CROSS JOIN LATERAL (SELECT position FROM events WHERE path = wanted.path
   AND (op, position) > ('deleted', $2) AND (op, position) <= ('deleted', $3) ORDER BY op, position LIMIT 1) AS first
 """
+
+EVENTS = """
+SELECT event.* FROM unnest($2::text[]) AS wanted(path) CROSS JOIN LATERAL (
+  SELECT told.* FROM unnest($1::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT * FROM events WHERE path = wanted.path
+    AND op = ops.op AND position > $3 AND position < $4 AND ($5 = '' OR uid = $5) ORDER BY position {order} LIMIT $6) AS told
+  ORDER BY told.position {order} LIMIT $6) AS event
+ORDER BY event.path, event.position {order}
+"""
+"""Of each path the first or last events between two positions."""
 
 _POSITION_AT = """
 WITH RECURSIVE search(low, high) AS (
@@ -128,14 +137,21 @@ class PostgresHistory:
     async def history(
         self, path: str, *, uid: str = "", after: int = 0, before: int | None = None, limit: int = 100
     ) -> NodeEvents:
+        return (await self._events([path], uid, after, before, limit))[path]
+
+    async def history_each(
+        self, paths: Collection[str], *, after: int = 0, before: int | None = None, limit: int = 100
+    ) -> dict[str, NodeEvents]:
+        return await self._events(paths, "", after, before, limit)
+
+    async def _events(
+        self, paths: Collection[str], uid: str, after: int, before: int | None, limit: int
+    ) -> dict[str, NodeEvents]:
         first = await self.oldest()
-        order = "ASC" if before is None else "DESC"
         found = await self._database.look_up(
-            "SELECT event.* FROM unnest($1::text[]) AS ops(op) CROSS JOIN LATERAL (SELECT * FROM events WHERE path = $2"
-            " AND op = ops.op AND position > $3 AND position < $4 AND ($5 = '' OR uid = $5)"
-            f" ORDER BY position {order} LIMIT $6) AS event ORDER BY position {order} LIMIT $6",
+            EVENTS.format(order="ASC" if before is None else "DESC"),
             _OPS,
-            path,
+            list(paths),
             max(after, first - 1),
             before if before is not None else 2**63 - 1,
             uid,
@@ -144,5 +160,9 @@ class PostgresHistory:
         oldest = await self.oldest()  # again: the base may have moved on, and what is before it have been dropped
         if 0 < after < oldest - 1:
             raise not_kept(after + 1, oldest)
-        events = [rows.event(self._model, row) for row in found]
-        return kept_of(events, oldest, uid=uid, after=after, before=before, limit=limit)
+        events: dict[str, list[Event]] = {path: [] for path in paths}
+        for row in found:
+            events[row["path"]].append(rows.event(self._model, row))
+        return {
+            path: kept_of(of, oldest, uid=uid, after=after, before=before, limit=limit) for path, of in events.items()
+        }

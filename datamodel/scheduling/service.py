@@ -32,6 +32,16 @@ class EdgeConfigSpec(Part):
         Field(description="until then what runs on a drained edge may go on; absent: it goes elsewhere at once"),
     ] = None
 
+    @field_validator("drain_by", mode="before")
+    @classmethod
+    def _is_text(cls, moment: object) -> datetime | None:
+        """Numbers, in texts too, would be taken as seconds since 1970."""
+        if moment is None:
+            return None
+        if not isinstance(moment, str):
+            raise ValueError("a moment is a text, as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic names the field then
+        return datetime.fromisoformat(moment.upper())
+
     @field_validator("drain_by")
     @classmethod
     def _says_its_offset(cls, moment: datetime | None) -> datetime | None:

@@ -115,13 +115,8 @@ class Programs:
         return answer is not None and answer.status_code == httpx.codes.OK
 
     async def _edge_online(self, name: str) -> bool:
-        answer = await _get(f"{self.address}/v1/edges")
-        if answer is None or answer.status_code != httpx.codes.OK:
-            return False
-        online = {
-            edge["metadata"]["name"] for edge in answer.json()["items"] if edge["status"].get("phase") == "online"
-        }
-        return name in online
+        answer = await _get(f"{self.address}/v1/edges?phase=online&fieldSelector=metadata.name={name}")
+        return answer is not None and answer.status_code == httpx.codes.OK and bool(answer.json()["items"])
 
 
 def _module(name: str) -> tuple[str, ...]:

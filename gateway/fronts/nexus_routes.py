@@ -24,7 +24,7 @@ from gateway.page import LIMIT_MAX, checked_limit
 from gateway.rest.answer import json_answer
 from gateway.rest.edges import SCHEDULER
 from gateway.rest.lists import listed
-from gateway.rest.query import Asked, check_declared, number_of
+from gateway.rest.query import Asked, number_of
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 
 PREFIX = "/v1alpha1"
@@ -36,6 +36,7 @@ PARAMETERS: tuple[Document, ...] = (
         "name": "limit",
         "in": "query",
         "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        "description": "the most that a page has",
     },
     {
         "name": "continue",
@@ -112,7 +113,6 @@ class _Nodes:
 
     def reading(self, served: _Served) -> list[DirectRoute]:
         async def get(request: Request) -> Response:
-            check_declared(request.query_params, ())
             node = await self._backend.node(self._path(request, served))
             (found,) = await self._shown([node])
             if served is _REQUESTS:
@@ -163,7 +163,6 @@ class _Nodes:
         ]
 
     async def put(self, request: Request) -> Response:
-        check_declared(request.query_params, ("update_if_exists",))
         update = request.query_params.get("update_if_exists", "true")
         if update not in ("true", "false"):
             raise Invalid("true or false", field="?update_if_exists")
@@ -200,7 +199,6 @@ class _Nodes:
 
     async def _list(self, request: Request, served: _Served) -> Response:
         given = request.query_params
-        check_declared(given, ("limit", "continue"))
         limit = checked_limit(number_of(given["limit"]), "?limit") if "limit" in given else LIMIT_DEFAULT
         under = self._above(request, served)
         with naming({"?cursor": "?continue"}):

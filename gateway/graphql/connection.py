@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import strawberry
 
-from datamodel.errors import Gone, Invalid
+from datamodel.errors import Gone, Invalid, NotFound
 from datamodel.kinds import Kind
 from datamodel.model import Model
 from datamodel.moments import Moment, read_moment
@@ -92,7 +92,8 @@ def connection(kind: type[Kind], selection: Selection, of: Narrow, *, under: boo
             query = replace(query, under=above)
         found = await _load(info.context, query, given.get("after"), given.get("as_of"))
         if above is not None and not found.edges:
-            await info.context.backend.node_at(above, found.page.position)
+            with naming_arguments("/under"):
+                await info.context.backend.node_at(above, found.page.position)
         return found
 
     resolver.__signature__ = Signature(  # type: ignore[attr-defined]
@@ -119,17 +120,17 @@ def check_path(model: Model, path: str, field: str) -> None:
 
 async def _load(context: Context, query: Query, after: str | None, as_of: str | None) -> Found:
     """The page. Raises `Invalid` and `Gone` naming the argument."""
-    context.charge(query.limit)
+    context.charge(query.limit, "pages")
     await context.together()
     moment = read_moment(as_of, "/asOf") if as_of is not None else None
-    with naming_arguments():
+    with naming_arguments("/under"):
         found = await page(context.reads, query, cursor=after or "", as_of=moment)
     return Found(context.backend.model, query, moment, found)
 
 
 @contextmanager
-def naming_arguments() -> Iterator[None]:
-    """Makes the errors of a query name the arguments that it was made of."""
+def naming_arguments(path: str) -> Iterator[None]:
+    """Makes the errors of a query name the arguments that it was made of. What is not there is what `path` names."""
     try:
         yield
     except Gone as error:
@@ -137,6 +138,8 @@ def naming_arguments() -> Iterator[None]:
         raise Gone(error.message, oldest=error.oldest, field=field, cursor=error.cursor) from error
     except Invalid as error:
         raise Invalid(error.message, field=_ARGUMENTS.get(error.field, error.field)) from error
+    except NotFound as error:
+        raise NotFound(error.message, field=path) from error
 
 
 def _cursor(root: Edge) -> str:
@@ -151,7 +154,7 @@ def _page_info(root: Found) -> Any:
 async def _total_count(root: Found, info: Info) -> int:
     """How many nodes there are on all pages: now, or with `asOf` then. It is counted only where it is asked for; of the past,
     20,000 at most."""
-    info.context.charge(COUNT_CHARGE)
+    info.context.charge(COUNT_CHARGE, "totalCount")
     await info.context.together()
     query = replace(root.query, limit=1)
     return await count(info.context.reads, query, as_of=root.as_of, most=NODES_LIMIT)

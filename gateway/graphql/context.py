@@ -1,6 +1,7 @@
 """What one GraphQL request shares among its resolvers."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, TypeVar
@@ -8,7 +9,6 @@ from typing import Any, TypeVar
 import strawberry
 
 from datamodel.errors import Invalid
-from datamodel.ports import Store
 from datamodel.reads import Batched
 from gateway.backend import Backend
 from gateway.together import Together
@@ -18,6 +18,12 @@ NODES_LIMIT = 20_000
 """How many nodes one request may ask for, as its pages say; deep pages multiply."""
 COUNT_CHARGE = 20
 """What a `totalCount` counts in the request's budget of nodes."""
+EXECUTIONS_CHARGE = 5
+"""What a job's `executions` count."""
+EXPLAIN_CHARGE = 10
+"""What an `explain` counts."""
+TOLD_MOST = 3
+"""Of what a query asks for too many nodes, so much is named."""
 
 QUIET_TURNS = 3
 """Turns of the event loop in which nobody asks, after which nobody is about to."""
@@ -35,7 +41,7 @@ class Context:
     def begin(self) -> None:
         """Forgets what was read and what was charged, as is right for each event of a subscription."""
         self.reads = Together(self.backend.store)
-        self._asked = 0
+        self._asked = Counter[str]()
         self._batches: dict[Any, Batched[str, Any]] = {}
 
     async def together(self) -> None:
@@ -54,17 +60,18 @@ class Context:
             known = self._gathered
         self._gathering = None
 
-    def batch(self, read: Callable[[Store, Collection[str]], Awaitable[dict[str, V]]]) -> Batched[str, V]:
-        """What many nodes ask by such a read of the store goes together."""
+    def batch(self, read: Callable[[Backend, Collection[str]], Awaitable[dict[str, V]]]) -> Batched[str, V]:
+        """What many nodes ask by such a read goes together."""
         if read not in self._batches:
-            self._batches[read] = Batched(partial(read, self.backend.store))
+            self._batches[read] = Batched(partial(read, self.backend))
         return self._batches[read]
 
-    def charge(self, nodes: int) -> None:
-        """Raises `Invalid` once the request has asked for too many nodes."""
-        self._asked += nodes
-        if self._asked > NODES_LIMIT:
-            raise Invalid(f"the query asks for more than {NODES_LIMIT} nodes: ask for smaller pages")
+    def charge(self, nodes: int, what: str) -> None:
+        """Raises `Invalid` once the request has asked for too many nodes, saying what for."""
+        self._asked[what] += nodes
+        if self._asked.total() > NODES_LIMIT:
+            most = ", ".join(f"{what} {count}" for what, count in self._asked.most_common(TOLD_MOST))
+            raise Invalid(f"the query asks for more than {NODES_LIMIT} nodes ({most}): ask for smaller pages")
 
 
 Info = strawberry.Info[Context, None]

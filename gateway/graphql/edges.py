@@ -9,7 +9,7 @@ from datamodel.errors import TendrilError
 from datamodel.names import check_name
 from gateway.edges import INTENTS, SUMMARIES, ask_of_edge
 from gateway.graphql.context import Info
-from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.mutations import argument_errors, mutation, payload, replay_guard
 from gateway.graphql.objects import plain
 
 
@@ -19,16 +19,18 @@ def edge_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
 
 
 def _verb_mutation(verb: str, config_type: Any) -> StrawberryField:
-    async def ask(info: Info, site: str, edge: str, grace_s: int = 0) -> Any:
+    async def ask(info: Info, site: str, edge: str, grace_s: int = 0, idempotency_key: str | None = None) -> Any:
+        key, digest = replay_guard(f"{verb}Edge", idempotency_key, [site, edge, grace_s])
         try:
             site, edge = check_name(site, "/site"), check_name(edge, "/edge")
-            config = await ask_of_edge(info.context.backend, site, edge, verb, grace_s)
+            config = await ask_of_edge(info.context.backend, site, edge, verb, grace_s, key=key, digest=digest)
         except TendrilError as error:
-            return {"edgeConfig": None, "userErrors": user_errors(error)}
+            errors = argument_errors(error, ("/site", "/edge", "/graceS"), "/edge")
+            return {"edgeConfig": None, "userErrors": errors}
         return {"edgeConfig": config, "userErrors": ()}
 
-    async def ask_at_once(info: Info, site: str, edge: str) -> Any:
-        return await ask(info, site, edge)
+    async def ask_at_once(info: Info, site: str, edge: str, idempotency_key: str | None = None) -> Any:
+        return await ask(info, site, edge, 0, idempotency_key)
 
     do = ask if verb == "drain" else ask_at_once
     do.__doc__ = f"{SUMMARIES[verb]}."

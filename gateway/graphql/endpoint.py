@@ -4,25 +4,26 @@ from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.exceptions import MissingQueryError
 from strawberry.types.graphql import OperationType
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from gateway.backend import Backend
 from gateway.graphql.context import Context
-from gateway.graphql.errors import public
+from gateway.graphql.errors import REFUSALS, public, refusal
 from gateway.graphql.schema import Schema
 from gateway.rest.answer import json_answer
 from gateway.rest.body import read_document
 from gateway.rest.route import WRITING, DirectRoute, route
 
-_MEMBERS: dict[str, tuple[type, ...]] = {
-    "query": (str,),
-    "operationName": (str, type(None)),
-    "variables": (dict, type(None)),
-    "extensions": (dict, type(None)),
+_MEMBERS: dict[str, tuple[tuple[type, ...], str]] = {
+    "query": ((str,), "it is a string"),
+    "operationName": ((str, type(None)), "it is a string, or null"),
+    "variables": ((dict, type(None)), "it is an object, or null"),
+    "extensions": ((dict, type(None)), "it is an object, or null"),
 }
+"""Of a request's members, what they may be, and how that is said."""
 
 
 def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
@@ -30,6 +31,8 @@ def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
 
     async def execute(request: Request) -> Response:
         document, _ = await read_document(request)
+        if "idempotency-key" in request.headers:
+            raise Invalid("here a key is `idempotencyKey` of a mutation's input", field="Idempotency-Key")
         _check(document)
         try:
             result = await schema.execute(
@@ -39,25 +42,39 @@ def graphql_route(backend: Backend, schema: Schema) -> DirectRoute:
                 operation_name=document.get("operationName"),
                 allowed_operation_types=(OperationType.QUERY, OperationType.MUTATION),
             )
-        except CannotGetOperationTypeError as error:
-            raise Invalid(
-                "the query has no such operation, or several and none is named", field="/operationName"
-            ) from error
-        except InvalidOperationTypeError as error:
-            raise Invalid("a subscription takes a websocket, at the same address", field="/query") from error
+        except tuple(REFUSALS) as error:
+            raise refusal(error) from error
         answer: Document = {"data": result.data}
         if result.errors:
             answer["errors"] = [public(error).formatted for error in result.errors]
         refused = result.data is None and not any(error.path for error in result.errors or ())
         return json_answer(answer, HTTPStatus.BAD_REQUEST if refused else HTTPStatus.OK)
 
-    return route("POST", "/graphql", execute, summary="Run a GraphQL operation", tag="graphql", problems=WRITING)
+    made = route(
+        "POST",
+        "/graphql",
+        execute,
+        summary="Run a GraphQL operation",
+        tag="graphql",
+        body="GraphQLRequest",
+        answer="GraphQLAnswer",
+        problems=WRITING,
+    )
+    assert made.openapi_extra is not None, "it was described"
+    told = made.openapi_extra["responses"]
+    told["400"]["content"] |= told["200"][
+        "content"
+    ]  # a query that is none is told of as GraphQL does, no JSON as a problem
+    return made
 
 
 def _check(document: Document) -> None:
     """Raises `Invalid` naming the member of the request that is wrong."""
     for name, value in document.items():
-        if not isinstance(value, _MEMBERS.get(name, ())):
-            raise Invalid("a request has `query`, `operationName` and `variables`", field=f"/{name[:80]}")
+        if name not in _MEMBERS:
+            raise Invalid(f"there is no such member; a request has {', '.join(_MEMBERS)}", field=f"/{name[:80]}")
+        types, told = _MEMBERS[name]
+        if not isinstance(value, types):
+            raise Invalid(told, field=f"/{name}")
     if "query" not in document:
-        raise Invalid("a query is required", field="/query")
+        raise refusal(MissingQueryError())

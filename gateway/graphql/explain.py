@@ -1,18 +1,17 @@
 """Why a job is as it is, in GraphQL: what `GET …/explain` tells."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from strawberry.types.field import StrawberryField
 
+from datamodel.errors import NotFound
 from datamodel.node import Node
-from gateway.explain import explained
+from gateway.explain import explanations
 from gateway.explanation import EdgesThat, Explanation, FailedChunk, Unheard
-from gateway.graphql.context import Info
-from gateway.graphql.objects import listed, object_type, plain, resolved
+from gateway.graphql.context import EXPLAIN_CHARGE, Context
+from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
-
-CHARGE = 1_000
-"""What an explanation counts in the request's budget of nodes: it looks at all edges."""
 
 
 def explain_field() -> StrawberryField:
@@ -48,9 +47,14 @@ def explain_field() -> StrawberryField:
         ],
         Explanation.__doc__,
     )
+    return loaded("explain", explanation, _explain, "Why the job is as it is, now.")
 
-    async def explain(root: Node, info: Info) -> Any:
-        info.context.charge(CHARGE)
-        return await explained(info.context.backend, root.path)
 
-    return resolved("explain", explanation, explain, "Why the job is as it is, now.")
+async def _explain(context: Context, jobs: Sequence[Node]) -> Sequence[Any]:
+    context.charge(EXPLAIN_CHARGE * len(jobs), "explain")
+    await context.together()
+    found = await context.batch(explanations).get_all([job.path for job in jobs])
+    for job, explanation in zip(jobs, found, strict=True):
+        if explanation is None:
+            raise NotFound(f"{job.path} does not exist", field="/path")
+    return found

@@ -1,6 +1,6 @@
 """What GraphQL has for jobs beside their kind: their executions, and how they are submitted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from strawberry.types.field import StrawberryField
@@ -8,17 +8,15 @@ from strawberry.types.field import StrawberryField
 from datamodel.errors import TendrilError
 from datamodel.names import check_name
 from datamodel.node import Node
+from gateway.backend import Backend
 from gateway.executions import Execution, executions_of
-from gateway.graphql.context import Context, Info
+from gateway.graphql.context import EXECUTIONS_CHARGE, Context, Info
 from gateway.graphql.explain import explain_field
-from gateway.graphql.mutations import mutation, payload, user_errors
+from gateway.graphql.mutations import argument_errors, into_input, mutation, payload, replay_guard, user_errors
 from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
 from gateway.jobs import job_path, submit
 from gateway.verbs import SUMMARIES, VERBS, act
-
-EXECUTIONS_CHARGE = 20
-"""What a job's executions count in the request's budget of nodes."""
 
 
 def job_fields() -> list[StrawberryField]:
@@ -41,9 +39,13 @@ def _executions_field() -> StrawberryField:
 
 
 async def _executions(context: Context, jobs: Sequence[Node]) -> Sequence[Any]:
-    context.charge(EXECUTIONS_CHARGE * len(jobs))
+    context.charge(EXECUTIONS_CHARGE * len(jobs), "executions")
     await context.together()
-    return await context.batch(executions_of).get_all([job.uid for job in jobs])
+    return await context.batch(_by_job).get_all([job.uid for job in jobs])
+
+
+async def _by_job(backend: Backend, jobs: Collection[str]) -> dict[str, list[Execution]]:
+    return await executions_of(backend.store, jobs)
 
 
 def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
@@ -56,13 +58,13 @@ def job_mutations(types: Mapping[str, Any]) -> list[StrawberryField]:
 
 
 def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
-    async def do(info: Info, group: str, name: str) -> Any:
+    async def do(info: Info, group: str, name: str, idempotency_key: str | None = None) -> Any:
+        key, digest = replay_guard(f"{verb}Job", idempotency_key, [group, name])
         try:
-            job, _ = await act(
-                info.context.backend, job_path(check_name(group, "/group"), check_name(name, "/name")), verb
-            )
+            path = job_path(check_name(group, "/group"), check_name(name, "/name"))
+            job, _ = await act(info.context.backend, path, verb, key=key, digest=digest)
         except TendrilError as error:
-            return {"job": None, "userErrors": user_errors(error)}
+            return {"job": None, "userErrors": argument_errors(error, ("/group", "/name"), "/name")}
         return {"job": job, "userErrors": ()}
 
     do.__doc__ = f"{SUMMARIES[verb]}."
@@ -70,9 +72,10 @@ def _verb_mutation(verb: str, job_type: Any) -> StrawberryField:
     return mutation(f"{verb}Job", done, do)
 
 
-async def submit_job(info: Info, document: JSON) -> Any:
-    """Submits a job: the document that `POST /v1/jobs` takes."""
+async def submit_job(info: Info, document: JSON, idempotency_key: str | None = None) -> Any:
+    """Submits a job: the document that `POST /v1/jobs` takes. Sent again with its key, it does nothing again, for 24 hours."""
+    key, digest = replay_guard("submitJob", idempotency_key, document)
     try:
-        return {"job": await submit(info.context.backend, document), "userErrors": ()}
+        return {"job": await submit(info.context.backend, document, key=key, digest=digest), "userErrors": ()}
     except TendrilError as error:
-        return {"job": None, "userErrors": user_errors(error)}
+        return {"job": None, "userErrors": [into_input(found) for found in user_errors(error)]}

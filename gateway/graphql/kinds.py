@@ -12,7 +12,7 @@ from datamodel.kinds import Document, Kind
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.plan import Query
-from datamodel.ports import Store
+from gateway.backend import Backend
 from gateway.defaults import completed
 from gateway.extras import Extras
 from gateway.graphql.connection import Narrow, connection, connection_type
@@ -143,7 +143,7 @@ def _status(kind: type[Kind], shown: Callable[[Node], Document] | None) -> Any:
 
 def _singleton(segment: str) -> Any:
     async def singleton(root: Node, info: Info) -> Any:
-        info.context.charge(1)
+        info.context.charge(1, segment)
         return await info.context.backend.reads.node(f"{root.path}/{segment}")
 
     return singleton
@@ -153,7 +153,7 @@ def _targets(link: str, *, many: bool) -> Load:
     async def targets(context: Context, nodes: Sequence[Node]) -> Sequence[Any]:
         wanted = [node.links.get(link, ()) for node in nodes]
         uids = [uid for of in wanted for uid in of]
-        context.charge(len(uids))
+        context.charge(len(uids), "links")
         await context.together()
         known = dict(zip(uids, await context.batch(_by_uid).get_all(uids), strict=True))
         found = [[node for uid in of if (node := known[uid]) is not None] for of in wanted]
@@ -162,8 +162,8 @@ def _targets(link: str, *, many: bool) -> Load:
     return targets
 
 
-async def _by_uid(store: Store, uids: Collection[str]) -> dict[str, Node]:
-    return await store.nodes_of(uids)
+async def _by_uid(backend: Backend, uids: Collection[str]) -> dict[str, Node]:
+    return await backend.store.nodes_of(uids)
 
 
 def _anywhere(query: Query, _: Any) -> Query:

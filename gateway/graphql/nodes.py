@@ -30,7 +30,7 @@ async def nodes(info: Info, paths: list[str], as_of: Moment | None = None) -> An
 
 
 async def _read(context: Context, paths: Sequence[str], as_of: str | None) -> list[Node | None]:
-    context.charge(len(paths))
+    context.charge(len(paths), "nodes")
     if as_of is None:
         return await context.backend.reads.nodes(*paths)
     position = await position_of(context.reads, read_moment(as_of, "/asOf"))

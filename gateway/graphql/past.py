@@ -15,10 +15,6 @@ from gateway.graphql.scalars import JSON, DateTime, Long, Moment
 from gateway.page import checked_limit
 from gateway.past import Changed, Past, difference_of, history_of
 
-PAST_CHARGE = 200
-"""What a look at the past of one node counts in the request's budget of nodes, beside what it shows: it takes queries of its
-own."""
-
 From = Annotated[Moment, strawberry.argument(name="from")]
 
 
@@ -79,8 +75,13 @@ async def _history(
 ) -> Past:
     backend, limit = info.context.backend, checked_limit(first, "/first")
     check_path(backend.model, path, "/path")
-    info.context.charge(PAST_CHARGE + limit)
-    return await history_of(backend, path, limit=limit, cursor=after, oldest_first=oldest_first, field="/after")
+    info.context.charge(limit, "history")
+    await info.context.together()
+    reads = info.context.reads
+    with naming_arguments("/path"):
+        return await history_of(
+            backend, path, limit=limit, cursor=after, oldest_first=oldest_first, field="/after", reads=reads
+        )
 
 
 async def _history_of_node(
@@ -101,10 +102,16 @@ async def _diff(
 ) -> Changed:
     backend, limit = info.context.backend, checked_limit(first, "/first")
     check_path(backend.model, path, "/path")
-    info.context.charge(PAST_CHARGE + limit)
-    moments = read_moment(begin, "/from"), read_moment(to, "/to") if to is not None else None
-    with naming_arguments():
-        return await difference_of(backend, path, moments, below=below, limit=limit, cursor=after, field="/after")
+    info.context.charge(limit if below else 1, "diff")
+    await info.context.together()
+    reads, moments = (
+        info.context.reads,
+        (read_moment(begin, "/from"), read_moment(to, "/to") if to is not None else None),
+    )
+    with naming_arguments("/path"):
+        return await difference_of(
+            backend, path, moments, below=below, limit=limit, cursor=after, field="/after", reads=reads
+        )
 
 
 async def _diff_of_node(

@@ -1,16 +1,18 @@
 """The schema: `root` with the planes, `node` by path, the mutations, and the subscriptions."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import strawberry
 import structlog
-from graphql import GraphQLError
-from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import GraphQLError, OperationDefinitionNode
+from strawberry.extensions import AddValidationRules, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 
 from datamodel.model import Model
 from gateway.extras import Extras
@@ -51,10 +53,26 @@ class Schema(strawberry.Schema):
 
 async def _public(results: StreamResult) -> AsyncGenerator[Any, None]:
     async with aclosing(results):
-        async for result in results:
-            if isinstance(result, ExecutionResult) and result.errors:
-                result.errors = [public(error) for error in result.errors]
-            yield result
+        try:
+            async for result in results:
+                if isinstance(result, ExecutionResult) and result.errors:
+                    result.errors = [public(error) for error in result.errors]
+                yield result
+        except GraphQLError as error:  # of the document: with a cache of parsed ones, Strawberry lets it through
+            yield PreExecutionError(data=None, errors=[public(error)])
+
+
+class OneOperation(SchemaExtension):
+    """Refuses a document of several operations of which none is named (`GetOperation` of GraphQL's specification): Strawberry
+    takes the first."""
+
+    def on_parse(self) -> Iterator[None]:
+        yield
+        known, document = self.execution_context, self.execution_context.graphql_document
+        if known._provided_operation_name is None and document is not None:  # noqa: SLF001 - the public one is the first's
+            operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
+            if len(operations) > 1:
+                raise CannotGetOperationTypeError(None)
 
 
 def create_schema(model: Model, extras: Extras) -> Schema:
@@ -75,6 +93,7 @@ def create_schema(model: Model, extras: Extras) -> Schema:
         types=list(kinds.types.values()),
         execution_context_class=Executor,
         extensions=[
+            OneOperation,
             lambda: MaxTokensLimiter(TOKENS_LIMIT),
             lambda: AddValidationRules([ShapeRule]),
             lambda: ParserCache(DOCUMENTS_KEPT),

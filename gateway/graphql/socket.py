@@ -18,6 +18,7 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler, Operation
+from strawberry.subscriptions.protocols.graphql_transport_ws.types import Message
 
 from datamodel.cause import Cause, present_cause
 from gateway.backend import Backend
@@ -79,7 +80,10 @@ class _Handler(BaseGraphQLTransportWSHandler[Context, None]):
         except msgspec.ValidationError as error:
             await self.handle_invalid_message(str(error))
         else:
-            await super().handle_message(message)
+            told = {
+                name: member for name, member in message.items() if member is not None
+            }  # no payload may be null too
+            await super().handle_message(cast("Message", told))
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         """Each operation is a request of its own."""

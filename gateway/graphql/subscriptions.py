@@ -56,7 +56,7 @@ def _resolver(kind: type[Kind], selection: Selection) -> Any:
             check_path(backend.model, under, "/under")
             query = replace(query, under=under)
         moment = read_moment(as_of, "/asOf") if as_of is not None else None
-        with naming_arguments():
+        with naming_arguments("/under"):
             after = await watch_from(backend, query, given.get("after") or "", moment, "/after")
         async with aclosing(watched(backend, query, after)) as changes:
             async for change in changes:

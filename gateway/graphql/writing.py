@@ -1,13 +1,11 @@
 """Mutations that follow from the declared kinds: `create`, `apply` and `patch` of each kind whose spec users write."""
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import msgspec
 from strawberry.types.field import StrawberryField
 
-from datamodel.command import Command, Verdict, raise_refused
+from datamodel.command import Command, Verdict
 from datamodel.errors import Invalid, TendrilError
 from datamodel.kinds import Document, Kind
 from datamodel.model import Model
@@ -15,15 +13,15 @@ from gateway.backend import Backend
 from gateway.exposure import is_written_by_users
 from gateway.graphql.connection import check_path
 from gateway.graphql.context import Info
-from gateway.graphql.mutations import input_errors, mutation, payload
+from gateway.graphql.mutations import input_errors, mutation, payload, replay_guard
 from gateway.graphql.objects import given, input_type, plain
 from gateway.graphql.parts import Inputs, document_of
 from gateway.graphql.scalars import JSON, Long
 from gateway.labels import checked_labels
+from gateway.once import Once
 from gateway.patches import MERGE_PATCH, write_patch
 
-_Write = Callable[[Command], Awaitable[Verdict]]
-_Writing = Callable[[Backend, Document, _Write], Awaitable[Verdict]]
+_Writing = Callable[[Once, Document], Awaitable[Verdict]]
 
 
 def node_mutations(model: Model, types: Mapping[str, Any]) -> list[StrawberryField]:
@@ -73,33 +71,26 @@ async def _written(backend: Backend, name: str, kind: type[Kind], asked: Documen
     found, _ = backend.model.locate(asked["path"])
     if found is not kind:
         raise Invalid(f"at {asked['path']} there can only be a {found.__name__}", field="/path")
-    key = asked.get("idempotencyKey") or ""
-    digest = hashlib.sha256(msgspec.json.encode([name, asked], order="sorted")).hexdigest() if key else ""
-
-    async def write(command: Command) -> Verdict:
-        outcome = await backend.append((command,), key=key, digest=digest, dry_run=bool(asked.get("dryRun")))
-        (verdict,) = raise_refused(outcome)
-        return verdict
-
-    return await writing(backend, asked, write)
+    key, digest = replay_guard(name, asked.get("idempotencyKey"), asked)
+    return await writing(Once(backend, key, digest, bool(asked.get("dryRun"))), asked)
 
 
-async def _create(_: Backend, asked: Document, write: _Write) -> Verdict:
-    return await write(Command("create", asked["path"], asked.get("spec") or {}, _labels(asked)))
+async def _create(once: Once, asked: Document) -> Verdict:
+    return await once.write(Command("create", asked["path"], asked.get("spec") or {}, _labels(asked)))
 
 
-async def _apply(_: Backend, asked: Document, write: _Write) -> Verdict:
+async def _apply(once: Once, asked: Document) -> Verdict:
     version = asked.get("version")
-    return await write(
+    return await once.write(
         Command("apply", asked["path"], asked.get("spec") or {}, _labels(asked), expected_version=version)
     )
 
 
-async def _patch(backend: Backend, asked: Document, write: _Write) -> Verdict:
+async def _patch(once: Once, asked: Document) -> Verdict:
     patch: Document = {"spec": asked.get("spec") or {}}
     if "labels" in asked:
         patch["metadata"] = {"labels": asked["labels"]}
-    return await write_patch(backend, asked["path"], MERGE_PATCH, patch, asked.get("version"), write)
+    return await write_patch(once, asked["path"], MERGE_PATCH, patch, asked.get("version"))
 
 
 def _labels(asked: Document) -> dict[str, str] | None:

@@ -19,6 +19,7 @@ from gateway.backend import Backend
 from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
 from gateway.problem import problem
 from gateway.rest.answer import json_answer
+from gateway.rest.conditions import IF_NONE_MATCH
 
 PARAMETERS: tuple[Document, ...] = (
     {
@@ -29,14 +30,6 @@ PARAMETERS: tuple[Document, ...] = (
     },
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
-UNLESS_THE_SAME: tuple[Document, ...] = (
-    {
-        "name": "If-None-Match",
-        "in": "header",
-        "schema": {"type": "string"},
-        "description": "an `ETag` of before: where it is the same still, nothing is sent (304)",
-    },
-)
 HEADERS: tuple[Document, ...] = (
     {
         "name": "Range",
@@ -44,7 +37,7 @@ HEADERS: tuple[Document, ...] = (
         "schema": {"type": "string"},
         "description": "one range of bytes, as `bytes=FIRST-LAST`; of several, or of another unit, all is sent",
     },
-    *UNLESS_THE_SAME,
+    IF_NONE_MATCH,
     {
         "name": "If-Range",
         "in": "header",
@@ -60,9 +53,6 @@ _log = structlog.get_logger("artifacts")
 
 async def list_artifacts(backend: Backend, job: Node, request: Request) -> Response:
     """The artifacts of the chunks that have succeeded, in order. Raises what is wrong with the request."""
-    for name in request.query_params:
-        if name not in ("limit", "cursor"):
-            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
     limit, cursor = request.query_params.get("limit"), request.query_params.get("cursor")
     chunks = LIMIT_DEFAULT if limit is None else checked_limit(_number(limit), "?limit")
     if cursor and not _NUMBER.fullmatch(cursor):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -107,8 +108,17 @@ def decoded(body: bytes) -> Any:
     except RecursionError as error:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"JSON is nested deeper than {DEPTH_LIMIT} levels") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {_complaint(body, error)}") from error
     return document
+
+
+def _complaint(body: bytes, error: Exception) -> str:
+    """What is wrong. Of one half of a surrogate pair at the end of a string, msgspec says that the body is cut off."""
+    if b"\\ud" in body.lower():
+        with suppress(ValueError, RecursionError):
+            json.loads(body)
+            return "an escape as \\ud800 is half of a surrogate pair, and its other half is missing"
+    return str(error)
 
 
 def _check_depth(body: bytes, document: Any) -> None:

@@ -9,32 +9,23 @@ from datamodel.kinds import Document
 from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.node import Node
-from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.counts import SHOWN, is_over, shown_phase, stored_phases
 from datamodel.scheduling.edges import place_of
-from datamodel.scheduling.jobs import ABORTED, CHUNKS_LIMIT, FAILED, RUNNING, SUCCEEDED
+from datamodel.scheduling.jobs import CHUNKS_LIMIT
 from gateway.backend import Backend
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
+from gateway.page import LIMIT_DEFAULT, checked_limit
 from gateway.rest.answer import json_answer
-from gateway.rest.query import check_declared, number_of
-
-_STORED = {
-    PLACED: PLACED,
-    RUNNING: RUNNING,
-    "retrying": RETRY,
-    SUCCEEDED: SUCCEEDED,
-    FAILED: FAILED,
-    ABORTED: ABORTED,
-}
-"""A chunk's phase as a job's status counts it, and as the ledger has it."""
-_SHOWN = {stored: shown for shown, stored in _STORED.items()}
+from gateway.rest.query import number_of
+from gateway.rest.route import LIMIT
 
 PARAMETERS: tuple[Document, ...] = (
-    {"name": "phase", "in": "query", "schema": {"type": "string", "enum": list(_STORED)}},
     {
-        "name": "limit",
+        "name": "phase",
         "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+        "schema": {"type": "string", "enum": list(SHOWN)},
+        "description": "chunks in this phase only",
     },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
 
@@ -57,28 +48,29 @@ class ChunkOfJob(msgspec.Struct, frozen=True):
 async def list_chunks(backend: Backend, job: Node, request: Request) -> Response:
     """The chunks in order of index, and how many were never placed. Raises `Invalid` naming the parameter."""
     given = request.query_params
-    check_declared(given, [parameter["name"] for parameter in PARAMETERS])
     limit = checked_limit(number_of(given["limit"]), "?limit") if "limit" in given else LIMIT_DEFAULT
     phase, cursor = given.get("phase"), given.get("cursor", "")
-    if phase is not None and phase not in _STORED:
-        raise Invalid(f"a chunk is {', '.join(_STORED)}", field="?phase")
+    if phase is not None and phase not in SHOWN:
+        raise Invalid(f"a chunk is {', '.join(SHOWN)}", field="?phase")
     if cursor and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= len(str(CHUNKS_LIMIT))):
         raise Invalid("this is no cursor of a list", field="?cursor")
-    phases = (_STORED[phase],) if phase is not None else ()
-    after = int(cursor) if cursor else -1
-    found = await backend.store.entries(job.uid, phases=phases, after=after, limit=limit + 1)
+    over, after = is_over(job, job.phase), int(cursor) if cursor else -1
+    phases = stored_phases(phase, over=over) if phase is not None else ()
+    found: list[Entry] = []
+    if phase is None or phases:
+        found = await backend.store.entries(job.uid, phases=phases, after=after, limit=limit + 1)
     totals = await backend.reads.totals(job.uid)
     onward = str(found[limit - 1].index) if len(found) > limit else None
-    items = [_shown(entry) for entry in found[:limit]]
+    items = [_shown(entry, over=over) for entry in found[:limit]]
     return json_answer({"items": items, "cursor": onward, "pending": job.spec["chunks"] - totals.entries})
 
 
-def _shown(entry: Entry) -> ChunkOfJob:
+def _shown(entry: Entry, *, over: bool) -> ChunkOfJob:
     site, edge = place_of(entry.holder)
     return ChunkOfJob(
         index=entry.index,
         epoch=entry.epoch,
-        phase=_SHOWN[entry.phase],
+        phase=shown_phase(entry.phase, over=over),
         site=site,
         edge=edge,
         attempt=last_name(entry.holder),

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from datamodel.errors import Conflict, Invalid
 from datamodel.kinds import Document
 from datamodel.node import Node
-from gateway.backend import Backend
+from gateway.once import Once
 from gateway.unmet import Unmet
 
 IF_MATCH: Document = {
@@ -52,15 +52,18 @@ def must_be_absent(request: Request) -> bool:
     return tags is not None
 
 
-async def expected_version(backend: Backend, request: Request, path: str) -> int | None:
-    """The version that the node must have, None where any will do. Raises `Unmet` where it has none of those that are named."""
+async def expected_version(once: Once, request: Request, path: str) -> int | None:
+    """The version that the node must have, None where any will do, or where the request is one that was carried out before.
+    Raises `Unmet` where it has none of those that are named."""
     tags = request.headers.get("if-match")
     if tags is None:
         return None
     versions = _versions(tags)
     if len(versions) == 1:
         return versions[0]
-    node = await backend.reads.node(path)
+    if await once.replayed() is not None:
+        return None
+    node = await once.backend.reads.node(path)
     if node is None or not (tags.strip() == "*" or node.version in versions):
         raise Unmet(f"{path} is no node of such a version", field="If-Match")
     return node.version

@@ -11,7 +11,7 @@ from datamodel.node import Node
 from gateway.backend import Backend
 from gateway.page import LIMIT_DEFAULT, after_cursor, checked_limit, cursor_of
 from gateway.rest.answer import json_answer
-from gateway.rest.query import check_declared, number_of
+from gateway.rest.query import number_of
 from gateway.rest.route import QUERY_PAGE, DirectRoute, route
 
 
@@ -36,7 +36,6 @@ def deletion_routes(backend: Backend) -> list[DirectRoute]:
 async def answer_deletions(backend: Backend, request: Request) -> Response:
     """A page of the nodes of all kinds whose deletion was requested, in order of path."""
     given = request.query_params
-    check_declared(given, ("limit", "cursor"))
     limit = checked_limit(number_of(given["limit"]), "?limit") if "limit" in given else LIMIT_DEFAULT
     after = after_cursor(given["cursor"], "?cursor") if given.get("cursor") else ""
     found = await backend.store.deleting(after=after, limit=limit + 1)

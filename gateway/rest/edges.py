@@ -6,12 +6,11 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
-from datamodel.errors import Invalid
-from datamodel.kinds import Document, Kind
+from datamodel.errors import Invalid, NotFound
+from datamodel.kinds import Document
 from datamodel.names import check_name
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.query import Page
 from datamodel.scheduling.edges import Edge, Site, place_of
 from datamodel.scheduling.resources import CPU, MEMORY, POWER
 from datamodel.scheduling.scheduler import SchedulerStatus
@@ -19,11 +18,11 @@ from datamodel.scheduling.service import OPEN, USE, config_path
 from gateway.backend import Backend
 from gateway.defaults import completed
 from gateway.edges import GRACE_LIMIT_S, INTENTS, SUMMARIES, ask_of_edge
-from gateway.page import LIMIT_MAX
 from gateway.rest.answer import json_answer, node_document
-from gateway.rest.conditions import etag_of
+from gateway.rest.conditions import IF_MATCH, conditions_of, etag_of, expected_version
 from gateway.rest.lists import list_document, listed
-from gateway.rest.query import asked_of, check_declared, list_parameters
+from gateway.rest.query import asked_of, list_parameters
+from gateway.rest.replay import KEY, once_of
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 
 SCHEDULER = "/config/scheduler"
@@ -44,7 +43,7 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             edges.list_edges,
             summary="List the edges of all sites, with what is free and used",
             tag="edges",
-            answer="EdgeList",
+            answer="EdgeInUseList",
             parameters=list_parameters(Edge),
             problems=LISTING,
         ),
@@ -83,42 +82,60 @@ def _verb_route(edges: "_Edges", verb: str) -> DirectRoute:
         tag="edges",
         status=HTTPStatus.ACCEPTED,
         answer="EdgeConfig",
-        parameters=(GRACE,) if verb == "drain" else (),
-        problems=(*READING, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+        parameters=(*((GRACE,) if verb == "drain" else ()), IF_MATCH, KEY),
+        problems=(
+            *READING,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.PRECONDITION_FAILED,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
     )
 
 
 class _Edges:
-    """The handlers. A page holds as much as a page may: who asks for the edges mostly wants all of them."""
+    """The handlers."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
 
     async def list_edges(self, request: Request) -> Response:
-        found = await self._found(request, Edge)
-        pools = await self._backend.store.pools([edge.path for edge in found.nodes])
-        asked = {edge.path: config_path(*place_of(edge.path)) for edge in found.nodes}
-        configs = await self._backend.store.nodes(asked.values())
+        asked = asked_of(request, Edge)
+        found = await listed(self._backend, asked)
+        is_present = asked.as_of is None  # of the past, nobody knows what was reserved
+        pools = await self._backend.store.pools([edge.path for edge in found.nodes]) if is_present else {}
+        places = {edge.path: config_path(*place_of(edge.path)) for edge in found.nodes}
+        configs = await self._backend.store.nodes_at(places.values(), found.position)
         items = [
             node_document(self._backend.model, edge)
-            | _capacity(pools.get(edge.path, Pool()))
-            | {"service": _service(configs.get(asked[edge.path]))}
+            | (_capacity(pools.get(edge.path, Pool())) if is_present else {})
+            | {"service": _service(configs.get(places[edge.path]))}
             for edge in found.nodes
         ]
         return json_answer(list_document(found, items))
 
     async def ask(self, request: Request, verb: str) -> Response:
-        site, edge = (check_name(request.path_params[name], f"/{name}") for name in ("site", "edge"))
+        site, edge = (_name(request, part) for part in ("site", "edge"))
         given = request.query_params
-        check_declared(given, ("graceS",) if verb == "drain" else ())
         text = given.get("graceS", "0")
         if not (text.isascii() and text.isdigit() and len(text) <= 9 and int(text) <= GRACE_LIMIT_S):
             raise Invalid(f"a whole number of seconds, {GRACE_LIMIT_S} at most", field="?graceS")
-        config = await ask_of_edge(self._backend, site, edge, verb, int(text))
+        once = once_of(self._backend, request)
+        version = await expected_version(once, request, config_path(site, edge))
+        with conditions_of(request):
+            config = await ask_of_edge(
+                self._backend,
+                site,
+                edge,
+                verb,
+                int(text),
+                expected_version=version,
+                key=once.key,
+                digest=once.digest,
+            )
         return json_answer(node_document(self._backend.model, config), HTTPStatus.ACCEPTED, etag_of(config))
 
     async def list_sites(self, request: Request) -> Response:
-        found = await self._found(request, Site)
+        found = await listed(self._backend, asked_of(request, Site))
         return json_answer(list_document(found, [node_document(self._backend.model, site) for site in found.nodes]))
 
     async def stats(self, request: Request) -> Response:
@@ -126,8 +143,13 @@ class _Edges:
         scheduler = await self._backend.node(SCHEDULER)
         return json_answer(completed(SchedulerStatus, scheduler.status))
 
-    async def _found(self, request: Request, kind: type[Kind]) -> Page:
-        return await listed(self._backend, asked_of(request, kind, limit_default=LIMIT_MAX))
+
+def _name(request: Request, part: str) -> str:
+    """A part of the address. Raises `NotFound` where nothing can have that name."""
+    try:
+        return check_name(request.path_params[part])
+    except Invalid as error:
+        raise NotFound(error.message) from error
 
 
 def _service(config: Node | None) -> Document:

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of nodes of any kind: patches, events, differences and deletions."""
+"""What the OpenAPI document says of nodes of any kind: patches, events, differences, deletions and GraphQL."""
 
 import msgspec
 
@@ -18,6 +18,7 @@ def graph_schemas() -> Document:
     (_, named) = msgspec.json.schema_components([Event], ref_template="#/components/schemas/{name}")
     return {
         **named,
+        **_graphql_schemas(),
         "History": _object(
             items={"type": "array", "items": {"$ref": "#/components/schemas/Event"}},
             cursor=_CURSOR,
@@ -30,7 +31,12 @@ def graph_schemas() -> Document:
             after=_NODE,
         ),
         "Differences": {
-            **_object(items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}}, cursor=_CURSOR),
+            **_object(
+                items={"type": "array", "items": {"$ref": "#/components/schemas/Difference"}},
+                cursor=_CURSOR,
+                to=_POSITION,
+                **{"from": _POSITION},
+            ),
             "description": "What is different at the position `to` from what was so at `from`.",
         },
         "DeletePreview": {
@@ -55,19 +61,60 @@ def graph_schemas() -> Document:
             },
             cursor=_CURSOR,
         ),
-        "JsonPatch": {
-            "type": "array",
-            "maxItems": OPERATIONS_LIMIT,
-            "items": {
-                **_object(
-                    op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
-                    path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
-                    value={},
-                ),
-                "required": ["op", "path"],
-            },
-            "description": "RFC 6902",
-            "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+        "Health": _object(status={"enum": ["live", "ready"]}),
+        "JsonPatch": _json_patch(),
+    }
+
+
+def _json_patch() -> Document:
+    return {
+        "type": "array",
+        "maxItems": OPERATIONS_LIMIT,
+        "items": {
+            **_object(
+                op={"enum": ["add", "remove", "replace", "move", "copy", "test"]},
+                path={**_STRING, "description": "a JSON pointer that begins with /spec or /metadata/labels"},
+                value={},
+            ),
+            "required": ["op", "path"],
+        },
+        "description": "RFC 6902",
+        "examples": [[{"op": "add", "path": "/metadata/labels/team", "value": "red"}]],
+    }
+
+
+def _graphql_schemas() -> Document:
+    """What `/graphql` takes and answers."""
+    return {
+        "GraphQLRequest": {
+            **_object(
+                query=_STRING,
+                operationName={"type": ["string", "null"], "description": "which one of several operations is run"},
+                variables={"type": ["object", "null"]},
+                extensions={"type": ["object", "null"], "description": "ignored"},
+            ),
+            "required": ["query"],
+            "additionalProperties": False,
+            "examples": [{"query": "{ root { config { path } } }"}],
+        },
+        "GraphQLAnswer": {
+            **_object(
+                data={"type": ["object", "null"]},
+                errors={
+                    "type": "array",
+                    "items": {
+                        **_object(
+                            message=_STRING,
+                            locations={"type": "array", "items": {"type": "object"}},
+                            path={"type": "array", "items": {"type": ["string", "integer"]}},
+                            extensions={"type": "object"},
+                        ),
+                        "required": ["message"],
+                    },
+                    "description": "with status 400: it was not run",
+                },
+            ),
+            "required": ["data"],
         },
     }
 

@@ -18,13 +18,14 @@ TIMEOUT_S = 2.0
 def health_routes(backend: Backend) -> list[DirectRoute]:
     health = _Health(backend)
     return [
-        route("GET", "/livez", health.live, summary="Whether the process lives", tag="health"),
+        route("GET", "/livez", health.live, summary="Whether the process lives", tag="health", answer="Health"),
         route(
             "GET",
             "/readyz",
             health.ready,
             summary="Whether the database and NATS are reached",
             tag="health",
+            answer="Health",
             problems=(HTTPStatus.SERVICE_UNAVAILABLE,),
         ),
     ]

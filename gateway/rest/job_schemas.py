@@ -36,6 +36,7 @@ def add_job_schemas(schemas: Document) -> None:
         cursor={"type": ["string", "null"]},
         pending={"type": "integer", "description": "chunks that were never placed, which are not listed"},
     )
+    _add_edges(schemas)
     (_, named) = msgspec.json.schema_components(
         [Execution, ArtifactOfChunk, ChunkOfJob, JobDone, Explanation], ref_template="#/components/schemas/{name}"
     )
@@ -54,6 +55,29 @@ def _flat_job(spec: Document) -> Document:
         "description": "A job as it is submitted: its name, group and labels beside the fields of its spec.",
         "properties": {**own, **spec["properties"]},
     }
+
+
+def _add_edges(schemas: Document) -> None:
+    """What the list of all edges tells of each beside its node."""
+    amounts = object_schema(
+        cpu={"type": "number"}, memoryBytes={"type": "integer", "format": "int64"}, powerW={"type": "number"}
+    )
+    asked = schemas["EdgeConfigSpec"]["properties"]
+    schemas["EdgeInUse"] = {
+        **schemas["Edge"],
+        "properties": {
+            **schemas["Edge"]["properties"],
+            "used": {**amounts, "description": "what is reserved there; of the present only"},
+            "free": {**amounts, "description": "what may be reserved still; of the present only"},
+            "service": {
+                **object_schema(**asked, phase=schemas["EdgeConfigStatus"]["properties"]["phase"]),
+                "description": "what operators ask of it, and how far that is",
+            },
+        },
+    }
+    listed = schemas["EdgeList"]
+    items = {"type": "array", "items": reference("EdgeInUse")}
+    schemas["EdgeInUseList"] = {**listed, "properties": {**listed["properties"], "items": items}}
 
 
 def _batch() -> Document:

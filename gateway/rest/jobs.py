@@ -21,12 +21,14 @@ from gateway.rest.answer import json_answer, metadata
 from gateway.rest.artifacts import get_artifact, list_artifacts
 from gateway.rest.body import read_document
 from gateway.rest.chunks import list_chunks
+from gateway.rest.conditions import etag_of
 from gateway.rest.events import job_events
 from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
-from gateway.rest.query import RESUME, WATCH, asked_of, list_parameters
+from gateway.rest.query import RESUME, SEEN, WATCH, asked_of, flag_of, list_parameters
 from gateway.rest.replay import KEY, replay_guard
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
+from gateway.rest.writing import DELETING, DELETING_PROBLEMS, DRY_RUN, Writing
 
 URL = "/v1/jobs"
 BATCH = f"{URL}:batch"
@@ -34,7 +36,12 @@ BATCH_LIMIT = 500
 """The most jobs of one batch."""
 BATCH_LIMIT_BYTES = 8 * 1024 * 1024
 ONE = f"{URL}/{{group}}/{{name}}"
-GROUP: Document = {"name": "group", "in": "query", "schema": {"type": "string"}}
+GROUP: Document = {
+    "name": "group",
+    "in": "query",
+    "schema": {"type": "string"},
+    "description": "jobs of the group of this name only",
+}
 
 
 def job_routes(backend: Backend) -> list[DirectRoute]:
@@ -59,13 +66,15 @@ def job_routes(backend: Backend) -> list[DirectRoute]:
         route(
             "DELETE",
             ONE,
-            jobs.delete,
+            Writing(backend, path_of, job_document).delete,
             summary="Delete a job",
             tag="jobs",
             status=HTTPStatus.ACCEPTED,
             also=HTTPStatus.NO_CONTENT,
+            other_answers={HTTPStatus.OK: "DeletePreview"},
             answer="Job",
-            problems=(*READING, HTTPStatus.CONFLICT),
+            parameters=DELETING,
+            problems=DELETING_PROBLEMS,
         ),
         *_telling_routes(jobs),
         *_chunk_routes(jobs),
@@ -82,6 +91,7 @@ def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
             tag="jobs",
             media_type="text/event-stream",
             also=HTTPStatus.NO_CONTENT,
+            parameters=(SEEN,),
             problems=READING,
         ),
         route(
@@ -93,7 +103,7 @@ def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
             media_type="text/plain",
             other_types=("application/x-ndjson", "text/event-stream"),
             also=HTTPStatus.NO_CONTENT,
-            parameters=PARAMETERS,
+            parameters=(*PARAMETERS, SEEN),
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.UNPROCESSABLE_ENTITY),
         ),
         route(
@@ -138,18 +148,9 @@ def _chunk_routes(jobs: "_Jobs") -> list[DirectRoute]:
             tag="jobs",
             media_type="application/octet-stream",
             also=HTTPStatus.PARTIAL_CONTENT,
+            other_answers={HTTPStatus.NOT_MODIFIED: ""},
             parameters=artifacts.HEADERS,
             problems=(*READING, HTTPStatus.GONE, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE),
-        ),
-        route(
-            "HEAD",
-            f"{ONE}/artifacts/{{chunk}}/{{artifact}}",
-            jobs.artifact,
-            summary="Ask for the size and the checksum of a file that a chunk has left",
-            tag="jobs",
-            media_type="application/octet-stream",
-            parameters=artifacts.UNLESS_THE_SAME,
-            problems=(*READING, HTTPStatus.GONE),
         ),
     ]
 
@@ -165,7 +166,8 @@ def _submit_routes(jobs: "_Jobs") -> list[DirectRoute]:
             status=HTTPStatus.ACCEPTED,
             body="JobDocument",
             answer="Job",
-            parameters=(KEY,),
+            also=HTTPStatus.OK,
+            parameters=(DRY_RUN, KEY),
             problems=WRITING,
         ),
         route(
@@ -177,7 +179,8 @@ def _submit_routes(jobs: "_Jobs") -> list[DirectRoute]:
             status=HTTPStatus.ACCEPTED,
             body="JobBatch",
             answer="JobBatchAccepted",
-            parameters=(KEY,),
+            also=HTTPStatus.OK,
+            parameters=(DRY_RUN, KEY),
             problems=WRITING,
         ),
     ]
@@ -192,20 +195,27 @@ class _Jobs:
     async def submit(self, request: Request) -> Response:
         document, body = await read_document(request)
         key, digest = replay_guard(request, body)
-        job = await submit(self._backend, document, key=key, digest=digest)
+        dry_run = flag_of(request.query_params, "dryRun")
+        job = await submit(self._backend, document, key=key, digest=digest, dry_run=dry_run)
+        if dry_run:
+            return json_answer(job_document(job), HTTPStatus.OK, etag_of(job))
         _, _, _, group, _, name = job.path.split("/")
-        return json_answer(job_document(job), HTTPStatus.ACCEPTED, {"Location": f"{URL}/{group}/{name}"})
+        headers = {"Location": f"{URL}/{group}/{name}", **etag_of(job)}
+        return json_answer(job_document(job), HTTPStatus.ACCEPTED, headers)
 
     async def submit_batch(self, request: Request) -> Response:
         document, body = await read_document(request, BATCH_LIMIT_BYTES)
         documents = _documents(document)
         key, digest = replay_guard(request, body)
-        jobs = await submit_all(self._backend, documents, key=key, digest=digest)
-        return json_answer({"items": [job_document(job) for job in jobs]}, HTTPStatus.ACCEPTED)
+        dry_run = flag_of(request.query_params, "dryRun")
+        jobs = await submit_all(self._backend, documents, key=key, digest=digest, dry_run=dry_run)
+        return json_answer(
+            {"items": [job_document(job) for job in jobs]}, HTTPStatus.OK if dry_run else HTTPStatus.ACCEPTED
+        )
 
     async def list_jobs(self, request: Request) -> Response:
-        asked = asked_of(request, Job, under=under_group(request), others=("group",), watches=True)
-        return await answer_list(self._backend, request, asked, job_document)
+        asked = asked_of(request, Job, under=under_group(request))
+        return await answer_list(self._backend, request, asked, job_document, "?group")
 
     async def get(self, request: Request) -> Response:
         job = await self._backend.node(path_of(request))
@@ -215,12 +225,6 @@ class _Jobs:
 
     async def explain(self, request: Request) -> Response:
         return json_answer(await explained(self._backend, path_of(request)))
-
-    async def delete(self, request: Request) -> Response:
-        job = await self._backend.delete(path_of(request))
-        if job is None:
-            return Response(status_code=HTTPStatus.NO_CONTENT)
-        return json_answer(job_document(job), HTTPStatus.ACCEPTED)
 
     async def events(self, request: Request) -> Response:
         job = await self._backend.node(path_of(request))

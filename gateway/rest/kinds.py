@@ -12,6 +12,7 @@ from datamodel.kinds import Document, Kind
 from datamodel.model import Model
 from gateway.backend import Backend
 from gateway.exposure import is_written_by_users
+from gateway.page import phases_of
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.lists import answer_list
 from gateway.rest.query import RESUME, WATCH, asked_of, list_parameters
@@ -37,8 +38,8 @@ def kind_routes(backend: Backend) -> list[DirectRoute]:
         under = request.query_params.get("under", "")
         if under:
             _check_below(backend.model, under)
-        asked = asked_of(request, kind, under=under, others=("under",), watches=True)
-        return await answer_list(backend, request, asked, partial(node_document, backend.model))
+        asked = asked_of(request, kind, under=under)
+        return await answer_list(backend, request, asked, partial(node_document, backend.model), "?under")
 
     return [
         route("GET", URL, kinds, summary="List the kinds of nodes", tag="kinds", answer="KindList"),
@@ -69,6 +70,7 @@ def _check_below(model: Model, under: str) -> None:
 def described(model: Model, kind: type[Kind]) -> Document:
     """A kind as clients are told of it."""
     phases = kind.phases
+    known = sorted(phases.allowed.keys() | set().union(*phases.allowed.values())) if phases else phases_of(kind)
     return {
         "kind": kind.__name__,
         "singular": singular_of(kind),
@@ -79,7 +81,7 @@ def described(model: Model, kind: type[Kind]) -> Document:
         "singleton": kind.singleton,
         "writable": is_written_by_users(kind),
         "selectable": list(kind.selectable),
-        "phases": sorted(phases.allowed.keys() | set().union(*phases.allowed.values())) if phases else [],
+        "phases": known,
         "finished": sorted(phases.finished) if phases else [],
         "columns": [asdict(column) for column in kind.columns],
     }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from datamodel.errors import NotFound
 from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.query import Page, page
@@ -15,15 +16,26 @@ from gateway.rest.watch import answer_watch
 
 
 async def answer_list(
-    backend: Backend, request: Request, asked: Asked, document: Callable[[Node], Document]
+    backend: Backend, request: Request, asked: Asked, document: Callable[[Node], Document], named: str = ""
 ) -> Response:
-    """The answer to what is asked of a list. Raises `NotFound` where there is nothing below which it could be."""
+    """The answer to what is asked of a list. Raises `NotFound` where there is nothing below which it could be, naming the
+    parameter that says so."""
     if asked.watch:
         return await answer_watch(backend, request, asked, document)
+    found = await listed_below(backend, asked, named)
+    return json_answer(list_document(found, [document(node) for node in found.nodes]))
+
+
+async def listed_below(backend: Backend, asked: Asked, named: str) -> Page:
+    """The page. Raises as `listed` does, and `NotFound` naming the parameter where there is no node below which it could be."""
     found = await listed(backend, asked)
     if not found.nodes and asked.query.under:
-        await backend.node_at(asked.query.under, found.position)
-    return json_answer(list_document(found, [document(node) for node in found.nodes]))
+        try:
+            await backend.node_at(asked.query.under, found.position)
+        except NotFound as error:
+            error.field = named
+            raise
+    return found
 
 
 async def listed(backend: Backend, asked: Asked) -> Page:

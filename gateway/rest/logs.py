@@ -45,7 +45,12 @@ PARAMETERS: tuple[Document, ...] = (
         "description": "an attempt by its name, instead of a chunk and an epoch",
     },
     {"name": "step", "in": "query", "schema": {"type": "string"}, "description": "of this step only, by its name"},
-    {"name": "stream", "in": "query", "schema": {"type": "string", "enum": list(STREAMS)}},
+    {
+        "name": "stream",
+        "in": "query",
+        "schema": {"type": "string", "enum": list(STREAMS)},
+        "description": "of this stream only",
+    },
     {
         "name": "tail",
         "in": "query",
@@ -109,14 +114,9 @@ async def job_logs(backend: Backend, job: Node, request: Request) -> Response:
 
 
 def query_of(request: Request) -> Query:
-    """The parameters. Raises `Invalid` naming the one that is wrong, or that nobody declared."""
-    given = request.query_params
+    """The parameters. Raises `Invalid` naming the one that is wrong."""
     declared: dict[str, Document] = {parameter["name"]: parameter["schema"] for parameter in PARAMETERS}
-    values: Document = {}
-    for name, text in given.items():
-        if name not in declared:
-            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
-        values[name] = _value(name, text, declared[name])
+    values: Document = {name: _value(name, text, declared[name]) for name, text in request.query_params.items()}
     return Query(**values)
 
 

@@ -15,10 +15,10 @@ from gateway.rest.answer import json_answer, node_document
 from gateway.rest.conditions import IF_ABSENT, IF_MATCH, IF_NONE_MATCH, etag_of, is_known
 from gateway.rest.lists import answer_list
 from gateway.rest.past import DIFF, HISTORY, answer_difference, answer_history, node_as_of
-from gateway.rest.query import AS_OF, RESUME, WATCH, asked_of, check_declared, list_parameters, moment_of
+from gateway.rest.query import AS_OF, RESUME, WATCH, asked_of, list_parameters, moment_of
 from gateway.rest.replay import KEY
-from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
-from gateway.rest.writing import DRY_RUN, PREVIEW, Writing
+from gateway.rest.route import LISTING, WRITING, DirectRoute, route
+from gateway.rest.writing import DELETING, DELETING_PROBLEMS, DRY_RUN, Writing
 
 PREFIX = "/v1"
 STATUS, PAST, CHANGES = "status", "history", "diff"
@@ -153,8 +153,8 @@ class _Nodes:
             status=HTTPStatus.CREATED,
             also=HTTPStatus.OK,
             body=f"{self._name}Create",
-            parameters=(DRY_RUN, KEY),
-            problems=WRITING,
+            parameters=(DRY_RUN, IF_ABSENT, KEY),
+            problems=_WRITING,
         )
 
     def _deleting(self, one: str) -> DirectRoute:
@@ -168,13 +168,8 @@ class _Nodes:
             status=HTTPStatus.ACCEPTED,
             also=HTTPStatus.NO_CONTENT,
             other_answers={HTTPStatus.OK: "DeletePreview"},
-            parameters=(PREVIEW, IF_MATCH, KEY),
-            problems=(
-                *READING,
-                HTTPStatus.CONFLICT,
-                HTTPStatus.PRECONDITION_FAILED,
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-            ),
+            parameters=DELETING,
+            problems=DELETING_PROBLEMS,
         )
 
     def _templates(self) -> tuple[str, str]:
@@ -205,7 +200,7 @@ class _Nodes:
     async def list_nodes(self, request: Request) -> Response:
         under = request.scope["path"][len(PREFIX) :].rpartition("/")[0]
         self._locate(under)
-        asked = asked_of(request, self._kind, under=under, watches=True)
+        asked = asked_of(request, self._kind, under=under)
         return await answer_list(self._backend, request, asked, self._document)
 
     async def create(self, request: Request) -> Response:
@@ -217,7 +212,6 @@ class _Nodes:
         return await self._writing.create(request, path_of)
 
     async def _read(self, request: Request, path: str) -> Node:
-        check_declared(request.query_params, ("asOf",))
         return await node_as_of(self._backend, path, moment_of(request.query_params, "asOf"))
 
     def _shown(self, request: Request, node: Node, document: Document) -> Response:

@@ -11,10 +11,11 @@ from datamodel.kinds import Document
 from datamodel.moments import Moment, position_of
 from datamodel.node import Node
 from gateway.backend import Backend
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit
+from gateway.page import LIMIT_DEFAULT, checked_limit
 from gateway.past import difference_of, history_of
 from gateway.rest.answer import json_answer, node_document
-from gateway.rest.query import check_declared, flag_of, moment_of, naming_parameters, number_of
+from gateway.rest.query import flag_of, moment_of, naming_parameters, number_of
+from gateway.rest.route import LIMIT
 
 HISTORY: tuple[Document, ...] = (
     {
@@ -23,17 +24,24 @@ HISTORY: tuple[Document, ...] = (
         "schema": {"enum": ["position", "-position"], "default": "-position"},
         "description": "the newest first, or the oldest",
     },
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
-_MOMENT: Document = {"type": "string", "description": "a position of the log or a time (RFC 3339)"}
+_MOMENT = "a position of the log or a time (RFC 3339)"
 DIFF: tuple[Document, ...] = (
-    {"name": "from", "in": "query", "required": True, "schema": _MOMENT},
-    {"name": "to", "in": "query", "schema": _MOMENT, "description": "the present, where there is none"},
+    {
+        "name": "from",
+        "in": "query",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": f"the first moment: {_MOMENT}",
+    },
+    {
+        "name": "to",
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": f"the second moment: {_MOMENT}; without it, the present",
+    },
     {
         "name": "below",
         "in": "query",
@@ -55,7 +63,6 @@ async def node_as_of(backend: Backend, path: str, moment: Moment | None) -> Node
 async def answer_history(backend: Backend, path: str, request: Request) -> Response:
     """The events of all nodes that have lived at a path. Raises `NotFound` where none has, as far as the log is kept."""
     given = request.query_params
-    check_declared(given, [parameter["name"] for parameter in HISTORY])
     limit, sort = _limit(given), given.get("sort", "-position")
     if sort not in ("position", "-position"):
         raise Invalid("position or -position", field="?sort")
@@ -68,7 +75,6 @@ async def answer_history(backend: Backend, path: str, request: Request) -> Respo
 async def answer_difference(backend: Backend, path: str, request: Request) -> Response:
     """What is different at a path, and with `below` everywhere below it, from one moment to a later one."""
     given = request.query_params
-    check_declared(given, [parameter["name"] for parameter in DIFF])
     limit, below = _limit(given), flag_of(given, "below")
     first, second = moment_of(given, "from"), moment_of(given, "to")
     if first is None:

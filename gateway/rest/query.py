@@ -14,7 +14,8 @@ from datamodel.plan import Query
 from datamodel.selectors import field_selector, label_selector
 from datamodel.sorting import CREATED, PATH, VERSION, sort_of
 from datamodel.walk import NAME_FIELD
-from gateway.page import LIMIT_DEFAULT, LIMIT_MAX, checked_limit, has_phase, with_phase
+from gateway.page import LIMIT_DEFAULT, checked_limit, has_phase, phases_of, with_phase
+from gateway.rest.route import LIMIT
 
 AS_OF: Document = {
     "name": "asOf",
@@ -34,6 +35,12 @@ RESUME: Document = {
     "in": "header",
     "schema": {"type": "string"},
     "description": "of a watch: the id of the last event, or the `bookmark` of a list, to be told what has changed since",
+}
+SEEN: Document = {
+    "name": LAST_EVENT,
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "of server-sent events: the id of the last one, to be told what comes after it",
 }
 
 
@@ -55,16 +62,15 @@ def list_parameters(kind: type[Kind]) -> tuple[Document, ...]:
         _text("labelSelector", "as in Kubernetes: `a=b,c!=d,e in (f,g),h,!i`"),
         _text("fieldSelector", f"`field=value` or `field!=value`, with commas between; there are {fields}"),
         {**_text("sort", "with a minus before it, backwards"), "schema": {"enum": _both_ways(orders), "default": PATH}},
-        {"name": "limit", "in": "query", "schema": _LIMIT},
+        LIMIT,
         _text("cursor", "the `cursor` of the page before"),
         AS_OF,
     ]
     if has_phase(kind):
-        found.append(_text("phase", "nodes in this `status.phase`"))
+        known = {"enum": list(phases)} if (phases := phases_of(kind)) else {}
+        phase = _text("phase", "nodes in this `status.phase`")
+        found.append({**phase, "schema": {**phase["schema"], **known}})
     return tuple(found)
-
-
-_LIMIT: Document = {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT}
 
 
 def _text(name: str, description: str) -> Document:
@@ -80,15 +86,9 @@ def asked_of(
     kind: type[Kind],
     *,
     under: str = "",
-    others: Collection[str] = (),
-    limit_default: int = LIMIT_DEFAULT,
-    watches: bool = False,
 ) -> Asked:
-    """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter,
-    also for one that nobody declared."""
+    """What a request asks for of the nodes of a kind below a path (empty: anywhere). Raises `Invalid` naming the parameter."""
     given = request.query_params
-    declared = {parameter["name"] for parameter in list_parameters(kind)}
-    check_declared(given, declared.union(others, ("watch",) if watches else ()))
     limit, phase = given.get("limit"), given.get("phase", "")
     watch = flag_of(given, "watch")
     for name in ("sort", "cursor", "limit") if watch else ():
@@ -107,16 +107,9 @@ def asked_of(
             fields=fields,
             phases=phases,
             sort=sort_of(given.get("sort", PATH)),
-            limit=checked_limit(number_of(limit), "?limit") if limit is not None else limit_default,
+            limit=checked_limit(number_of(limit), "?limit") if limit is not None else LIMIT_DEFAULT,
         )
     return Asked(query, given.get("cursor", ""), moment_of(given, "asOf"), watch)
-
-
-def check_declared(given: Mapping[str, str], declared: Collection[str]) -> None:
-    """Raises `Invalid` naming a parameter that nobody declared."""
-    for name in given:
-        if name not in declared:
-            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
 
 
 def flag_of(given: Mapping[str, str], name: str) -> bool:

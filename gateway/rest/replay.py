@@ -4,7 +4,10 @@ import hashlib
 
 from starlette.requests import Request
 
+from datamodel.command import Actor
 from datamodel.kinds import Document
+from gateway.backend import ACTOR, Backend
+from gateway.once import Once
 
 KEY: Document = {
     "name": "Idempotency-Key",
@@ -12,6 +15,14 @@ KEY: Document = {
     "schema": {"type": "string", "maxLength": 255},
     "description": "a request that is sent again with its key does nothing again, for 24 hours",
 }
+
+
+def once_of(
+    backend: Backend, request: Request, body: bytes = b"", *, dry_run: bool = False, actor: Actor = ACTOR
+) -> Once:
+    """How a request writes."""
+    key, digest = replay_guard(request, body)
+    return Once(backend, key, digest, dry_run, actor)
 
 
 def replay_guard(request: Request, body: bytes = b"") -> tuple[str, str]:

@@ -1,16 +1,18 @@
 """Routes: plain handlers of a request, with what the OpenAPI document says of them."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from gateway.page import LIMIT_DEFAULT, LIMIT_MAX
 from gateway.problem import MEDIA_TYPE
@@ -35,12 +37,14 @@ WRITING = (
 )
 """Problems of whatever takes a document."""
 
+LIMIT: Document = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
+    "description": "the most that a page has",
+}
 QUERY_PAGE: tuple[Document, ...] = (
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT},
-    },
+    LIMIT,
     {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "the `cursor` of the page before"},
 )
 _IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", ":": "_", "{": None, "}": None})
@@ -48,17 +52,31 @@ _IN_OPERATION_IDS = str.maketrans({"/": "_", "-": "_", ":": "_", "{": None, "}":
 
 class DirectRoute(APIRoute):
     """A route whose handler reads the request and makes the answer itself: what it takes is checked once, by the rule
-    book's own types, and nothing is prepared for dependencies that it has not."""
+    book's own types, and nothing is prepared for dependencies that it has not. A request with a query parameter that is not
+    `declared` never reaches the handler."""
 
-    def __init__(self, path: str, endpoint: Handler, **options: Any) -> None:
+    def __init__(self, path: str, endpoint: Handler, declared: Collection[str] = (), **options: Any) -> None:
         super().__init__(path, endpoint, **options)
 
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            answer = await endpoint(Request(scope, receive, send))
+            request = Request(scope, receive, send)
+            if scope["query_string"]:
+                _check_declared(request.query_params, declared)
+            answer = await endpoint(request)
+            if request.method == "HEAD":  # and what would stream is never begun
+                answer = _without_body(answer)
             await answer(scope, receive, send)
 
         self.app = serve
         self._begins, self._slashes = path.partition("{")[0], path.count("/")
+        self._methods = frozenset(self.methods or ())
+        self._has_head = "GET" in self._methods
+
+    @property
+    def offered(self) -> Collection[str]:
+        """The methods that it takes. Where it can be read, its headers alone can, which the OpenAPI document need not say of
+        each route."""
+        return {*self._methods, "HEAD"} if self._has_head else self._methods
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Most of a hundred routes are told apart by how they begin and how long they are: to match all their expressions took
@@ -66,7 +84,15 @@ class DirectRoute(APIRoute):
         path = scope["path"]
         if not path.startswith(self._begins) or path.count("/") != self._slashes:
             return Match.NONE, {}
+        if self._has_head and scope["method"] == "HEAD":
+            return super().matches({**scope, "method": "GET"})
         return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in self.offered:
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 def route(
@@ -108,6 +134,7 @@ def route(
     return DirectRoute(
         path,
         handler,
+        declared=frozenset(parameter["name"] for parameter in parameters if parameter["in"] == "query"),
         methods=[method],
         summary=summary,
         tags=[tag],
@@ -116,6 +143,23 @@ def route(
         response_class=Response,
         openapi_extra=operation,
     )
+
+
+def _without_body(answer: Response) -> Response:
+    bare = Response(status_code=answer.status_code)
+    bare.raw_headers = answer.raw_headers
+    return bare
+
+
+def _check_declared(given: QueryParams, declared: Collection[str]) -> None:
+    """Raises `Invalid` naming a parameter that nobody declared, or that comes twice."""
+    seen = set()
+    for name, _ in given.multi_items():
+        if name not in declared:
+            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
+        if name in seen:
+            raise Invalid("it comes twice", field=f"?{name}")
+        seen.add(name)
 
 
 def _success(status: HTTPStatus, media_types: Sequence[str], schema: str) -> Document:

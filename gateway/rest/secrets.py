@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from datamodel.errors import Invalid, NotFound
-from datamodel.kinds import Document
 from datamodel.names import check_name
 from datamodel.secrets.value import BODY_LIMIT_BYTES, values_in
 from gateway.backend import Backend
@@ -14,6 +13,7 @@ from gateway.jobs import group_path
 from gateway.page import LIMIT_DEFAULT, after_cursor, checked_limit, cursor_of
 from gateway.rest.answer import json_answer
 from gateway.rest.body import read_hidden_document
+from gateway.rest.query import number_of
 from gateway.rest.route import QUERY_PAGE, READING, WRITING, DirectRoute, route
 from gateway.secrets import keeping, scope_of
 
@@ -94,9 +94,6 @@ def _name(request: Request, part: str) -> str:
 
 def _page(request: Request) -> tuple[int, str]:
     """How many of a list are asked for, and behind which name. Raises `Invalid` naming the parameter."""
-    parameters: Document = dict(request.query_params)
-    cursor, limit = parameters.pop("cursor", ""), parameters.pop("limit", str(LIMIT_DEFAULT))
-    for name in parameters:
-        raise Invalid("there is no such parameter", field=f"?{name[:80]}")
-    number = int(limit) if limit.isascii() and limit.isdigit() and len(limit) <= 9 else 0
-    return checked_limit(number, "?limit"), after_cursor(cursor, "?cursor")[1:] if cursor else ""
+    given = request.query_params
+    limit = checked_limit(number_of(given["limit"]), "?limit") if "limit" in given else LIMIT_DEFAULT
+    return limit, after_cursor(given["cursor"], "?cursor")[1:] if given.get("cursor") else ""

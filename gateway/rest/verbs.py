@@ -1,6 +1,7 @@
 """The verbs of jobs over REST: of one, and of all that are selected."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Literal
@@ -15,10 +16,11 @@ from datamodel.node import Node
 from datamodel.scheduling.jobs import Job
 from gateway.backend import Backend
 from gateway.rest.answer import json_answer
-from gateway.rest.conditions import etag_of
+from gateway.rest.conditions import IF_MATCH, conditions_of, etag_of, expected_version
 from gateway.rest.jobs import GROUP, ONE, URL, job_document, path_of, under_group
-from gateway.rest.lists import listed
+from gateway.rest.lists import listed_below
 from gateway.rest.query import asked_of, flag_of, list_parameters
+from gateway.rest.replay import KEY, once_of, replay_guard
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 from gateway.verbs import SUMMARIES, act
 
@@ -46,7 +48,10 @@ def verb_routes(backend: Backend) -> list[DirectRoute]:
 
 def _routes_of(backend: Backend, verb: str, summary: str) -> Iterator[DirectRoute]:
     async def one(request: Request) -> Response:
-        job, _ = await act(backend, path_of(request), verb)
+        path, once = path_of(request), once_of(backend, request)
+        version = await expected_version(once, request, path)
+        with conditions_of(request):
+            job, _ = await act(backend, path, verb, expected_version=version, key=once.key, digest=once.digest)
         return json_answer(job_document(job), HTTPStatus.ACCEPTED, etag_of(job))
 
     async def all_selected(request: Request) -> Response:
@@ -60,7 +65,13 @@ def _routes_of(backend: Backend, verb: str, summary: str) -> Iterator[DirectRout
         tag="jobs",
         status=HTTPStatus.ACCEPTED,
         answer="Job",
-        problems=(*READING, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY),
+        parameters=(IF_MATCH, KEY),
+        problems=(
+            *READING,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.PRECONDITION_FAILED,
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+        ),
     )
     yield route(
         "POST",
@@ -70,7 +81,7 @@ def _routes_of(backend: Backend, verb: str, summary: str) -> Iterator[DirectRout
         tag="jobs",
         status=HTTPStatus.ACCEPTED,
         answer="JobsDone",
-        parameters=(GROUP, *list_parameters(Job), EVERY_ONE),
+        parameters=(GROUP, *list_parameters(Job), EVERY_ONE, KEY),
         problems=LISTING,
     )
 
@@ -78,18 +89,20 @@ def _routes_of(backend: Backend, verb: str, summary: str) -> Iterator[DirectRout
 async def _do_to_all(backend: Backend, request: Request, verb: str) -> Response:
     """Does it to each job of a page, and says what became of each: one that does not admit it keeps no other from it. Raises
     `Invalid` where nothing is selected by."""
-    asked = asked_of(request, Job, under=under_group(request), others=("group", ALL))
+    asked = asked_of(request, Job, under=under_group(request))
     given = request.query_params
     if not flag_of(given, ALL) and not any(given.get(name) for name in SELECTIONS):
         raise Invalid(f"select jobs by {', '.join(SELECTIONS)}, or say all=true", field=f"?{ALL}")
-    found = await listed(backend, asked)
-    items = await asyncio.gather(*(_done(backend, job, verb) for job in found.nodes))
+    found = await listed_below(backend, asked, "?group")
+    key, digest = replay_guard(request)
+    items = await asyncio.gather(*(_done(backend, job, verb, key, digest) for job in found.nodes))
     return json_answer({"items": items, "cursor": found.cursor or None}, HTTPStatus.ACCEPTED)
 
 
-async def _done(backend: Backend, job: Node, verb: str) -> JobDone:
+async def _done(backend: Backend, job: Node, verb: str, key: str, digest: str) -> JobDone:
+    own = hashlib.sha256(f"{key}\0{job.path}".encode()).hexdigest() if key else ""
     try:
-        _, changed = await act(backend, job.path, verb)
+        _, changed = await act(backend, job.path, verb, key=own, digest=digest)
     except (Conflict, Invalid, NotFound) as error:
         return JobDone(job.path, "refused", error.message)
     return JobDone(job.path, "changed" if changed else "unchanged")

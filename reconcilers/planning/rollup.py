@@ -11,8 +11,9 @@ import msgspec
 from datamodel.kinds import Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
-from datamodel.scheduling.attempts import PLACED, RETRY
-from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
+from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
+from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 
@@ -85,19 +86,12 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
     return RUNNING if before == RUNNING or begun else PENDING
 
 
-def is_halted(job: Node) -> bool:
-    """Whether what is left of it is to end, for good."""
-    return job.spec.get("intent") == ABORT or job.deletion_requested_at is not None
-
-
 def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, now: datetime) -> Document:
     """The status that follows from the ledger, in a phase. `reduction` is there once the job succeeded. Times and transitions
     that have been set are kept, so that an unchanged ledger gives an unchanged status."""
     before = job.status
     chunks: int = job.spec["chunks"]
-    counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
-    if pending := chunks - totals.entries:
-        counts["pending"] = pending
+    counts = chunk_counts(job, phase, totals)
     status: Document = {
         "phase": phase,
         "observedGeneration": job.generation,
@@ -141,7 +135,7 @@ def conditions(
 def _aspects(
     job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
 ) -> Iterable[tuple[str, str, str, str]]:
-    waiting = counts.get("pending", 0) + counts.get("retrying", 0)
+    waiting = counts.get(PENDING, 0) + counts.get(RETRYING, 0)
     if phase in FINISHED:
         yield "Complete", "True", phase.capitalize(), ""
     elif job.spec.get("intent") == SUSPEND:

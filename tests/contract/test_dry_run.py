@@ -1,7 +1,7 @@
 """Dry runs: everything is judged, and nothing is written; and what a command tells of other nodes."""
 
 from datamodel.command import Advance, Command, Fence
-from datamodel.errors import Aborted, Conflict, Fenced, NotFound
+from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound
 from datamodel.ports import Store
 from tests.plants import PLANT, TRELLIS, graft, grown, link, plant, plant_garden, tend, tended
 
@@ -35,6 +35,18 @@ async def test_nothing_is_written(garden: Store) -> None:
     assert await garden.nodes([PLANT, f"{NEAR}/new"]) == {PLANT: node}
     (again,) = await tended(garden, Command("patchSpec", PLANT, {"height": 7}), key="k", digest="e")
     assert (again.outcome, again.replayed) == ("changed", False)
+
+
+async def test_an_empty_one_asks_what_a_key_has_done(garden: Store) -> None:
+    await planted(garden)
+    before = await garden.head()
+    assert await tended(garden, dry_run=True, key="k", digest="d") == ()
+    (made,) = await tended(garden, plant("new"), key="k", digest="d")
+    (asked,) = await tended(garden, dry_run=True, key="k", digest="d")
+    assert (asked.outcome, asked.replayed, asked.uid) == ("unchanged", True, made.uid)
+    (refused,) = await tend(garden, dry_run=True, key="k", digest="e")
+    assert isinstance(refused.error, Invalid)
+    assert (await garden.head()).position == before.position + 1
 
 
 async def test_what_would_be_refused_is_refused(garden: Store) -> None:

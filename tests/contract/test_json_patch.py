@@ -40,12 +40,17 @@ async def test_operations_follow_each_other(garden: Store) -> None:
 @pytest.mark.parametrize(
     ("operations", "error", "field", "says"),
     [
-        ([{"op": "test", "path": "/height", "value": 9}], Conflict, "/patch/0", "'/height'"),
-        ([{"op": "test", "path": "/colours/none", "value": 9}], Conflict, "/patch/0", "'/colours/none'"),
-        ([{"op": "remove", "path": "/height"}, {"op": "remove", "path": "/height"}], Conflict, "/patch/1", "'/height'"),
-        ([{"op": "add", "path": "/pots/7", "value": {}}], Conflict, "/patch/0", "'/pots/7'"),
-        ([{"op": "add", "path": "/height/x", "value": 1}], Conflict, "/patch/0", "'/height/x'"),
-        ([{"op": "copy", "from": "/none", "path": "/height"}], Conflict, "/patch/0", "'/height'"),
+        ([{"op": "test", "path": "/height", "value": 9}], Conflict, "/patch/0", "'/spec/height'"),
+        ([{"op": "test", "path": "/colours/none", "value": 9}], Conflict, "/patch/0", "'/spec/colours/none'"),
+        (
+            [{"op": "remove", "path": "/height"}, {"op": "remove", "path": "/height"}],
+            Conflict,
+            "/patch/1",
+            "'/spec/height'",
+        ),
+        ([{"op": "add", "path": "/pots/7", "value": {}}], Conflict, "/patch/0", "'/spec/pots/7'"),
+        ([{"op": "add", "path": "/height/x", "value": 1}], Conflict, "/patch/0", "'/spec/height/x'"),
+        ([{"op": "copy", "from": "/none", "path": "/height"}], Conflict, "/patch/0", "'/spec/height'"),
         ([{"op": "replace", "path": "", "value": 7}], Invalid, "/patch/0", "an object"),
         ([{"op": "remove", "path": ""}], TendrilError, "/patch/0", ""),
         ([{"op": "replace", "path": "/height", "value": -1}], Invalid, "/spec/height", ""),

@@ -107,6 +107,9 @@ async def test_progress_is_the_current_attempts(store: Store) -> None:
     assert ((await entry(store, job)).phase, (await entry(store, job)).progress) == ("running", 400)
     assert await totals(store, job) == Totals({"placed": 1, "running": 1}, 400)
     assert await store.sum_totals() == Totals({"placed": 1, "running": 1}, 400)
+    await new_job(store, "unbegun", chunks=5)
+    assert await store.sum_pieces("Job", "chunks", ["", "running"]) == (7, Totals({"placed": 1, "running": 1}, 400))
+    assert await store.sum_pieces("Job", "chunks", ["succeeded"]) == (0, Totals())
     assert (await store.placements([job.uid, "none"]))[job.uid] == [
         Placement(desired_path("s", "e"), "placed", 1, 0),
         Placement(desired_path("s", "e"), "running", 1, 400),
@@ -280,3 +283,21 @@ async def test_what_a_database_cannot_hold_is_refused_and_all_else_is_kept_to_th
     kept = (await entry(store, job)).outputs
     assert kept is not None
     assert msgspec.json.decode(kept) == outputs
+
+
+async def test_the_first_entries_of_several_owners(store: Store) -> None:
+    await new_edge(store, cpu=9.0, memoryBytes=2**30, powerW=99.0)
+    jobs = [await new_job(store, name, chunks=3, retries=0) for name in "ab"]
+    for job in jobs:
+        for index in range(3):
+            path = await place(store, job, index)
+            if index != 1:
+                await report(store, path, phase="failed")
+    owners = [*(job.uid for job in jobs), "none"]
+    found = await store.first_entries(owners, "failed", 9)
+    assert {owner: [entry.index for entry in of] for owner, of in found.items()} == {
+        **{job.uid: [0, 2] for job in jobs},
+        "none": [],
+    }
+    assert found[jobs[0].uid] == await store.entries(jobs[0].uid, phases=("failed",))
+    assert [entry.index for entry in (await store.first_entries(owners, "failed", 1))[jobs[1].uid]] == [0]

@@ -131,6 +131,20 @@ async def test_history_tells_of_all_who_lived_there(store: Store) -> None:
     assert (await store.history(f"{JOBS}/none")).events == []
 
 
+async def test_the_history_of_several_paths_is_that_of_each(store: Store) -> None:
+    for name in "abc":
+        node = await new_job(store, name)
+        await done(store, Command("patchSpec", node.path, {"retries": 5}))
+        await done(store, Command("patchStatus", node.path, {"phase": "running"}), actor=SYSTEM)
+    paths = [f"{JOBS}/{name}" for name in ("c", "none", "a", "b")]
+    middle = (await store.head()).position - 4
+    for after, before in ((0, None), (middle, None), (0, middle), (0, 2**62)):
+        for limit in (1, 2, 9):
+            found = await store.history_each(paths, after=after, before=before, limit=limit)
+            assert found == {path: await store.history(path, after=after, before=before, limit=limit) for path in paths}
+    assert await store.history_each([]) == {}
+
+
 async def recorded(store: Store, moves: list[Move]) -> Versions:
     await seed(store)
     versions = Versions(store)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -41,6 +42,7 @@ NAMES = {
     "/metadata/version": "/version",
     "If-Match": "/version",
     "/metadata/name": "/path",
+    "/metadata/parent": "/path",
 }
 """By what REST names, what a mutation's input does."""
 
@@ -169,7 +171,9 @@ async def _by_rest(gateway: Gateway, wish: Wish, path: str, version: int | None,
     )
     assert answer.status_code < 500, answer.text
     if answer.status_code >= 400:
-        return None, {_named(error["pointer"]): error["message"] for error in answer.json()["errors"]}
+        # What is not there is what the address names, which is all that a deletion has but its version.
+        about = "/path" if answer.status_code == HTTPStatus.NOT_FOUND or wish.verb == "delete" else ""
+        return None, {_named(error["pointer"]) or about: error["message"] for error in answer.json()["errors"]}
     if wish.verb == "delete":
         return (answer.json() if dry_run else None), {}
     document = answer.json()

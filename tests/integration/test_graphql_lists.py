@@ -226,24 +226,31 @@ NESTED = {
     "with executions": "jobs(first: $jobs) { edges { node { executions { site edge chunks } } } }",
     "with what links to it": """jobs(first: $jobs) { edges { node {
       attempts(first: 3, orderBy: {by: createdAt}) { totalCount edges { node { name job { name } } } } } } }""",
+    "explained": "jobs(first: $jobs) { edges { node { explain { summary failures { reason } unheard { edge } } } } }",
+    "with their events": "jobs(first: $jobs) { edges { node { history(first: 2) { events { op } cursor } } } }",
+    "with what is different": "jobs(first: $jobs) { edges { node { diff(from: 1) { found { change } } } } }",
+    "with what is different below": "jobs(first: $jobs) { edges { node { diff(from: 1, below: true) { cursor } } } }",
 }
 
 
 @pytest_asyncio.fixture
 async def busy(store: CountingStore) -> int:
-    """Twelve groups of four jobs, with attempts on one edge or two; of each group one job has changed since the position."""
+    """Twelve groups of four jobs, with attempts on one edge or two; the second one of each first job has failed. Of each group
+    one job has changed since the position."""
     groups = [f"/config/job-groups/g{number:02}" for number in range(12)]
     await done(store, *(Command("create", group) for group in groups))
     await new_edge(store, cpu=999.0, memoryBytes=2**50, powerW=999.0)
     for name in "abcd":
         made = [
-            Command("create", f"{group}/jobs/{name}", {"steps": STEPS, "chunks": 2}, {"n": name}) for group in groups
+            Command("create", f"{group}/jobs/{name}", {"steps": STEPS, "chunks": 3}, {"n": name}) for group in groups
         ]
         await done(store, *made)
     await new_edge(store, "f", cpu=999.0, memoryBytes=2**50, powerW=999.0)
     for number, found in enumerate(await store.list_nodes("Job", limit=99)):
-        for edge in "ef"[: 1 + number % 2]:
-            await place(store, found, "ef".index(edge), edge=edge)
+        for edge in "e" if number % 4 == 2 else "ef":
+            path = await place(store, found, "ef".index(edge), edge=edge)
+        if number % 4 == 0:
+            await report(store, path, phase="failed", reason="OOMKilled")
     then = (await store.head()).position
     for group in groups:
         await done(store, Command("patchStatus", f"{group}/jobs/a", {"phase": "running"}), actor=SYSTEM)
@@ -265,3 +272,27 @@ async def test_a_page_takes_as_many_queries_whatever_its_size(
 
     few = await queries(2, 1)
     assert [await queries(2, 3), await queries(13, 1), await queries(13, 3)] == [few] * 3
+
+
+@pytest.mark.usefixtures("busy")
+async def test_jobs_that_are_explained_together_are_told_what_each_is_told(
+    gateway: Gateway, store: CountingStore
+) -> None:
+    await done(store, job("other", requests={"cpu": 4_000, "memoryBytes": 1, "powerW": 1}))
+    await done(store, Command("patchStatus", "/inventory/sites/s/edges/f", {"phase": "online"}), actor=SYSTEM)
+    query = """{ kinds { jobs(first: 60) { edges { node { path explain {
+      phase intent summary chunks edges { reason message edges example }
+      failures { index failures goesOn site edge reason message exitCodes }
+      unheard { site edge phase since chunks } } } } } } }"""
+    found = [edge["node"] for edge in (await ask(gateway, query))["data"]["kinds"]["jobs"]["edges"]]
+    assert len(found) == 49
+    assert {len(node["explain"]["failures"]) for node in found} == {0, 1}
+    assert {edge["reason"] for node in found for edge in node["explain"]["edges"]} == {
+        "HasRoom",
+        "NotOnline",
+        "TooSmall",
+    }
+    for node in [*found[:4], *found[-2:]]:
+        _, _, _, group, _, name = node["path"].split("/")
+        answer = (await gateway.client.get(f"/v1/jobs/{group}/{name}/explain")).json()
+        assert {"path": node["path"], **node["explain"]} == answer

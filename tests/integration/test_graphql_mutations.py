@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest_asyncio
 
+from datamodel.command import Command
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.gateway import STEP, Gateway, open_gateway
-from tests.graph import JOBS, new_edge, present
+from tests.graph import JOBS, SYSTEM, done, new_edge, present
 
 SUBMIT = """
 mutation Submit($document: JSON!) { submitJob(document: $document) {
@@ -54,6 +55,40 @@ async def test_a_job_is_submitted(gateway: Gateway) -> None:
     assert (await present(gateway.store, f"{JOBS}/j")).spec["steps"][0]["image"] == "busybox"
 
 
+async def test_with_its_key_a_job_is_submitted_once(gateway: Gateway) -> None:
+    submit = SUBMIT.replace("$document: JSON!", "$document: JSON!, $key: String").replace(
+        "document: $document", "document: $document, idempotencyKey: $key"
+    )
+    document = {"steps": [STEP]}
+    first = await mutate(gateway, submit, document=document, key="k")
+    before = await gateway.position()
+    assert await mutate(gateway, submit, document=document, key="k") == first
+    other = await mutate(gateway, submit, document={**document, "chunks": 2}, key="k")
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+    assert await gateway.position() == before
+
+
+async def test_with_its_key_a_node_is_deleted_once(gateway: Gateway) -> None:
+    delete = """mutation Delete($path: String!) { deleteNode(path: $path, idempotencyKey: "k") {
+      deleted effects { deleted } node { path } userErrors { pointer } } }"""
+    path = "/config/job-groups/g"
+    await mutate(gateway, CREATE, path=path)
+    first = await mutate(gateway, delete, path=path)
+    assert first == {"deleted": True, "effects": {"deleted": [path]}, "node": None, "userErrors": []}
+    await mutate(gateway, CREATE, path=path)
+    assert await mutate(gateway, delete, path=path) == {**first, "effects": None}
+    assert (await present(gateway.store, path)).path == path
+    other = await mutate(gateway, delete, path=f"{path}2")
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+
+
+async def test_a_key_in_a_header_is_refused(gateway: Gateway) -> None:
+    query = {"query": CREATE, "variables": {"path": "/config/job-groups/g"}}
+    answer = await gateway.client.post("/graphql", json=query, headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["pointer"] == "Idempotency-Key"
+
+
 async def test_what_is_wrong_with_a_job_is_named(gateway: Gateway) -> None:
     before = await gateway.position()
     for document, pointer in (
@@ -91,10 +126,10 @@ async def test_a_node_is_deleted_or_shown_while_it_is_finalized(gateway: Gateway
 
 async def test_what_users_may_not_delete_stays(gateway: Gateway) -> None:
     before = await gateway.position()
-    for path in ("/config", "/config/scheduler", "/inventory", "/config/job-groups/absent", "/odd", ""):
+    for path in ("/config", "/config/scheduler", "/inventory", "/config/job-groups/absent", "/odd", "odd", ""):
         payload = await mutate(gateway, DELETE, path=path)
         assert not payload["deleted"]
-        assert payload["userErrors"][0]["message"]
+        assert [error["pointer"] for error in payload["userErrors"]] == ["/path"]
     assert await gateway.position() == before
 
 
@@ -113,9 +148,36 @@ async def test_a_job_is_suspended_resumed_and_aborted(gateway: Gateway) -> None:
         assert payload == {"job": {"spec": {"intent": intent}}, "userErrors": []}
     refused = await mutate(gateway, VERB % "retry", group="default", name="j")
     assert refused["job"] is None
-    assert [error["pointer"] for error in refused["userErrors"]] == ["/status/phase"]
+    assert [error["pointer"] for error in refused["userErrors"]] == ["/name"]
+    late = await mutate(gateway, VERB % "resume", group="default", name="j")
+    assert [error["pointer"] for error in late["userErrors"]] == ["/name"]
+    absent = await mutate(gateway, VERB % "abort", group="default", name="absent")
+    assert [error["pointer"] for error in absent["userErrors"]] == ["/name"]
     unknown = await mutate(gateway, VERB % "abort", group="default", name="Not A Name")
     assert [error["pointer"] for error in unknown["userErrors"]] == ["/name"]
+
+
+async def test_with_its_key_a_verb_is_done_once(gateway: Gateway) -> None:
+    await mutate(gateway, SUBMIT, document={"name": "j", "steps": [STEP]})
+    await done(gateway.store, Command("patchStatus", f"{JOBS}/j", {"phase": "failed"}), actor=SYSTEM)
+    retry = """mutation { retryJob(group: "default", name: "j", idempotencyKey: "k") {
+      job { spec { retries } } userErrors { pointer } } }"""
+    first = await mutate(gateway, retry)
+    before = await gateway.position()
+    assert await mutate(gateway, retry) == first
+    assert await gateway.position() == before
+    other = await mutate(gateway, retry.replace('"j"', '"i"'))
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
+
+
+async def test_with_its_key_an_edge_is_drained_once(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    drain = """mutation { drainEdge(site: "s", edge: "e", graceS: 60, idempotencyKey: "k") {
+      edgeConfig { spec { drainBy } } userErrors { pointer } } }"""
+    first = await mutate(gateway, drain)
+    assert await mutate(gateway, drain) == first
+    other = await mutate(gateway, drain.replace("60", "61"))
+    assert [error["pointer"] for error in other["userErrors"]] == ["/idempotencyKey"]
 
 
 EDGE = """
@@ -135,6 +197,6 @@ async def test_an_edge_is_cordoned_drained_and_used_again(gateway: Gateway) -> N
     assert patient["edgeConfig"]["spec"]["drainBy"]
     unknown = await mutate(gateway, EDGE % ("cordon", ""), site="s", edge="none")
     assert unknown["edgeConfig"] is None
-    assert unknown["userErrors"][0]["message"]
+    assert [error["pointer"] for error in unknown["userErrors"]] == ["/edge"]
     hasty = await mutate(gateway, EDGE % ("drain", ", graceS: -1"), site="s", edge="e")
     assert [error["pointer"] for error in hasty["userErrors"]] == ["/graceS"]

@@ -52,7 +52,8 @@ async def test_a_job_is_seen_with_its_parts_executions_and_attempts(gateway: Gat
         path=job.path,
     )
     node = data["node"]
-    assert node.pop("createdAt") == job.created_at.isoformat()
+    document = (await gateway.client.get(f"/v1{job.path}")).json()
+    assert node.pop("createdAt") == document["metadata"]["createdAt"]
     assert node == {
         "__typename": "Job",
         "path": job.path,

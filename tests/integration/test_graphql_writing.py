@@ -91,10 +91,14 @@ async def test_a_fixed_part_is_applied_and_not_created(gateway: Gateway) -> None
         ("apply", "Job", {"path": f"{JOBS}/j", "spec": {"steps": [{"name": "a"}]}}, "/spec/steps/0/image"),
         ("create", "Job", {"path": GROUP, "spec": {"steps": [STEP]}}, "/path"),
         ("create", "Job", {"path": "odd"}, "/path"),
+        ("create", "Job", {"path": "/config/job-groups/absent/jobs/j", "spec": {"steps": [STEP]}}, "/path"),
+        ("apply", "Job", {"path": "/config/job-groups/absent/jobs/j", "spec": {"steps": [STEP]}}, "/path"),
+        ("patch", "Job", {"path": f"{JOBS}/absent", "spec": {"retries": 1}}, "/path"),
+        ("patch", "Job", {"path": f"{JOBS}/absent", "labels": {"a": "b"}}, "/path"),
         ("create", "JobGroup", {"path": "/config/job-groups/default"}, "/path"),
         ("create", "JobGroup", {"path": GROUP, "labels": {"a": 1}}, "/labels/a"),
         ("apply", "JobGroup", {"path": GROUP, "labels": ["a"]}, "/labels"),
-        ("patch", "JobGroup", {"path": GROUP}, ""),
+        ("patch", "JobGroup", {"path": GROUP}, "/path"),
         ("patch", "JobGroup", {"path": "/config/job-groups/default", "labels": {"!": "a"}}, "/labels"),
         ("patch", "JobGroup", {"path": "/config/job-groups/default", "version": 1}, "/version"),
         ("patch", "JobGroup", {"path": "/config/job-groups/default", "labels": {}, "version": 1}, "/version"),
@@ -111,12 +115,24 @@ async def test_what_is_wrong_is_named_in_the_input(
     assert await gateway.position() == before
 
 
-async def test_a_value_of_another_type_is_refused_before_anything_is_asked(gateway: Gateway) -> None:
-    query = "mutation Do($input: CreateJobInput!) { createJob(input: $input) { job { path } } }"
-    sent = {"path": f"{JOBS}/j", "spec": {"chunks": "many", "steps": [STEP]}}
+@pytest.mark.parametrize(
+    ("mutation", "sent", "named"),
+    [
+        ("createJob", {"path": f"{JOBS}/j", "spec": {"chunks": "many", "steps": [STEP]}}, "chunks"),
+        ("patchJob", {"path": f"{JOBS}/j", "version": "107"}, "version"),
+        ("patchJob", {"path": f"{JOBS}/j", "version": True}, "version"),
+        ("applyEdgeConfig", {"path": "/config/sites/s/edges/e", "spec": {"drainBy": 5}}, "drainBy"),
+        ("applyEdgeConfig", {"path": "/config/sites/s/edges/e", "spec": {"drainBy": "soon"}}, "drainBy"),
+    ],
+)
+async def test_a_value_of_another_type_is_refused_before_anything_is_asked(
+    gateway: Gateway, mutation: str, sent: dict[str, Any], named: str
+) -> None:
+    title = f"{mutation[0].upper()}{mutation[1:]}Input"
+    query = f"mutation Do($input: {title}!) {{ {mutation}(input: $input) {{ userErrors {{ pointer }} }} }}"
     answer = await gateway.client.post("/graphql", json={"query": query, "variables": {"input": sent}})
     assert answer.status_code == 400
-    assert "chunks" in answer.json()["errors"][0]["message"]
+    assert named in answer.json()["errors"][0]["message"]
 
 
 async def test_a_dry_run_tells_and_leaves_nothing(gateway: Gateway) -> None:
@@ -137,6 +153,14 @@ async def test_with_its_key_a_mutation_happens_once(gateway: Gateway) -> None:
     node, errors = await group(gateway, "create", spec={"description": "e"}, idempotencyKey="k")
     assert node is None
     assert list(errors) == ["/idempotencyKey"]
+
+
+async def test_a_patch_is_judged_by_what_was_so_when_it_came_first(gateway: Gateway) -> None:
+    made, _ = await group(gateway, "create", labels={"team": "red"})
+    sent = {"labels": {"team": "blue"}, "version": made["version"], "idempotencyKey": "p"}
+    first, errors = await group(gateway, "patch", **sent)
+    assert (first["labels"], errors) == ({"team": "blue"}, {})
+    assert await group(gateway, "patch", **sent) == (first, {})
 
 
 DELETE = """

@@ -42,6 +42,7 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("too many chunks", job(chunks=1_000_001), "/chunks"),
     ("an absurd number", job(chunks=10**300), "/chunks"),
     ("no steps", job(steps=[]), "/steps"),
+    ("a field as Python has it", job(work_ws=1.0), "/work_ws"),
     ("steps missing", {"name": "j"}, "/steps"),
     ("steps of another type", job(steps={"0": STEP}), "/steps"),
     ("a step without an image", job(steps=[{"name": "run"}]), "/steps/0/image"),
@@ -80,6 +81,18 @@ DOCUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("a label's key", job(labels={"a b/c": "x"}), "/labels/a b~1c"),
     ("a label's value", job(labels={"a": "\x00"}), "/labels/a"),
 ]
+
+
+async def test_what_is_wrong_within_steps_is_all_that_is_told(gateway: Gateway) -> None:
+    answer = await gateway.client.post("/v1/jobs", json=job(steps=[{"name": "run"}]))
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/steps/0/image"]
+
+
+async def test_half_a_surrogate_pair_is_told_as_that(gateway: Gateway) -> None:
+    for body in (rb'{"name": "\ud800', rb'{"name": "\ud800"}', rb'{"name": "\udc00 "}'):
+        answer = await gateway.client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400
+        assert ("half of a surrogate pair" in answer.json()["detail"]) == body.endswith(b"}")
 
 
 @pytest.mark.parametrize(("document", "pointer"), [d[1:] for d in DOCUMENTS], ids=[d[0] for d in DOCUMENTS])

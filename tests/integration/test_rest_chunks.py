@@ -31,6 +31,20 @@ async def test_chunks_are_where_the_ledger_has_them(gateway: Gateway) -> None:
     assert [one["index"] for one in retrying["items"]] == [2]
 
 
+async def test_what_waited_for_a_new_attempt_is_aborted_with_its_job(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    await report(
+        gateway.store, await place(gateway.store, await new_job(gateway.store, "j", chunks=2)), phase="interrupted"
+    )
+    assert (await gateway.client.get(URL)).json()["items"][0]["phase"] == "retrying"
+    await gateway.client.post("/v1/jobs/default/j/abort")
+    for asked, found in (({}, ["aborted"]), ({"phase": "aborted"}, ["aborted"]), ({"phase": "retrying"}, [])):
+        items = (await gateway.client.get(URL, params=asked)).json()["items"]
+        assert [one["phase"] for one in items] == found
+    explained = (await gateway.client.get("/v1/jobs/default/j/explain")).json()
+    assert explained["chunks"] == {"aborted": 1, "pending": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "value"), [("phase", "retry"), ("limit", "0"), ("cursor", "-1"), ("cursor", "9" * 99), ("colour", "red")]
 )

@@ -102,7 +102,7 @@ async def test_what_has_failed_is_told_first_what_is_not_tried_again(gateway: Ga
     assert (first["site"], first["edge"], first["reason"], first["exitCodes"]) == ("s", "e", "NonZeroExit", [3])
     await status(gateway, JOB, phase="failed")
     assert (await explained(gateway))["summary"] == (
-        "it has failed: chunk 1 has failed twice, and is tried again once: NonZeroExit: step 0"
+        "it has failed: chunk 1 has failed twice, and a chunk is tried again once at most: NonZeroExit: step 0"
     )
 
 

@@ -167,3 +167,34 @@ async def test_stats_are_the_schedulers_status(gateway: Gateway) -> None:
     assert stats["jobs"] == {"running": 2}
     assert stats["sites"] == {"s": {"busy": 1, "free": 0}}
     assert stats["chunksPerMinute"] == 0
+
+
+async def test_a_dry_run_tells_of_jobs_and_writes_none(gateway: Gateway) -> None:
+    before, dry = await gateway.position(), {"dryRun": "true"}
+    told = await gateway.client.post("/v1/jobs", json={"name": "a", "steps": [STEP]}, params=dry)
+    assert (told.status_code, told.json()["metadata"]["name"]) == (200, "a")
+    assert "location" not in told.headers
+    batch = {"jobs": [{"name": name, "steps": [STEP]} for name in ("a", "b")]}
+    all_of_them = await gateway.client.post("/v1/jobs:batch", json=batch, params=dry)
+    names = [job["metadata"]["name"] for job in all_of_them.json()["items"]]
+    assert (all_of_them.status_code, names) == (200, ["a", "b"])
+    refused = await gateway.client.post("/v1/jobs", json={"name": "a", "steps": []}, params=dry)
+    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/steps")
+    assert await gateway.position() == before
+
+
+async def test_a_job_is_deleted_on_a_condition_and_once_for_a_key(gateway: Gateway) -> None:
+    accepted = await gateway.client.post("/v1/jobs", json={"name": "a", "steps": [STEP]})
+    url, before = accepted.headers["location"], await gateway.position()
+    preview = await gateway.client.delete(f"{url}?preview=true")
+    assert (preview.status_code, preview.json()["waiting"]) == (200, [f"{JOBS}/a"])
+    for etag in ('"7777"', '"7777", "7778"'):
+        refused = await gateway.client.delete(url, headers={"If-Match": etag})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (412, "If-Match")
+    assert await gateway.position() == before
+    for _ in range(2):
+        headers = {"If-Match": f'{accepted.headers["etag"]}, "7777"', KEY: "k"}
+        waiting = await gateway.client.delete(url, headers=headers)
+        assert (waiting.status_code, waiting.json()["status"]["chunks"]["pending"]) == (202, 1)
+        assert waiting.headers["etag"] == f'"{waiting.json()["metadata"]["version"]}"'
+    assert await gateway.position() == before + 1

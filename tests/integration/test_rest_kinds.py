@@ -35,6 +35,8 @@ async def test_kinds_say_how_they_are_called_and_where_they_are(gateway: Gateway
     assert job_kind["defaults"] == {"job-group": "default"}
     assert job_kind["finished"] == ["aborted", "failed", "succeeded"]
     assert job_kind["phases"] == ["aborted", "failed", "pending", "running", "succeeded"]
+    assert "online" in found["Edge"]["phases"]
+    assert found["EdgeConfig"]["phases"] == ["open", "cordoned", "draining", "drained"]
     assert (job_kind["writable"], found["Attempt"]["writable"]) == (True, False)
     assert job_kind["columns"][1] == {"name": "done", "path": "status.percentCompleted", "format": "percent"}
 
@@ -64,6 +66,7 @@ async def test_what_nothing_can_be_below_is_refused(gateway: Gateway) -> None:
     for under, status in (("/config/job-groups/none", 404), ("/nowhere", 422), ("config", 422)):
         answer = await gateway.client.get("/v1/kinds/Job/nodes", params={"under": under})
         assert answer.status_code == status, answer.text
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["?under"]
     assert (await gateway.client.get("/v1/kinds/Flower/nodes")).status_code == 404
 
 

@@ -87,6 +87,25 @@ async def test_a_difference_of_all_below_comes_in_pages(gateway: Gateway) -> Non
     assert (await get(gateway, group, **{"from": before}))["items"] == []
 
 
+async def test_a_cursor_is_of_one_query(gateway: Gateway) -> None:
+    before = await gateway.position()
+    await done(gateway.store, *(job(name) for name in "abc"))
+    await done(gateway.store, Command("patchSpec", f"{JOBS}/a", {"retries": 9}))
+    group, one = "/v1/config/job-groups/default", f"/v1{JOBS}/a"
+    below = {"from": before, "below": "true"}
+    difference = (await get(gateway, f"{group}/diff", **below, limit=1))["cursor"]
+    events = (await get(gateway, f"{one}/history", limit=1))["cursor"]
+    for url, asked in (
+        (f"{group}/diff", {"from": before, "cursor": difference}),
+        ("/v1/config/diff", {**below, "cursor": difference}),
+        (f"{one}/history", {"sort": "position", "cursor": events}),
+        (f"/v1{JOBS}/b/history", {"cursor": events}),
+    ):
+        answer = await gateway.client.get(url, params=asked)
+        found = [{"pointer": "?cursor", "message": "this cursor belongs to another query"}]
+        assert (answer.status_code, answer.json()["errors"]) == (422, found)
+
+
 @pytest.mark.parametrize(
     ("url", "parameters", "pointer"),
     [

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from datamodel.command import Command
-from tests.gateway import Gateway
+from tests.gateway import STEP, Gateway
 from tests.graph import JOBS, SYSTEM, done, job, new_edge, new_job, place, present, report
 
 URL = "/v1/jobs/default/j"
@@ -61,6 +61,64 @@ async def test_what_has_failed_may_fail_once_more(gateway: Gateway) -> None:
     await report(gateway.store, third, phase="succeeded")
     (entry,) = await gateway.store.entries(failing.uid)
     assert (entry.phase, entry.failures, entry.epoch) == ("succeeded", 2, 3)
+
+
+async def test_it_is_done_once_for_a_key(gateway: Gateway) -> None:
+    failing = await new_job(gateway.store, "j", retries=0)
+    await new_edge(gateway.store)
+    await report(gateway.store, await place(gateway.store, failing), phase="failed")
+    await end(gateway, "failed")
+    every = "/v1/jobs:retry?all=true"
+    for url, retries in ((f"{URL}/retry", 1), (f"{URL}/retry", 1), (every, 2), (every, 2)):
+        answer = await gateway.client.post(url, headers={"Idempotency-Key": url})
+        assert answer.status_code == 202
+        assert (await present(gateway.store, f"{JOBS}/j")).spec["retries"] == retries
+    other = await gateway.client.post(f"{URL}/abort", headers={"Idempotency-Key": f"{URL}/retry"})
+    assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "Idempotency-Key")
+
+
+async def test_a_key_remembers_that_nothing_was_to_be_done_too(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j")
+    key = {"Idempotency-Key": "k"}
+    assert (await gateway.client.post(f"{URL}/resume", headers=key)).status_code == 202
+    await ask(gateway, "suspend")
+    assert (await gateway.client.post(f"{URL}/resume", headers=key)).json()["spec"]["intent"] == "suspend"
+
+
+async def test_it_is_done_only_to_the_version_that_is_meant(gateway: Gateway) -> None:
+    created = await new_job(gateway.store, "j")
+    suspended = await gateway.client.post(f"{URL}/suspend", headers={"If-Match": f'"{created.version}"'})
+    assert suspended.status_code == 202
+    for verb, etag in (("resume", f'"{created.version}"'), ("suspend", '"7777"'), ("abort", '"7777", "7778"')):
+        refused = await gateway.client.post(f"{URL}/{verb}", headers={"If-Match": etag})
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (412, "If-Match")
+    for _ in range(2):
+        headers = {"If-Match": f'{suspended.headers["etag"]}, "7777"', "Idempotency-Key": "k"}
+        answer = await gateway.client.post(f"{URL}/resume", headers=headers)
+        assert (answer.status_code, answer.json()["spec"]["intent"]) == (202, "run")
+
+
+async def test_a_document_that_is_applied_leaves_what_was_asked_for_by_a_verb(gateway: Gateway) -> None:
+    url, document = f"/v1{JOBS}/j", {"spec": {"steps": [STEP], "chunks": 3}}
+    failing = await new_job(gateway.store, "f", retries=0)
+    assert (await gateway.client.put(url, json=document)).status_code == 201
+    for verb, intent in (("suspend", "suspend"), ("resume", "run"), ("abort", "abort")):
+        await ask(gateway, verb)
+        answer = await gateway.client.put(url, json=document)
+        assert (answer.status_code, answer.json()["spec"]["intent"]) == (200, intent)
+    await done(gateway.store, Command("patchStatus", failing.path, {"phase": "failed"}), actor=SYSTEM)
+    assert (await gateway.client.post("/v1/jobs/default/f/retry")).json()["spec"]["retries"] == 1
+    applied = await gateway.client.put(f"/v1{JOBS}/f", json={"spec": {"steps": failing.spec["steps"]}})
+    assert (applied.status_code, applied.json()["spec"]["retries"]) == (200, 1)
+
+
+async def test_what_refuses_a_verb_points_to_nothing_that_was_sent(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j")
+    refused = await gateway.client.post(f"{URL}/retry")
+    assert [error["pointer"] for error in refused.json()["errors"]] == [""]
+    for method, url in (("GET", "/v1/jobs"), ("POST", "/v1/jobs:abort")):
+        absent = await gateway.client.request(method, f"{url}?group=none")
+        assert (absent.status_code, absent.json()["errors"][0]["pointer"]) == (404, "?group")
 
 
 async def test_it_is_done_to_all_that_are_selected(gateway: Gateway) -> None:

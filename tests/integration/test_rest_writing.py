@@ -19,6 +19,7 @@ BEDS = "/v1/garden/beds"
 ROSE = f"{BEDS}/b/flowers/rose"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+_HARMLESS = ({"op": "test", "path": "/spec/heightCm", "value": 30},)
 
 
 @pytest_asyncio.fixture
@@ -80,7 +81,11 @@ async def test_a_json_patch_changes_what_it_names(gateway: Gateway) -> None:
         (JSON_PATCH, [{"op": "remove", "path": "/status"}], 422, "/0"),
         (JSON_PATCH, [{"op": "add", "path": "/spec/heightCm"}], 422, "/0"),
         (JSON_PATCH, [{"op": "odd", "path": "/metadata/labels/a"}], 422, "/0"),
-        (JSON_PATCH, [{"op": "replace", "path": "/spec/colour", "value": "blue"}], 422, "/spec/colour"),
+        (JSON_PATCH, [{"op": "replace", "path": "/spec/colour", "value": "blue"}], 422, "/0/value"),
+        (JSON_PATCH, [{"op": "remove", "path": "/spec/none"}], 409, "/0"),
+        (JSON_PATCH, [{"op": "add", "path": "/spec", "value": {"heightCm": 0}}], 422, "/0/value/heightCm"),
+        (JSON_PATCH, [*_HARMLESS, {"op": "add", "path": "/metadata/labels/c", "value": "?"}], 422, "/1/value"),
+        (JSON_PATCH, [{"op": "copy", "from": "/spec/heightCm", "path": "/spec/colour"}, *_HARMLESS], 422, "/0"),
         (JSON_PATCH, [{"op": "test", "path": "/spec/colour", "value": "white"}], 409, "/0"),
         ("application/json", {"spec": {}}, 415, ""),
     ],
@@ -93,6 +98,25 @@ async def test_what_is_wrong_with_a_patch_is_named(
     assert answer.status_code == status, answer.text
     assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert await gateway.position() == before
+
+
+async def test_what_refuses_a_patch_shows_the_place_as_it_was_sent_and_nothing_of_the_rest(gateway: Gateway) -> None:
+    for operations, place in (
+        ([{"op": "remove", "path": "/spec/none"}], "/spec/none"),
+        ([{"op": "replace", "path": "/spec/none/x", "value": 1}], "/spec/none/x"),
+        ([{"op": "replace", "path": "/metadata/labels/none/x", "value": 1}], "/metadata/labels/none/x"),
+    ):
+        answer = await patch(gateway, operations, JSON_PATCH)
+        (message,) = (error["message"] for error in answer.json()["errors"])
+        assert answer.status_code == 409
+        assert message == f"{operations[0]['op']} '{place}': the present has no such place"
+
+
+async def test_a_parent_that_is_missing_is_in_nothing_that_was_sent(gateway: Gateway) -> None:
+    posted = await gateway.client.post(f"{BEDS}/none/flowers", json={"metadata": {"name": "x"}})
+    put = await gateway.client.put(f"{BEDS}/none/flowers/x", json={})
+    for answer in (posted, put):
+        assert (answer.status_code, [error["pointer"] for error in answer.json()["errors"]]) == (404, [""])
 
 
 async def test_patches_of_labels_side_by_side_lose_nothing(gateway: Gateway) -> None:
@@ -146,6 +170,46 @@ async def test_a_request_that_is_sent_again_with_its_key_does_nothing_again(gate
     for _ in range(2):
         gone = await gateway.client.delete(f"{flowers}/tulip", headers={"Idempotency-Key": "d"})
         assert gone.status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        (JSON_PATCH, [{"op": "remove", "path": "/metadata/labels/a"}]),
+        (
+            JSON_PATCH,
+            [
+                {"op": "test", "path": "/spec/heightCm", "value": 30},
+                {"op": "add", "path": "/metadata/labels/c", "value": "3"},
+                {"op": "replace", "path": "/spec/heightCm", "value": 31},
+            ],
+        ),
+        (MERGE, {"metadata": {"labels": {"c": "3"}}}),
+        (MERGE, {"spec": {"heightCm": 31}}),
+    ],
+)
+@pytest.mark.parametrize("condition", ["{etag}", '{etag}, "7777"', "*", ""])
+async def test_a_patch_is_judged_by_what_was_so_when_it_came_first(
+    gateway: Gateway, media_type: str, body: Any, condition: str
+) -> None:
+    etag = (await gateway.client.get(ROSE)).headers["etag"]
+    headers = {"Idempotency-Key": "k", **({"If-Match": condition.format(etag=etag)} if condition else {})}
+    first = await patch(gateway, body, media_type, headers)
+    before = await gateway.position()
+    again = await patch(gateway, body, media_type, headers)
+    assert (first.status_code, again.status_code) == (200, 200), again.text
+    assert again.json() == first.json()
+    assert await gateway.position() == before
+    other = await patch(gateway, {"metadata": {"labels": {"c": "4"}}}, headers={"Idempotency-Key": "k"})
+    assert (other.status_code, other.json()["errors"][0]["pointer"]) == (422, "Idempotency-Key")
+
+
+@pytest.mark.parametrize("condition", ["{etag}", '{etag}, "7777"', "*"])
+async def test_so_is_a_deletion(gateway: Gateway, condition: str) -> None:
+    etag = (await gateway.client.get(ROSE)).headers["etag"]
+    headers = {"Idempotency-Key": "k", "If-Match": condition.format(etag=etag)}
+    for _ in range(2):
+        assert (await gateway.client.delete(ROSE, headers=headers)).status_code == 204
 
 
 async def test_a_dry_run_tells_what_would_be_and_writes_nothing(gateway: Gateway) -> None:

@@ -171,6 +171,8 @@ async def test_another_writer_between_reading_and_writing_is_a_conflict(
         ({"intent": "leave"}, "/spec/intent"),
         ({"intent": "drain", "drainBy": "2030-01-01T00:00:00"}, "/spec/drainBy"),
         ({"intent": "drain", "drainBy": "soon"}, "/spec/drainBy"),
+        ({"intent": "drain", "drainBy": "5"}, "/spec/drainBy"),
+        ({"intent": "drain", "drainBy": 5}, "/spec/drainBy"),
         ({"cordoned": True}, "/spec/cordoned"),
     ],
 )

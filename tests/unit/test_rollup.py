@@ -200,3 +200,19 @@ def test_outputs_that_are_too_large_are_named_and_not_kept() -> None:
     problem = next(one for one in status["conditions"] if one["type"] == "OutputsReduced")
     assert (problem["status"], problem["reason"]) == ("False", "Incomplete")
     assert str(OUTPUTS_LIMIT_BYTES) in problem["message"]
+
+
+@pytest.mark.parametrize(
+    ("intent", "counted", "counts"),
+    [
+        ("abort", totals(retry=3), {"pending": 1, "aborted": 3}),
+        ("abort", totals(retry=1, aborted=1, running=1), {"pending": 1, "aborted": 2, "running": 1}),
+        ("run", totals(retry=1, failed=1), {"pending": 2, "aborted": 1, "failed": 1}),
+        ("run", totals(retry=1, running=1), {"pending": 2, "retrying": 1, "running": 1}),
+        ("suspend", totals(retry=4), {"retrying": 4}),
+    ],
+)
+def test_what_waits_for_a_new_attempt_is_aborted_once_none_will_come(
+    intent: str, counted: Totals, counts: dict[str, int]
+) -> None:
+    assert rollup(job(intent=intent), counted, None, NOW)["chunks"] == counts

@@ -126,7 +126,14 @@ def test_what_is_wrong_with_a_label_selector_is_told_by_column(text: str, column
 
 @pytest.mark.parametrize(
     ("text", "column"),
-    [("phase", 1), ("status.phase", 1), ("status.phase=a,", 16), ("status.phase=a,none=b", 16), ("=a", 1)],
+    [
+        ("phase", 1),
+        ("status.phase", 1),
+        ("status.phase=a,", 16),
+        ("status.phase=a,none=b", 16),
+        ("=a", 1),
+        ("status.phase=a\x00", 14),
+    ],
 )
 def test_what_is_wrong_with_a_field_selector_is_told_by_column(text: str, column: int) -> None:
     with pytest.raises(Invalid, match=rf"^column {column}: ") as refused:

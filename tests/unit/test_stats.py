@@ -43,7 +43,7 @@ async def test_the_edges_of_each_site_are_busy_or_free(store: MemoryStore, appen
     told = (await present(store, KEY)).status
     assert told["sites"] == {"s": {"busy": 1, "free": 1}}, "the third is not online"
     assert told["edges"] == {"online": 2, "pending": 1}
-    assert (told["jobs"], told["chunks"]) == ({"pending": 1}, {"placed": 1})
+    assert (told["jobs"], told["chunks"]) == ({"pending": 1}, {"placed": 1, "pending": 1})
     assert told["powerReservedW"] > 0
     before = await store.head()
     await counted(stats, store)
@@ -57,6 +57,19 @@ async def test_the_edges_of_each_site_are_busy_or_free(store: MemoryStore, appen
     await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "lost"}), actor=SYSTEM)
     await counted(stats, store)
     assert (await present(store, KEY)).status["sites"] == {}
+
+
+async def test_chunks_are_counted_by_the_phases_that_jobs_tell(store: MemoryStore, appender: Appender) -> None:
+    await new_edge(store)
+    stats = Stats(store, appender)
+    ending, waiting = await new_job(store, "ending", chunks=3), await new_job(store, "waiting", chunks=3)
+    for job in (ending, waiting):
+        await report(store, await place(store, job), phase="failed")
+    await counted(stats, store)
+    assert (await present(store, KEY)).status["chunks"] == {"retrying": 2, "pending": 4}
+    await done(store, Command("patchStatus", ending.path, {"phase": "aborted"}), actor=SYSTEM)
+    await counted(stats, store)
+    assert (await present(store, KEY)).status["chunks"] == {"retrying": 1, "pending": 2, "aborted": 1}
 
 
 def test_a_rate_is_of_the_time_between_two_counts() -> None:
