@@ -173,6 +173,24 @@ async def test_logs_are_read_and_followed(served: Served) -> None:
     assert (await served.tendril("logs", "j", "--step", "none")).code == 3
 
 
+async def test_what_looks_like_the_end_of_a_line_breaks_no_stream(served: Served) -> None:
+    odd = "a\u2028b\u2029c\x85d"
+    await new_edge(served.gateway.store)
+    node = await new_job(served.gateway.store, steps=[{**STEP, "script": odd}])
+    await place(served.gateway.store, node)
+    key = key_of("s", "e", attempt_path(node).rpartition("/")[2])
+    served.transcripts.put(key, 0, frame(0, f"{odd}\n", last=True))
+    await report(served.gateway.store, attempt_path(node), phase="succeeded")
+    followed = await served.tendril("logs", "j", "-f")
+    assert (followed.code, followed.out) == (0, f"{odd}\n"), followed.err
+    await phase(served, "j", "succeeded")
+    waited = await served.tendril("wait", "job", "j")
+    assert (waited.code, waited.out) == (0, "job/default/j succeeded\n"), waited.err
+    async with running(served.url, "watch", "jobs", "-o", "json") as process:
+        (line,) = await lines(process, 1)
+        assert json.loads(line)["node"]["spec"]["steps"][0]["script"] == odd
+
+
 async def test_changes_are_watched_until_an_interruption(served: Served) -> None:
     await done(served.gateway.store, job("a"))
     async with running(served.url, "watch", "jobs", "-o", "name") as process:

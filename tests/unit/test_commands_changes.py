@@ -7,7 +7,7 @@ import pytest
 from gateway.commands.changes import Change, Known, What
 from gateway.commands.conditions import Condition, condition_of
 from gateway.commands.failure import Failure
-from gateway.commands.streams import Event, read_events
+from gateway.commands.streams import Event, lines_in, read_events
 from tests.commands import kinds
 
 JOB = kinds().named("job")
@@ -29,6 +29,13 @@ def test_events_are_read_as_the_specification_says() -> None:
         Event("b", "7", 2),
         Event("message", "7", 3),
     ]
+
+
+def test_a_streams_lines_end_as_the_specification_says_however_they_come() -> None:
+    text = 'data: "a\u2028b\u2029c\x85d\x0be"\r\n\r\ndata: 2\r\rdata: 3\n\ncut'
+    whole = ['data: "a\u2028b\u2029c\x85d\x0be"', "", "data: 2", "", "data: 3", ""]
+    assert list(lines_in([text])) == whole
+    assert list(lines_in(text)) == whole
 
 
 def test_what_is_told_again_is_no_news() -> None:
