@@ -9,13 +9,17 @@ from cyclopts import App, CycloptsError, Parameter
 
 from gateway.commands.failure import Exit, Failure
 
-_PROGRAMS = {
+_SILENT_PROGRAMS = {
     "up": ("deploy.local", "Start everything on this machine; Ctrl-C stops it."),
     "gateway": ("gateway", "Serve the API."),
     "reconcilers": ("reconcilers", "Run all reconcilers."),
     "agent": ("agents", "Run an agent that hosts one edge or a group."),
-    "sim": ("sim", "Request random jobs from a running system."),
     "migrate": ("migrations", "Bring the database to this version's schema."),
+}
+"""By command: the module that is run, and what the help says of it. They take no arguments."""
+
+_PROGRAMS = {
+    "sim": ("sim", "Request random jobs from a running system."),
     "verify": ("datamodel", "Check that what is stored is the fold of the log; with --watch, go on checking."),
     "backup": ("datamodel.keeping backup", "Write everything into a file, while the system runs."),
     "restore": ("datamodel.keeping restore", "Put a backup into a new database, and verify it."),
@@ -23,7 +27,7 @@ _PROGRAMS = {
     "secrets": ("datamodel.secrets", "Make the keys of secrets, and seal anew after a new one."),
     "compact": ("datamodel.keeping compact", "Drop the log's segments before a moment, while the system runs."),
 }
-"""By command: the module that is run (and its own command, where it has several), and what the help says of it. By name, since
+"""The same of those that read their arguments themselves; with the module, its own command where it has several. By name, since
 the programs do not know each other."""
 
 _VERBS = {
@@ -48,15 +52,32 @@ _VERBS = {
 }
 """By command: the function in `gateway.commands`, which is imported when it is called, and what the help says of it."""
 
+_GROUP = "Programs, and what operators do"
+_VARIABLES = "Variables of the environment say how: README.md has them under `Running the programs by themselves`."
 
-def _command(program: str, summary: str) -> App:
-    app = App(help=summary, help_flags=[], version_flags=[], group="Programs, and what operators do")
+
+def _program(program: str, summary: str) -> App:
+    app = App(help=summary, help_flags=[], version_flags=[], group=_GROUP)
 
     @app.default
     def start(*arguments: Annotated[str, Parameter(allow_leading_hyphen=True)]) -> None:
-        os.execv(sys.executable, [sys.executable, "-m", *program.split(), *arguments])  # noqa: S606 - our own module, no shell
+        _become(program, arguments)
 
     return app
+
+
+def _silent_program(program: str, summary: str) -> App:
+    app = App(help=f"{summary}\n\n{_VARIABLES}", version_flags=[], group=_GROUP)
+
+    @app.default
+    def start() -> None:
+        _become(program)
+
+    return app
+
+
+def _become(program: str, arguments: Sequence[str] = ()) -> None:
+    os.execv(sys.executable, [sys.executable, "-m", *program.split(), *arguments])  # noqa: S606 - our own module, no shell
 
 
 def main() -> None:
@@ -74,8 +95,9 @@ def run(arguments: Sequence[str]) -> int:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
-    for name, (program, summary) in _PROGRAMS.items():
-        app.command(_command(program, summary), name=name)
+    for programs, made in ((_SILENT_PROGRAMS, _silent_program), (_PROGRAMS, _program)):
+        for name, (program, summary) in programs.items():
+            app.command(made(program, summary), name=name)
     for name, (verb, summary) in _VERBS.items():
         app.command(f"gateway.commands.{verb}", name=name, help=summary, group="What goes through the API")
     try:
@@ -92,7 +114,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _verb(arguments: Sequence[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in _VERBS else ""
+    return f"{arguments[0]} " if arguments and arguments[0] in {**_VERBS, **_SILENT_PROGRAMS} else ""
 
 
 def _refused(failure: Failure) -> int:
