@@ -43,7 +43,10 @@ async def served() -> AsyncIterator[Served]:
 
 
 async def phase(served: Served, name: str, phase: str, **status: float) -> None:
-    command = Command("patchStatus", f"{JOBS}/{name}", {"phase": phase, **status})
+    """What the reconcilers make of a job, as its spec now is."""
+    path = f"{JOBS}/{name}"
+    generation = (await served.gateway.store.nodes([path]))[path].generation
+    command = Command("patchStatus", path, {"phase": phase, "observedGeneration": generation, **status})
     await done(served.gateway.store, command, actor=SYSTEM)
 
 
@@ -60,6 +63,11 @@ async def test_nodes_are_listed_and_shown(served: Served) -> None:
     table = (await served.tendril("get", "edges")).out.splitlines()
     assert [line.split()[:3] for line in table] == [["NAME", "PHASE", "RUNTIME"], ["s/e", "online", "simulated"]]
     assert json.loads((await served.tendril("get", "job", "a", "-o", "json")).out)["metadata"]["path"] == f"{JOBS}/a"
+    mixed = ("get", "job/a", "edge/s/e", "job/none", "job/night/b")
+    assert (await served.tendril(*mixed, "-o", "name")).out == "job/default/a\nedge/s/e\njob/night/b\n"
+    told = await served.tendril(*mixed)
+    assert [line.split()[0] for line in told.out.splitlines()] == ["NAME", "default/a", "night/b", "NAME", "s/e"]
+    assert (told.code, told.err.count("\n")) == (3, 1)
     described = (await served.tendril("describe", f"{JOBS}/a")).out
     assert "executions: []" in described
     assert "created" in described.splitlines()[-1]
@@ -146,7 +154,19 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
     finished = await served.tendril("wait", "job/a", "job/b", "--for", "finished")
     assert (finished.out, finished.code) == ("job/default/a finished\njob/default/b finished\n", 0)
     assert (await served.tendril("wait", "job/b")).code == 1
-    assert (await served.tendril("wait", "job", "a", "--for", "status.percentCompleted=100.0")).code == 0
+    assert (await served.tendril("wait", "job", "a", "--for", "status.percentCompleted=100")).code == 0
+    never = await served.tendril("wait", "job", "b", "--for", "status.chunks.succeeded=8")
+    assert (never.code, never.err.splitlines()[-1]) == (
+        1,
+        "tendril: job/default/b has failed; `tendril describe job/default/b` says more",
+    )
+    await served.tendril("retry", "b")
+    async with running(served.url, "wait", "job", "b") as process:
+        assert process.stderr is not None
+        assert await process.stderr.readline() == b"job/default/b failed 0%\n"
+        await phase(served, "b", "running")
+        await phase(served, "b", "succeeded", percentCompleted=100.0)
+        assert await lines(process, 1) == ["job/default/b succeeded"]
     assert (await served.tendril("wait", "job/nobody", "--for", "deleted")).code == 0
 
 

@@ -98,7 +98,9 @@ def test_without_a_list_news_is_told_as_it_comes() -> None:
         ("running", {"pending": "not yet", "running": "so", "aborted": "never", None: "never"}),
         ("finished", {"running": "not yet", "failed": "so", "succeeded": "so", None: "never"}),
         ("deleted", {"running": "not yet", "failed": "not yet", None: "so"}),
-        ("status.phase=failed", {"running": "not yet", "failed": "so", None: "never"}),
+        ("status.phase=failed", {"running": "not yet", "failed": "so", "succeeded": "never", None: "never"}),
+        ("status.chunks.succeeded=8", {"running": "not yet", "failed": "never", None: "never"}),
+        ("spec.intent=abort", {"running": "not yet", "failed": "not yet", None: "never"}),
     ],
 )
 def test_conditions(text: str, states: dict[str | None, str]) -> None:
@@ -112,7 +114,27 @@ def test_values_are_compared_as_they_are_shown() -> None:
     assert condition_of("spec.cordoned=true", JOB).state(found) == "so"
     assert condition_of("spec.chunks=8", JOB).state(found) == "so"
     assert condition_of("spec.chunks=", JOB).state(found) == "not yet"
+    assert condition_of("spec.chunks=eight", JOB).state(found) == "not yet"
+    assert condition_of("spec.chunks=8.0", JOB).state(found) == "so"
+    assert condition_of("spec.cordoned=1", JOB).state(found) == "not yet"
     assert condition_of("spec.chunks.x=8", JOB).state(found) == "not yet"
+
+
+def test_numbers_are_compared_as_numbers() -> None:
+    found = node("a", 1, phase="succeeded", percentCompleted=100.0, large=2**53 + 1)
+    assert condition_of("status.percentCompleted=100", JOB).state(found) == "so"
+    assert condition_of("status.percentCompleted=99", JOB).state(found) == "never"
+    assert condition_of(f"status.large={2**53 + 1}", JOB).state(found) == "so"
+
+
+def test_the_end_of_what_was_asked_before_is_none() -> None:
+    retried = node("a", 1, phase="failed", observedGeneration=1)
+    retried["metadata"]["generation"] = 2
+    for text in ("succeeded", "finished", "failed", "running", "status.chunks.succeeded=8"):
+        assert condition_of(text, JOB).state(retried) == "not yet"
+    retried["status"] = {"phase": "failed", "observedGeneration": 2}
+    assert condition_of("succeeded", JOB).state(retried) == "never"
+    assert condition_of("finished", JOB).state(retried) == "so"
 
 
 @pytest.mark.parametrize("text", ["done", "", "=x", "chunks=8"])
