@@ -85,7 +85,7 @@ def _put(client: Client, wanted: Wanted, *, dry_run: bool) -> Document:
 def _told(wanted: Wanted, failure: Failure, code: Exit) -> Exit:
     """Tells what is wrong with one document, and the exit code, which the first that is wrong decides. Raises what would be
     wrong with all."""
-    if failure.code is Exit.UNANSWERED:
+    if failure.ends_all:
         raise failure
     complain(Failure(f"{wanted.where}: {wanted.target.title}: {failure.message}", failure.step, failure.code))
     return code or failure.code

@@ -32,6 +32,11 @@ class Failure(Exception):  # noqa: N818 - an error is what the API answers
         self.code = code
 
     @property
+    def ends_all(self) -> bool:
+        """Whether what would be done next fails alike."""
+        return self.code in (Exit.UNANSWERED, Exit.TIMED_OUT)
+
+    @property
     def sentence(self) -> str:
         """One line for people."""
         told = self.message.rstrip(". ")
