@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
@@ -82,7 +83,19 @@ def _become(program: str, arguments: Sequence[str] = ()) -> None:
 
 def main() -> None:
     """Does what the command line says, and ends the process with the exit code of it."""
+    _open_what_is_closed()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_what_is_closed() -> None:
+    """A stream that was closed before the start is None here. What is read is empty then, what is printed cannot be, and
+    what is said beside it goes nowhere, since there is no place to say so."""
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(os.open(os.devnull, os.O_RDONLY), "r")
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -101,7 +114,8 @@ def run(arguments: Sequence[str]) -> int:
     for name, (verb, summary) in _VERBS.items():
         app.command(f"gateway.commands.{verb}", name=name, help=summary, group="What goes through the API")
     try:
-        return app(list(arguments)) or Exit.FINE
+        code: int = app(list(arguments)) or Exit.FINE
+        sys.stdout.flush()
     except CycloptsError as error:
         return _refused(Failure(" ".join(str(error).split()), f"`tendril {_verb(arguments)}--help` says how"))
     except Failure as failure:
@@ -109,8 +123,28 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that its last flush does not fail too
-        return Exit.READER_GONE
+        return _unread()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # rich ends the process, with 1
+            return _unread()
+        raise
+    except UnicodeEncodeError as error:
+        letters = ascii(error.object[error.start : error.end])
+        return _refused(Failure(f"{letters} cannot be printed in {error.encoding}", "set PYTHONIOENCODING=utf-8"))
+    except OSError as error:  # all but the printing says itself what is wrong
+        _drop_output()
+        return _refused(Failure(f"the output cannot be written: {error.strerror}"))
+    return code
+
+
+def _unread() -> int:
+    _drop_output()
+    return Exit.READER_GONE
+
+
+def _drop_output() -> None:
+    """So that the last flush does not fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _verb(arguments: Sequence[str]) -> str:
@@ -118,5 +152,7 @@ def _verb(arguments: Sequence[str]) -> str:
 
 
 def _refused(failure: Failure) -> int:
-    sys.stderr.write(f"tendril: {failure.sentence}\n")
+    with suppress(OSError):  # then the exit code has to say it
+        sys.stderr.write(f"tendril: {failure.sentence}\n")
+        sys.stderr.flush()
     return failure.code

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
-from gateway.commands.client import Client
+from gateway.commands.client import URL_STEP, Client
 from gateway.commands.failure import Exit, Failure
 
 
@@ -103,8 +103,12 @@ def _plain(word: str) -> str:
 
 
 def kinds_of(client: Client) -> Kinds:
-    """What the API tells."""
-    return Kinds(tuple(kind_of(item) for item in client.get("/v1/kinds")["items"]))
+    """What the API tells. Raises `Failure`, also where it is something else that answers."""
+    found = client.get("/v1/kinds", step=f"{URL_STEP}, without a path")
+    try:
+        return Kinds(tuple(kind_of(item) for item in found["items"]))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise client.foreign() from error
 
 
 def kind_of(item: dict[str, Any]) -> KindInfo:

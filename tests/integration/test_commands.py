@@ -5,7 +5,8 @@ import json
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import yaml
 
 from datamodel.command import Command
 from datamodel.scheduling.logs import Frame, Position, Record, Taken, encode, key_of
+from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from datamodel.transcripts.memory import MemoryTranscripts
+from gateway.rest.kinds import described
 from tests import garden
 from tests.commands import Done, lines, running, tendril
 from tests.gateway import STEP, Gateway, open_gateway, serving
@@ -40,6 +43,32 @@ async def served() -> AsyncIterator[Served]:
     await seed(store)
     async with open_gateway(store, transcripts=transcripts) as gateway, serving(gateway) as (_, client):
         yield Served(gateway, str(client.base_url), transcripts)
+
+
+@asynccontextmanager
+async def answering(answer: Callable[[str, str], str | None]) -> AsyncIterator[str]:
+    """The address of something that speaks HTTP and answers each method and path with this JSON, or with nothing, ever."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while words := (await reader.readline()).decode().split():
+            while (await reader.readline()).strip():
+                pass
+            body = answer(words[0], words[1])
+            if body is None:
+                await reader.read()  # until who asks has gone
+                break
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(f"{head}{body}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def silent() -> AbstractAsyncContextManager[str]:
+    """An API that tells its kinds, and answers nothing else."""
+    told = json.dumps({"items": [described(MODEL, kind) for kind in MODEL.kinds.values()]})
+    return answering(lambda _, path: told if path == "/v1/kinds" else None)
 
 
 async def phase(served: Served, name: str, phase: str, **status: float) -> None:
@@ -87,6 +116,7 @@ async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) 
         (("wait", "job/a", "--timeout", "1s"), 6, "it was not so after 1s"),
         (("apply", "-f", "/nowhere"), 2, "/nowhere cannot be read: No such file or directory"),
         (("get", "jobs", "--url", "http://127.0.0.1:9"), 5, "the API at http://127.0.0.1:9 does not answer"),
+        (("get", "jobs", "--url", f"{served.url}/v1"), 3, "nothing is served at this address; say where"),
         (("get", "jobs", "--url", "localhost"), 2, "--url: 'localhost' is no address"),
     ):
         done_ = await served.tendril(*arguments)
@@ -128,6 +158,9 @@ async def test_deletions_are_previewed_and_waited_for(served: Served) -> None:
     )
     gone = await served.tendril("delete", "job-group/night", "job-group/none")
     assert (gone.out, gone.code) == ("job-group/night deleted\n", 3)
+    async with silent() as url:
+        late = await tendril(url, "delete", "job/a", "job/b", "--wait", "--timeout", "1s")
+    assert (late.code, late.err) == (6, "tendril: it was not so after 1s; look at it with `tendril describe`\n")
     async with running(served.url, "delete", "job", "a", "--wait") as process:
         assert await lines(process, 1) == ["job/default/a is being deleted, which waits for: attempts"]
         cleaned = Command("finalize", f"{JOBS}/a", {"finalizer": "attempts"})
