@@ -167,22 +167,28 @@ def failure_of(problem: Document, step: str = "") -> Failure:
     """The failure that a problem document (RFC 9457) is. `step` is for what is missing."""
     status = int(problem.get("status", 500))
     code = _CODES.get(status, Exit.UNANSWERED if status >= 500 else Exit.INVALID)
-    told = "; ".join(_told(finding) for finding in problem.get("errors", ())[:3]) or str(problem.get("detail", status))
+    found = tuple((one.get("pointer", ""), one.get("message", "")) for one in problem.get("errors", ())[:3])
+    told = "; ".join(_told(*finding) for finding in found) or str(problem.get("detail", status))
     if status == 410:
         return Gone(told, "choose a newer moment, or leave it out", code)
     if code is Exit.MISSING:
-        return Failure(told, step, code)
+        return Failure(told, step, code, found)
     if code is Exit.UNANSWERED and problem.get("requestId"):
         return Failure(told, f"try again in a moment, and look for request {problem['requestId']} in its logs", code)
-    return Failure(told, _STEPS.get(code, "correct that and try again" if code is Exit.INVALID else ""), code)
+    return Failure(told, _STEPS.get(code, "correct that and try again" if code is Exit.INVALID else ""), code, found)
 
 
-def _told(finding: Mapping[str, str]) -> str:
+def _told(pointer: str, message: str) -> str:
     """What is wrong with a field; parameters are named as the options that they come from."""
-    pointer, message = finding.get("pointer", ""), finding.get("message", "")
     if pointer.startswith("?"):
         pointer = _OPTIONS.get(pointer[1:], f"--{pointer[1:]}")
     return f"{pointer}: {message}" if pointer and not message.startswith(pointer) else message
 
 
-_OPTIONS = {"labelSelector": "-l", "fieldSelector": "--field-selector", "asOf": "--as-of", "under": "--in"}
+_OPTIONS = {
+    "labelSelector": "-l",
+    "fieldSelector": "--field-selector",
+    "asOf": "--as-of",
+    "under": "--in",
+    "graceS": "--grace",
+}

@@ -49,8 +49,8 @@ class KindInfo:
 
     def read(self, path: str) -> tuple[str, ...] | None:
         """The names in a path, None where it is no node's of this kind."""
-        given = path.split("/")[1:]
-        if len(given) != len(self.segments):
+        nothing, *given = path.split("/")
+        if nothing or len(given) != len(self.segments):
             return None
         pairs = list(zip(self.segments, given, strict=True))
         if any(segment != value for segment, value in pairs if not segment.startswith("{")):

@@ -54,7 +54,7 @@ def meant(kinds: Kinds, words: Sequence[str], within: str = "") -> Listed | list
         found = kinds.collected(path)
         if found is not None and not names:
             return Listed(found, path.rpartition("/")[0])
-        return [_at(kinds, word) for word in words]
+        return [at_path(kinds, word) for word in words]
     if "/" in first:
         return [_in_one_word(kinds, word, within) for word in words]
     kind = kinds.named(first)
@@ -105,7 +105,8 @@ def path_of(kind: KindInfo, name: str, within: str = "") -> str:
     return kind.path([*kind.defaults[:missing], *parts])
 
 
-def _at(kinds: Kinds, path: str) -> Target:
+def at_path(kinds: Kinds, path: str) -> Target:
+    """The node at a path. Raises `Failure`."""
     path = path.rstrip("/")
     found = kinds.at(path)
     _checked("/".join(found.read(path) or ()) or "x")

@@ -149,6 +149,17 @@ async def test_files_are_applied_and_compared(served: Served, tmp_path: Path) ->
     file.write_text(shown.replace("retries: 2", "retriez: 5"))
     wrong = await served.tendril("apply", "-f", str(file))
     assert (wrong.code, "/spec/retriez" in wrong.err) == (2, True)
+    file.write_text(yaml.safe_dump_all([red, {"kind": "jobz", "metadata": {"name": "x"}}, {**one, "spec": {}}, one]))
+    some = await served.tendril("apply", "-f", str(file))
+    assert (some.out, some.code) == ("job-group/red changed\njob/red/one unchanged\n", 2)
+    assert [line.split(": ")[1:4] for line in some.err.splitlines()] == [
+        [
+            f"{file}, document 2",
+            "/kind",
+            "there is no kind 'jobz'; did you mean `job`? `tendril kinds` lists what there is",
+        ],
+        [f"{file}, document 3", "job/red/one", "/spec/steps"],
+    ]
 
 
 async def test_deletions_are_previewed_and_waited_for(served: Served) -> None:
@@ -183,7 +194,11 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
             "tendril: job/default/b has failed; `tendril describe job/default/b` says more"
         )
     again = await served.tendril("submit", str(file))
-    assert (again.code, "already exists" in again.err) == (4, True)
+    assert again.code == 4
+    assert again.err.startswith(f"tendril: {file}, document 1: /name: {JOBS}/a already exists; ")
+    file.write_text("name: c\n")
+    wrong = await served.tendril("submit", str(file))
+    assert (wrong.code, wrong.err) == (2, f"tendril: {file}: /steps: Field required; correct that and try again\n")
     finished = await served.tendril("wait", "job/a", "job/b", "--for", "finished")
     assert (finished.out, finished.code) == ("job/default/a finished\njob/default/b finished\n", 0)
     assert (await served.tendril("wait", "job/b")).code == 1
@@ -318,6 +333,8 @@ async def test_jobs_are_asked_by_name_or_all_that_are_selected(served: Served) -
     ):
         found = await served.tendril(*arguments)
         assert (found.code, said in found.err) == (code, True), found.err
+    none = await served.tendril("abort", "-l", "team=none")
+    assert (none.code, none.out, none.err) == (0, "", "no jobs found\n")
     spec = (await served.gateway.store.nodes([f"{JOBS}/a"]))[f"{JOBS}/a"].spec
     assert spec["intent"] == "abort"
 
