@@ -102,6 +102,7 @@ def run(arguments: Sequence[str]) -> int:
     """Does what the command line says. The exit code; what is wrong is told in one line on stderr."""
     app = App(
         name="tendril",
+        version=_version,
         help="A typed graph of intent and fact, and what makes the fact follow the intent.",
         print_error=False,
         exit_on_error=False,
@@ -114,6 +115,7 @@ def run(arguments: Sequence[str]) -> int:
     for name, (verb, summary) in _VERBS.items():
         app.command(f"gateway.commands.{verb}", name=name, help=summary, group="What goes through the API")
     try:
+        _check_command(arguments)
         code: int = app(list(arguments)) or Exit.FINE
         sys.stdout.flush()
     except CycloptsError as error:
@@ -135,6 +137,23 @@ def run(arguments: Sequence[str]) -> int:
         _drop_output()
         return _refused(Failure(f"the output cannot be written: {error.strerror}"))
     return code
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415 - nobody else needs it
+
+    return version("tendril")
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    known = (*_VERBS, *_PROGRAMS, *_SILENT_PROGRAMS)
+    if not arguments or arguments[0].startswith("-") or arguments[0] in known:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415 - nobody else needs it
+
+    close = get_close_matches(arguments[0], known, n=1)
+    meant = f"did you mean `tendril {close[0]}`? " if close else ""
+    raise Failure(f"there is no command {arguments[0]!r}", f"{meant}`tendril --help` lists what there is")
 
 
 def _unread() -> int:

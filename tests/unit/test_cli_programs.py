@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -81,6 +82,13 @@ def test_a_program_of_several_commands_runs_the_one_that_is_named() -> None:
 
 
 def test_a_command_that_is_none_is_refused() -> None:
-    done = tendril("dance")
-    assert done.returncode != 0
-    assert "dance" in done.stdout + done.stderr
+    for command, told in (
+        ("xyzzy", "there is no command 'xyzzy'; `tendril --help` lists what there is"),
+        ("aply", "there is no command 'aply'; did you mean `tendril apply`? `tendril --help` lists what there is"),
+    ):
+        done = tendril(command)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"tendril: {told}\n")
+
+
+def test_the_version_is_told() -> None:
+    assert tendril("--version").stdout == f"{version('tendril')}\n"
