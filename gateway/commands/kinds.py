@@ -61,6 +61,10 @@ class KindInfo:
         """A node's name as people type it: `default/primes`; of one that there is once, its kind."""
         return "/".join(self.read(path) or ()) or self.singular
 
+    def is_called(self, word: str) -> bool:
+        """Whether a word means the kind: its singular, its plural or its name, whatever the case and hyphens."""
+        return _plain(word) in (_plain(self.singular), _plain(self.plural), _plain(self.name))
+
     def titled(self, path: str) -> str:
         """A node's name with its kind, as it can be typed in one word: `job/default/primes`."""
         names = self.read(path) or ()
