@@ -21,7 +21,12 @@ def get(
     within: Within = "",
     output: Output = "table",
     selection: Selection = WHOLE,
-    sort: Annotated[str, Parameter(help="path, createdAt, version or a selectable field; -FIELD is backwards.")] = "",
+    sort: Annotated[
+        str,
+        Parameter(
+            help="path, createdAt, version or a selectable field; -FIELD is backwards.", allow_leading_hyphen=True
+        ),
+    ] = "",
     limit: Annotated[int, Parameter(help="At most so many; 0: all.")] = 0,
     watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="", help="And then what changes.")] = False,
     url: Url = DEFAULT_URL,

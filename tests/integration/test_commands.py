@@ -87,7 +87,7 @@ async def test_nodes_are_listed_and_shown(served: Served) -> None:
     assert (await served.tendril("get", "jobs", "-o", "name")).out == "job/default/a\njob/night/b\n"
     assert (await served.tendril("get", "jobs", "-g", "night", "-o", "name")).out == "job/night/b\n"
     assert (await served.tendril("get", "jobs", "-l", "team=red", "-o", "name")).out == "job/night/b\n"
-    told = await served.tendril("get", "jobs", "--sort=-path", "--limit", "1", "-o", "name")
+    told = await served.tendril("get", "jobs", "--sort", "-path", "--limit", "1", "-o", "name")
     assert (told.out, told.err) == ("job/night/b\n", "there are more than these 1\n")
     table = (await served.tendril("get", "edges")).out.splitlines()
     assert [line.split()[:3] for line in table] == [["NAME", "PHASE", "RUNTIME"], ["s/e", "online", "simulated"]]
@@ -99,6 +99,9 @@ async def test_nodes_are_listed_and_shown(served: Served) -> None:
     assert (told.code, told.err.count("\n")) == (3, 1)
     described = (await served.tendril("describe", f"{JOBS}/a")).out
     assert "executions: []" in described
+    both = await served.tendril("describe", "job/none", "job/a")
+    assert (both.code, both.out.splitlines()[0].split()) == (3, ["Name:", "default/a"])
+    assert both.err == f"tendril: {JOBS}/none does not exist; `tendril get jobs` lists what is there\n"
     assert "created" in described.splitlines()[-1]
     assert "job-groups" in (await served.tendril("kinds")).out
 
@@ -357,6 +360,7 @@ async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None
         (("cordon", "job/default/a"), 2, "too many names for an edge"),
         (("cordon", "/config/job-groups/default/jobs/a"), 2, "job/default/a is not an edge"),
         (("drain", "s/e", "--grace", "soon"), 2, "--grace: 'soon' is no time"),
+        (("drain", "s/e", "--grace", "300d"), 2, "tendril: --grace: "),
     )
     for mistake, code, said in mistakes:
         found = await served.tendril(*mistake)
@@ -385,4 +389,8 @@ async def test_a_job_is_explained(served: Served) -> None:
     ]
     document = json.loads((await served.tendril("explain", "a", "-o", "json")).out)
     assert document["failures"][0]["reason"] == "OOMKilled"
-    assert (await served.tendril("explain", "none")).code == 3
+    several = await served.tendril("explain", "a", "none", "b", "-o", "json")
+    assert [one["path"] for one in json.loads(several.out)["items"]] == [f"{JOBS}/a", f"{JOBS}/b"]
+    assert several.code == 3
+    assert several.err == f"tendril: {JOBS}/none does not exist; `tendril get jobs` lists what is there\n"
+    assert (await served.tendril("explain", "none", "-o", "yaml")).out == ""
