@@ -29,11 +29,12 @@ class InPhase:
     ends: Collection[str]
 
     def state(self, node: Document | None) -> State:
-        ended = has_ended(node, self.ends)
+        if node is None:
+            return "never"
+        if _is_behind(node, self.ends):
+            return "not yet"
         phase = member(node, PHASE)
-        if phase in self.phases and (ended or phase not in self.ends):
-            return "so"
-        return "never" if node is None or ended else "not yet"
+        return "so" if phase in self.phases else "never" if phase in self.ends else "not yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,12 @@ class HasValue:
         if node is None:
             return "never"
         found = member(node, self.path)
+        told = self.path.partition(".")[0] == "status"
+        if told and _is_behind(node, self.ends):
+            return "not yet"
         if _is_shown(found, self.value):
             return "so"
-        told = self.path.partition(".")[0] == "status"
-        return "never" if told and has_ended(node, self.ends) else "not yet"
+        return "never" if told and member(node, PHASE) in self.ends else "not yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,18 @@ class Gone:
         return "so" if node is None else "not yet"
 
 
-def has_ended(node: Document | None, ends: Collection[str]) -> bool:
-    """Whether a node is in one of these phases, and for what its spec now says: one that was changed since, as by a retry, has
-    the phase of what it was."""
+def has_ended(node: Document, ends: Collection[str]) -> bool:
+    """Whether a node is in one of these phases, for good."""
+    return member(node, PHASE) in ends and not _is_behind(node, ends)
+
+
+def _is_behind(node: Document, ends: Collection[str]) -> bool:
+    """Whether the status is still that of an older spec: after a retry, a job shows the end of what it was. One that was never
+    told of (generation 0) is what all begin with, and so true."""
     observed, generation = member(node, _OBSERVED), member(node, _GENERATION)
-    stale = observed is not None and generation is not None and observed < generation
-    return not stale and member(node, PHASE) in ends
+    if observed is None or generation is None or observed >= generation:
+        return False
+    return bool(observed > 0 or member(node, PHASE) in ends)
 
 
 def _is_shown(found: Any, text: str) -> bool:

@@ -135,6 +135,14 @@ def test_the_end_of_what_was_asked_before_is_none() -> None:
     retried["status"] = {"phase": "failed", "observedGeneration": 2}
     assert condition_of("succeeded", JOB).state(retried) == "never"
     assert condition_of("finished", JOB).state(retried) == "so"
+    drained = node("e", 9, phase="drained", observedGeneration=2)
+    drained["metadata"]["generation"] = 3
+    assert condition_of("status.phase=drained", kinds().named("edge-config")).state(drained) == "not yet"
+    drained["status"]["observedGeneration"] = 3
+    assert condition_of("status.phase=drained", kinds().named("edge-config")).state(drained) == "so"
+    fresh = node("a", 1, phase="pending", observedGeneration=0)
+    fresh["metadata"]["generation"] = 1
+    assert condition_of("pending", JOB).state(fresh) == "so"
 
 
 @pytest.mark.parametrize("text", ["done", "", "=x", "chunks=8"])
