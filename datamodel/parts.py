@@ -88,10 +88,10 @@ def _members(value: Any) -> Iterable[Any]:
 def _check_stored(encoded: bytes, part: Document, pointer: str, limit_bytes: int) -> None:
     """Postgres makes no text of a zero byte, so one that got through would fail the transaction of everybody else."""
     if len(encoded) > limit_bytes:
-        raise Invalid(f"{pointer} would be {len(encoded)} bytes; it is at most {limit_bytes}", field=pointer)
+        raise Invalid(f"it would be {len(encoded)} bytes; it is at most {limit_bytes}", field=pointer)
     if has_zero_byte(encoded):
         at = pointer + _zero_byte_in(part)
-        raise Invalid(f"{at} contains a zero byte, which cannot be stored", field=at)
+        raise Invalid("it contains a zero byte, which cannot be stored", field=at)
 
 
 def _zero_byte_in(value: Any) -> str:
