@@ -22,7 +22,7 @@ from datamodel.program import calm_collector
 from datamodel.verify import Report, verify
 from datamodel.watch import Watch
 
-app = cyclopts.App(name="verify", help="Check that what is stored is the fold of the log.")
+app = cyclopts.App(name="tendril verify", help="Check that what is stored is the fold of the log.", version_flags=[])
 
 
 @app.default

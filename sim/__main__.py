@@ -13,7 +13,9 @@ from datamodel.errors import TendrilError
 from sim.requester import Requester, Tally
 from sim.settings import Settings
 
-app = cyclopts.App(name="sim", help="Ask for jobs with random work, and tell how fast they finish.")
+app = cyclopts.App(
+    name="tendril sim", help="Ask for jobs with random work, and tell how fast they finish.", version_flags=[]
+)
 
 
 @app.default

@@ -25,7 +25,9 @@ from datamodel.program import calm_collector
 from datamodel.verify import verify
 
 app = App(
-    name="keeping", help="A whole store into a file, out of one, its projection out of its log, and its log cut short."
+    name="tendril",  # its commands are tendril's, and so their help calls them
+    help="A whole store into a file, out of one, its projection out of its log, and its log cut short.",
+    version_flags=[],
 )
 _TOLD_EVERY = 100_000
 _MOMENT = re.compile(r"([0-9]{1,5}(?=d)|[0-9]{1,15}(?!d))(d?)", re.ASCII)

@@ -13,7 +13,7 @@ from datamodel.program import read_settings
 from datamodel.secrets.keyring import Keyring, new_key
 from datamodel.secrets.opening import RevealingSettings, keyring_of
 
-app = App(name="secrets", help="The keys that secrets are sealed with.")
+app = App(name="tendril secrets", help="The keys that secrets are sealed with.", version_flags=[])
 
 
 @app.command(name="key")

@@ -1,6 +1,6 @@
 """`tendril apply` and `tendril diff`: nodes as files want them, and what that would change."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.failure import Exit, Failure
-from gateway.commands.files import Files, Wanted, wanted_in
+from gateway.commands.files import Files, Wanted, all_documents, wanted_of
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Within
 from gateway.commands.printing import complain, say, text_of
@@ -26,15 +26,14 @@ def apply(
     """Create nodes, or make spec and labels of those that are there as files say."""
     with Client(url) as client:
         code = Exit.FINE
-        for wanted in wanted_in(kinds_of(client), files, within):
-            try:
-                before = client.find(wanted.target.path)
-                after = _put(client, wanted, dry_run=dry_run)
-            except Failure as failure:
-                code = _told(wanted, failure, code)
+        for found in _applied(client, files, within, dry_run=dry_run):
+            if isinstance(found, Failure):
+                complain(found)
+                code = code or found.code
                 continue
+            title, before, after = found
             what = "created" if before is None else "unchanged" if _shown(before) == _shown(after) else "changed"
-            say(f"{wanted.target.title} {what}{' (dry run)' if dry_run else ''}")
+            say(f"{title} {what}{' (dry run)' if dry_run else ''}")
         return code
 
 
@@ -42,14 +41,12 @@ def diff(*, files: Files, within: Within = "", url: Url = DEFAULT_URL) -> int:
     """Show what `apply` would change; the exit code is 1 where that is anything."""
     with Client(url) as client:
         code, differs = Exit.FINE, False
-        for wanted in wanted_in(kinds_of(client), files, within):
-            try:
-                before = client.find(wanted.target.path)
-                after = _put(client, wanted, dry_run=True)
-            except Failure as failure:
-                code = _told(wanted, failure, code)
+        for found in _applied(client, files, within, dry_run=True):
+            if isinstance(found, Failure):
+                complain(found)
+                code = code or found.code
                 continue
-            for line in difference(wanted.target.title, before, after):
+            for line in difference(*found):
                 differs = True
                 say(line)
         return code or (Exit.FAILED if differs else Exit.FINE)
@@ -82,10 +79,22 @@ def _put(client: Client, wanted: Wanted, *, dry_run: bool) -> Document:
     return found
 
 
-def _told(wanted: Wanted, failure: Failure, code: Exit) -> Exit:
-    """Tells what is wrong with one document, and the exit code, which the first that is wrong decides. Raises what would be
-    wrong with all."""
-    if failure.code is Exit.UNANSWERED:
-        raise failure
-    complain(Failure(f"{wanted.where}: {wanted.target.title}: {failure.message}", failure.step, failure.code))
-    return code or failure.code
+def _applied(
+    client: Client, files: Sequence[str], within: str, *, dry_run: bool
+) -> Iterator[tuple[str, Document | None, Document] | Failure]:
+    """What becomes of each document: its node's title, the node before and after, or why it is refused. Raises what is wrong
+    with a file, before anything is done, and what would be wrong with all."""
+    kinds = kinds_of(client)
+    for where, document in all_documents(files):
+        place = where
+        try:
+            wanted = wanted_of(kinds, document, within)
+            place = f"{where}: {wanted.target.title}"
+            before = client.find(wanted.target.path)
+            after = _put(client, wanted, dry_run=dry_run)
+        except Failure as failure:
+            if failure.ends_all:
+                raise
+            yield failure.inside(place)
+        else:
+            yield wanted.target.title, before, after

@@ -18,7 +18,7 @@ def ask_each(
         try:
             client.write("POST", address, parameters=parameters, step=target.step)
         except Failure as failure:
-            if failure.code is Exit.UNANSWERED:
+            if failure.ends_all:
                 raise
             complain(failure)
             code = code or failure.code

@@ -20,6 +20,7 @@ SILENCE = httpx.Timeout(25.0, connect=5.0)
 """Of a stream: the API says something every 10 s."""
 PAUSES_S = (0.1, 0.3, 0.9)
 """Before a request is sent again. All are safe to send again: they only read, or carry an `Idempotency-Key`."""
+URL_STEP = "say where the API is with --url or TENDRIL_URL"
 PROBLEM = "application/problem+json"
 
 _CODES = {
@@ -63,7 +64,7 @@ class Client:
 
     def find(self, path: str) -> Document | None:
         """The node at a path, None where there is none."""
-        answer = self._send(self._http.build_request("GET", f"/v1{path}"))
+        answer = self._send(self._made("GET", f"/v1{path}"))
         return None if answer.status_code == 404 else self._document(self._checked(answer))
 
     def write(
@@ -91,14 +92,14 @@ class Client:
         step: str = "",
     ) -> httpx.Response:
         """The answer, of a status that means success."""
-        request = self._http.build_request(method, path, params=parameters, json=body, headers=headers)
+        request = self._made(method, path, params=parameters, json=body, headers=headers)
         return self._checked(self._send(request), step)
 
     @contextmanager
     def stream(self, path: str, parameters: Mapping[str, str], last_id: str) -> Iterator[httpx.Response]:
         """An answer that is read as it comes."""
         headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
-        request = self._http.build_request("GET", path, params=parameters, headers=headers, timeout=SILENCE)
+        request = self._made("GET", path, params=parameters, headers=headers, timeout=SILENCE)
         answer = self._send(request, stream=True)
         try:
             if answer.status_code >= 400:
@@ -108,6 +109,13 @@ class Client:
             raise self._unanswered(error) from error
         finally:
             answer.close()
+
+    def _made(self, method: str, path: str, **parts: Any) -> httpx.Request:
+        try:
+            return self._http.build_request(method, path, **parts)
+        except UnicodeEncodeError as error:
+            letters = ascii(error.object[error.start : error.end])
+            raise Failure(f"{letters} is no text", "write it in UTF-8") from error
 
     def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
         for pause_s in (*PAUSES_S, None):
@@ -134,12 +142,8 @@ class Client:
         if answer.is_success:
             return answer
         if not answer.headers.get("content-type", "").startswith(PROBLEM):
-            raise Failure(
-                f"what answers at {self.url} is not this API: {answer.status_code} at {answer.request.url.path}",
-                "say where it is with --url or TENDRIL_URL",
-                Exit.UNANSWERED,
-            )
-        raise failure_of(answer.json(), step)
+            raise self.foreign(f": {answer.status_code} at {answer.request.url.path}")
+        raise failure_of(self._document(answer), step)
 
     def _document(self, answer: httpx.Response) -> Document:
         try:
@@ -147,12 +151,12 @@ class Client:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            raise Failure(
-                f"what answers at {self.url} is not this API",
-                "say where it is with --url or TENDRIL_URL",
-                Exit.UNANSWERED,
-            )
+            raise self.foreign()
         return found
+
+    def foreign(self, told: str = "") -> Failure:
+        """What is wrong where something else answers."""
+        return Failure(f"what answers at {self.url} is not this API{told}", URL_STEP, Exit.UNANSWERED)
 
 
 class Gone(Failure):
@@ -163,22 +167,28 @@ def failure_of(problem: Document, step: str = "") -> Failure:
     """The failure that a problem document (RFC 9457) is. `step` is for what is missing."""
     status = int(problem.get("status", 500))
     code = _CODES.get(status, Exit.UNANSWERED if status >= 500 else Exit.INVALID)
-    told = "; ".join(_told(finding) for finding in problem.get("errors", ())[:3]) or str(problem.get("detail", status))
+    found = tuple((one.get("pointer", ""), one.get("message", "")) for one in problem.get("errors", ())[:3])
+    told = "; ".join(_told(*finding) for finding in found) or str(problem.get("detail", status))
     if status == 410:
         return Gone(told, "choose a newer moment, or leave it out", code)
     if code is Exit.MISSING:
-        return Failure(told, step, code)
+        return Failure(told, step, code, found)
     if code is Exit.UNANSWERED and problem.get("requestId"):
         return Failure(told, f"try again in a moment, and look for request {problem['requestId']} in its logs", code)
-    return Failure(told, _STEPS.get(code, "correct that and try again" if code is Exit.INVALID else ""), code)
+    return Failure(told, _STEPS.get(code, "correct that and try again" if code is Exit.INVALID else ""), code, found)
 
 
-def _told(finding: Mapping[str, str]) -> str:
+def _told(pointer: str, message: str) -> str:
     """What is wrong with a field; parameters are named as the options that they come from."""
-    pointer, message = finding.get("pointer", ""), finding.get("message", "")
     if pointer.startswith("?"):
         pointer = _OPTIONS.get(pointer[1:], f"--{pointer[1:]}")
     return f"{pointer}: {message}" if pointer and not message.startswith(pointer) else message
 
 
-_OPTIONS = {"labelSelector": "-l", "fieldSelector": "--field-selector", "asOf": "--as-of", "under": "--in"}
+_OPTIONS = {
+    "labelSelector": "-l",
+    "fieldSelector": "--field-selector",
+    "asOf": "--as-of",
+    "under": "--in",
+    "graceS": "--grace",
+}

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from gateway.commands.failure import Exit, Failure
 
 Timeout = Annotated[str, Parameter(name="--timeout", help="Give up after as long as `30s`, `10m` or `2h`.")]
+_LONGEST_S = 366 * 86400
 _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -19,7 +20,10 @@ def seconds_of(text: str, option: str = "--timeout") -> float:
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)([smhd]?)", text)
     if found is None or float(found[1]) == 0:
         raise Failure(f"{option}: {text!r} is no time", "write it as 30s, 10m or 2h")
-    return float(found[1]) * _UNITS_S[found[2]]
+    seconds = float(found[1]) * _UNITS_S[found[2]]
+    if seconds > _LONGEST_S:
+        raise Failure(f"{option}: {text!r} is more than a year", "write a shorter one")
+    return seconds
 
 
 @contextmanager

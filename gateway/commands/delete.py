@@ -41,7 +41,7 @@ def delete(
                 elif not _is_gone(client, target):
                     waited.append(target)
             except Failure as failure:
-                if failure.code is Exit.UNANSWERED:
+                if failure.ends_all:
                     raise
                 complain(failure)
                 code = code or failure.code

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from gateway.commands.cells import age, clean
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
-from gateway.commands.failure import Exit
+from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import shown_at
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Target, Within, Words, targets
-from gateway.commands.printing import Table, say, text_of
+from gateway.commands.printing import Table, complain, say, text_of
 
 EVENTS = 10
 _GONE_WITHOUT = ("name", "path", "labels", "kind", "createdAt")
@@ -18,14 +18,23 @@ _GONE_WITHOUT = ("name", "path", "labels", "kind", "createdAt")
 def describe(what: Words, /, *names: str, within: Within = "", url: Url = DEFAULT_URL) -> int:
     """Show all that is known of nodes: spec, status, and the last events."""
     with Client(url) as client:
-        for number, target in enumerate(targets(kinds_of(client), (what, *names), within)):
-            node = client.get(shown_at(target), step=target.step)
-            events = client.get(f"/v1{target.path}/history", {"limit": str(EVENTS)})["items"]
-            if number:
+        code, begins = Exit.FINE, True
+        for target in targets(kinds_of(client), (what, *names), within):
+            try:
+                node = client.get(shown_at(target), step=target.step)
+                events = client.get(f"/v1{target.path}/history", {"limit": str(EVENTS)}, step=target.step)["items"]
+            except Failure as failure:
+                if failure.ends_all:
+                    raise
+                complain(failure)
+                code = code or failure.code
+                continue
+            if not begins:
                 say()
+            begins = False
             for line in lines_of(target, node, events, datetime.now(UTC)):
                 say(line)
-    return Exit.FINE
+        return code
 
 
 def lines_of(target: Target, node: Document, events: list[Document], now: datetime) -> Iterator[str]:

@@ -1,32 +1,48 @@
 """`tendril explain`: why a job is as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from gateway.commands.cells import clean
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import job_address, job_of
 from gateway.commands.names import Within
-from gateway.commands.printing import Output, Table, say, text_of
-from gateway.commands.verbs import Jobs
+from gateway.commands.printing import Format, Output, Table, complain, say, text_of
+
+Job = Annotated[str, Parameter(help="Jobs: NAME, GROUP/NAME, job/GROUP/NAME or a path.")]
 
 
-def explain(job: Jobs, /, *jobs: Jobs, within: Within = "", output: Output = "table", url: Url = DEFAULT_URL) -> int:
+def explain(job: Job, /, *jobs: Job, within: Within = "", output: Output = "table", url: Url = DEFAULT_URL) -> int:
     """Say why jobs are as they are: what their chunks wait for, why no edge takes them, and what has failed."""
     if output == "name":
         raise Failure("-o: an explanation has no name", "say table, json or yaml")
     with Client(url) as client:
-        for number, word in enumerate((job, *jobs)):
-            found = job_of(client, word, within)
-            told = client.get(f"{job_address(found)}/explain", step=found.step)
-            if number:
-                say()
-            if output != "table":
-                say(text_of(told, output))
-                continue
-            for line in lines_of(found.title, told):
-                say(line)
-    return Exit.FINE
+        code = Exit.FINE
+        told: list[tuple[str, Document]] = []
+        for found in [job_of(client, word, within) for word in (job, *jobs)]:
+            try:
+                told.append((found.title, client.get(f"{job_address(found)}/explain", step=found.step)))
+            except Failure as failure:
+                if failure.ends_all:
+                    raise
+                complain(failure)
+                code = code or failure.code
+    _print(told, output, single=not jobs)
+    return code
+
+
+def _print(told: Sequence[tuple[str, Document]], output: Format, *, single: bool) -> None:
+    documents = [document for _, document in told]
+    if output != "table" and documents:
+        say(text_of(documents[0] if single else {"items": documents}, output))
+    for number, (title, document) in enumerate(told if output == "table" else ()):
+        if number:
+            say()
+        for line in lines_of(title, document):
+            say(line)
 
 
 def lines_of(title: str, told: Document) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What ends a command: its exit code, and one sentence with what to do next."""
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 
@@ -23,13 +24,30 @@ class Exit(IntEnum):
 
 
 class Failure(Exception):  # noqa: N818 - an error is what the API answers
-    """Why a command cannot do what it should. `step` is what somebody could do about it."""
+    """Why a command cannot do what it should. `step` is what somebody could do about it, `findings` what the API says of each
+    field that is wrong: its pointer, and the message."""
 
-    def __init__(self, message: str, step: str = "", code: Exit = Exit.INVALID) -> None:
+    def __init__(
+        self,
+        message: str,
+        step: str = "",
+        code: Exit = Exit.INVALID,
+        findings: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.step = step
         self.code = code
+        self.findings = findings
+
+    def inside(self, place: str) -> "Failure":
+        """The same, with the place where it is."""
+        return Failure(f"{place}: {self.message}", self.step, self.code)
+
+    @property
+    def ends_all(self) -> bool:
+        """Whether what would be done next fails alike."""
+        return self.code in (Exit.UNANSWERED, Exit.TIMED_OUT)
 
     @property
     def sentence(self) -> str:

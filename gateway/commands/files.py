@@ -1,9 +1,10 @@
 """Documents from files: YAML or JSON, one or several in a file, `-` for what comes on stdin."""
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +13,8 @@ import yaml
 from cyclopts import Parameter
 
 from gateway.commands.failure import Failure
-from gateway.commands.kinds import Kinds
-from gateway.commands.names import Target, path_of
+from gateway.commands.kinds import KindInfo, Kinds
+from gateway.commands.names import Target, at_path, path_of
 
 Document = dict[str, Any]
 Files = Annotated[
@@ -32,11 +33,10 @@ _TOLD = {"uid", "kind", "path", "generation", "version", "createdAt", "deletionR
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A node as a file wants it. `where` says which document it is; `body` is what is sent."""
+    """A node as a document wants it. `body` is what is sent."""
 
     target: Target
     body: Document
-    where: str
 
 
 def documents_in(file: str) -> Iterator[tuple[str, Document]]:
@@ -51,6 +51,8 @@ def documents_in(file: str) -> Iterator[tuple[str, Document]]:
         ) from error
     for number, document in enumerate(found, 1):
         where = name if len(found) == 1 else f"{name}, document {number}"
+        if isinstance(document, list):
+            raise Failure(f"{where} is a list", 'put it into an object, as in {"items": […]}')
         if not isinstance(document, dict):
             raise Failure(f"{where} is no object", "write `name: value` lines, or JSON")
         items = document.get("items")
@@ -63,31 +65,63 @@ def documents_in(file: str) -> Iterator[tuple[str, Document]]:
             yield where, document
 
 
-def wanted_in(kinds: Kinds, files: Sequence[str], within: str) -> list[Wanted]:
-    """The nodes that files want: each says its `kind` and `metadata.name`, or its `metadata.path`. Raises `Failure`."""
-    found = [_wanted(kinds, document, where, within) for file in files for where, document in documents_in(file)]
+def all_documents(files: Sequence[str]) -> list[tuple[str, Document]]:
+    """The documents of several files, at least one. Raises `Failure`."""
+    found = [placed for file in files for placed in documents_in(file)]
     if not found:
         raise Failure("there is no document", "name a file with -f")
     return found
 
 
-def _wanted(kinds: Kinds, document: Document, where: str, within: str) -> Wanted:
+def wanted_of(kinds: Kinds, document: Document, within: str) -> Wanted:
+    """The node that a document wants: it says its `kind` and `metadata.name`, or its `metadata.path`, or all of them alike.
+    Raises `Failure`."""
     meta = document.get("metadata")
     if not isinstance(meta, dict):
-        raise Failure(f"{where}: /metadata: an object is required", "say metadata.name and kind, or metadata.path")
+        raise Failure("/metadata: an object is required", "say metadata.name and kind, or metadata.path")
     word, path, name = document.get("kind", meta.get("kind")), meta.get("path"), meta.get("name")
-    if isinstance(path, str):
-        target = Target(kinds.at(path), path)
-    elif not isinstance(word, str):
-        raise Failure(f"{where}: /kind: a kind is required", "`tendril kinds` lists what there is")
+    with _naming("/kind"):
+        kind = kinds.named(word) if isinstance(word, str) else None
+    if path is not None:
+        target = _target_at(kinds, path, kind, name)
+    elif kind is None:
+        raise Failure("/kind: a kind is required", "`tendril kinds` lists what there is")
+    elif not isinstance(name, str) and kind.names:
+        raise Failure("/metadata/name: a name is required", f"write it as {'/'.join(kind.names).upper()}")
     else:
-        kind = kinds.named(word)
-        if not isinstance(name, str) and kind.names:
-            raise Failure(f"{where}: /metadata/name: a name is required", f"write it as {'/'.join(kind.names).upper()}")
-        target = Target(kind, path_of(kind, name if isinstance(name, str) and kind.names else "", within))
+        with _naming("/metadata/name"):
+            target = Target(kind, path_of(kind, name if isinstance(name, str) and kind.names else "", within))
     body = {name: value for name, value in document.items() if name not in ("kind", "status", "metadata")}
     sent = {field: value for field, value in meta.items() if field not in _TOLD and field != "name"}
-    return Wanted(target, {"metadata": sent, **body}, where)
+    return Wanted(target, {"metadata": sent, **body})
+
+
+def _target_at(kinds: Kinds, path: object, kind: KindInfo | None, name: object) -> Target:
+    """What a path means, where a kind and a name that stand beside it mean the same."""
+    with _naming("/metadata/path"):
+        if not isinstance(path, str):
+            raise Failure("a path is a text", "write it as `tendril describe` shows it")
+        target = at_path(kinds, path)
+    if kind not in (None, target.kind):
+        raise Failure(
+            f"/metadata/path: {path} is {target.title}, and not what /kind says", "leave out the one or the other"
+        )
+    last = target.path.rpartition("/")[2]
+    names = f"/{'/'.join(target.kind.read(target.path) or ())}"
+    if name not in (None, last) and not (name and names.endswith(f"/{name}")):
+        raise Failure(
+            f"/metadata/path: {path} is {target.title}, and not what /metadata/name says",
+            "leave out the one or the other",
+        )
+    return target
+
+
+@contextmanager
+def _naming(pointer: str) -> Iterator[None]:
+    try:
+        yield
+    except Failure as failure:
+        raise failure.inside(pointer) from None
 
 
 def _text(file: str) -> str:
@@ -138,7 +172,15 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
+def _resolvers(found: list[tuple[str, re.Pattern[str]]]) -> list[tuple[str, re.Pattern[str]]]:
+    """Without times, and without numbers to the base of 60: `12:30` is text."""
+    return [
+        (tag, re.compile(rf"(?!.*:)(?:{pattern.pattern})", pattern.flags))
+        for tag, pattern in found
+        if tag != "tag:yaml.org,2002:timestamp"
+    ]
+
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
-    for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    first: _resolvers(found) for first, found in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.failure import Exit, Failure
-from gateway.commands.kinds import kinds_of
+from gateway.commands.kinds import KindInfo, kinds_of
 from gateway.commands.names import Listed, Target, Within, Words, meant
 from gateway.commands.printing import Output, complain, print_nodes, print_table, remark
 from gateway.commands.selection import WHOLE, Selection
@@ -21,7 +21,12 @@ def get(
     within: Within = "",
     output: Output = "table",
     selection: Selection = WHOLE,
-    sort: Annotated[str, Parameter(help="path, createdAt, version or a selectable field; -FIELD is backwards.")] = "",
+    sort: Annotated[
+        str,
+        Parameter(
+            help="path, createdAt, version or a selectable field; -FIELD is backwards.", allow_leading_hyphen=True
+        ),
+    ] = "",
     limit: Annotated[int, Parameter(help="At most so many; 0: all.")] = 0,
     watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="", help="And then what changes.")] = False,
     url: Url = DEFAULT_URL,
@@ -69,6 +74,7 @@ def listed(client: Client, of: Listed, selection: Selection, sort: str, limit: i
 def _named(client: Client, targets: list[Target], selection: Selection, output: Output) -> int:
     """Shows each that is there; what is not is told of, and is the exit code."""
     code = Exit.FINE
+    shown: list[KindInfo] = []
     nodes: list[Document] = []
     for target in targets:
         try:
@@ -78,12 +84,18 @@ def _named(client: Client, targets: list[Target], selection: Selection, output: 
                 raise
             complain(failure)
             code = failure.code
-    same = [target.kind for target in targets if target.kind.name != targets[0].kind.name]
-    if not same or output != "table":
-        print_nodes(targets[0].kind, nodes, output, single=len(targets) == 1) if nodes else None
-        return code
-    for kind in dict.fromkeys(target.kind for target in targets):
-        print_nodes(kind, [node for node in nodes if node["metadata"]["kind"] == kind.name], output)
+        else:
+            shown.append(target.kind)
+    found = list(zip(shown, nodes, strict=True))
+    match output:
+        case "table":
+            for kind in dict.fromkeys(shown):
+                print_nodes(kind, [node for its, node in found if its is kind], output)
+        case "name":
+            for kind, node in found:
+                print_nodes(kind, [node], output)
+        case _ if nodes:
+            print_nodes(shown[0], nodes, output, single=len(targets) == 1)
     return code
 
 

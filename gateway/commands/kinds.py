@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import zip_longest
 from typing import Any
 
-from gateway.commands.client import Client
+from gateway.commands.client import URL_STEP, Client
 from gateway.commands.failure import Exit, Failure
 
 
@@ -49,8 +49,8 @@ class KindInfo:
 
     def read(self, path: str) -> tuple[str, ...] | None:
         """The names in a path, None where it is no node's of this kind."""
-        given = path.split("/")[1:]
-        if len(given) != len(self.segments):
+        nothing, *given = path.split("/")
+        if nothing or len(given) != len(self.segments):
             return None
         pairs = list(zip(self.segments, given, strict=True))
         if any(segment != value for segment, value in pairs if not segment.startswith("{")):
@@ -60,6 +60,10 @@ class KindInfo:
     def shown(self, path: str) -> str:
         """A node's name as people type it: `default/primes`; of one that there is once, its kind."""
         return "/".join(self.read(path) or ()) or self.singular
+
+    def is_called(self, word: str) -> bool:
+        """Whether a word means the kind: its singular, its plural or its name, whatever the case and hyphens."""
+        return _plain(word) in (_plain(self.singular), _plain(self.plural), _plain(self.name))
 
     def titled(self, path: str) -> str:
         """A node's name with its kind, as it can be typed in one word: `job/default/primes`."""
@@ -103,8 +107,12 @@ def _plain(word: str) -> str:
 
 
 def kinds_of(client: Client) -> Kinds:
-    """What the API tells."""
-    return Kinds(tuple(kind_of(item) for item in client.get("/v1/kinds")["items"]))
+    """What the API tells. Raises `Failure`, also where it is something else that answers."""
+    found = client.get("/v1/kinds", step=f"{URL_STEP}, without a path")
+    try:
+        return Kinds(tuple(kind_of(item) for item in found["items"]))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise client.foreign() from error
 
 
 def kind_of(item: dict[str, Any]) -> KindInfo:

@@ -5,9 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from gateway.commands.cells import member
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
-from gateway.commands.conditions import PHASE
+from gateway.commands.conditions import has_ended
 from gateway.commands.failure import Exit
 from gateway.commands.jobs import job_address, job_of
 from gateway.commands.names import Target, Within
@@ -87,4 +86,4 @@ def told_missing(missing: Document) -> str:
 
 def _has_finished(client: Client, job: Target) -> bool:
     node = client.find(job.path)
-    return node is None or member(node, PHASE) in job.kind.finished
+    return node is None or has_ended(node, job.kind.finished)

@@ -54,13 +54,13 @@ def meant(kinds: Kinds, words: Sequence[str], within: str = "") -> Listed | list
         found = kinds.collected(path)
         if found is not None and not names:
             return Listed(found, path.rpartition("/")[0])
-        return [_at(kinds, word) for word in words]
+        return [at_path(kinds, word) for word in words]
     if "/" in first:
         return [_in_one_word(kinds, word, within) for word in words]
     kind = kinds.named(first)
     if names or not kind.names:
-        return [Target(kind, path_of(kind, name, within)) for name in names or ("",)]
-    return Listed(kind, kind.path(_checked(within)) if within else "")
+        return [_named(kind, name, within) for name in names or ("",)]
+    return Listed(kind, kind.path(_above(kind, within)) if within else "")
 
 
 def targets(kinds: Kinds, words: Sequence[str], within: str = "") -> list[Target]:
@@ -74,8 +74,8 @@ def targets(kinds: Kinds, words: Sequence[str], within: str = "") -> list[Target
 
 def one_of(kinds: Kinds, kind: KindInfo, word: str, within: str = "") -> Target:
     """The node of a kind that a word means: a name by itself is such a one's too. Raises `Failure`."""
-    if not word.startswith("/") and not (word.partition("/")[0] in (kind.singular, kind.plural) and "/" in word):
-        return Target(kind, path_of(kind, word, within))
+    if not word.startswith("/") and not (kind.is_called(word.partition("/")[0]) and "/" in word):
+        return _named(kind, word, within)
     found = target(kinds, [word], within)
     if found.kind is not kind:
         raise Failure(f"{found.title} is not {_article(kind)}", f"name one, as in {_form(kind)}")
@@ -97,7 +97,8 @@ def path_of(kind: KindInfo, name: str, within: str = "") -> str:
     parts = [*(_checked(within) if within and len(given) < len(kind.names) else []), *given]
     missing = len(kind.names) - len(parts)
     if missing < 0:
-        raise Failure(f"{'/'.join(parts)!r} has too many names for {_article(kind)}", f"write it as {_form(kind)}")
+        step = f"write it as {_form(kind)}" if kind.names else "leave it out, since there is one alone"
+        raise Failure(f"{'/'.join(parts)!r} has too many names for {_article(kind)}", step)
     if missing and not all(kind.defaults[:missing]):
         raise Failure(
             f"{name!r} does not say which {kind.singular}", f"write it as {_form(kind)}, or say --in what it is"
@@ -105,7 +106,8 @@ def path_of(kind: KindInfo, name: str, within: str = "") -> str:
     return kind.path([*kind.defaults[:missing], *parts])
 
 
-def _at(kinds: Kinds, path: str) -> Target:
+def at_path(kinds: Kinds, path: str) -> Target:
+    """The node at a path. Raises `Failure`."""
     path = path.rstrip("/")
     found = kinds.at(path)
     _checked("/".join(found.read(path) or ()) or "x")
@@ -117,7 +119,22 @@ def _in_one_word(kinds: Kinds, word: str, within: str) -> Target:
     if not slash or not first:
         raise Failure(f"{word!r} is no KIND/NAME", "write all of them alike")
     kind = kinds.named(first)
+    return _named(kind, name, within)
+
+
+def _named(kind: KindInfo, name: str, within: str) -> Target:
+    if within:
+        _above(kind, within)
     return Target(kind, path_of(kind, name, within))
+
+
+def _above(kind: KindInfo, within: str) -> list[str]:
+    """The names of what a node of a kind is in. Raises `Failure` where it is in nothing that has so many."""
+    parts, above = _checked(within), kind.names[:-1]
+    if len(parts) > len(above):
+        step = f"write it as {'/'.join(above).upper()}" if above else "leave it out"
+        raise Failure(f"--in: {within!r} has too many names for what {_article(kind)} is in", step)
+    return parts
 
 
 def _checked(name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Server-sent events: read off an answer, and gone on with after a connection was cut."""
 
+import io
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +22,16 @@ class Event:
     name: str
     id: str
     data: Any
+
+
+def lines_in(parts: Iterable[str]) -> Iterator[str]:
+    """The lines of a stream that comes in parts. They end with CR, LF or CRLF and with nothing else, where `str.splitlines` and
+    what is made of it break the JSON of a text that has one of Unicode's other separators."""
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    rest = ""
+    for part in parts:
+        *lines, rest = (rest + newlines.decode(part)).split("\n")
+        yield from lines
 
 
 def read_events(lines: Iterable[str]) -> Iterator[Event]:
@@ -51,7 +62,7 @@ def resumed(client: Client, path: str, parameters: Mapping[str, str], last_id: s
             with client.stream(path, parameters, last_id) as answer:
                 if answer.status_code == 204:
                     return
-                for event in read_events(answer.iter_lines()):
+                for event in read_events(lines_in(answer.iter_text())):
                     heard_s = time.monotonic()
                     last_id = event.id or last_id
                     yield event

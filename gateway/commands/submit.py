@@ -1,5 +1,7 @@
 """`tendril submit`: jobs from a file, and what becomes of them."""
 
+import re
+from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -16,6 +18,8 @@ from gateway.commands.names import Target
 from gateway.commands.printing import complain, say
 from gateway.commands.progress import until
 
+_IN_BATCH = re.compile(r"/jobs/([0-9]+)(/.*)?")
+"""A pointer into what is sent of several jobs: which one, and where in that."""
 _GROUP_STEP = "make the group with `tendril apply`, or name one that `tendril get job-groups` lists"
 
 
@@ -30,12 +34,17 @@ def submit(
     url: Url = DEFAULT_URL,
 ) -> int:
     """Submit jobs."""
-    documents = [{**({"group": group} if group else {}), **document} for _, document in documents_in(file)]
+    found = list(documents_in(file))
+    documents = [{**({"group": group} if group else {}), **document} for _, document in found]
     if not documents:
         raise Failure(f"{file} has no document", "write a job, as in examples/primes/job.json")
     with Client(url) as client, deadline(timeout):
         kinds = kinds_of(client)
-        jobs = [Target(kinds.named(JOB), job["metadata"]["path"]) for job in _submitted(client, documents)]
+        try:
+            submitted = _submitted(client, documents)
+        except Failure as failure:
+            raise failure if failure.ends_all else located(failure, [where for where, _ in found]) from failure
+        jobs = [Target(kinds.named(JOB), job["metadata"]["path"]) for job in submitted]
         for job in jobs:
             say(f"{job.title} submitted")
         if logs:
@@ -50,6 +59,19 @@ def _submitted(client: Client, documents: list[Document]) -> list[Document]:
     answer = client.write("POST", f"{JOBS}:batch", {"jobs": documents}, step=_GROUP_STEP)
     found: list[Document] = answer.json()["items"]
     return found
+
+
+def located(failure: Failure, places: Sequence[str]) -> Failure:
+    """What is wrong, with the document in which it is, and pointers into that one."""
+    if len(places) == 1:
+        return failure.inside(places[0])
+    told = []
+    for pointer, message in failure.findings:
+        found = _IN_BATCH.fullmatch(pointer)
+        if found is None:
+            return failure.inside("the jobs together")
+        told.append(": ".join(part for part in (places[int(found[1])], found[2], message) if part))
+    return Failure("; ".join(told), failure.step, failure.code) if told else failure
 
 
 def _print_logs(client: Client, job: Target, document: Document, *, named: bool) -> None:

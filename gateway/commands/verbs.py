@@ -11,7 +11,7 @@ from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import JOB, JOBS, job_address, job_of
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Within
-from gateway.commands.printing import complain, say
+from gateway.commands.printing import complain, remark, say
 from gateway.commands.selection import WHOLE, Selection
 
 Jobs = Annotated[str, Parameter(help="Jobs: NAME, GROUP/NAME, job/GROUP/NAME or a path; none, to select them.")]
@@ -52,13 +52,16 @@ def _ask_named(client: Client, verb: str, words: tuple[str, ...], within: str) -
 
 def _ask_all(client: Client, verb: str, selection: Selection, within: str, everything: bool) -> int:  # noqa: FBT001 - passed on
     parameters = selection.parameters | ({"group": within} if within else {}) | ({"all": "true"} if everything else {})
-    kind, code = kinds_of(client).named(JOB), Exit.FINE
+    kind, code, any_ = kinds_of(client).named(JOB), Exit.FINE, False
     for done in _pages(client, f"{JOBS}:{verb}", parameters):
+        any_ = True
         if done["outcome"] == "refused":
             complain(Failure(done["detail"], code=Exit.CONFLICT))
             code = Exit.CONFLICT
         else:
             say(f"{kind.titled(done['path'])} {_DONE[verb]}")
+    if not any_:
+        remark(f"no {kind.plural} found")
     return code
 
 

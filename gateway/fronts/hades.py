@@ -3,17 +3,19 @@
 Written from `shared/payload/payload.go`, `docs/api.md` and `HadesScheduler/docker` in github.com/ls1intum/hades.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from pydantic import AwareDatetime, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.scheduling.jobs import STEPS_LIMIT, TIMEOUT_LIMIT_S
+from datamodel.secrets.value import KEYS_LIMIT, LIMIT_BYTES
 from gateway.fronts.credentials import has_credential, is_credential, names_credential
 from gateway.fronts.given import NO_ZERO, Given, Text, label_of
 
@@ -74,12 +76,15 @@ class HadesBuild(Given):
         """It is in the log, so it must not open anything."""
         if not url:
             return url
-        parts = urlsplit(url)  # its own errors are ValueErrors too
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
         if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
-            raise ValueError("an absolute http or https URL")
+            raise PydanticCustomError("url", "an absolute http or https URL")
         pairs = [pair for part in (parts.query, parts.fragment) for pair in parse_qsl(part)]
         if "@" in parts.netloc or has_credential(url) or any(names_credential(name) for name, _ in pairs):
-            raise ValueError("a URL with a credential in it would be in the log")
+            raise PydanticCustomError("url", "a URL with a credential in it would be in the log")
         return url
 
 
@@ -109,6 +114,7 @@ def build_of(given: HadesBuild, job_id: str) -> Build:
     secret, values = f"hades-{job_id}", dict[str, str]()
     places = {"/steps": "/steps", "/limits/timeoutS": "/timeout_seconds"}
     steps = [_step(given, at, job_id, secret, values, places) for at in range(len(given.steps))]
+    _check_credentials(steps, values, places)
     amounts: Document = {"/requests/cpu": CPU_DEFAULT, "/requests/memoryBytes": MEMORY_DEFAULT_BYTES}
     for place, field, found in (
         ("/requests/cpu", "cpu_limit", _most(given, lambda step: step.cpu_limit)),
@@ -176,6 +182,21 @@ def _check_order(given: HadesBuild) -> None:
     for at in range(1, len(ids)):
         if any(ids) and ids[at] <= ids[at - 1]:
             raise Invalid("the ids of steps rise in the order in which they stand, and run", field=f"/steps/{at}/id")
+
+
+def _check_credentials(steps: Sequence[Document], values: Mapping[str, str], places: Mapping[str, str]) -> None:
+    """Raises `Invalid` naming the credential with which they are too many, or too large, for one secret."""
+    keys: set[str] = set()
+    size = 0
+    for at, step in enumerate(steps):
+        for number, use in enumerate(step.get("secrets", ())):
+            if use["key"] in keys:
+                continue
+            keys.add(use["key"])
+            size += len(values[use["key"]].encode())
+            if len(keys) > KEYS_LIMIT or size > LIMIT_BYTES:
+                told = f"a job has at most {KEYS_LIMIT} credentials, and {LIMIT_BYTES} bytes of them in all"
+                raise Invalid(told, field=places[f"/steps/{at}/secrets/{number}"])
 
 
 def _most(given: HadesBuild, amount: Callable[[HadesStep], int]) -> tuple[int, int] | None:

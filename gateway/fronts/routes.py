@@ -1,6 +1,7 @@
 """Which front ends there are, their routes, and what the OpenAPI document says of their documents."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from pydantic.json_schema import models_json_schema
@@ -36,7 +37,44 @@ _ANSWERED: Mapping[Front, Sequence[type[msgspec.Struct]]] = {
     ),
     "nexus": (nexus.NexusNode, nexus.NexusNamed, nexus.NexusMessage),
 }
-_EXAMPLES: Mapping[str, Sequence[Document]] = {
+_REDIS_JOB: Document = {
+    "id": "0b8f6f0e-6f5e-4f0c-9a55-3f1f6a1d2c11",
+    "status": "running",
+    "definition": {
+        "name": "simple-success",
+        "image": "alpine:latest",
+        "command": ["echo", "hello world"],
+        "resources": {"cpu_cores": 0.1, "memory_mb": 128, "gpu_type": None, "gpu_count": 0},
+        "environment": {"GREETING": "hello"},
+    },
+    "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:01Z",
+    "assigned_executor_id": "local/edge-0",
+    "ip_address": None,
+    "assigned_at": None,
+    "started_at": "2026-01-31T12:00:01Z",
+    "finished_at": None,
+    "aborted_at": None,
+    "container_status": None,
+    "error_message": None,
+}
+_REDIS_EXECUTOR: Document = {
+    "executor_info": {
+        "id": "local/edge-0",
+        "resources": {"cpu_cores": 2.0, "memory_mb": 4096, "gpu_type": None, "gpu_count": 0},
+        "ip_address": None,
+    },
+    "available_resources": {
+        "id": "local/edge-0",
+        "resources": {"cpu_cores": 1.9, "memory_mb": 3968, "gpu_type": None, "gpu_count": 0},
+    },
+}
+_NEXUS_NAMED: Document = {
+    "name": "job-17",
+    "spec": {"jobId": 17, "powerNeeded": 120, "creationTime": 1_731_500_000},
+    "status": {"state": {"percentCompleted": 25, "startTime": 1_731_500_002, "endTime": 0}},
+}
+_EXAMPLES: Mapping[str, Sequence[Any]] = {
     "HadesBuild": (
         {
             "name": "Example Job",
@@ -68,11 +106,16 @@ _EXAMPLES: Mapping[str, Sequence[Document]] = {
             }
         },
     ),
+    "RedisJob": (_REDIS_JOB,),
+    "RedisJobList": ({"jobs": [_REDIS_JOB], "cursor": None},),
+    "RedisExecutorList": ({"executors": [_REDIS_EXECUTOR], "cursor": None},),
     "RedisStats": ({"pending": 3, "running": 2, "succeeded": 40, "failed": 1, "aborted": 0},),
     "NexusJobSpec": ({"jobId": 17, "powerNeeded": 120, "creationTime": 1_731_500_000},),
     "NexusNode": (
         {"spec": {}, "status": {"state": {"powerInfo": {"totalPowerAvailable": 37, "freePowerAvailable": 31}}}},
     ),
+    "NexusNamed": (_NEXUS_NAMED,),
+    "NexusList": ([_NEXUS_NAMED],),
     "NexusMessage": ({"message": "job-17"},),
 }
 

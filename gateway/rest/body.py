@@ -41,7 +41,7 @@ async def read_hidden_document(request: Request, limit_bytes: int = LIMIT_BYTES)
     try:
         return await read_document(request, limit_bytes)
     except HTTPException as error:
-        if error.status_code != HTTPStatus.BAD_REQUEST:
+        if error.status_code != HTTPStatus.BAD_REQUEST or isinstance(error.__cause__, RecursionError):
             raise
         detail = "the body is not JSON, or a member comes twice in one of its objects"
         raise HTTPException(HTTPStatus.BAD_REQUEST, detail) from None

@@ -412,5 +412,8 @@ async def test_an_example_gives_what_it_says(rig: Rig, example: str, outputs: di
         found = await rig.run(work)
         assert [step.exit_code for step in found.steps] == [0] * len(steps), found
         result = json.loads(await rig.runtime.result(work.attempt) or b"{}")
+        if example == "primes":  # whoever tries that first looks at its log
+            written = b"".join(part.data for part in await rig.output(work.attempt, 0))
+            assert written.decode() == f"chunk {chunk} of {job['chunks']}: {result['primes']} primes\n"
         total = {name: total[name] + result[name] for name in outputs}
     assert total == outputs

@@ -5,7 +5,8 @@ import json
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import yaml
 
 from datamodel.command import Command
 from datamodel.scheduling.logs import Frame, Position, Record, Taken, encode, key_of
+from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from datamodel.transcripts.memory import MemoryTranscripts
+from gateway.rest.kinds import described
 from tests import garden
 from tests.commands import Done, lines, running, tendril
 from tests.gateway import STEP, Gateway, open_gateway, serving
@@ -42,8 +45,37 @@ async def served() -> AsyncIterator[Served]:
         yield Served(gateway, str(client.base_url), transcripts)
 
 
+@asynccontextmanager
+async def answering(answer: Callable[[str, str], str | None]) -> AsyncIterator[str]:
+    """The address of something that speaks HTTP and answers each method and path with this JSON, or with nothing, ever."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while words := (await reader.readline()).decode().split():
+            while (await reader.readline()).strip():
+                pass
+            body = answer(words[0], words[1])
+            if body is None:
+                await reader.read()  # until who asks has gone
+                break
+            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(f"{head}{body}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def silent() -> AbstractAsyncContextManager[str]:
+    """An API that tells its kinds, and answers nothing else."""
+    told = json.dumps({"items": [described(MODEL, kind) for kind in MODEL.kinds.values()]})
+    return answering(lambda _, path: told if path == "/v1/kinds" else None)
+
+
 async def phase(served: Served, name: str, phase: str, **status: float) -> None:
-    command = Command("patchStatus", f"{JOBS}/{name}", {"phase": phase, **status})
+    """What the reconcilers make of a job, as its spec now is."""
+    path = f"{JOBS}/{name}"
+    generation = (await served.gateway.store.nodes([path]))[path].generation
+    command = Command("patchStatus", path, {"phase": phase, "observedGeneration": generation, **status})
     await done(served.gateway.store, command, actor=SYSTEM)
 
 
@@ -55,13 +87,21 @@ async def test_nodes_are_listed_and_shown(served: Served) -> None:
     assert (await served.tendril("get", "jobs", "-o", "name")).out == "job/default/a\njob/night/b\n"
     assert (await served.tendril("get", "jobs", "-g", "night", "-o", "name")).out == "job/night/b\n"
     assert (await served.tendril("get", "jobs", "-l", "team=red", "-o", "name")).out == "job/night/b\n"
-    told = await served.tendril("get", "jobs", "--sort=-path", "--limit", "1", "-o", "name")
+    told = await served.tendril("get", "jobs", "--sort", "-path", "--limit", "1", "-o", "name")
     assert (told.out, told.err) == ("job/night/b\n", "there are more than these 1\n")
     table = (await served.tendril("get", "edges")).out.splitlines()
     assert [line.split()[:3] for line in table] == [["NAME", "PHASE", "RUNTIME"], ["s/e", "online", "simulated"]]
     assert json.loads((await served.tendril("get", "job", "a", "-o", "json")).out)["metadata"]["path"] == f"{JOBS}/a"
+    mixed = ("get", "job/a", "edge/s/e", "job/none", "job/night/b")
+    assert (await served.tendril(*mixed, "-o", "name")).out == "job/default/a\nedge/s/e\njob/night/b\n"
+    told = await served.tendril(*mixed)
+    assert [line.split()[0] for line in told.out.splitlines()] == ["NAME", "default/a", "night/b", "NAME", "s/e"]
+    assert (told.code, told.err.count("\n")) == (3, 1)
     described = (await served.tendril("describe", f"{JOBS}/a")).out
     assert "executions: []" in described
+    both = await served.tendril("describe", "job/none", "job/a")
+    assert (both.code, both.out.splitlines()[0].split()) == (3, ["Name:", "default/a"])
+    assert both.err == f"tendril: {JOBS}/none does not exist; `tendril get jobs` lists what is there\n"
     assert "created" in described.splitlines()[-1]
     assert "job-groups" in (await served.tendril("kinds")).out
 
@@ -79,6 +119,7 @@ async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) 
         (("wait", "job/a", "--timeout", "1s"), 6, "it was not so after 1s"),
         (("apply", "-f", "/nowhere"), 2, "/nowhere cannot be read: No such file or directory"),
         (("get", "jobs", "--url", "http://127.0.0.1:9"), 5, "the API at http://127.0.0.1:9 does not answer"),
+        (("get", "jobs", "--url", f"{served.url}/v1"), 3, "nothing is served at this address; say where"),
         (("get", "jobs", "--url", "localhost"), 2, "--url: 'localhost' is no address"),
     ):
         done_ = await served.tendril(*arguments)
@@ -111,6 +152,17 @@ async def test_files_are_applied_and_compared(served: Served, tmp_path: Path) ->
     file.write_text(shown.replace("retries: 2", "retriez: 5"))
     wrong = await served.tendril("apply", "-f", str(file))
     assert (wrong.code, "/spec/retriez" in wrong.err) == (2, True)
+    file.write_text(yaml.safe_dump_all([red, {"kind": "jobz", "metadata": {"name": "x"}}, {**one, "spec": {}}, one]))
+    some = await served.tendril("apply", "-f", str(file))
+    assert (some.out, some.code) == ("job-group/red changed\njob/red/one unchanged\n", 2)
+    assert [line.split(": ")[1:4] for line in some.err.splitlines()] == [
+        [
+            f"{file}, document 2",
+            "/kind",
+            "there is no kind 'jobz'; did you mean `job`? `tendril kinds` lists what there is",
+        ],
+        [f"{file}, document 3", "job/red/one", "/spec/steps"],
+    ]
 
 
 async def test_deletions_are_previewed_and_waited_for(served: Served) -> None:
@@ -120,6 +172,9 @@ async def test_deletions_are_previewed_and_waited_for(served: Served) -> None:
     )
     gone = await served.tendril("delete", "job-group/night", "job-group/none")
     assert (gone.out, gone.code) == ("job-group/night deleted\n", 3)
+    async with silent() as url:
+        late = await tendril(url, "delete", "job/a", "job/b", "--wait", "--timeout", "1s")
+    assert (late.code, late.err) == (6, "tendril: it was not so after 1s; look at it with `tendril describe`\n")
     async with running(served.url, "delete", "job", "a", "--wait") as process:
         assert await lines(process, 1) == ["job/default/a is being deleted, which waits for: attempts"]
         cleaned = Command("finalize", f"{JOBS}/a", {"finalizer": "attempts"})
@@ -142,11 +197,27 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
             "tendril: job/default/b has failed; `tendril describe job/default/b` says more"
         )
     again = await served.tendril("submit", str(file))
-    assert (again.code, "already exists" in again.err) == (4, True)
+    assert again.code == 4
+    assert again.err.startswith(f"tendril: {file}, document 1: /name: {JOBS}/a already exists; ")
+    file.write_text("name: c\n")
+    wrong = await served.tendril("submit", str(file))
+    assert (wrong.code, wrong.err) == (2, f"tendril: {file}: /steps: Field required; correct that and try again\n")
     finished = await served.tendril("wait", "job/a", "job/b", "--for", "finished")
     assert (finished.out, finished.code) == ("job/default/a finished\njob/default/b finished\n", 0)
     assert (await served.tendril("wait", "job/b")).code == 1
-    assert (await served.tendril("wait", "job", "a", "--for", "status.percentCompleted=100.0")).code == 0
+    assert (await served.tendril("wait", "job", "a", "--for", "status.percentCompleted=100")).code == 0
+    never = await served.tendril("wait", "job", "b", "--for", "status.chunks.succeeded=8")
+    assert (never.code, never.err.splitlines()[-1]) == (
+        1,
+        "tendril: job/default/b has failed; `tendril describe job/default/b` says more",
+    )
+    await served.tendril("retry", "b")
+    async with running(served.url, "wait", "job", "b") as process:
+        assert process.stderr is not None
+        assert await process.stderr.readline() == b"job/default/b failed 0%\n"
+        await phase(served, "b", "running")
+        await phase(served, "b", "succeeded", percentCompleted=100.0)
+        assert await lines(process, 1) == ["job/default/b succeeded"]
     assert (await served.tendril("wait", "job/nobody", "--for", "deleted")).code == 0
 
 
@@ -171,6 +242,24 @@ async def test_logs_are_read_and_followed(served: Served) -> None:
         assert await lines(process, 1) == ["two"]
         assert await process.wait() == 0
     assert (await served.tendril("logs", "j", "--step", "none")).code == 3
+
+
+async def test_what_looks_like_the_end_of_a_line_breaks_no_stream(served: Served) -> None:
+    odd = "a\u2028b\u2029c\x85d"
+    await new_edge(served.gateway.store)
+    node = await new_job(served.gateway.store, steps=[{**STEP, "script": odd}])
+    await place(served.gateway.store, node)
+    key = key_of("s", "e", attempt_path(node).rpartition("/")[2])
+    served.transcripts.put(key, 0, frame(0, f"{odd}\n", last=True))
+    await report(served.gateway.store, attempt_path(node), phase="succeeded")
+    followed = await served.tendril("logs", "j", "-f")
+    assert (followed.code, followed.out) == (0, f"{odd}\n"), followed.err
+    await phase(served, "j", "succeeded")
+    waited = await served.tendril("wait", "job", "j")
+    assert (waited.code, waited.out) == (0, "job/default/j succeeded\n"), waited.err
+    async with running(served.url, "watch", "jobs", "-o", "json") as process:
+        (line,) = await lines(process, 1)
+        assert json.loads(line)["node"]["spec"]["steps"][0]["script"] == odd
 
 
 async def test_changes_are_watched_until_an_interruption(served: Served) -> None:
@@ -247,6 +336,8 @@ async def test_jobs_are_asked_by_name_or_all_that_are_selected(served: Served) -
     ):
         found = await served.tendril(*arguments)
         assert (found.code, said in found.err) == (code, True), found.err
+    none = await served.tendril("abort", "-l", "team=none")
+    assert (none.code, none.out, none.err) == (0, "", "no jobs found\n")
     spec = (await served.gateway.store.nodes([f"{JOBS}/a"]))[f"{JOBS}/a"].spec
     assert spec["intent"] == "abort"
 
@@ -269,6 +360,7 @@ async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None
         (("cordon", "job/default/a"), 2, "too many names for an edge"),
         (("cordon", "/config/job-groups/default/jobs/a"), 2, "job/default/a is not an edge"),
         (("drain", "s/e", "--grace", "soon"), 2, "--grace: 'soon' is no time"),
+        (("drain", "s/e", "--grace", "300d"), 2, "tendril: --grace: "),
     )
     for mistake, code, said in mistakes:
         found = await served.tendril(*mistake)
@@ -297,4 +389,8 @@ async def test_a_job_is_explained(served: Served) -> None:
     ]
     document = json.loads((await served.tendril("explain", "a", "-o", "json")).out)
     assert document["failures"][0]["reason"] == "OOMKilled"
-    assert (await served.tendril("explain", "none")).code == 3
+    several = await served.tendril("explain", "a", "none", "b", "-o", "json")
+    assert [one["path"] for one in json.loads(several.out)["items"]] == [f"{JOBS}/a", f"{JOBS}/b"]
+    assert several.code == 3
+    assert several.err == f"tendril: {JOBS}/none does not exist; `tendril get jobs` lists what is there\n"
+    assert (await served.tendril("explain", "none", "-o", "yaml")).out == ""

@@ -242,7 +242,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"steps": [{"image": "i", "metadata": {f"KEY{n}": "x" for n in range(33)}}]},
         "/steps/0/metadata",
     ),
-    ("too large credentials", {"metadata": {f"KEY{n}": CANARY * 2_000 for n in range(4)}}, ""),
+    ("too large credentials", {"metadata": {f"KEY{n}": CANARY[:8] * 4_000 for n in range(4)}}, "/metadata/KEY2"),
     ("too large scripts", {"steps": [{"image": "i", "script": "x" * 60_000} for _ in range(3)]}, "/steps"),
 ]
 
@@ -253,6 +253,7 @@ async def test_the_field_that_was_sent_is_named(gateway: Gateway, fields: dict[s
     assert refused.status_code == 422, refused.text
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["errors"][0]["pointer"] == pointer
+    assert "/spec" not in refused.text
     assert CANARY not in refused.text
     assert await kept(gateway) == []
 
@@ -277,6 +278,13 @@ async def test_what_is_wrong_is_said_without_it(
     assert answer.status_code == status, answer.text
     logged = capfd.readouterr()
     assert CANARY not in answer.text + logged.out + logged.err
+
+
+async def test_what_is_nested_too_deeply_is_said_to_be(gateway: Gateway) -> None:
+    body = '{"name": ' * 70 + f'"{CANARY}"' + "}" * 70
+    answer = await gateway.client.post("/build", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (400, "JSON is nested deeper than 64 levels")
+    assert CANARY not in answer.text
 
 
 async def test_only_json_from_this_machine_is_taken(gateway: Gateway) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -54,6 +55,26 @@ def test_options_go_to_the_program() -> None:
     assert "--every" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("command", ["up", "gateway", "reconcilers", "agent", "migrate"])
+def test_what_takes_no_arguments_starts_with_none(command: str) -> None:
+    for flag in ("--help", "-h"):
+        helped = tendril(command, flag)
+        assert (helped.returncode, helped.stderr) == (0, "")
+        assert helped.stdout.startswith(f"Usage: tendril {command}")
+        assert "README.md" in helped.stdout
+    for wrong in ("--port=9", "now"):
+        refused = tendril(command, wrong)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert wrong.partition("=")[0] in refused.stderr
+        assert refused.stderr.endswith(f"`tendril {command} --help` says how\n")
+        assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "rebuild", "compact", "verify", "secrets", "sim"])
+def test_the_help_of_a_program_calls_it_as_it_is_called(command: str) -> None:
+    assert tendril(command, "--help").stdout.startswith(f"Usage: tendril {command}")
+
+
 def test_a_program_of_several_commands_runs_the_one_that_is_named() -> None:
     done = tendril("restore", "/nowhere/backup.jsonl.gz")
     assert done.returncode == 2
@@ -61,6 +82,13 @@ def test_a_program_of_several_commands_runs_the_one_that_is_named() -> None:
 
 
 def test_a_command_that_is_none_is_refused() -> None:
-    done = tendril("dance")
-    assert done.returncode != 0
-    assert "dance" in done.stdout + done.stderr
+    for command, told in (
+        ("xyzzy", "there is no command 'xyzzy'; `tendril --help` lists what there is"),
+        ("aply", "there is no command 'aply'; did you mean `tendril apply`? `tendril --help` lists what there is"),
+    ):
+        done = tendril(command)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"tendril: {told}\n")
+
+
+def test_the_version_is_told() -> None:
+    assert tendril("--version").stdout == f"{version('tendril')}\n"

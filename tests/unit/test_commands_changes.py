@@ -7,7 +7,7 @@ import pytest
 from gateway.commands.changes import Change, Known, What
 from gateway.commands.conditions import Condition, condition_of
 from gateway.commands.failure import Failure
-from gateway.commands.streams import Event, read_events
+from gateway.commands.streams import Event, lines_in, read_events
 from tests.commands import kinds
 
 JOB = kinds().named("job")
@@ -29,6 +29,13 @@ def test_events_are_read_as_the_specification_says() -> None:
         Event("b", "7", 2),
         Event("message", "7", 3),
     ]
+
+
+def test_a_streams_lines_end_as_the_specification_says_however_they_come() -> None:
+    text = 'data: "a\u2028b\u2029c\x85d\x0be"\r\n\r\ndata: 2\r\rdata: 3\n\ncut'
+    whole = ['data: "a\u2028b\u2029c\x85d\x0be"', "", "data: 2", "", "data: 3", ""]
+    assert list(lines_in([text])) == whole
+    assert list(lines_in(text)) == whole
 
 
 def test_what_is_told_again_is_no_news() -> None:
@@ -91,7 +98,9 @@ def test_without_a_list_news_is_told_as_it_comes() -> None:
         ("running", {"pending": "not yet", "running": "so", "aborted": "never", None: "never"}),
         ("finished", {"running": "not yet", "failed": "so", "succeeded": "so", None: "never"}),
         ("deleted", {"running": "not yet", "failed": "not yet", None: "so"}),
-        ("status.phase=failed", {"running": "not yet", "failed": "so", None: "never"}),
+        ("status.phase=failed", {"running": "not yet", "failed": "so", "succeeded": "never", None: "never"}),
+        ("status.chunks.succeeded=8", {"running": "not yet", "failed": "never", None: "never"}),
+        ("spec.intent=abort", {"running": "not yet", "failed": "not yet", None: "never"}),
     ],
 )
 def test_conditions(text: str, states: dict[str | None, str]) -> None:
@@ -105,7 +114,35 @@ def test_values_are_compared_as_they_are_shown() -> None:
     assert condition_of("spec.cordoned=true", JOB).state(found) == "so"
     assert condition_of("spec.chunks=8", JOB).state(found) == "so"
     assert condition_of("spec.chunks=", JOB).state(found) == "not yet"
+    assert condition_of("spec.chunks=eight", JOB).state(found) == "not yet"
+    assert condition_of("spec.chunks=8.0", JOB).state(found) == "so"
+    assert condition_of("spec.cordoned=1", JOB).state(found) == "not yet"
     assert condition_of("spec.chunks.x=8", JOB).state(found) == "not yet"
+
+
+def test_numbers_are_compared_as_numbers() -> None:
+    found = node("a", 1, phase="succeeded", percentCompleted=100.0, large=2**53 + 1)
+    assert condition_of("status.percentCompleted=100", JOB).state(found) == "so"
+    assert condition_of("status.percentCompleted=99", JOB).state(found) == "never"
+    assert condition_of(f"status.large={2**53 + 1}", JOB).state(found) == "so"
+
+
+def test_the_end_of_what_was_asked_before_is_none() -> None:
+    retried = node("a", 1, phase="failed", observedGeneration=1)
+    retried["metadata"]["generation"] = 2
+    for text in ("succeeded", "finished", "failed", "running", "status.chunks.succeeded=8"):
+        assert condition_of(text, JOB).state(retried) == "not yet"
+    retried["status"] = {"phase": "failed", "observedGeneration": 2}
+    assert condition_of("succeeded", JOB).state(retried) == "never"
+    assert condition_of("finished", JOB).state(retried) == "so"
+    drained = node("e", 9, phase="drained", observedGeneration=2)
+    drained["metadata"]["generation"] = 3
+    assert condition_of("status.phase=drained", kinds().named("edge-config")).state(drained) == "not yet"
+    drained["status"]["observedGeneration"] = 3
+    assert condition_of("status.phase=drained", kinds().named("edge-config")).state(drained) == "so"
+    fresh = node("a", 1, phase="pending", observedGeneration=0)
+    fresh["metadata"]["generation"] = 1
+    assert condition_of("pending", JOB).state(fresh) == "so"
 
 
 @pytest.mark.parametrize("text", ["done", "", "=x", "chunks=8"])

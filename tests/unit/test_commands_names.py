@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.commands.failure import Exit, Failure
-from gateway.commands.names import Listed, Target, meant, path_of, target, targets
+from gateway.commands.names import Listed, Target, meant, one_of, path_of, target, targets
 from tests import garden
 from tests.commands import kinds
 
@@ -71,6 +71,11 @@ def test_several_names_are_several_nodes() -> None:
         (["/config/job-groups/a?b"], "'a?b' is no name; a name is lower-case letters, digits and hyphens, 63 at most"),
         (["jobs"], "which job is not said; name one, as in `job JOB-GROUP/JOB`"),
         (["job/a", "b"], "'b' is no KIND/NAME; write all of them alike"),
+        (["scheduler", "x"], "'x' has too many names for a scheduler; leave it out, since there is one alone"),
+        (
+            ["/config/scheduler", "x/config/scheduler"],
+            "no kind of node can be at x/config/scheduler; `tendril kinds` tells where each is",
+        ),
     ],
 )
 def test_what_means_nothing_is_refused_in_one_sentence(words: list[str], told: str) -> None:
@@ -78,6 +83,36 @@ def test_what_means_nothing_is_refused_in_one_sentence(words: list[str], told: s
         targets(KINDS, words)
     assert refused.value.sentence == told
     assert refused.value.code is Exit.INVALID
+
+
+@pytest.mark.parametrize(
+    ("words", "within", "told"),
+    [
+        (["jobs"], "night/x", "--in: 'night/x' has too many names for what a job is in; write it as JOB-GROUP"),
+        (
+            ["job", "night/a"],
+            "night/x",
+            "--in: 'night/x' has too many names for what a job is in; write it as JOB-GROUP",
+        ),
+        (["job/a"], "night/x", "--in: 'night/x' has too many names for what a job is in; write it as JOB-GROUP"),
+        (["job-groups"], "night", "--in: 'night' has too many names for what a job-group is in; leave it out"),
+        (["scheduler"], "night", "--in: 'night' has too many names for what a scheduler is in; leave it out"),
+        (
+            ["attempts"],
+            "s/e/x",
+            "--in: 's/e/x' has too many names for what an attempt is in; write it as DESIRED-SITE/DESIRED-EDGE",
+        ),
+    ],
+)
+def test_what_is_in_nothing_like_that_is_refused(words: list[str], within: str, told: str) -> None:
+    with pytest.raises(Failure) as refused:
+        meant(KINDS, words, within)
+    assert refused.value.sentence == told
+
+
+@pytest.mark.parametrize("word", ["hello", "night/hello", "job/night/hello", "Job/night/hello", "JOBS/night/hello"])
+def test_where_the_kind_is_known_it_may_be_said(word: str) -> None:
+    assert one_of(KINDS, KINDS.named("job"), word, "night").title == "job/night/hello"
 
 
 def test_one_is_asked_for_and_two_are_named() -> None:

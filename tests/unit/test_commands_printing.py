@@ -14,9 +14,10 @@ from gateway.commands.client import failure_of
 from gateway.commands.deadline import seconds_of
 from gateway.commands.describe import lines_of
 from gateway.commands.failure import Exit, Failure
-from gateway.commands.files import documents_in, wanted_in
+from gateway.commands.files import documents_in, wanted_of
 from gateway.commands.names import target
 from gateway.commands.printing import Format, print_nodes, text_of
+from gateway.commands.submit import located
 from tests.commands import kinds
 
 KINDS = kinds()
@@ -83,7 +84,7 @@ def test_yaml_keeps_lines_and_comes_back(tmp_path: Path) -> None:
     assert "script: |\n      set -e\n      echo 'ä'\n" in text
     (tmp_path / "f").write_text(text)
     assert [document for _, document in documents_in(str(tmp_path / "f"))] == [node]
-    (wanted,) = wanted_in(KINDS, [str(tmp_path / "f")], "")
+    wanted = wanted_of(KINDS, node, "")
     assert wanted.target.path == node["metadata"]["path"]
     assert wanted.body == {"metadata": {"labels": {"team": "red"}}, "spec": node["spec"]}
 
@@ -199,7 +200,9 @@ def test_problems_name_the_field_or_the_option() -> None:
     ("text", "told"),
     [
         ("a: [", "is no YAML or JSON"),
-        ("- 1", "is no object"),
+        ("- 1", 'is a list; put it into an object, as in {"items": […]}'),
+        ("[1]", "is a list"),
+        ("5", "is no object"),
         ("a: &x 1\nb: *x", "aliases are not taken (line 2)"),
         ("a: 1\na: 2", "'a' stands twice (line 2)"),
         ("1: a", "the key '1' needs quotes (line 1)"),
@@ -226,9 +229,92 @@ def test_a_file_has_several_documents(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"metadata": {"path": "/config/job-groups/night/jobs/a"}},
+        {"kind": "Job", "metadata": {"path": "/config/job-groups/night/jobs/a", "name": "a"}},
+        {"kind": "job", "metadata": {"path": "/config/job-groups/night/jobs/a", "name": "night/a"}},
+        {"metadata": {"kind": "jobs", "name": "night/a"}},
+    ],
+)
+def test_a_document_says_where_it_is_in_several_ways(document: dict[str, Any]) -> None:
+    assert wanted_of(KINDS, document, "day").target.title == "job/night/a"
+    scheduler = wanted_of(KINDS, {"metadata": {"path": "/config/scheduler", "name": "scheduler"}}, "")
+    assert scheduler.target.path == "/config/scheduler"
+
+
+@pytest.mark.parametrize(
+    ("document", "told"),
+    [
+        ({"metadata": {"path": "/config/job-groups/night/jobs/a#x"}}, "/metadata/path: 'a#x' is no name"),
+        (
+            {"metadata": {"path": "/config/job-groups/night?dryRun=true"}},
+            "/metadata/path: 'night?dryRun=true' is no name",
+        ),
+        ({"metadata": {"path": "x/config/scheduler"}}, "/metadata/path: no kind of node can be at x/config/scheduler"),
+        ({"metadata": {"path": 5}}, "/metadata/path: a path is a text"),
+        (
+            {"kind": "edge", "metadata": {"path": "/config/job-groups/night"}},
+            "/metadata/path: /config/job-groups/night is job-group/night, and not what /kind says",
+        ),
+        (
+            {"metadata": {"path": "/config/job-groups/night/jobs/a", "name": "b"}},
+            "/metadata/path: /config/job-groups/night/jobs/a is job/night/a, and not what /metadata/name says",
+        ),
+        (
+            {"metadata": {"path": "/config/job-groups/night/jobs/a", "name": "day/a"}},
+            "/metadata/path: /config/job-groups/night/jobs/a is job/night/a, and not what /metadata/name says",
+        ),
+        ({"kind": "jobz", "metadata": {"name": "a"}}, "/kind: there is no kind 'jobz'"),
+        ({"kind": "job", "metadata": {"name": "A"}}, "/metadata/name: 'A' is no name"),
+        ({"kind": "job", "metadata": {}}, "/metadata/name: a name is required"),
+        ({"metadata": {"name": "a"}}, "/kind: a kind is required"),
+        ({"kind": "job"}, "/metadata: an object is required"),
+    ],
+)
+def test_a_document_that_says_no_place_or_two_is_refused(document: dict[str, Any], told: str) -> None:
+    with pytest.raises(Failure) as refused:
+        wanted_of(KINDS, document, "")
+    assert refused.value.sentence.startswith(f"{told}; ")
+    assert refused.value.code is Exit.INVALID
+
+
+def test_numbers_are_decimal_and_times_of_the_day_are_text(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text(
+        "{a: 12:30, b: 1:30.5, c: 12, d: 1.5, e: 1_000, f: -3, g: 190:20:30, h: yes, i: ~, j: 1e3}"
+    )
+    ((_, document),) = documents_in(str(tmp_path / "f"))
+    assert document == {
+        "a": "12:30",
+        "b": "1:30.5",
+        "c": 12,
+        "d": 1.5,
+        "e": 1000,
+        "f": -3,
+        "g": "190:20:30",
+        "h": True,
+        "i": None,
+        "j": "1e3",
+    }
+
+
+def test_what_is_wrong_with_several_jobs_names_the_document() -> None:
+    errors = [{"pointer": "/jobs/1/name", "message": "odd"}, {"pointer": "/jobs/0", "message": "no"}]
+    several = failure_of({"status": 422, "detail": "x", "errors": errors})
+    places = ["f, document 1", "f, document 2"]
+    assert (
+        located(several, places).sentence == "f, document 2: /name: odd; f, document 1: no; correct that and try again"
+    )
+    whole = failure_of({"status": 413, "detail": "too large", "errors": [{"pointer": "", "message": "too large"}]})
+    assert located(whole, places).sentence == "the jobs together: too large; correct that and try again"
+    one = failure_of({"status": 422, "detail": "x", "errors": [{"pointer": "/steps", "message": "Field required"}]})
+    assert located(one, ["job.json"]).sentence == "job.json: /steps: Field required; correct that and try again"
+
+
 def test_times_are_written_with_their_unit() -> None:
     assert [seconds_of(text) for text in ("30", "1.5s", "10m", "2h", "1d")] == [30, 1.5, 600, 7200, 86400]
-    for text in ("", "0", "-1s", "1w", "soon"):
+    for text in ("", "0", "-1s", "1w", "soon", "367d", "999999999d"):
         with pytest.raises(Failure):
             seconds_of(text)
 

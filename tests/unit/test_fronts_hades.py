@@ -153,6 +153,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a callback with half an address", {"callback_url": "http://[::1/"}, "/callback_url"),
     ("an id that is none", {"id": "1"}, "/id"),
     ("a time without an offset", {"timestamp": "2021-01-01T00:00:00"}, "/timestamp"),
+    (
+        "more credentials than a secret has",
+        {"steps": steps(*({"metadata": {f"TOKEN_{n}_{s}": CANARY for n in range(25)}} for s in range(3)))},
+        "/steps/2/metadata/TOKEN_14_2",
+    ),
+    (
+        "larger credentials than a secret has",
+        {"metadata": {f"KEY{n}": CANARY[:8] * 4_000 for n in range(3)}},
+        "/metadata/KEY2",
+    ),
     ("a credential with a zero byte", {"metadata": {"TOKEN": f"{CANARY}\x00"}}, "/metadata/TOKEN"),
 ]
 
@@ -162,6 +172,7 @@ def test_what_is_refused_is_named_and_not_shown(fields: dict[str, Any], pointer:
     with pytest.raises(Invalid) as refused:
         build_of(read(**fields), ID)
     assert pointer in [found for found, _ in refused.value.details]
+    assert not any(message.startswith("Value error") for _, message in refused.value.details)
     error: BaseException | None = refused.value
     while error is not None:
         assert CANARY not in f"{error}{error!r}"

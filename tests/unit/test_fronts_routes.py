@@ -1,10 +1,12 @@
 """Which front ends are there: those that are switched on, of a model that they are of."""
 
 import httpx
+import msgspec
 import pytest
 
 from datamodel.model import Model
 from datamodel.seeds import seed
+from gateway.fronts import hades, jobscheduler, nexus
 from gateway.fronts.routes import ROUTES
 from gateway.settings import FRONTS, Front
 from tests.garden import MODEL as GARDEN
@@ -56,3 +58,38 @@ async def test_each_document_that_is_taken_has_an_example() -> None:
         for name, (method, address) in sent.items():
             (example,) = schemas[name]["examples"]
             assert (await gateway.client.request(method, address, json=example)).is_success
+
+
+ANSWERED = (
+    hades.HadesBuildAccepted,
+    jobscheduler.RedisJob,
+    jobscheduler.RedisJobList,
+    jobscheduler.RedisExecutorList,
+    jobscheduler.RedisStats,
+    nexus.NexusNode,
+    nexus.NexusMessage,
+)
+
+
+async def test_each_document_that_is_answered_has_an_example_that_is_one() -> None:
+    store = memory_store()
+    await seed(store)
+    async with open_gateway(store) as gateway:
+        document = (await gateway.client.get("/openapi.json")).json()
+    schemas, shapes = document["components"]["schemas"], {shape.__name__: shape for shape in ANSWERED}
+    tags = {"Hades", "Redis scheduler", "Nexus"}
+    answered = {
+        content["schema"]["$ref"].rpartition("/")[2]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if tags & set(operation["tags"])
+        for status, answer in operation["responses"].items()
+        if status.startswith("2")
+        for content in answer["content"].values()
+    }
+    assert answered == {*shapes, "NexusList"}
+    for name in answered:
+        (example,) = schemas[name]["examples"]
+        shape = shapes.get(name, list[nexus.NexusNamed])
+        told = msgspec.to_builtins(msgspec.convert(example, shape))
+        assert told == example, "it has all fields, and no others"
