@@ -13,6 +13,7 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
+from reconcilers.planning.callbacks import noted
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 
@@ -112,6 +113,8 @@ def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, n
         status["outputs"] = reduction.result()
     if "inputs" in before:
         status["inputs"] = before["inputs"]
+    if notices := noted(job, status, now):
+        status["callbacks"] = notices
     ready = "inputs" in status or "inputs" not in job.spec
     status["conditions"] = conditions(
         before.get("conditions", ()), _aspects(job, phase, counts, reduction, ready=ready), now

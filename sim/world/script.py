@@ -7,6 +7,7 @@ import msgspec
 
 from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
+from sim.world.receivers import Temper
 from sim.world.weather import CALM, Weather
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename=
 class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
-    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`."""
+    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. It tells receivers of these tempers of
+    whatever it reaches."""
 
     job: str
     chunks: int
@@ -43,6 +45,7 @@ class Submit(Action, frozen=True):
     fails: int = 0
     fails_by: FailsBy = "exit"
     sigma: float = 0.0
+    tells: tuple[Temper, ...] = ()
 
 
 class Delete(Action, frozen=True):
