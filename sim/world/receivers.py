@@ -25,6 +25,8 @@ is 500, there is none, or there is none though the call was taken."""
 DOMAIN = "receivers.test"
 WAY_S = (0.01, 0.2)
 ROUGH = 0.5
+LEAST_TRIES, MOST_TRIES = 5, 8
+"""In the two minutes after which a world's callbacks are given up, where nothing but the receiver is in trouble."""
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -115,15 +117,17 @@ class Receivers:
             told, over = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
             for message, body in self._bodies.items():
                 data = _decode(body)["data"]
-                if data["uid"] == job.uid and (message, url) in self._taken:
-                    told[data["phase"], data["finishedAt"] or ""] += 1
-                    if is_quiet and temper_of(url) == "sound" and self._heard[message, url] > 1:
-                        yield f"{url} was told of {job.path} {self._heard[message, url]} times"
+                if data["uid"] != job.uid:
+                    continue
+                told[data["phase"], data["finishedAt"] or ""] += (message, url) in self._taken
+                most = 1 if temper_of(url) == "sound" else MOST_TRIES
+                if is_quiet and (tries := self._heard[message, url]) > most:
+                    yield f"{url} was told of {job.path} {tries} times"
             for notice in notices:
                 if any((one["callback"], one["state"]) == (number, GIVEN_UP) for one in notice["told"]):
                     key = notice["phase"], notice["at"] if notice["phase"] in FINISHED else ""
                     over[key] += (notice["id"], url) not in self._taken
-                    if (tries := self._heard[notice["id"], url]) < (5 if is_quiet else 1):
+                    if (tries := self._heard[notice["id"], url]) < (LEAST_TRIES if is_quiet else 1):
                         yield f"{url} is given up for {job.path} after {tries} tries"
             for key, times in self._wanted(job, callback).items():
                 if not self._restored and told[key] + over[key] != times:

@@ -96,6 +96,13 @@ def test_who_never_takes_anything_may_be_given_up_after_tries(seen: Seen) -> Non
     assert seen.untold("never", "delivered")
 
 
+def test_who_is_in_trouble_is_left_in_peace_in_between(seen: Seen) -> None:
+    for _ in range(9):
+        seen.call("never")
+    assert seen.untold("never", "givenUp") == []
+    assert seen.untold("never", "givenUp", is_quiet=True)
+
+
 def test_every_temper_shows(seen: Seen) -> None:
     answers = {temper: [seen.call(temper) for _ in range(40)] for temper in ("absent", "failing", "hanging", "mute")}
     assert all(204 in found for found in answers.values())
