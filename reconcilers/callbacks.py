@@ -144,7 +144,8 @@ class Callbacks:
             moments_s = self._terms.moments_s(notice["id"])
             present = max(at for at, moment_s in enumerate(moments_s) if moment_s <= now_s - began_s)
             is_last = present + 1 == len(moments_s)
-            if present > memory.tried.get(attempt, -1):
+            # What waits after its last moment has no verdict that is known: a database that was put back has forgotten it.
+            if is_last or present > memory.tried.get(attempt, -1):
                 host = urlsplit(job.spec["callbacks"][number]["url"]).netloc
                 if not self._lines.take(host, job.path):
                     rests_s.append(FREE_S)

@@ -159,6 +159,21 @@ async def test_who_was_away_for_long_tries_once_before_giving_up(stand: Stand) -
     assert await stand.told() == [("succeeded", "givenUp", "Refused")]
 
 
+async def test_what_a_database_that_was_put_back_has_forgotten_is_tried_once_more(stand: Stand) -> None:
+    job = await stand.ended({})
+    stand.answers["one.test"] = 503
+    stand.now += timedelta(days=30)
+    callbacks = stand.started()
+    assert await callbacks.reconcile(job.path, stand.fence) == 0.0
+    before = (await present(stand.store, job.path)).status["callbacks"]
+    assert await callbacks.reconcile(job.path, stand.fence) == 0.0
+    assert await stand.told() == [("succeeded", "givenUp", "Refused")]
+    await done(stand.store, Command("patchStatus", job.path, {"callbacks": before}), actor=SYSTEM)
+    assert await stand.until_still(callbacks) is None
+    assert await stand.told() == [("succeeded", "givenUp", "Refused")]
+    assert len(stand.calls) == 2
+
+
 async def test_a_clock_that_was_put_back_does_not_wait_for_it(stand: Stand) -> None:
     await stand.ended({})
     stand.answers["one.test"] = 503
