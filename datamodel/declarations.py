@@ -72,6 +72,11 @@ def _check_phases(kind: type[Kind]) -> None:
     strange = sorted(named - set(known)) if known else []
     if strange:
         raise wrong(kind, "phases", f"{strange[0]!r} is no phase of its Status, which has {', '.join(known)}")
+    members = {field.alias or name for name, field in kind.Status.model_fields.items()} - {"phase"}
+    if lost := sorted(phases.afterwards - members):
+        raise wrong(
+            kind, "phases", f"{lost[0]!r}, which may change afterwards, is no member of its Status but the phase"
+        )
     if declared.default != phases.initial:
         raise wrong(kind, "phases", f"they begin with {phases.initial!r}, and its Status with {declared.default!r}")
 

@@ -53,19 +53,21 @@ class KeyQueue:
     async def serve(self, work: Callable[[str], Awaitable[object]], workers: int, name: str) -> None:
         """Does `work(key)` for each key, for so many at a time at most, until it is cancelled. Where it raises, all end.
 
-        The workers are tasks, `name` and a number. Each begins the next one when it has work and nobody is idle: most
-        programs have many workers and one key at a time.
+        The workers are tasks, `name` and a number. One begins the next when it has work and nobody is idle: most programs have
+        many workers and one key at a time.
         """
         async with asyncio.TaskGroup() as group:
+            begun = 1
 
-            async def worker(number: int) -> None:
-                is_last, task = number == workers, asyncio.current_task()
+            async def worker() -> None:
+                nonlocal begun
+                task = asyncio.current_task()
                 assert task is not None
                 while True:
                     key = await self.get()
-                    if not is_last and not self._idle:
-                        is_last = True
-                        group.create_task(worker(number + 1), name=f"{name} {number + 1}")
+                    if begun < workers and not self._idle:
+                        begun += 1
+                        group.create_task(worker(), name=f"{name} {begun}")
                     try:
                         await work(key)
                     finally:
@@ -73,7 +75,7 @@ class KeyQueue:
                     if task.cancelling():
                         raise asyncio.CancelledError  # which what it has called may have swallowed
 
-            group.create_task(worker(1), name=f"{name} 1")
+            group.create_task(worker(), name=f"{name} 1")
 
     async def get(self) -> str:
         """The next key; the caller calls `done` with it."""

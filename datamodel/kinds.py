@@ -80,11 +80,13 @@ class Plane:
 @dataclass(frozen=True, slots=True)
 class Phases:
     """A lifecycle as a table: from each phase, the phases that may follow. Terminal phases have none. `rests`: phases that
-    only somebody's wish leads on from, so whoever waits for an end has found it there too."""
+    only somebody's wish leads on from, so whoever waits for an end has found it there too. `afterwards`: members of the status
+    that may change in a terminal phase, in which all others stay as they are."""
 
     initial: str
     allowed: Mapping[str, frozenset[str]]
     rests: frozenset[str] = frozenset()
+    afterwards: frozenset[str] = frozenset()
 
     @property
     def finished(self) -> frozenset[str]:

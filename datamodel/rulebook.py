@@ -15,7 +15,7 @@ from datamodel.authority import authorize
 from datamodel.command import Command, Outcome, Unit, Verdict
 from datamodel.errors import Aborted, Conflict, Fenced, Invalid, NotFound, TendrilError
 from datamodel.event import Event, Op
-from datamodel.kinds import Document, Kind
+from datamodel.kinds import Document, Kind, Phases
 from datamodel.ledger import Totals
 from datamodel.links import Links
 from datamodel.merge import merged
@@ -224,7 +224,7 @@ class _Book:
         check_status(kind, status)
         if kind.phases is not None:
             now, then = before.phase or kind.phases.initial, status.get("phase", kind.phases.initial)
-            if kind.phases.is_terminal(now):
+            if kind.phases.is_terminal(now) and not _is_afterwards(kind.phases, before.status, status):
                 raise Conflict(f"{before.path} has ended as {now}", field="/status/phase")
             if not kind.phases.permits(now, then):
                 raise Conflict(f"{before.path} cannot go from {now} to {then}", field="/status/phase")
@@ -296,3 +296,8 @@ def _effects(events: Sequence[Event], path: str) -> tuple[tuple[Op, str], ...]:
 
 def _refused(path: str, error: TendrilError) -> Verdict:
     return Verdict("refused", path, error=error)
+
+
+def _is_afterwards(phases: Phases, before: Document, after: Document) -> bool:
+    """Whether a status differs only in what may change after the end."""
+    return all(before.get(name) == after.get(name) for name in (before.keys() | after.keys()) - phases.afterwards)

@@ -1,11 +1,13 @@
 """What is told of why a job is as it is, and all of it in a sentence."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.fitting import HINDRANCES
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
 
@@ -66,7 +68,18 @@ def summary(
     failures: Sequence[FailedChunk],
     unheard: Sequence[Unheard],
 ) -> str:
-    """All of it in a sentence."""
+    """All of it in a sentence, and in another one whom nobody could tell of it."""
+    told = _of_the_job(job, counts, edges, failures, unheard)
+    return f"{told}; {untold}" if (untold := _untold(job)) else told
+
+
+def _of_the_job(
+    job: Node,
+    counts: Mapping[str, int],
+    edges: Sequence[EdgesThat],
+    failures: Sequence[FailedChunk],
+    unheard: Sequence[Unheard],
+) -> str:
     chunks, intent = job.spec["chunks"], job.spec.get("intent", RUN)
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
     if job.deletion_requested_at is not None:
@@ -99,6 +112,19 @@ def _in_flight(counts: Mapping[str, int], unheard: Sequence[Unheard]) -> str:
         away = sum(edge.chunks for edge in unheard)
         told += f"; {away} where nothing is heard of, as {_named(unheard[0])}: it is {unheard[0].phase}"
     return told
+
+
+def _untold(job: Node) -> str:
+    """Of the callback that was not reached last."""
+    for notice in reversed(job.status.get("callbacks") or ()):
+        for told in notice["told"]:
+            if told.get("reason"):
+                url = urlsplit(job.spec["callbacks"][told["callback"]]["url"]).netloc
+                tries = "is given up" if told["state"] == GIVEN_UP else "is tried again"
+                return (
+                    f"telling {url} that it came to be {notice['phase']} {tries}: {told['reason']}, {told['message']}"
+                )
+    return ""
 
 
 def _named(edge: Unheard) -> str:

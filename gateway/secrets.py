@@ -25,8 +25,8 @@ async def scope_of(backend: Backend, group: str) -> Scope:
 
 
 async def check_secrets(backend: Backend, creation: Command) -> None:
-    """Raises `Invalid` with a pointer to the first reference of a new job's steps to a secret, or to a key of one, that its
-    group does not have. What is no reference is left to the rule book."""
+    """Raises `Invalid` with a pointer to the first reference of a new job's steps or callbacks to a secret, or to a key of one,
+    that its group does not have. What is no reference is left to the rule book."""
     references = list(_references(creation.body))
     if not references:
         return
@@ -45,10 +45,16 @@ def _references(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for at, step in enumerate(_list(spec.get("steps"))):
         uses = _list(step.get("secrets")) if isinstance(step, dict) else []
         for number, use in enumerate(uses):
-            name = use.get("secret") if isinstance(use, dict) else None
-            key = use.get("key", DEFAULT_KEY) if isinstance(use, dict) else None
-            if isinstance(name, str) and isinstance(key, str):
-                yield f"/steps/{at}/secrets/{number}", name, key
+            yield from _reference(use, f"/steps/{at}/secrets/{number}")
+    for number, callback in enumerate(_list(spec.get("callbacks"))):
+        yield from _reference(callback, f"/callbacks/{number}")
+
+
+def _reference(use: Any, pointer: str) -> Iterator[tuple[str, str, str]]:
+    name = use.get("secret") if isinstance(use, dict) else None
+    key = (use.get("key") or DEFAULT_KEY) if isinstance(use, dict) else None
+    if isinstance(name, str) and isinstance(key, str):
+        yield pointer, name, key
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -15,6 +15,7 @@ from datamodel.program import read_settings, run_program
 from datamodel.scheduling.model import MODEL
 from datamodel.secrets.opening import open_revealing
 from datamodel.transcripts import jetstream as transcripts
+from reconcilers.calling.http import HttpSender
 from reconcilers.program import Program
 from reconcilers.runtime.run import until_signalled
 from reconcilers.settings import Settings
@@ -31,11 +32,12 @@ async def run(settings: Settings) -> None:
         async with (
             PostgresStore(settings.database_url, model) as store,
             open_revealing(settings, settings.database_url) as secrets,
+            HttpSender(settings.exposure(), timeout_s=settings.callbacks_timeout_s) as sender,
         ):
             await store.check_model()
             keeping = asyncio.create_task(StreamsKeeper(bus, _kept(settings)).run(), name="streams")
             try:
-                await Program(settings, store, bus, JetStreams(bus), secrets=secrets).run()
+                await Program(settings, store, bus, JetStreams(bus), sender, secrets=secrets).run()
             finally:
                 keeping.cancel()
                 with contextlib.suppress(asyncio.CancelledError):

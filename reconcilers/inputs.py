@@ -10,6 +10,7 @@ from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING
+from reconcilers.planning.callbacks import noted
 from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, sources_of
 from reconcilers.planning.rollup import conditions
 from reconcilers.runtime.controller import Wake, Watch
@@ -74,7 +75,9 @@ class Inputs:
         if isinstance(files, Never):
             ends = [(CONDITION, "False", files.reason, files.message), ("Complete", "True", "Failed", files.message)]
             end = {"phase": FAILED, "observedGeneration": job.generation, "finishedAt": now.isoformat()}
-            return {**end, "conditions": conditions(before, ends, now)}
+            notices = noted(job, end, now)
+            told = {"callbacks": notices} if notices else {}
+            return {**end, **told, "conditions": conditions(before, ends, now)}
         return {"inputs": list(files), "conditions": conditions(before, [(CONDITION, "True", "Ready", "")], now)}
 
     async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Store
 from datamodel.secrets.ports import Revealing
+from reconcilers.callbacks import WORKERS, Callbacks
+from reconcilers.calling.ports import Sender
 from reconcilers.cordons import Cordons
 from reconcilers.edges import Edges
 from reconcilers.handover import Handover
@@ -33,10 +35,11 @@ class Program:
         store: Store,
         messages: Messages,
         streams: Streams,
+        sender: Sender,
         clock: Callable[[], datetime] = _utc_now,
         secrets: Revealing | None = None,
     ) -> None:
-        """Without `secrets`, no edge is handed any."""
+        """Without `secrets`, no edge is handed any, and no callback signed."""
         self._replica = replica = Replica(
             "reconcilers", store, messages, streams, lease_ttl_s=settings.lease_ttl_s, poll_s=settings.poll_s
         )
@@ -52,6 +55,8 @@ class Program:
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Inputs(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
+        callbacks = Callbacks(store, appender, reads, sender, settings.terms(), clock, secrets)
+        callbacks.listen(replica.add(callbacks, workers=WORKERS).wake)
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)
         self._handover = Handover(store, secrets, messages) if secrets is not None else None

@@ -18,6 +18,7 @@ from datamodel.scheduling.artifacts import (
     check_apart,
     check_distinct,
 )
+from datamodel.scheduling.callbacks import CALLBACKS_LIMIT, Callback, Notice, check_urls
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.placing import PlacementRules
 from datamodel.scheduling.planes import CONFIG
@@ -183,6 +184,11 @@ class JobSpec(Part):
     outputs: Annotated[dict[str, Literal["sum", "collect", "merge"]], Field(max_length=64), IMMUTABLE] = {}
     artifacts: Annotated[tuple[Artifact, ...] | None, Field(min_length=1, max_length=ARTIFACTS_LIMIT), IMMUTABLE] = None
     inputs: Annotated[tuple[Input, ...] | None, Field(min_length=1, max_length=INPUTS_LIMIT), IMMUTABLE] = None
+    callbacks: Annotated[
+        tuple[Callback, ...] | None,
+        Field(min_length=1, max_length=CALLBACKS_LIMIT, description="who is told when it reaches a phase"),
+        IMMUTABLE,
+    ] = None
 
     @field_validator("steps")
     @classmethod
@@ -195,6 +201,12 @@ class JobSpec(Part):
         if size > STEPS_BYTES:
             raise ValueError(f"the steps are {size} bytes; a job's are at most {STEPS_BYTES}")
         return steps
+
+    @field_validator("callbacks")
+    @classmethod
+    def _are_of_distinct_urls(cls, callbacks: tuple[Callback, ...] | None) -> tuple[Callback, ...] | None:
+        check_urls(callbacks)
+        return callbacks
 
     @model_validator(mode="after")
     def _fits_a_round(self) -> "JobSpec":
@@ -258,6 +270,8 @@ class JobStatus(Part):
     artifacts: ArtifactTotals | None = None
     inputs: tuple[InputFile, ...] | None = None
     """What its attempts are given, once all jobs that it has inputs of have succeeded."""
+    callbacks: tuple[Notice, ...] | None = None
+    """What its callbacks were told, or are to be, newest last."""
     conditions: tuple[Condition, ...] = ()
 
 
@@ -275,6 +289,7 @@ class Job(Kind):
             FAILED: frozenset({PENDING, RUNNING}),  # its chunks are tried once more
         },
         rests=frozenset({FAILED}),
+        afterwards=frozenset({"callbacks"}),
     )
     selectable = ("status.phase",)
     columns = (

@@ -13,6 +13,9 @@ USES_LIMIT = 32
 SECRETS_LIMIT = 32
 """Secrets of all steps together: what is handed to an edge at a time."""
 
+KEY_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
+"""The pattern of a secret's keys."""
+
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
 _TAKEN = re.compile(r"CHUNK_(INDEX|COUNT|SHARE)|ATTEMPT|SHARED_DIR|SECRETS_DIR")
@@ -22,7 +25,7 @@ class SecretUse(Part):
     """One value of a secret: where the step finds it. It is in a variable, or in a file at `/run/secrets`."""
 
     secret: Name
-    key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")] = DEFAULT_KEY
+    key: Annotated[str, StringConstraints(pattern=KEY_PATTERN)] = DEFAULT_KEY
     env: EnvName | None = None
     file: Annotated[
         str | None,

@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
+from datamodel.scheduling.callbacks import URL_LIMIT
 from datamodel.scheduling.jobs import STEPS_LIMIT, TIMEOUT_LIMIT_S
 from datamodel.secrets.value import KEYS_LIMIT, LIMIT_BYTES
 from gateway.fronts.credentials import has_credential, is_credential, names_credential
@@ -21,7 +22,7 @@ from gateway.fronts.given import NO_ZERO, Given, Text, label_of
 
 PRIORITY, ID = "hades.tum.de/priority", "hades.tum.de/id"
 """Labels of the job; the first one is what Hades has on its pods."""
-NAME, TIMESTAMP, CALLBACK = "hades.tum.de/name", "hades.tum.de/timestamp", "hades.tum.de/callback-url"
+NAME, TIMESTAMP = "hades.tum.de/name", "hades.tum.de/timestamp"
 """Annotations of the job."""
 CPU_DEFAULT, MEMORY_DEFAULT_BYTES = 0.5, 512 * 2**20
 """Of a job whose steps name no limit. Hades runs such without one, or with its executor's; here everything has one."""
@@ -68,7 +69,12 @@ class HadesBuild(Given):
     metadata: _Metadata = None
     steps: Annotated[list[HadesStep], Field(min_length=1, max_length=STEPS_LIMIT)]
     timeout_seconds: Annotated[int, Field(ge=0, le=int(TIMEOUT_LIMIT_S), description="0: none")] = 0
-    callback_url: Annotated[str, Field(max_length=4_096, description="an annotation of the job: nobody is called")] = ""
+    callback_url: Annotated[
+        str,
+        Field(
+            max_length=URL_LIMIT, description="a callback of the job: it is told how it ended, and not sent its logs"
+        ),
+    ] = ""
 
     @field_validator("callback_url")
     @classmethod
@@ -130,6 +136,9 @@ def build_of(given: HadesBuild, job_id: str) -> Build:
         amounts["/limits/timeoutS"] = given.timeout_seconds
     document: Document = {"name": job_id, "labels": _labels(given), "annotations": _annotations(given), "steps": steps}
     document["retries"] = 0
+    if given.callback_url:
+        document["callbacks"] = [{"url": given.callback_url}]
+        places["/callbacks"] = "/callback_url"
     for place, amount in amounts.items():
         *part, name = place[1:].split("/")
         (document.setdefault(part[0], {}) if part else document)[name] = amount
@@ -138,7 +147,9 @@ def build_of(given: HadesBuild, job_id: str) -> Build:
 
 def accepted(given: HadesBuild, job_id: str) -> HadesBuildAccepted:
     """The answer."""
-    told = f"; nobody calls the callback_url: see /v1/jobs/default/{job_id}/events" if given.callback_url else ""
+    told = (
+        f"; the callback_url hears of its end, its logs: /v1/jobs/default/{job_id}/logs" if given.callback_url else ""
+    )
     return HadesBuildAccepted(f"Successfully enqueued job{told}", job_id)
 
 
@@ -240,7 +251,7 @@ def _labels(given: HadesBuild) -> dict[str, str]:
 
 
 def _annotations(given: HadesBuild) -> dict[str, str]:
-    told = {NAME: given.name, TIMESTAMP: _time(given.timestamp), CALLBACK: given.callback_url}
+    told = {NAME: given.name, TIMESTAMP: _time(given.timestamp)}
     return {name: value for name, value in told.items() if value}
 
 

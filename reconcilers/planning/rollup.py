@@ -14,6 +14,7 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
+from reconcilers.planning.callbacks import noted
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 
@@ -106,6 +107,8 @@ def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, n
         status["outputs"] = reduction.result()
     if "inputs" in before:
         status["inputs"] = before["inputs"]
+    if notices := noted(job, status, now):
+        status["callbacks"] = notices
     ready = "inputs" in status or "inputs" not in job.spec
     status["conditions"] = conditions(
         before.get("conditions", ()), _aspects(job, phase, counts, reduction, ready=ready), now

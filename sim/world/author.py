@@ -10,6 +10,7 @@ from sim.world import script
 from sim.world.copies import EVERY_S
 from sim.world.dice import Dice
 from sim.world.engine import FailsBy
+from sim.world.receivers import Temper
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -37,6 +38,8 @@ SOON_S, AGAIN_S = 40.0, 150.0
 SERVED, SERVED_S, STOOD_BY = 0.25, (2.0, 15.0, 60.0), 0.15
 """The probability that edges are cordoned and drained, and for how long at most each is; and that one is for long while much is
 to be done. They have a stream of their own."""
+CALLING = 0.4
+"""The probability that jobs have callbacks, and that each has. It has a stream of its own."""
 TIMED_CHUNKS = 5
 """The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
 UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
@@ -64,8 +67,10 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_stories(others, seconds, edges, slots))
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
-    actions = _uneven(dice.stream("script/luck"), actions)
-    actions = list(_mannered(dice.stream("script/manners"), actions, edges * slots))
+    actions = list(
+        _mannered(dice.stream("script/manners"), _uneven(dice.stream("script/luck"), actions), edges * slots)
+    )
+    actions = _calling(dice.stream("script/callbacks"), actions)
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -169,6 +174,18 @@ def _mannered(rng: Random, actions: Sequence[script.AnyAction], room: int) -> It
         fitting = action.chunks <= min(room, MANNERED_CHUNKS)
         manner = rng.choice(get_args(script.Manner)) if fitting else ""
         yield replace(action, manner=manner, priority=rng.choice((0, 50, 100)))
+
+
+def _calling(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.AnyAction]:
+    """Some jobs tell receivers what they reach."""
+    if rng.random() >= CALLING:
+        return list(actions)
+    return [
+        replace(action, tells=tuple(rng.sample(get_args(Temper), rng.randint(1, 3))))
+        if isinstance(action, script.Submit) and rng.random() < CALLING
+        else action
+        for action in actions
+    ]
 
 
 class _Times:

@@ -15,6 +15,7 @@ from datamodel.state import State
 from sim.world.client import Client, path_of
 from sim.world.engine import Engine
 from sim.world.faults import Memory
+from sim.world.receivers import Receivers, undelivered
 
 
 def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, Engine]) -> Iterator[str]:
@@ -31,6 +32,8 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{name} is {job.phase or 'new'}: {job.spec.get('intent')}, {job.status.get('chunks')}"
         elif job.phase == FAILED and job.generation != job.status.get("observedGeneration", 1):
             yield f"{name} has failed, and nobody has seen what is asked of it since"
+        elif waiting := list(undelivered(job)):
+            yield f"{name} is to be told yet: {waiting}"
     for host, engine in engines.items():
         if engine.attempts:
             yield f"{host} has containers of {len(engine.attempts)} attempts: {sorted(engine.attempts)[:3]}"
@@ -67,6 +70,14 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
             outputs = job.status.get("outputs", {})
             if outputs.get("ran") != wish.chunks or outputs.get("chunk") != list(range(wish.chunks)):
                 yield f"{name} has {wish.chunks} chunks, and counted {outputs}"
+
+
+def untold(state: State, client: Client, memory: Memory, receivers: Receivers, *, is_quiet: bool) -> Iterator[str]:
+    """Of what jobs reached, whoever was to be told was, or was given up."""
+    for name in client.accepted:
+        job = state.nodes.get(path_of(name))
+        if job is not None and not _is_deleted(name, client, memory):
+            yield from receivers.untold(job, is_quiet=is_quiet)
 
 
 def _is_deleted(name: str, client: Client, memory: Memory) -> bool:

@@ -23,6 +23,7 @@ from sim.world.dice import Dice
 from sim.world.engine import Behaviour
 from sim.world.hosts import SITE
 from sim.world.process import Process
+from sim.world.receivers import url_of
 from sim.world.script import Ask, Delete, Repeat, Serve, Submit, Wish
 from sim.world.universe import Universe
 from sim.world.weather import Weather
@@ -198,6 +199,9 @@ def _submission(wish: Submit) -> Unit:
         spec["priority"] = wish.priority
     if wish.fails_by == "time":
         spec["limits"] = {"timeoutS": wish.seconds + PATIENCE_S}
+    if wish.tells:
+        phases = ["running", "succeeded", "failed", "aborted"]
+        spec["callbacks"] = [{"url": url_of(temper, wish.job), "on": phases} for temper in wish.tells]
     digest = hashlib.sha256(_encode(spec)).hexdigest()
     create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
     return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)

@@ -31,6 +31,7 @@ from sim.world.line import Line, LineFeed, LineStreams
 from sim.world.logbook import LineTranscripts, Logbook
 from sim.world.outboxes import Outboxes
 from sim.world.process import Process
+from sim.world.receivers import Receivers
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
@@ -57,6 +58,7 @@ class Surroundings:
     settings: Settings
     outboxes: Outboxes
     logbook: Logbook
+    receivers: Receivers
     complain: Callable[[str], None]
 
 
@@ -170,7 +172,8 @@ class HubHost(Host):
         store = Connection(self.process, around.database, rng, around.weather, around.weather.hub_delay_s)
         store.is_cut, store.leased = (lambda: self.away), self._watch_leases
         streams = LineStreams(self.line, around.streams, rng, around.weather)
-        program = Program(around.settings, cast("Store", store), self.line, streams, self.process.wall)
+        sender = around.receivers.sender(self.process)
+        program = Program(around.settings, cast("Store", store), self.line, streams, sender, self.process.wall)
         self._shards, self._leases, self._watched = program.shards, store.leases, False
         async with asyncio.TaskGroup() as group:
             running = group.create_task(program.run())

@@ -30,6 +30,7 @@ from datamodel.scheduling.service import (
 )
 from datamodel.state import State
 from sim.world.engine import Engine
+from sim.world.receivers import temper_of, undelivered
 
 LOOK_S = 4.0
 STILL_S = 18.0
@@ -98,6 +99,7 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
     for config in configs:
         yield from _service(config, state, there)
     for job in jobs:
+        yield from _callbacks(job)
         yield from _job(job, state, rooms, runs=job.uid in running)
 
 
@@ -143,6 +145,18 @@ def _has_room(job: Node, placed: int, in_flight: int, rooms: list[Pool]) -> bool
         return sum(times) >= chunks
     most: float = job.spec.get("maxParallel", math.inf)
     return any(times) and in_flight < most
+
+
+def _callbacks(job: Node) -> Iterator[Still]:
+    """Receivers that take what they are told are told at once."""
+    if job.deletion_requested_at is not None:
+        return
+    for notice, url in undelivered(job):
+        if temper_of(url) == "sound":
+            yield Still((notice, url), f"{url} is to be told that {job.path} has come to be {job.phase}")
+    wants = any(job.phase in callback["on"] for callback in job.spec.get("callbacks") or ())
+    if wants and not any(notice["phase"] == job.phase for notice in job.status.get("callbacks") or ()):
+        yield Still((job.path, job.phase, "notice"), f"{job.path} is {job.phase}, and tells nobody")
 
 
 def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[Still]:

@@ -9,7 +9,7 @@ from sim.world.world import Outcome
 HELD = (
     "no accepted chunk lost, none counted twice, what is counted ran, what ran is settled, epochs and phases only forward, "
     "no reservation above capacity, positions dense, projection = fold of the log, the feed = the log, the past is as it was, "
-    "rogues refused, nothing stood still, quiet at rest"
+    "callbacks told of what was so, or given up, rogues refused, nothing stood still, quiet at rest"
 )
 
 
@@ -29,7 +29,8 @@ def told(outcome: Outcome) -> Iterator[str]:
     yield (
         f"{outcome.seconds:.0f} s to rest, {counts['steps']} steps; {counts['positions']} positions, kept from "
         f"{counts['oldest']} on, {counts['gone']} readers told so, "
-        f"{counts['containers']} containers, {counts['refused']} refusals; faults that bit: {bitten}; log {outcome.digest[:16]}"
+        f"{counts['containers']} containers, {counts['calls']} calls, {counts['refused']} refusals; "
+        f"faults that bit: {bitten}; log {outcome.digest[:16]}"
     )
     if outcome.broken:
         yield from (f"BROKEN: {what}" for what in outcome.broken)

@@ -7,6 +7,7 @@ import msgspec
 
 from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
+from sim.world.receivers import Temper
 from sim.world.weather import CALM, Weather
 
 Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
@@ -36,7 +37,7 @@ class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
     attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. `manner`: its chunks are never two on
-    one edge, spread, packed, two at a time, or all or none."""
+    one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of whatever it reaches."""
 
     job: str
     chunks: int
@@ -48,6 +49,7 @@ class Submit(Action, frozen=True):
     sigma: float = 0.0
     manner: Manner = ""
     priority: int = 50
+    tells: tuple[Temper, ...] = ()
 
 
 class Delete(Action, frozen=True):

@@ -33,6 +33,7 @@ from sim.world.manners import Manners
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import Process
+from sim.world.receivers import Receivers
 from sim.world.rogues import Rogues
 from sim.world.script import Script, Submit, Watch
 from sim.world.universe import Universe
@@ -56,6 +57,8 @@ SETTINGS = Settings(
     lost_after_s=90.0,
     lease_ttl_s=15.0,
     poll_s=5.0,
+    callbacks_timeout_s=5.0,
+    callbacks_give_up_s=120.0,
 )
 PATIENCE_S = {
     SUSPECT: SETTINGS.suspect_after_s,
@@ -95,6 +98,7 @@ class World:
         self._manners = Manners(self.outcome.broken.append)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
+        self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
         self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
         around = Surroundings(
             self._universe,
@@ -106,6 +110,7 @@ class World:
             _settings(script),
             outboxes,
             self._logbook,
+            self._receivers,
             self.outcome.broken.append,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
@@ -193,6 +198,9 @@ class World:
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.unbelievable(self._state, self._engines)
+        yield from checks.untold(
+            self._state, self._client, self._faults.memory, self._receivers, is_quiet=self._is_quiet
+        )
         for watcher in self._watchers.values():
             yield from watcher.wrong(self._state.nodes)
         report, newest = self._read_at_rest()
@@ -203,6 +211,11 @@ class World:
             if process.exception is not None:
                 yield f"{process.name} crashed: {process.exception!r}"
 
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nothing was wrong at any time with the hub and what it stands on."""
+        return self._script.weather == CALM and not self._faults.whole_since("")
+
     def _processes(self) -> Iterator[Process]:
         yield from (self._client.process, self._rogues.process, *self._keepers.processes)
         yield from (host.process for host in self._hosts.values())
@@ -212,7 +225,7 @@ class World:
         if newest is None or newest.last != self._database.position:
             yield f"the log is at {self._database.position}, the feed at {newest}"
         else:
-            if newest.epoch > 1 and self._script.weather == CALM and not self._faults.whole_since(""):
+            if newest.epoch > 1 and self._is_quiet:
                 yield f"the feed was made {newest.epoch} times, and nothing was ever wrong with the hub"
             yield from checks.not_relayed(self._state, self._streams, newest.epoch)
 
@@ -238,6 +251,7 @@ class World:
             self._faults.memory.written(event)
             self._witness.appended(event, self._state, self._universe.now_s)
             self._manners.appended(event, self._state, self._universe.now_s)
+            self._receivers.appended(event)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -251,6 +265,7 @@ class World:
         self._audit = Audit.at(MODEL, head, self._state)
         self._manners.restored(self._state, self._universe.now_s)
         self._causes.restored()
+        self._receivers.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 
@@ -262,6 +277,7 @@ class World:
         counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
         counts["logs"] = self._logbook.whole
+        counts["calls"] = self._receivers.calls
         counts["refused"] = self._rogues.tried
         counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
         counts["oldest"] = self._database.oldest

@@ -141,3 +141,23 @@ async def test_a_job_that_goes_says_so_and_one_that_is_not_there_is_not_found(ga
     await new_job(gateway.store, "j")
     await gateway.client.delete("/v1/jobs/default/j")
     assert (await explained(gateway))["summary"] == "it is being deleted, and 0 of its chunks run"
+
+
+async def test_who_could_not_be_told_is_said(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", callbacks=[{"url": "https://one.test/"}, {"url": "https://two.test:8443/a"}])
+    at, trouble = "2030-01-01T00:00:00+00:00", {"reason": "Refused", "message": "it answered 500"}
+
+    def notices(**second: str) -> list[dict[str, Any]]:
+        told = [{"callback": 0, "state": "delivered", "at": at}, {"callback": 1, **second}]
+        return [{"id": "evt_1", "phase": "aborted", "at": at, "told": told}]
+
+    ended, untold = (
+        "it was aborted, with 0 of its 1 chunks succeeded",
+        "telling two.test:8443 that it came to be aborted",
+    )
+    await status(gateway, JOB, phase="aborted", finishedAt=at, callbacks=notices(state="waiting"))
+    assert (await explained(gateway))["summary"] == ended
+    await status(gateway, JOB, callbacks=notices(state="waiting", **trouble))
+    assert (await explained(gateway))["summary"] == f"{ended}; {untold} is tried again: Refused, it answered 500"
+    await status(gateway, JOB, callbacks=notices(state="givenUp", at=at, **trouble))
+    assert (await explained(gateway))["summary"] == f"{ended}; {untold} is given up: Refused, it answered 500"

@@ -160,3 +160,19 @@ async def test_a_group_that_is_made_again_has_none_of_the_secrets(gateway: Gatew
     assert (await gateway.client.get("/v1/secrets/g")).status_code == 404
     assert (await gateway.client.post(nodes, json=made)).status_code == 201
     assert (await gateway.client.get("/v1/secrets/g")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("use", "pointer"),
+    [({"secret": "another"}, "/callbacks/0/secret"), ({"secret": "database", "key": "other"}, "/callbacks/0/key")],
+)
+async def test_a_callback_is_signed_by_what_its_group_has(gateway: Gateway, use: dict[str, Any], pointer: str) -> None:
+    await gateway.client.put(f"{URL}/database", json={"value": CANARY})
+    steps = [{"name": "s", "image": "i", "script": "true"}]
+    refused = await gateway.client.post("/v1/jobs", json={"steps": steps, "callbacks": [{"url": "https://h/", **use}]})
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["errors"][0]["pointer"] == pointer
+    kept = {"url": "https://h/", "secret": "database"}
+    accepted = await gateway.client.post("/v1/jobs", json={"steps": steps, "callbacks": [kept]})
+    assert accepted.status_code == 202, accepted.text
+    assert accepted.json()["spec"]["callbacks"] == [{**kept, "on": ["succeeded", "failed", "aborted"]}]

@@ -222,6 +222,17 @@ def test_phases_go_along_their_table(log: Writer) -> None:
     only(log.add("statusChanged", JOB_PATH, JOB, status={"phase": "running"}), "had ended as succeeded")
 
 
+def test_after_the_end_only_what_is_declared_to_changes(log: Writer) -> None:
+    ended = {"phase": "succeeded", "percentCompleted": 1}
+    log.add("statusChanged", JOB_PATH, JOB, status=ended)
+    assert log.add("statusChanged", JOB_PATH, JOB, status={**ended, "callbacks": []}) == []
+    only(log.add("statusChanged", JOB_PATH, JOB, status={**ended, "callbacks": []}), "nothing differs")
+    only(
+        log.add("statusChanged", JOB_PATH, JOB, status={"phase": "succeeded", "callbacks": []}),
+        "had ended as succeeded",
+    )
+
+
 def test_nothing_is_admitted_above_the_capacity(log: Writer) -> None:
     log.place()
     log.add("specChanged", EDGE_PATH, spec=edge_spec(cpu=0.75))

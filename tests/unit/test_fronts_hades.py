@@ -68,16 +68,21 @@ def test_limits_are_the_largest_that_a_step_names() -> None:
 
 
 def test_what_has_no_place_is_a_label_or_an_annotation() -> None:
-    document = built(
-        id=ID, priority=7, timestamp="2021-01-01T00:00:00.000Z", callback_url="http://localhost:8082/adapter/logs"
-    ).document
+    document = built(id=ID, priority=7, timestamp="2021-01-01T00:00:00.000Z").document
     assert document["labels"] == {"hades.tum.de/priority": "3", "hades.tum.de/id": ID}
     assert document["annotations"] == {
         "hades.tum.de/name": "Example Job",
         "hades.tum.de/timestamp": "2021-01-01T00:00:00+00:00",
-        "hades.tum.de/callback-url": "http://localhost:8082/adapter/logs",
     }
     assert built(priority=-1).document["labels"] == {"hades.tum.de/priority": "1"}
+
+
+def test_the_callback_url_is_a_callback_of_the_job() -> None:
+    url = "http://localhost:8082/adapter/logs"
+    build = built(callback_url=url)
+    assert build.document["callbacks"] == [{"url": url}]
+    assert build.places["/callbacks"] == "/callback_url"
+    assert "callbacks" not in built().document
 
 
 def test_what_go_writes_for_nothing_is_nothing() -> None:
@@ -179,6 +184,8 @@ def test_what_is_refused_is_named_and_not_shown(fields: dict[str, Any], pointer:
         error = error.__cause__ or error.__context__
 
 
-def test_the_answer_says_that_nobody_calls() -> None:
+def test_the_answer_says_what_the_callback_url_hears_and_where_the_logs_are() -> None:
     assert accepted(read(), ID).message == "Successfully enqueued job"
-    assert "nobody calls" in accepted(read(callback_url="http://localhost/"), ID).message
+    message = accepted(read(callback_url="http://localhost/"), ID).message
+    assert "hears of its end" in message
+    assert f"/v1/jobs/default/{ID}/logs" in message

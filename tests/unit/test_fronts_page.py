@@ -27,7 +27,7 @@ def test_it_tells_what_becomes_of_every_field() -> None:
 
 
 def test_it_tells_every_front_end_label_and_annotation() -> None:
-    told = {*FRONTS, hades.PRIORITY, hades.ID, hades.NAME, hades.TIMESTAMP, hades.CALLBACK}
+    told = {*FRONTS, hades.PRIORITY, hades.ID, hades.NAME, hades.TIMESTAMP}
     told |= {jobscheduler.NAME, nexus.JOB_ID, nexus.CREATION_TIME}
     assert not [name for name in sorted(told) if f"`{name}`" not in PAGE]
 

@@ -102,6 +102,24 @@ async def test_no_more_workers_begin_than_there_is_work_for() -> None:
     await asyncio.gather(serving, return_exceptions=True)
 
 
+async def test_keys_that_take_long_leave_workers_for_the_others() -> None:
+    """Though there was a time when there were as many as there was work for."""
+    queue, seen = KeyQueue(), list[str]()
+
+    async def work(key: str) -> None:
+        await asyncio.sleep(0)
+        seen.append(key)
+        if key.startswith("long"):
+            await asyncio.get_running_loop().create_future()
+
+    serving = asyncio.create_task(queue.serve(work, 8, "worker"))
+    for count, key in enumerate(("short", "long-1", "long-2", "long-3", "short"), 1):
+        queue.add(key)
+        await until(lambda count=count: len(seen) == count)  # type: ignore[misc]
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
 async def test_what_a_worker_raises_ends_all_and_leaves_no_key_taken() -> None:
     queue, seen = KeyQueue(), list[str]()
 

@@ -118,6 +118,11 @@ class LateMoon(Moon):
     phases = Phases("full", {"full": frozenset({"new"})})
 
 
+class LastingMoon(Moon):
+    segment = "lasting"
+    phases = Phases("new", {"new": frozenset({"full"})}, afterwards=frozenset({"phase"}))
+
+
 class Dark(Kind):
     plane, parent, segment = PLANE, Garden, "dark"
     phases = Phases("new", {})
@@ -219,6 +224,7 @@ class Judgeless(Ownerless):
         ([Garden, Bed, Trellis], "links", "is named as children of Garden: 'beds'"),
         ([Garden, Moon], "phases", "'half' is no phase of its Status, which has new, full"),
         ([Garden, LateMoon], "phases", "they begin with 'full', and its Status with 'new'"),
+        ([Garden, LastingMoon], "phases", "'phase', which may change afterwards, is no member of its Status"),
         ([Garden, Dark], "phases", "those of `phase` in its Status"),
         ([Garden, FullMoon, Sun], "Status", "the name MoonStatus is taken by tests/unit/test_model.py:"),
         ([Garden, Tulip], "examples", "number 1: /spec/depth: Extra inputs"),

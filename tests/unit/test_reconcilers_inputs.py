@@ -143,6 +143,22 @@ async def test_nothing_is_written_where_nothing_has_changed(store: MemoryStore, 
     assert since.endswith("00:00:00+00:00")
 
 
+async def test_who_is_to_be_told_of_a_failure_is_when_its_inputs_never_come(
+    store: MemoryStore, inputs: Inputs, fence: Fence
+) -> None:
+    callbacks = [{"url": "https://example.org/", "on": ["failed"]}]
+    wanted = [{"job": "default/a", "artifact": "part", "path": "a"}]
+    await done(store, job("a", artifacts=PARTS), job("b", inputs=wanted, callbacks=callbacks), waiting("c", "a"))
+    await done(store, Command("delete", f"{JOBS}/a"))
+    await done(store, Command("finalize", f"{JOBS}/a", {"finalizer": "attempts"}), actor=SYSTEM)
+    for name in ("b", "c"):
+        await inputs.reconcile(f"{JOBS}/{name}", fence)
+    told, silent = [(await present(store, f"{JOBS}/{name}")).status for name in ("b", "c")]
+    assert [told["phase"], silent["phase"]] == ["failed", "failed"]
+    assert [(notice["phase"], notice["at"]) for notice in told["callbacks"]] == [("failed", told["finishedAt"])]
+    assert "callbacks" not in silent
+
+
 async def test_a_condition_has_stood_since_it_changed_whatever_its_reason(
     store: MemoryStore, inputs: Inputs, fence: Fence
 ) -> None:
