@@ -110,7 +110,7 @@ async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) 
     await done(served.gateway.store, job("a"))
     for arguments, code, told in (
         (("get", "job", "x"), 3, f"{JOBS}/x does not exist; `tendril get jobs` lists what is there"),
-        (("get", "jobs", "-g", "none"), 3, "/config/job-groups/none does not exist"),
+        (("get", "jobs", "-g", "none"), 3, "--in: /config/job-groups/none does not exist"),
         (("get", "jobs", "--sort", "colour"), 2, "--sort: nothing is sorted by 'colour'"),
         (("get", "jobs", "--colour", "red"), 2, "Unknown option"),
         (("get", "flowers"), 2, "there is no kind 'flowers'"),
