@@ -17,12 +17,12 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import AGAIN, ENDED, RUN
+from datamodel.scheduling.beginning import is_held, may_be_held
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
 from reconcilers.failures import failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
-from reconcilers.planning.inputs import is_unresolved
 from reconcilers.planning.placement import Decision, FreeEdge, plan
 from reconcilers.runtime.controller import Wake, Watch
 
@@ -104,8 +104,8 @@ class Placement:
         new = job is not None and job.version == job.created_version
         created = job is not None and change.position == job.created_version
         if job is not None and not created and job.deletion_requested_at is None:
-            if known is None and job.generation == 1 and ("inputs" not in job.spec or job.phase == RUNNING):
-                return ()  # it has all its chunks placed, and goes on; or waits for inputs, until they are there
+            if known is None and job.generation == 1 and (not may_be_held(job.spec) or job.phase == RUNNING):
+                return ()  # it has all its chunks placed, and goes on; or is held back, until it is not
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
                 return ()
         if self._token:
@@ -222,6 +222,6 @@ class Placement:
 
 def _is_wanted(job: Node) -> bool:
     """Whether chunks of it may be placed, unless it has failed."""
-    if is_unresolved(job) or job.spec.get("intent", RUN) != RUN:
+    if is_held(job) or job.spec.get("intent", RUN) != RUN:
         return False
     return job.phase not in FINISHED and job.deletion_requested_at is None

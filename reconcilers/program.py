@@ -8,9 +8,10 @@ from datamodel.ports import Store
 from datamodel.secrets.ports import Revealing
 from reconcilers.cordons import Cordons
 from reconcilers.edges import Edges
+from reconcilers.expiry import Expiry
+from reconcilers.gates import Gates
 from reconcilers.handover import Handover
 from reconcilers.ingest import Ingest
-from reconcilers.inputs import Inputs
 from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
@@ -50,7 +51,8 @@ class Program:
         replica.add(Cordons(store, appender, reads, clock), workers=4)
         replica.add(Placement(store, appender), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
-        replica.add(Inputs(store, appender, reads, clock), workers=4)
+        replica.add(Gates(store, appender, reads, clock), workers=4)
+        replica.add(Expiry(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)

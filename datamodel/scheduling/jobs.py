@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Column, Immutable, Kind, Name, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, SYSTEM, Column, Grant, Immutable, Kind, Name, Part, Phases, Seed
 from datamodel.scheduling.artifacts import (
     ARTIFACTS_LIMIT,
     INPUT_FILES_BYTES,
@@ -18,6 +18,8 @@ from datamodel.scheduling.artifacts import (
     check_apart,
     check_distinct,
 )
+from datamodel.scheduling.beginning import AFTER_LIMIT, TTL_LIMIT_S, Dependency, check_once
+from datamodel.scheduling.moments import Moment
 from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.resources import MEMORY_LIMIT_BYTES, Requests
 from datamodel.scheduling.secrets import SECRETS_LIMIT, EnvName, SecretUses, check_places
@@ -169,6 +171,23 @@ class JobSpec(Part):
     outputs: Annotated[dict[str, Literal["sum", "collect", "merge"]], Field(max_length=64), IMMUTABLE] = {}
     artifacts: Annotated[tuple[Artifact, ...] | None, Field(min_length=1, max_length=ARTIFACTS_LIMIT), IMMUTABLE] = None
     inputs: Annotated[tuple[Input, ...] | None, Field(min_length=1, max_length=INPUTS_LIMIT), IMMUTABLE] = None
+    after: Annotated[
+        tuple[Dependency, ...] | None,
+        Field(min_length=1, max_length=AFTER_LIMIT, description="nothing of it is placed before these have ended"),
+        IMMUTABLE,
+    ] = None
+    start_at: Annotated[Moment | None, IMMUTABLE, Field(description="nothing of it is placed before")] = None
+    ttl_after_finish_s: Annotated[
+        float | None,
+        Field(ge=0, le=TTL_LIMIT_S, allow_inf_nan=False, description="so long after its end it is deleted"),
+        IMMUTABLE,
+    ] = None
+
+    @field_validator("after")
+    @classmethod
+    def _names_jobs_once(cls, after: tuple[Dependency, ...] | None) -> tuple[Dependency, ...] | None:
+        check_once(after)
+        return after
 
     @field_validator("steps")
     @classmethod
@@ -234,6 +253,10 @@ class JobStatus(Part):
     artifacts: ArtifactTotals | None = None
     inputs: tuple[InputFile, ...] | None = None
     """What its attempts are given, once all jobs that it has inputs of have succeeded."""
+    after: tuple[str, ...] | None = None
+    """Those jobs that it comes after which have ended as they had to, whatever has become of them since."""
+    ready_at: datetime | None = None
+    """Since when it waits for no other job and no moment, where it did."""
     conditions: tuple[Condition, ...] = ()
 
 
@@ -268,6 +291,8 @@ class Job(Kind):
         rests=frozenset({FAILED}),
     )
     selectable = ("status.phase",)
+    grants = {SYSTEM: Grant(frozenset({"delete"}))}
+    """What has served its time is deleted."""
     columns = (
         Column("phase", "status.phase"),
         Column("done", "status.percentCompleted", "percent"),
