@@ -17,6 +17,7 @@ from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
 from reconcilers.retention import Retention
 from reconcilers.runtime.replica import Replica
+from reconcilers.schedules import Schedules
 from reconcilers.settings import Settings
 from reconcilers.stats import Stats
 
@@ -52,6 +53,7 @@ class Program:
         replica.add(Placement(store, appender), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Gates(store, appender, reads, clock), workers=4)
+        replica.add(Schedules(store, appender, reads, clock), workers=4)
         replica.add(Expiry(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         replica.add(Stats(store, appender), workers=1)

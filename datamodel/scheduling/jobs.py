@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, SYSTEM, Column, Grant, Immutable, Kind, Name, Part, Phases, Seed
+from datamodel.kinds import IMMUTABLE, SYSTEM, Column, Grant, Immutable, Kind, Link, Name, Part, Phases, Seed
 from datamodel.scheduling.artifacts import (
     ARTIFACTS_LIMIT,
     INPUT_FILES_BYTES,
@@ -291,8 +291,10 @@ class Job(Kind):
         rests=frozenset({FAILED}),
     )
     selectable = ("status.phase",)
-    grants = {SYSTEM: Grant(frozenset({"delete"}))}
-    """What has served its time is deleted."""
+    links = {"schedule": Link(to="Schedule", reverse="jobs", gone="keep")}
+    """What made it, if not somebody."""
+    grants = {SYSTEM: Grant(frozenset({"create", "delete"}), patches=({"intent": ABORT},))}
+    """Schedules make jobs, and end those that they replace; what has served its time is deleted."""
     columns = (
         Column("phase", "status.phase"),
         Column("done", "status.percentCompleted", "percent"),
