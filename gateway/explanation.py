@@ -134,7 +134,7 @@ def waits_for(job: Node) -> str | None:
     if not is_held(job):
         return None
     what = "its inputs" if "inputs" in job.spec and "inputs" not in job.status else "its beginning"
-    told = _told(job, but="Complete") or _told(job) or "nobody has looked for them yet"
+    told = _told(job, but="Complete") or _told(job) or "nobody has looked yet"
     return f"it waits for {what}: {told}"
 
 

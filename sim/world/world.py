@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 
@@ -20,6 +21,7 @@ from datamodel.state import State
 from datamodel.verify import Report, verify
 from reconcilers.settings import Settings
 from sim.world import checks
+from sim.world.beginnings import Beginnings
 from sim.world.causes import Causes
 from sim.world.client import Client
 from sim.world.database import Database
@@ -31,9 +33,9 @@ from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.logbook import Logbook
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
-from sim.world.process import Process
+from sim.world.process import EPOCH, Process
 from sim.world.rogues import Rogues
-from sim.world.script import Script, Submit, Watch
+from sim.world.script import Script, Submit, Watch, is_timely
 from sim.world.universe import Universe
 from sim.world.watchers import Watcher
 from sim.world.weather import CALM
@@ -91,6 +93,7 @@ class World:
         self._audit = Audit(MODEL)
         self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
+        self._beginnings = Beginnings(self.outcome.broken.append)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
@@ -148,8 +151,9 @@ class World:
 
     def _look(self) -> None:
         position = self._database.position
+        now = EPOCH + timedelta(seconds=self._universe.now_s) if is_timely(self._script.actions) else None
         self._lateness.look(
-            self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position)
+            self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position, now)
         )
         self._universe.after(LOOK_S, self._look)
 
@@ -190,6 +194,7 @@ class World:
 
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
+        yield from checks.made_wrong(self._state)
         yield from checks.unbelievable(self._state, self._engines)
         for watcher in self._watchers.values():
             yield from watcher.wrong(self._state.nodes)
@@ -235,6 +240,7 @@ class World:
         for event in events:
             self._faults.memory.written(event)
             self._witness.appended(event, self._state, self._universe.now_s)
+            self._beginnings.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -247,6 +253,7 @@ class World:
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
         self._causes.restored()
+        self._beginnings.restored(self._state.nodes)
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 
