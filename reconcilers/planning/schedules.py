@@ -133,11 +133,13 @@ def _stem(name: str) -> str:
 
 
 def _through(schedule: Node, follows: str, now: datetime) -> datetime:
-    """Up to when moments are dealt with: those before it was created, or had the rule that it has now, are none of its."""
+    """Up to when moments are dealt with: those before it was created, or had the rule that it has now, are none of its. It
+    never goes back, whatever clocks do: no moment comes twice."""
     told = schedule.status
     if "through" not in told:
         return schedule.created_at
-    return datetime.fromisoformat(told["through"]) if told["follows"] == follows else now
+    through = datetime.fromisoformat(told["through"])
+    return through if told["follows"] == follows else max(through, now)
 
 
 def _verdict(schedule: Node, due: datetime, active: Sequence[Node], now: datetime) -> tuple[Became, str, str]:

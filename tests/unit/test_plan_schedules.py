@@ -181,6 +181,18 @@ def test_another_expression_or_zone_makes_nothing_up() -> None:
     assert look(same, (), minutes(3)).through == look(schedule, (), minutes(3)).through
 
 
+def test_no_moment_comes_twice_where_clocks_go_back() -> None:
+    schedule = a_schedule()
+    schedule = told(schedule, look(schedule, (), minutes(5)), minutes(5))
+    changed = replace(schedule, spec={**schedule.spec, "cron": "*/1 * * * *"}, generation=2)
+    for before in (schedule, changed):
+        found = look(before, (), minutes(3))
+        assert (found.became, found.through) == (None, minutes(5))
+    changed = told(changed, look(changed, (), minutes(3)), minutes(3))
+    assert look(changed, (), minutes(5)).became is None
+    assert look(changed, (), minutes(6)).became == "made"
+
+
 def test_what_could_not_be_made_is_over_too() -> None:
     schedule = a_schedule()
     refused = told(schedule, look(schedule, (), minutes(1)), minutes(1), refused="it exists")
