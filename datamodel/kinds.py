@@ -44,6 +44,10 @@ class Immutable:
 
 IMMUTABLE = Immutable()
 
+TEMPLATE = Immutable(once=object())
+"""The mark of a field that is free with all that is in it, whatever is immutable in nodes of that shape: no value is the one
+from which it stays."""
+
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 """The type of a field whose value can be a node's name: a DNS label."""
@@ -75,6 +79,15 @@ class Plane:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", f"/{self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a role may do to the specs of a kind that it does not write: the operations `ops`, and to patch a spec by one of
+    these bodies, as they stand."""
+
+    ops: frozenset[str]
+    patches: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +224,8 @@ class Kind:
     """Owners that must clean up before a deletion is done, put on every new node."""
     spec_writers: ClassVar[frozenset[str] | None] = None
     """Overrides the plane's, for the kinds between the plane's root and what its scoped writers describe."""
+    grants: ClassVar[Mapping[str, Grant]] = {}
+    """By role, what others than the spec's writers may do beside them. The log says who it was."""
     offer: ClassVar[Offer | None] = None
     reserve: ClassVar[Reserve | None] = None
     settle: ClassVar[Settle | None] = None

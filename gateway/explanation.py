@@ -7,6 +7,7 @@ import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.fitting import HINDRANCES
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
@@ -94,8 +95,8 @@ def _of_the_job(
         return f"it is being aborted, and {_in_flight(counts, unheard)}"
     if intent == SUSPEND:
         return f"it is suspended, and {_in_flight(counts, unheard)}"
-    if (inputs := waits_for(job)) is not None:
-        return inputs
+    if (others := waits_for(job)) is not None:
+        return others
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if waiting:
         told = f"{waiting} of its {chunks} chunks wait: {_why_waiting(edges)}"
@@ -155,15 +156,17 @@ def _why_waiting(edges: Sequence[EdgesThat]) -> str:
 
 
 def waits_for(job: Node) -> str | None:
-    """What a job waits for that is no edge: its inputs."""
-    if "inputs" not in job.spec or "inputs" in job.status:
+    """What a job waits for that is no edge: its inputs, other jobs or a moment."""
+    if not is_held(job):
         return None
-    return f"it waits for its inputs: {_told(job) or 'nobody has looked for them yet'}"
+    what = "its inputs" if "inputs" in job.spec and "inputs" not in job.status else "its beginning"
+    told = _told(job, but="Complete") or _told(job) or "nobody has looked yet"
+    return f"it waits for {what}: {told}"
 
 
-def _told(job: Node) -> str:
-    """What its conditions say, where something is not as it should be."""
+def _told(job: Node, *, but: str = "") -> str:
+    """What its conditions say, where something is not as it should be; that of the type `but` is left out."""
     for condition in job.status.get("conditions", ()):
-        if condition["message"]:
+        if condition["message"] and condition["type"] != but:
             return f"{condition['reason']}: {condition['message']}"
     return ""

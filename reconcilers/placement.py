@@ -17,6 +17,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.beginning import may_be_held
 from datamodel.scheduling.edges import desired_path, place_of
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
 from reconcilers.planning.placement import Decision, plan
@@ -140,8 +141,8 @@ class Placement:
         new = job is not None and job.version == job.created_version
         created = job is not None and change.position == job.created_version
         if job is not None and not created and job.deletion_requested_at is None:
-            if known is None and job.generation == 1 and ("inputs" not in job.spec or job.phase == RUNNING):
-                return ()  # it has all its chunks placed, and goes on; or waits for inputs, until they are there
+            if known is None and job.generation == 1 and (not may_be_held(job.spec) or job.phase == RUNNING):
+                return ()  # it has all its chunks placed, and goes on; or is held back, until it is not
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
                 return ()
         if self._token:

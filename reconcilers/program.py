@@ -10,14 +10,16 @@ from reconcilers.callbacks import WORKERS, Callbacks
 from reconcilers.calling.ports import Sender
 from reconcilers.cordons import Cordons
 from reconcilers.edges import Edges
+from reconcilers.expiry import Expiry
+from reconcilers.gates import Gates
 from reconcilers.handover import Handover
 from reconcilers.ingest import Ingest
-from reconcilers.inputs import Inputs
 from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
 from reconcilers.retention import Retention
 from reconcilers.runtime.replica import Replica
+from reconcilers.schedules import Schedules
 from reconcilers.settings import Settings
 from reconcilers.stats import Stats
 
@@ -53,7 +55,9 @@ class Program:
         replica.add(Cordons(store, appender, reads, clock), workers=4)
         replica.add(Placement(store, appender), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
-        replica.add(Inputs(store, appender, reads, clock), workers=4)
+        replica.add(Gates(store, appender, reads, clock), workers=4)
+        replica.add(Schedules(store, appender, reads, clock), workers=4)
+        replica.add(Expiry(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         callbacks = Callbacks(store, appender, reads, sender, settings.terms(), clock, secrets)
         callbacks.listen(replica.add(callbacks, workers=WORKERS).wake)

@@ -15,6 +15,7 @@ from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from reconcilers.failures import failed_for_good
+from reconcilers.planning.ends import is_over
 from reconcilers.planning.rollup import Reduction, phase_of, rollup
 from reconcilers.runtime.controller import Wake, Watch
 
@@ -51,7 +52,7 @@ class Progress:
         keys: list[str] = []
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=UNFINISHED):
-            keys.extend(job.path for job in jobs if not _is_settled(job))
+            keys.extend(job.path for job in jobs if not is_over(job))
             after = jobs[-1].path
         # Of jobs that were deleted before they began, or are another replica's now, nobody comes to say so.
         self._written_s = {key: self._written_s[key] for key in keys if key in self._written_s}
@@ -59,7 +60,7 @@ class Progress:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         job = await self._reads.recent_node(key)
-        if job is None or _is_settled(job):
+        if job is None or is_over(job):
             self._written_s.pop(key, None)
             return None
         totals = await self._reads.recent_totals(job.uid)
@@ -122,10 +123,3 @@ def _asked_job(change: Change) -> Iterable[Wake]:
     if change.position == job.created_version:
         return (Wake(job.path, WAITING_S),)
     return (Wake(job.path),) if job.generation != job.status.get("observedGeneration", 1) else ()
-
-
-def _is_settled(job: Node) -> bool:
-    """Whether its status stays as it is. One that has failed may go on when something else is asked of it."""
-    if job.phase == FAILED:
-        return job.generation == job.status.get("observedGeneration")
-    return job.phase in FINISHED

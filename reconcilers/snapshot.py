@@ -7,6 +7,7 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Store
 from datamodel.scheduling.attempts import AGAIN, PLACED, RUN
+from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.groups import group_path
@@ -17,7 +18,6 @@ from datamodel.scheduling.service import config_paths
 from reconcilers.failures import failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.inputs import is_unresolved
 from reconcilers.planning.placement import Decision
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
@@ -214,6 +214,6 @@ class Snapshot:
 
 def is_wanted(job: Node) -> bool:
     """Whether chunks of it may be placed, unless it has failed."""
-    if is_unresolved(job) or job.spec.get("intent", RUN) != RUN:
+    if is_held(job) or job.spec.get("intent", RUN) != RUN:
         return False
     return job.phase not in FINISHED and job.deletion_requested_at is None

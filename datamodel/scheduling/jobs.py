@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from datamodel.kinds import IMMUTABLE, Column, Immutable, Kind, Name, Part, Phases
+from datamodel.kinds import IMMUTABLE, SYSTEM, Column, Grant, Immutable, Kind, Link, Name, Part, Phases
 from datamodel.scheduling.artifacts import (
     ARTIFACTS_LIMIT,
     INPUT_FILES_BYTES,
@@ -18,8 +18,10 @@ from datamodel.scheduling.artifacts import (
     check_apart,
     check_distinct,
 )
+from datamodel.scheduling.beginning import AFTER_LIMIT, TTL_LIMIT_S, Dependency, check_once
 from datamodel.scheduling.callbacks import CALLBACKS_LIMIT, Callback, Notice, check_urls
 from datamodel.scheduling.groups import JobGroup
+from datamodel.scheduling.moments import Moment
 from datamodel.scheduling.placing import PlacementRules
 from datamodel.scheduling.planes import CONFIG
 from datamodel.scheduling.resources import MEMORY_LIMIT_BYTES, Requests
@@ -189,6 +191,23 @@ class JobSpec(Part):
         Field(min_length=1, max_length=CALLBACKS_LIMIT, description="who is told when it reaches a phase"),
         IMMUTABLE,
     ] = None
+    after: Annotated[
+        tuple[Dependency, ...] | None,
+        Field(min_length=1, max_length=AFTER_LIMIT, description="nothing of it is placed before these have ended"),
+        IMMUTABLE,
+    ] = None
+    start_at: Annotated[Moment | None, IMMUTABLE, Field(description="nothing of it is placed before")] = None
+    ttl_after_finish_s: Annotated[
+        float | None,
+        Field(ge=0, le=TTL_LIMIT_S, allow_inf_nan=False, description="so long after its end it is deleted"),
+        IMMUTABLE,
+    ] = None
+
+    @field_validator("after")
+    @classmethod
+    def _names_jobs_once(cls, after: tuple[Dependency, ...] | None) -> tuple[Dependency, ...] | None:
+        check_once(after)
+        return after
 
     @field_validator("steps")
     @classmethod
@@ -272,6 +291,10 @@ class JobStatus(Part):
     """What its attempts are given, once all jobs that it has inputs of have succeeded."""
     callbacks: tuple[Notice, ...] | None = None
     """What its callbacks were told, or are to be, newest last."""
+    after: tuple[str, ...] | None = None
+    """Those jobs that it comes after which have ended as they had to, whatever has become of them since."""
+    ready_at: datetime | None = None
+    """Since when it waits for no other job and no moment, where it did."""
     conditions: tuple[Condition, ...] = ()
 
 
@@ -292,6 +315,10 @@ class Job(Kind):
         afterwards=frozenset({"callbacks"}),
     )
     selectable = ("status.phase",)
+    links = {"schedule": Link(to="Schedule", reverse="jobs", gone="keep")}
+    """What made it, if not somebody."""
+    grants = {SYSTEM: Grant(frozenset({"create", "delete"}), patches=({"intent": ABORT},))}
+    """Schedules make jobs, and end those that they replace; what has served its time is deleted."""
     columns = (
         Column("phase", "status.phase"),
         Column("done", "status.percentCompleted", "percent"),

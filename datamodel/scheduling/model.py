@@ -9,11 +9,12 @@ from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.planes import Config, DesiredConfig, Inventory
 from datamodel.scheduling.scheduler import Scheduler
+from datamodel.scheduling.schedules import Schedule
 from datamodel.scheduling.service import EdgeConfig, SiteConfig
 
 MODEL = Model(
     [
-        *(Config, Scheduler, JobGroup, Job, SiteConfig, EdgeConfig),
+        *(Config, Scheduler, JobGroup, Job, Schedule, SiteConfig, EdgeConfig),
         *(DesiredConfig, DesiredSite, DesiredEdge, Attempt),
         *(Inventory, Site, Edge),
     ],

@@ -3,10 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from datamodel.kinds import Column, Kind, Part
 from datamodel.node import Node
+from datamodel.scheduling.moments import Moment
 from datamodel.scheduling.planes import CONFIG, Config
 
 USE, CORDON, DRAIN = "use", "cordon", "drain"
@@ -28,26 +29,9 @@ class EdgeConfigSpec(Part):
         Field(description="cordon: nothing new is placed there; drain: and what runs there goes elsewhere"),
     ] = "use"
     drain_by: Annotated[
-        datetime | None,
+        Moment | None,
         Field(description="until then what runs on a drained edge may go on; absent: it goes elsewhere at once"),
     ] = None
-
-    @field_validator("drain_by", mode="before")
-    @classmethod
-    def _is_text(cls, moment: object) -> datetime | None:
-        """Numbers, in texts too, would be taken as seconds since 1970."""
-        if moment is None:
-            return None
-        if not isinstance(moment, str):
-            raise ValueError("a moment is a text, as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic names the field then
-        return datetime.fromisoformat(moment.upper())
-
-    @field_validator("drain_by")
-    @classmethod
-    def _says_its_offset(cls, moment: datetime | None) -> datetime | None:
-        if moment is not None and moment.tzinfo is None:
-            raise ValueError("a moment tells its offset from UTC, as in 2026-01-31T12:00:00Z")
-        return moment
 
 
 class EdgeConfigStatus(Part):

@@ -1,5 +1,4 @@
-"""When a job has all that it takes from others, and what that is. Jobs name others that were there before them, so none waits
-for itself, however many are between."""
+"""When a job has all that it takes from others, and what that is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,33 +9,13 @@ from datamodel.kinds import Document
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.artifacts import INPUT_FILES_BYTES, key_of
+from datamodel.scheduling.beginning import job_path
 from datamodel.scheduling.edges import place_of
-from datamodel.scheduling.jobs import FAILED, FINISHED, SUCCEEDED
+from datamodel.scheduling.jobs import FINISHED, SUCCEEDED
+from reconcilers.planning.gates import Never, Waiting, ended
 
 INPUT_FILES_LIMIT = INPUT_FILES_BYTES // 128
 """More than that cannot be named in so many bytes, so none needs to be looked at."""
-TOLD = 3
-"""How many of the jobs that are waited for a message names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """For these jobs."""
-
-    jobs: tuple[str, ...]
-
-    @property
-    def message(self) -> str:
-        more = len(self.jobs) - TOLD
-        return f"waits for {', '.join(self.jobs[:TOLD])}" + (f" and {more} more" if more > 0 else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Never:
-    """It can have its inputs no more."""
-
-    reason: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +25,12 @@ class Ready:
     chunks: Mapping[str, frozenset[int]]
 
 
-def source_path(name: str) -> str:
-    """The path of the job that an input names."""
-    group, _, job = name.partition("/")
-    return f"/config/job-groups/{group}/jobs/{job}"
-
-
-def sources_of(spec: Document) -> list[str]:
-    """The paths of the jobs that a job has inputs of."""
-    return sorted({source_path(one["job"]) for one in spec.get("inputs", ())})
-
-
-def is_unresolved(job: Node) -> bool:
-    """Whether it has inputs, and nobody has found out yet what they are."""
-    return "inputs" in job.spec and "inputs" not in job.status and job.phase not in FINISHED
-
-
 def judge(job: Node, sources: Mapping[str, Node]) -> Waiting | Never | Ready:
     """How far the jobs are that a job has inputs of."""
     waiting: list[str] = []
     chunks: dict[str, set[int]] = {}
     for number, wanted in enumerate(job.spec["inputs"]):
-        name, path = wanted["job"], source_path(wanted["job"])
+        name, path = wanted["job"], job_path(wanted["job"], job.path)
         source = sources.get(path)
         wrong = _hindrance(job, wanted, source)
         if wrong is not None:
@@ -87,7 +50,7 @@ def files_of(
     """The files that each attempt at a job is given. `attempts` are those that count, by their job's path and their chunk."""
     found: list[Document] = []
     for number, wanted in enumerate(job.spec["inputs"]):
-        path = source_path(wanted["job"])
+        path = job_path(wanted["job"], job.path)
         for chunk in _chunks(wanted, sources[path]):
             attempt = attempts.get((path, chunk))
             told = _artifact(attempt, wanted["artifact"])
@@ -104,11 +67,6 @@ def files_of(
     return tuple(found)
 
 
-def failed(phase: str) -> str:
-    """A word for how a job ended that did not succeed."""
-    return "has failed" if phase == FAILED else "was aborted"
-
-
 def _hindrance(job: Node, wanted: Document, source: Node | None) -> tuple[str, str] | None:
     name = wanted["job"]
     if source is None or source.deletion_requested_at is not None:
@@ -116,7 +74,7 @@ def _hindrance(job: Node, wanted: Document, source: Node | None) -> tuple[str, s
     if source.created_version >= job.created_version:
         return "SourceLater", f"{name} was submitted after this job, or is this job"
     if source.phase in FINISHED and source.phase != SUCCEEDED:
-        return "SourceFailed", f"{name} {failed(source.phase)}"
+        return "SourceFailed", f"{name} {ended(source.phase)}"
     if all(artifact["name"] != wanted["artifact"] for artifact in source.spec.get("artifacts", ())):
         return "InputUnknown", f"{name} has no artifact {wanted['artifact']}"
     if wanted.get("chunk", 0) >= source.spec["chunks"]:

@@ -12,11 +12,19 @@ from datamodel.kinds import Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
 from reconcilers.planning.callbacks import noted
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
+GATES = ("inputs", "after", "readyAt")
+"""What others have found out of when it may begin."""
+_HELD = {
+    True: ("WaitingForInputs", "jobs that it has inputs of have not succeeded yet"),
+    False: ("WaitingForStart", "jobs that it comes after have not ended yet, or it is not time yet"),
+}
+"""By whether it waits for inputs."""
 
 
 @dataclass(slots=True)
@@ -105,14 +113,10 @@ def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, n
         status["finishedAt"] = before.get("finishedAt") or now.isoformat()
     if reduction is not None:
         status["outputs"] = reduction.result()
-    if "inputs" in before:
-        status["inputs"] = before["inputs"]
+    status |= {name: before[name] for name in GATES if name in before}
     if notices := noted(job, status, now):
         status["callbacks"] = notices
-    ready = "inputs" in status or "inputs" not in job.spec
-    status["conditions"] = conditions(
-        before.get("conditions", ()), _aspects(job, phase, counts, reduction, ready=ready), now
-    )
+    status["conditions"] = conditions(before.get("conditions", ()), _aspects(job, phase, counts, reduction), now)
     return status
 
 
@@ -136,15 +140,16 @@ def conditions(
 
 
 def _aspects(
-    job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
+    job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None
 ) -> Iterable[tuple[str, str, str, str]]:
     waiting = counts.get(PENDING, 0) + counts.get(RETRYING, 0)
     if phase in FINISHED:
         yield "Complete", "True", phase.capitalize(), ""
     elif job.spec.get("intent") == SUSPEND:
         yield "Complete", "False", "Suspended", "nothing of it runs until it is resumed"
-    elif not ready:
-        yield "Complete", "False", "WaitingForInputs", "jobs that it has inputs of have not succeeded yet"
+    elif is_held(job):
+        reason, message = _HELD["inputs" in job.spec and "inputs" not in job.status]
+        yield "Complete", "False", reason, message
     elif waiting:
         yield "Complete", "False", "Waiting", "some chunks wait for free capacity"
     else:

@@ -44,6 +44,10 @@ TIMED_CHUNKS = 5
 """The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
 UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
 """The probability that jobs are uneven, and how much so each. It has a stream of its own."""
+ORDERED, LATER, SHORT_LIVED, PLANNED, PAUSED = 0.15, 0.1, 0.15, 0.3, 0.4
+"""The probability that a job comes after others, begins at a time, or goes after one; that there are schedules, and that one is
+suspended for a while. They have streams of their own."""
+TTLS_S = (0.0, 5.0, 60.0)
 KEEPS_S = (0.0, 5.0, 30.0, 120.0)
 CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
 """The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
@@ -71,6 +75,12 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
         _mannered(dice.stream("script/manners"), _uneven(dice.stream("script/luck"), actions), edges * slots)
     )
     actions = _calling(dice.stream("script/callbacks"), actions)
+    actions = list(_in_order(dice.stream("script/order"), actions))
+    if script.is_timely(actions):
+        actions = [
+            *_timed(dice.stream("script/times"), actions),
+            *_plans(dice.stream("script/plans"), seconds, edges * slots),
+        ]
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -186,6 +196,47 @@ def _calling(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.An
         else action
         for action in actions
     ]
+
+
+def _in_order(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """Some jobs come after others that are asked for before them."""
+    before: list[str] = []
+    for action in sorted(actions, key=lambda action: action.at_s):
+        if isinstance(action, script.Submit):
+            if before and rng.random() < ORDERED:
+                names = tuple(sorted({rng.choice(before) for _ in range(rng.randint(1, 3))}))
+                yield replace(action, after=names, on=rng.choice(("succeeded", "finished")))
+            else:
+                yield action
+            before.append(action.job)
+        else:
+            yield action
+
+
+def _timed(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """Some jobs wait for a moment, and some go some time after their end."""
+    for action in actions:
+        if isinstance(action, script.Submit):
+            start_s = round(action.at_s + rng.uniform(0.0, SOON_S), 3) if rng.random() < LATER else None
+            yield replace(action, start_s=start_s, ttl_s=rng.choice(TTLS_S) if rng.random() < SHORT_LIVED else None)
+        else:
+            yield action
+
+
+def _plans(rng: Random, seconds: float, room: int) -> Iterator[script.AnyAction]:
+    """Schedules, of which some are suspended for a while. What is allowed to pile up takes a third of the room at most."""
+    for number in range(rng.randint(1, 2) if rng.random() < PLANNED else 0):
+        at_s, name = _moment(rng, 0.0, seconds / 2), f"plan-{number}"
+        every_min, chunks, lasts_s = rng.choice((1, 1, 2)), rng.choice((1, 1, 3)), rng.choice((1.0, 10.0, 80.0))
+        concurrency = rng.choice(get_args(script.Concurrency))
+        if concurrency == "allow":
+            lasts_s = min(lasts_s, 20.0 * every_min * room / chunks)
+        deadline_s, keep = rng.choice((None, None, 20.0)), rng.choice((0, 1, 3))
+        yield script.Plan(at_s, name, every_min, chunks, lasts_s, concurrency, deadline_s, keep)
+        if rng.random() < PAUSED:
+            since_s = _moment(rng, at_s, seconds * 0.8)
+            yield script.Replan(since_s, name, suspended=True)
+            yield script.Replan(round(since_s + rng.uniform(0.1, 120.0), 3), name, suspended=False)
 
 
 class _Times:

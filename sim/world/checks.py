@@ -22,7 +22,7 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
     """What is still going on."""
     if client.waiting:
         yield f"{client.waiting} requests of the client are not answered"
-    for name in client.accepted:
+    for name, wish in client.accepted.items():
         job = state.nodes.get(path_of(name))
         if job is None:
             continue
@@ -34,6 +34,8 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{name} has failed, and nobody has seen what is asked of it since"
         elif waiting := list(undelivered(job)):
             yield f"{name} is to be told yet: {waiting}"
+        elif wish.ttl_s is not None and job.phase in FINISHED:
+            yield f"{name} is {job.phase}, and is to go"
     for host, engine in engines.items():
         if engine.attempts:
             yield f"{host} has containers of {len(engine.attempts)} attempts: {sorted(engine.attempts)[:3]}"
@@ -44,6 +46,10 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{path} is {node.phase}"
         elif node.kind == "DesiredEdge" and node.spec["cordoned"]:
             yield f"{path} is cordoned"
+        elif node.kind == "Job" and "schedule" in node.links and node.phase not in FINISHED:
+            yield f"{path} is {node.phase or 'new'}: {node.spec['intent']}, {node.status.get('chunks')}"
+        elif node.kind == "Schedule" and (node.status.get("active") or not node.spec["suspended"]):
+            yield f"{path} is not at rest: {node.status}"
         elif node.kind == "EdgeConfig" and node.phase != OPEN:
             yield f"{path} is {node.phase or 'new'}"
 
@@ -55,14 +61,15 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
         if _is_deleted(name, client, memory) or path_of(name) in memory.forgotten:
             continue
         if job is None:
-            yield f"{name} was accepted, and is lost"
+            if wish.ttl_s is None:
+                yield f"{name} was accepted, and is lost"
             continue
         if _is_suspended(job, client, memory):
             continue
         # Whose limit counts by the clock may fail by any trouble.
         is_aborted = job.spec.get("intent") == ABORT
         retries = wish.retries if is_aborted else job.spec["retries"]  # what was to go on may be aborted before it has
-        may_fail = wish.fails > retries or wish.fails_by == "time"
+        may_fail = wish.fails > retries or wish.fails_by == "time" or bool(wish.after)
         may_be = {SUCCEEDED: True, FAILED: may_fail, ABORTED: is_aborted}
         if not may_be.get(job.phase):
             yield f"{name} is {job.phase}: {job.spec.get('intent')}, {job.status}"
@@ -78,6 +85,15 @@ def untold(state: State, client: Client, memory: Memory, receivers: Receivers, *
         job = state.nodes.get(path_of(name))
         if job is not None and not _is_deleted(name, client, memory):
             yield from receivers.untold(job, is_quiet=is_quiet)
+
+
+def made_wrong(state: State) -> Iterator[str]:
+    """Jobs of schedules succeed, unless others replace them."""
+    for path, job in state.nodes.items():
+        if job.kind == "Job" and "schedule" in job.links:
+            may_be = {SUCCEEDED: True, ABORTED: job.spec["intent"] == ABORT}
+            if not may_be.get(job.phase):
+                yield f"{path} is {job.phase}: {job.spec['intent']}, {job.status}"
 
 
 def _is_deleted(name: str, client: Client, memory: Memory) -> bool:

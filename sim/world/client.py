@@ -22,9 +22,9 @@ from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour
 from sim.world.hosts import SITE
-from sim.world.process import Process
+from sim.world.process import EPOCH, Process
 from sim.world.receivers import url_of
-from sim.world.script import Ask, Delete, Repeat, Serve, Submit, Wish
+from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Serve, Submit, Wish
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
@@ -41,6 +41,10 @@ _encode = msgspec.json.Encoder().encode
 
 def path_of(job: str) -> str:
     return f"{GROUP}/jobs/{job}"
+
+
+def schedule_path(name: str) -> str:
+    return f"{GROUP}/schedules/{name}"
 
 
 class Client:
@@ -66,6 +70,7 @@ class Client:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
         self._served: dict[str, None] = {}
+        self._plans: dict[str, None] = {}
 
     def start(self, ready: Callable[[], object]) -> None:
         """Writes the model's seeds, calls `ready()`, and then does what it is asked."""
@@ -81,6 +86,11 @@ class Client:
         match wish:
             case Submit():
                 self._ask(self._submit(wish))
+            case Plan(schedule=name):
+                self._plans[name] = None
+                self._ask(self._plan(wish))
+            case Replan(schedule=name) if name in self._plans:
+                self._ask(self._replan(wish))
             case Delete(job=job) if job in self.accepted:
                 self._ask(self._delete(job))
             case Ask(job=job, what=what) if job in self.accepted:
@@ -94,6 +104,11 @@ class Client:
         """Those of which something else was ever asked: a database that was put back may not know that they are used again."""
         for edge in self._served:
             self.ask(Serve(0.0, edge, "use"))
+
+    def suspend_all_schedules(self) -> None:
+        """Those that were ever asked for."""
+        for name in self._plans:
+            self.ask(Replan(0.0, name, suspended=True))
 
     def _ask(self, request: Coroutine[Any, Any, None]) -> None:
         self.waiting += 1
@@ -146,6 +161,26 @@ class Client:
                 if not is_over and not isinstance(verdict.error, NotFound):
                     raise_refused((verdict,))
                 self.asked[job] = what
+        self.waiting -= 1
+
+    async def _plan(self, wish: Plan) -> None:
+        """One after the other, as with jobs."""
+        path = schedule_path(wish.schedule)
+        async with self._turns.setdefault(path, asyncio.Lock()):
+            (verdict,) = await self._until_answered(lambda: self._append(_plan(wish)))
+            if verdict.error is not None:
+                self._complain(f"{wish.schedule} was refused: {verdict.error}")
+        self.waiting -= 1
+
+    async def _replan(self, wish: Replan) -> None:
+        """A database that was put back may have forgotten it."""
+        path = schedule_path(wish.schedule)
+        async with self._turns.setdefault(path, asyncio.Lock()):
+            command = Command("patchSpec", path, {"suspended": wish.suspended})
+            unit = Unit((command,), ACTOR, cause=f"request:replan-{wish.schedule}", correlation=wish.schedule)
+            (verdict,) = await self._until_answered(lambda: self._append(unit))
+            if not isinstance(verdict.error, NotFound):
+                raise_refused((verdict,))
         self.waiting -= 1
 
     async def _serve(self, wish: Serve) -> None:
@@ -202,6 +237,33 @@ def _submission(wish: Submit) -> Unit:
     if wish.tells:
         phases = ["running", "succeeded", "failed", "aborted"]
         spec["callbacks"] = [{"url": url_of(temper, wish.job), "on": phases} for temper in wish.tells]
+    if wish.after:
+        spec["after"] = [{"job": name, "on": wish.on} for name in wish.after]
+    if wish.start_s is not None:
+        spec["startAt"] = (EPOCH + timedelta(seconds=wish.start_s)).isoformat()
+    if wish.ttl_s is not None:
+        spec["ttlAfterFinishS"] = wish.ttl_s
     digest = hashlib.sha256(_encode(spec)).hexdigest()
     create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
     return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)
+
+
+def _plan(wish: Plan) -> Unit:
+    """The same request each time."""
+    script = _encode(Behaviour(wish.seconds)).decode()
+    job = {
+        "chunks": wish.chunks,
+        "requests": {"cpu": 1.0},
+        "steps": [{"name": "step", "image": "world", "script": script}],
+    }
+    spec: Document = {
+        "cron": f"*/{wish.every_min} * * * *",
+        "job": job,
+        "concurrency": wish.concurrency,
+        "keepFinished": {"successful": wish.keep, "failed": wish.keep},
+    }
+    if wish.deadline_s is not None:
+        spec["startingDeadlineS"] = wish.deadline_s
+    cause = f"request:plan-{wish.schedule}"
+    create = Command("create", schedule_path(wish.schedule), spec, cause=cause, correlation=wish.schedule)
+    return Unit((create,), ACTOR, key=f"plan/{wish.schedule}", digest=hashlib.sha256(_encode(spec)).hexdigest())

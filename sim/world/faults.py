@@ -69,6 +69,8 @@ class Faults:
         match action:
             case script.Submit() | script.Delete() | script.Ask() | script.Serve() | script.Repeat():
                 self._client.ask(action)
+            case script.Plan() | script.Replan():
+                self._client.ask(action)
             case script.Rogue():
                 self._rogues.do(action)
             case script.Compact():
@@ -97,8 +99,9 @@ class Faults:
         self.bitten[type(action).__name__] += bites
 
     def mend(self) -> None:
-        """Nothing is broken any more, and every edge is used."""
+        """Nothing is broken any more, every edge is used, and no schedule goes on."""
         self._client.use_all_edges()
+        self._client.suspend_all_schedules()
         self._trouble_s = dict.fromkeys(self._trouble_s, self._around.universe.now_s)
         self._database.away = False
         for host in self._hosts.values():

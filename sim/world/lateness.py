@@ -7,6 +7,7 @@ relay's: 24 s).
 
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from datamodel.feed.ports import Stream
@@ -14,6 +15,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.attempts import AGAIN, ENDED, PLACED, RUN
+from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
@@ -30,6 +32,7 @@ from datamodel.scheduling.service import (
 )
 from datamodel.state import State
 from sim.world.engine import Engine
+from sim.world.overdue import behind, held, stays
 from sim.world.receivers import temper_of, undelivered
 
 LOOK_S = 4.0
@@ -70,8 +73,10 @@ class Lateness:
                 self._complain(f"nothing is broken, and for {now_s - since_s:.0f} s {still.what}")
 
 
-def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, position: int) -> Iterator[Still]:
-    """All that should go on by itself."""
+def waiting(
+    state: State, engines: Mapping[str, Engine], newest: Stream | None, position: int, now: datetime | None = None
+) -> Iterator[Still]:
+    """All that should go on by itself. `now` is the right time, as the hub has it; None where its clocks are wrong."""
     if newest is not None and newest.last < position:
         yield Still(("feed", newest), f"the feed is at {newest.last}, the log at {position}")
     running = set[str]()
@@ -94,6 +99,8 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
                 rooms.append(state.pools.get(node.path, Pool()))
         elif node.kind == "EdgeConfig":
             configs.append(node)
+        elif node.kind == "Schedule" and now is not None:
+            yield from (Still((node.path, number), what) for number, what in enumerate(behind(node, state, now)))
         elif node.kind == "Job":
             jobs.append(node)
     for config in configs:
@@ -101,6 +108,8 @@ def waiting(state: State, engines: Mapping[str, Engine], newest: Stream | None, 
     for job in jobs:
         yield from _callbacks(job)
         yield from _job(job, state, rooms, runs=job.uid in running)
+        for what in (*held(job, state, now), *stays(job, now)) if now is not None else ():
+            yield Still((job.path, "time"), what)
 
 
 def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iterator[Still]:
@@ -183,6 +192,7 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
         key = (job.path, "status", *sorted(counts.items()))
         yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
     waits = placed < chunks or any(counts.get(phase) for phase in AGAIN)
-    if waits and intent == RUN and not has_failed and _has_room(job, placed, in_flight, rooms):
+    is_due = waits and intent == RUN and not has_failed and not is_held(job)
+    if is_due and _has_room(job, placed, in_flight, rooms):
         key = (job.path, "chunks", *sorted(counts.items()))
         yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}")

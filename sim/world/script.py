@@ -13,6 +13,7 @@ from sim.world.weather import CALM, Weather
 Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
 
 T = TypeVar("T")
+Concurrency = Literal["allow", "forbid", "replace"]
 Tries = Literal[
     "lapsed",
     "settled",
@@ -37,7 +38,8 @@ class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
     attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. `manner`: its chunks are never two on
-    one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of whatever it reaches."""
+    one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of whatever it reaches. It
+    comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s` after its end."""
 
     job: str
     chunks: int
@@ -50,6 +52,29 @@ class Submit(Action, frozen=True):
     manner: Manner = ""
     priority: int = 50
     tells: tuple[Temper, ...] = ()
+    after: tuple[str, ...] = ()
+    on: Literal["succeeded", "finished"] = "succeeded"
+    start_s: float | None = None
+    ttl_s: float | None = None
+
+
+class Plan(Action, frozen=True):
+    """A schedule that makes such a job every so many minutes."""
+
+    schedule: str
+    every_min: int = 1
+    chunks: int = 1
+    seconds: float = 1.0
+    concurrency: Concurrency = "allow"
+    deadline_s: float | None = None
+    keep: int = 3
+
+
+class Replan(Action, frozen=True):
+    """A schedule is suspended, or goes on, if it was asked for by then."""
+
+    schedule: str
+    suspended: bool
 
 
 class Delete(Action, frozen=True):
@@ -175,7 +200,7 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Delete | Ask | Serve | Repeat
+Wish = Submit | Plan | Replan | Delete | Ask | Serve | Repeat
 """What the client asks for."""
 Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
 AnyAction = Wish | Rogue | Trouble | Compact | Watch
@@ -199,6 +224,12 @@ class Script(msgspec.Struct, frozen=True, rename="camel"):
 
     def with_actions(self, actions: Sequence[AnyAction]) -> "Script":
         return msgspec.structs.replace(self, actions=tuple(actions))
+
+
+def is_timely(actions: Sequence[AnyAction]) -> bool:
+    """Whether the clocks of the hub, and of the database, are always right."""
+    jumps = [action.program for action in actions if isinstance(action, Jump)]
+    return not any(program == "database" or program.startswith("reconcilers") for program in jumps)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 
@@ -20,6 +21,7 @@ from datamodel.state import State
 from datamodel.verify import Report, verify
 from reconcilers.settings import Settings
 from sim.world import checks
+from sim.world.beginnings import Beginnings
 from sim.world.causes import Causes
 from sim.world.client import Client
 from sim.world.database import Database
@@ -32,10 +34,10 @@ from sim.world.logbook import Logbook
 from sim.world.manners import Manners
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
-from sim.world.process import Process
+from sim.world.process import EPOCH, Process
 from sim.world.receivers import Receivers
 from sim.world.rogues import Rogues
-from sim.world.script import Script, Submit, Watch
+from sim.world.script import Script, Submit, Watch, is_timely
 from sim.world.universe import Universe
 from sim.world.watchers import Watcher
 from sim.world.weather import CALM
@@ -96,6 +98,7 @@ class World:
         self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
         self._manners = Manners(self.outcome.broken.append)
+        self._beginnings = Beginnings(self.outcome.broken.append)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
@@ -155,8 +158,9 @@ class World:
 
     def _look(self) -> None:
         position = self._database.position
+        now = EPOCH + timedelta(seconds=self._universe.now_s) if is_timely(self._script.actions) else None
         self._lateness.look(
-            self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position)
+            self._universe.now_s, lambda: waiting(self._state, self._engines, self._streams.end, position, now)
         )
         self._universe.after(LOOK_S, self._look)
 
@@ -197,6 +201,7 @@ class World:
 
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
+        yield from checks.made_wrong(self._state)
         yield from checks.unbelievable(self._state, self._engines)
         yield from checks.untold(
             self._state, self._client, self._faults.memory, self._receivers, is_quiet=self._is_quiet
@@ -252,6 +257,7 @@ class World:
             self._witness.appended(event, self._state, self._universe.now_s)
             self._manners.appended(event, self._state, self._universe.now_s)
             self._receivers.appended(event)
+            self._beginnings.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -266,6 +272,7 @@ class World:
         self._manners.restored(self._state, self._universe.now_s)
         self._causes.restored()
         self._receivers.restored()
+        self._beginnings.restored(self._state.nodes)
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 

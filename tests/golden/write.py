@@ -18,7 +18,7 @@ from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from tests import garden
 from tests.golden.projection import Projection
-from tests.graph import EDGE, JOBS, counted_ids, done, job, new_edge, new_job, place, report
+from tests.graph import EDGE, JOBS, REQUESTS, STEPS, counted_ids, done, job, new_edge, new_job, place, report
 from tests.graph import SYSTEM as RECONCILER
 
 FOLDER = Path(__file__).parent
@@ -58,7 +58,7 @@ async def grow(store: MemoryStore) -> None:
 
 async def schedule(store: MemoryStore) -> None:
     """Jobs on two edges: one that succeeds at its second try, one that fails, one that is deleted while it runs. In the end an
-    edge is drained."""
+    edge is drained, and a schedule makes a job that waits for another and for a moment."""
     await done(store, Command("create", "/config/job-groups/g", {"description": "of nights"}, labels={"team": "a"}))
     for edge in ("e", "f"):
         await new_edge(store, edge)
@@ -93,6 +93,27 @@ async def schedule(store: MemoryStore) -> None:
     await done(store, Command("apply", "/config/sites/s"), Command("apply", config_path("s", "e"), drain))
     drained = {"phase": "drained", "since": "2026-01-01T01:00:00Z", "observedGeneration": 1}
     await done(store, Command("patchStatus", config_path("s", "e"), drained), actor=RECONCILER)
+    await nightly(store)
+
+
+async def nightly(store: MemoryStore) -> None:
+    """What a schedule leaves."""
+    path, job_path = "/config/job-groups/default/schedules/nightly", f"{JOBS}/nightly-202601020130"
+    late = {"after": [{"job": "waiting", "on": "finished"}], "startAt": "2026-01-02T02:00:00+01:00"}
+    spec = {"steps": STEPS, "requests": REQUESTS, "ttlAfterFinishS": 60.0, **late}
+    await done(
+        store,
+        Command(
+            "create", path, {"cron": "30 2 * * *", "timeZone": "Europe/Berlin", "job": {**spec, "labels": {"n": "1"}}}
+        ),
+    )
+    create = Command("create", job_path, spec, {"n": "1"}, {"schedule": (path,)})
+    dealt = {"through": "2026-01-02T01:30:00+00:00", "follows": "30 2 * * * Europe/Berlin", "active": 1}
+    counts = {"counts": {"made": 1}, "activeJobs": ["nightly-202601020130"], "lastTime": "2026-01-02T01:30:00+00:00"}
+    await done(store, create, Command("patchStatus", path, {**dealt, **counts}), actor=RECONCILER)
+    ready = {"after": ["waiting"], "readyAt": "2026-01-02T01:30:01+00:00", "phase": "pending"}
+    await done(store, Command("patchStatus", job_path, ready), actor=RECONCILER)
+    await done(store, Command("patchSpec", job_path, {"intent": "abort"}), actor=RECONCILER)
 
 
 HISTORIES: dict[str, tuple[Model, Callable[[MemoryStore], Awaitable[None]]]] = {

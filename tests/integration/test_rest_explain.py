@@ -124,7 +124,7 @@ async def test_what_is_not_to_run_waits_for_no_edge(gateway: Gateway, intent: st
 
 async def test_a_job_that_waits_for_others_says_for_whom(gateway: Gateway) -> None:
     await new_job(gateway.store, "j", inputs=[{"job": "default/other", "artifact": "a", "path": "in"}])
-    assert (await explained(gateway))["summary"] == "it waits for its inputs: nobody has looked for them yet"
+    assert (await explained(gateway))["summary"] == "it waits for its inputs: nobody has looked yet"
     condition = {
         "type": "Complete",
         "status": "False",
@@ -134,6 +134,21 @@ async def test_a_job_that_waits_for_others_says_for_whom(gateway: Gateway) -> No
     }
     await status(gateway, JOB, conditions=[condition])
     assert (await explained(gateway))["summary"] == "it waits for its inputs: WaitingForInputs: waits for default/other"
+
+
+async def test_a_job_that_begins_later_says_what_it_waits_for_and_asks_no_edge(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    await new_job(gateway.store, "j", after=[{"job": "other"}], startAt="2030-01-01T00:00:00Z")
+    assert (await explained(gateway))["summary"] == "it waits for its beginning: nobody has looked yet"
+    since = {"status": "False", "lastTransitionTime": "2030-01-01T00:00:00+00:00"}
+    told = {"type": "Ready", "reason": "WaitingForTime", "message": "begins at 2030-01-01T00:00:00Z", **since}
+    general = {"type": "Complete", "reason": "WaitingForStart", "message": "it is not time yet", **since}
+    await status(gateway, JOB, conditions=[general, told])
+    found = await explained(gateway)
+    expected = "it waits for its beginning: WaitingForTime: begins at 2030-01-01T00:00:00Z"
+    assert (found["summary"], found["edges"]) == (expected, [])
+    await status(gateway, JOB, readyAt="2030-01-01T00:00:00Z")
+    assert "of 1 edges" in (await explained(gateway))["summary"]
 
 
 async def test_a_job_that_goes_says_so_and_one_that_is_not_there_is_not_found(gateway: Gateway) -> None:

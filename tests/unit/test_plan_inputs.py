@@ -13,7 +13,8 @@ from datamodel.scheduling.artifacts import INPUT_FILES_BYTES
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.jobs import Job
-from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, source_path
+from reconcilers.planning.gates import Never, Waiting, waits
+from reconcilers.planning.inputs import Ready, files_of, judge
 from tests.graph import STEPS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -109,7 +110,7 @@ def test_what_is_not_known_any_more_and_what_is_too_much_are_said() -> None:
     many = a_job("s", 1, "succeeded", chunks=1_000_000)
     verdict = judge(job, {many.path: many})
     assert isinstance(verdict, Ready)
-    assert len(verdict.chunks[source_path("g/s")]) <= INPUT_FILES_BYTES
+    assert len(verdict.chunks[source.path]) <= INPUT_FILES_BYTES
     too_many = files_of(job, {many.path: many}, attempts(many, 300))
     assert isinstance(too_many, Never)
     assert too_many.reason in ("TooManyInputs", "InputGone")
@@ -135,7 +136,7 @@ def test_the_first_chunk_s_file_is_a_file_like_any_other() -> None:
     assert [one["path"] for one in found] == ["s"]
 
 
-def test_only_what_may_still_begin_is_unresolved() -> None:
+def test_only_what_may_still_begin_waits() -> None:
     for phase in ("", "pending", "failed", "aborted"):
-        assert is_unresolved(a_job("j", 2, phase, inputs=[of("s")])) == (phase in ("", "pending"))
-    assert not is_unresolved(a_job("j", 2))
+        assert waits(a_job("j", 2, phase, inputs=[of("s")])) == (phase in ("", "pending"))
+    assert not waits(a_job("j", 2))

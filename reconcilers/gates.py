@@ -1,4 +1,5 @@
-"""inputs: jobs that others have inputs of → what those are given, in their status; or why they never will be."""
+"""gates: jobs that wait for files or ends of others, or for a moment → since when they may begin, in their status; or why they
+never will."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -9,21 +10,22 @@ from datamodel.kinds import SYSTEM, Document
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING
+from datamodel.scheduling.jobs import FINISHED, PENDING
 from reconcilers.planning.callbacks import noted
-from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, sources_of
+from reconcilers.planning.gates import Finding, Never, Waiting, find, named_by, sources_of, waits
+from reconcilers.planning.inputs import Ready, files_of, judge
 from reconcilers.planning.rollup import conditions
 from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 500
-ACTOR = Actor("inputs", SYSTEM)
-CONDITION = "InputsReady"
+ACTOR = Actor("gates", SYSTEM)
 
 
-class Inputs:
-    """Resolves the inputs of jobs that have some; placement leaves them alone until then. The key is the job's path."""
+class Gates:
+    """Finds out when jobs may begin that wait for more than an edge; placement leaves them alone until then. The key is the
+    job's path."""
 
-    name = "inputs"
+    name = "gates"
     shards = 1
     resync_s = 300.0
 
@@ -44,7 +46,7 @@ class Inputs:
         keys: list[str] = []
         after = ""
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING)):
-            for job in filter(is_unresolved, jobs):
+            for job in filter(waits, jobs):
                 keys.append(job.path)
                 _note(waiting, job)
             after = jobs[-1].path
@@ -53,32 +55,32 @@ class Inputs:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         job = await self._reads.node(key)
-        if job is None or not is_unresolved(job) or job.deletion_requested_at is not None:
+        if job is None or not waits(job) or job.deletion_requested_at is not None:
             return None
         _note(self._waiting, job)
-        sources = await self._store.nodes(sources_of(job.spec))
-        verdict = judge(job, sources)
-        status = await self._status(job, sources, verdict)
+        sources = await self._store.nodes(sources_of(job))
+        inputs, now = await self._inputs(job, sources), self._clock()
+        found = find(job, sources, inputs, now)
+        await self._tell(job, found, now, fence)
+        if found.is_over:
+            for path in named_by(job):
+                self._waiting.get(path, set()).discard(key)
+        return found.again_s
+
+    async def _tell(self, job: Node, found: Finding, now: datetime, fence: Fence) -> None:
+        status = {**found.patch, "conditions": conditions(job.status.get("conditions", ()), found.aspects, now)}
+        if "phase" in status and (notices := noted(job, status, now)):
+            status["callbacks"] = notices
         if any(job.status.get(name) != value for name, value in status.items()):
             command = Command("patchStatus", job.path, status, expected_version=job.version)
             await self._appender.write(Unit((command,), ACTOR, fence=fence))
-        if not isinstance(verdict, Waiting):
-            for path in sources_of(job.spec):
-                self._waiting.get(path, set()).discard(key)
-        return None
 
-    async def _status(self, job: Node, sources: Mapping[str, Node], verdict: Waiting | Never | Ready) -> Document:
-        now, before = self._clock(), job.status.get("conditions", ())
-        if isinstance(verdict, Waiting):
-            return {"conditions": conditions(before, [(CONDITION, "False", "WaitingForJobs", verdict.message)], now)}
-        files = await self._files(job, sources, verdict) if isinstance(verdict, Ready) else verdict
-        if isinstance(files, Never):
-            ends = [(CONDITION, "False", files.reason, files.message), ("Complete", "True", "Failed", files.message)]
-            end = {"phase": FAILED, "observedGeneration": job.generation, "finishedAt": now.isoformat()}
-            notices = noted(job, end, now)
-            told = {"callbacks": notices} if notices else {}
-            return {**end, **told, "conditions": conditions(before, ends, now)}
-        return {"inputs": list(files), "conditions": conditions(before, [(CONDITION, "True", "Ready", "")], now)}
+    async def _inputs(self, job: Node, sources: Mapping[str, Node]) -> Waiting | Never | tuple[Document, ...] | None:
+        """The files that it is given, or why it does not have them; None where that is no question."""
+        if "inputs" not in job.spec or "inputs" in job.status:
+            return None
+        verdict = judge(job, sources)
+        return await self._files(job, sources, verdict) if isinstance(verdict, Ready) else verdict
 
     async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:
         attempts: dict[tuple[str, int], Node] = {}
@@ -93,7 +95,7 @@ class Inputs:
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         job = change.node
-        if job is not None and is_unresolved(job) and _is_asked(job, change):
+        if job is not None and waits(job) and _is_asked(job, change):
             _note(self._waiting, job)
             yield Wake(job.path)
         if change.path in self._waiting and (
@@ -109,5 +111,5 @@ def _is_asked(job: Node, change: Change) -> bool:
 
 
 def _note(waiting: dict[str, set[str]], job: Node) -> None:
-    for path in sources_of(job.spec):
+    for path in sources_of(job):
         waiting.setdefault(path, set()).add(job.path)
