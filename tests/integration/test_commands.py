@@ -353,6 +353,11 @@ async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None
     ):
         told = await served.tendril(*arguments)
         assert (told.code, told.out) == (0, out), told.err
+    async with running(served.url, "wait", "edge-config", "s/e", "--for", "drained") as process:
+        gone = {"phase": "drained", "observedGeneration": 2}
+        await done(served.gateway.store, Command("patchStatus", "/config/sites/s/edges/e", gone), actor=SYSTEM)
+        assert await lines(process, 1) == ["edge-config/s/e drained"]
+        assert await process.wait() == 0
     table = (await served.tendril("get", "edge-configs")).out.splitlines()
     assert [line.split()[:2] for line in table[1:]] == [["s/e", "drain"], ["s/f", "use"]]
     mistakes: tuple[tuple[tuple[str, ...], int, str], ...] = (
