@@ -108,7 +108,7 @@ def _plain(word: str) -> str:
 
 def kinds_of(client: Client) -> Kinds:
     """What the API tells. Raises `Failure`, also where it is something else that answers."""
-    found = client.get("/v1/kinds", step=f"{URL_STEP}, without a path")
+    found = client.get("/v1/kinds", step=f"{URL_STEP}, without /v1")
     try:
         return Kinds(tuple(kind_of(item) for item in found["items"]))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
