@@ -1,5 +1,6 @@
 """Moments that people name: with their offset from UTC, so that they mean the same wherever they are read."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -8,9 +9,10 @@ from pydantic import AfterValidator, BeforeValidator
 
 def _is_text(moment: object) -> datetime:
     """Numbers, in texts too, would be taken as seconds since 1970."""
-    if not isinstance(moment, str):
-        raise ValueError("a moment is a text, as 2026-01-31T12:00:00Z")  # noqa: TRY004 - pydantic names the field then
-    return datetime.fromisoformat(moment.upper())
+    if isinstance(moment, str):
+        with suppress(ValueError):
+            return datetime.fromisoformat(moment.upper())
+    raise ValueError("a moment is a text, as 2026-01-31T12:00:00Z")
 
 
 def _says_its_offset(moment: datetime) -> datetime:

@@ -125,7 +125,7 @@ async def test_a_refused_unit_does_not_use_its_key_up(store: Store) -> None:
 @pytest.mark.parametrize(
     ("actor", "command"),
     [
-        (SYSTEM, job()),
+        (SYSTEM, Command("create", f"{GROUPS}/x")),
         (USER, Command("patchStatus", f"{GROUPS}/default", {})),
         (USER, Command("create", "/desired-config/sites/x")),
         (USER, Command("delete", "/inventory/sites/s/edges/e")),

@@ -26,7 +26,7 @@ LATER = {"after": [{"job": "a"}], "startAt": "2030-01-01T12:00:00+02:00", "ttlAf
         ({"after": [{"job": "a", "on": "failed"}]}, "/spec/after/0/on", "finished"),
         ({"after": [{}]}, "/spec/after/0/job", "required"),
         ({"startAt": "2030-01-01T12:00:00"}, "/spec/startAt", "offset"),
-        ({"startAt": "soon"}, "/spec/startAt", "datetime"),
+        ({"startAt": "soon"}, "/spec/startAt", "a moment is a text"),
         ({"ttlAfterFinishS": -1}, "/spec/ttlAfterFinishS", "greater than or equal to 0"),
         ({"ttlAfterFinishS": 1e12}, "/spec/ttlAfterFinishS", "less than or equal"),
         ({"ttlAfterFinishS": float("nan")}, "/spec/ttlAfterFinishS", "finite"),
