@@ -97,15 +97,26 @@ class Placement:
             await self._refresh(snapshot, changed)
             if snapshot.paused or not snapshot.backlog:
                 return None
-            found = plan(
-                snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=ROUND
-            )
-            if not found.decisions or await self._carry_out(snapshot, found.decisions, fence):
-                snapshot.fleet.know_barren(found.barren)
+            decided = await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
             raise
-        return 0.0 if found.decisions else None
+        return 0.0 if decided else None
+
+    async def _round(self, snapshot: Snapshot, fence: Fence) -> bool:
+        """Decides and carries out; whether there was anything to decide."""
+        with snapshot.fleet.draft() as draft:
+            found = plan(
+                snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=ROUND
+            )
+            placed = await self._carry_out(snapshot, found.decisions, fence)
+            if len(placed) == len(found.decisions):
+                draft.keep()
+                snapshot.fleet.know_barren(found.barren)
+        if not draft.is_kept:
+            for decision in placed:
+                snapshot.fleet.take(decision.edge, decision.job.signature)
+        return bool(found.decisions)
 
     def _forget(self) -> None:
         self._token, self._snapshot, self._changed = 0, None, _Changed()
@@ -190,26 +201,30 @@ class Placement:
         self._forget()
         return (Wake(KEY),)
 
-    async def _carry_out(self, snapshot: Snapshot, decisions: Sequence[Decision], fence: Fence) -> bool:
-        """Writes the decisions and takes what the rule book made of them into the memory; whether none was refused. A refused
+    async def _carry_out(self, snapshot: Snapshot, decisions: Sequence[Decision], fence: Fence) -> list[Decision]:
+        """Writes the decisions and takes what the rule book made of them into the memory; those that were admitted. A refused
         one makes its job and its edge be read again."""
+        if not decisions:
+            return []
         jobs = await snapshot.nodes_of(decisions)
         for decision in decisions:
             if decision.job.path not in jobs:
                 snapshot.drop(decision.job.path)
-        wanted = [decision for decision in decisions if decision.job.path in jobs]
         units: dict[str, list[Decision]] = {}
-        for decision in wanted:
-            units.setdefault(decision.job.path if decision.job.is_gang else "", []).append(decision)
-        placed = 0
+        for decision in decisions:
+            if decision.job.path in jobs:
+                units.setdefault(decision.job.path if decision.job.is_gang else "", []).append(decision)
+        placed: list[Decision] = []
         for gang, together in units.items():
             commands = tuple(decision.command(jobs[decision.job.path]) for decision in together)
             unit = Unit(commands, ACTOR, atomic=bool(gang), fence=fence)
             placed += self._remember(snapshot, together, await self._appender.append(unit))
-        return placed == len(decisions)
+        return placed
 
-    def _remember(self, snapshot: Snapshot, decisions: Sequence[Decision], verdicts: Sequence[Verdict]) -> int:
-        """How many were carried out."""
+    def _remember(
+        self, snapshot: Snapshot, decisions: Sequence[Decision], verdicts: Sequence[Verdict]
+    ) -> list[Decision]:
+        """Those that were admitted."""
         placed = []
         for decision, verdict in zip(decisions, verdicts, strict=True):
             if verdict.error is None:
@@ -221,4 +236,4 @@ class Placement:
                 _log.error("a job cannot be placed", job=decision.job.path, error=str(verdict.error))
                 snapshot.drop(decision.job.path)
         snapshot.placed(placed)
-        return len(placed)
+        return placed

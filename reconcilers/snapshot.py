@@ -147,14 +147,12 @@ class Snapshot:
         return found | await self._store.nodes(missing) if missing else found
 
     def placed(self, decisions: Iterable[Decision]) -> None:
-        """What was decided is so now."""
+        """What was decided is so now. That the fleet has less room is another's to say."""
         by_job: dict[str, list[Chunk]] = {}
         for decision in decisions:
             job = decision.job
             by_job.setdefault(job.path, []).append(decision.chunk)
             self.usage.add(decision.attempt, Held(job.path, decision.edge, job.signature))
-            if decision.edge in self.fleet.edges:
-                self.fleet.take(decision.edge, job.signature)
         for path, chunks in by_job.items():
             pending = self.backlog.get(path)
             if pending is not None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT
-from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob
+from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import Decision, Plan, plan
 from reconcilers.planning.turns import Terms
@@ -36,11 +36,10 @@ def pending(
         f"{order:032x}",
         order,
         chunks,
-        signature,
+        wanted_of(signature, rules),
         begun,
         tuple(retries),
         rank,
-        rules,
         room,
         arrangement,
         together,
@@ -97,7 +96,8 @@ def planned(
     order: str = ARRIVAL,
     limit: int = 100,
 ) -> Plan:
-    return plan(waiting, there, usage or Usage(), groups or {}, order=order, limit=limit)
+    with there.draft():
+        return plan(waiting, there, usage or Usage(), groups or {}, order=order, limit=limit)
 
 
 def told(decisions: Sequence[Decision]) -> list[tuple[int, int, int, str]]:

@@ -24,12 +24,21 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     epoch: int
 
 
+class Wanted:
+    """What is wanted of an edge: so much of each resource, and what the rules say. Equal ones are mostly one object
+    (`wanted_of`), and compared as that: so they cost nothing to look up."""
+
+    __slots__ = ("rules", "signature")
+
+    def __init__(self, signature: Signature, rules: Rules) -> None:
+        self.signature, self.rules = signature, rules
+
+
 class Ask(NamedTuple):
     """What chunks have in common that are placed alike: where one of them finds no room, none does. A job whose chunks have to
     do with each other asks for itself (`job`: its uid)."""
 
-    signature: Signature
-    rules: Rules
+    wanted: Wanted
     job: str = ""
 
 
@@ -65,11 +74,10 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     uid: str
     order: int
     count: int
-    signature: Signature
+    wanted: Wanted
     next_index: int
     retries: tuple[Chunk, ...] = ()
     rank: float = 0.0
-    rules: Rules = ANYWHERE
     room: int | None = None
     arrangement: Arranged | None = None
     together: bool = False
@@ -96,16 +104,22 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
             job.uid,
             job.created_version,
             spec["chunks"],
-            signature_of(spec),
+            wanted_of(
+                signature_of(spec),
+                ANYWHERE if "placement" not in spec and not group.get("sites") else Rules.of(spec, group),
+            ),
             begun,
             retries,
             ranking.key(job),
-            ANYWHERE if "placement" not in spec and not group.get("sites") else Rules.of(spec, group),
             None if parallel is None else parallel - in_flight,
             Arranged(arranged["chunks"], arranged["over"]) if arranged else None,
             bool(spec.get("allOrNothing")),
             job.generation,
         )
+
+    @property
+    def signature(self) -> Signature:
+        return self.wanted.signature
 
     @property
     def group(self) -> str:
@@ -120,7 +134,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     @property
     def ask(self) -> Ask:
         alone = self.arrangement is not None or self.is_gang
-        return Ask(self.signature, self.rules, self.uid if alone else "")
+        return Ask(self.wanted, self.uid if alone else "")
 
     @property
     def place(self) -> tuple[float, int]:
@@ -152,14 +166,13 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
 
 
 def signature_of(spec: Document) -> Signature:
-    """Equal ones are one object."""
-    signature = tuple(sorted(amounts(spec["requests"]).items()))
-    return _interned(signature)
+    return tuple(sorted(amounts(spec["requests"]).items()))
 
 
-@lru_cache(maxsize=4_096)
-def _interned(signature: Signature) -> Signature:
-    return signature
+@lru_cache(maxsize=65_536)
+def wanted_of(signature: Signature, rules: Rules = ANYWHERE) -> Wanted:
+    """The one object for these, as long as it is kept. A second one is looked for by itself, and finds the same."""
+    return Wanted(signature, rules)
 
 
 class Line:

@@ -14,7 +14,7 @@ from datamodel.kinds import Amounts
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import POWER
 from datamodel.scheduling.scheduler import FIRST_FIT, POWER_AWARE
-from reconcilers.planning.backlog import Signature
+from reconcilers.planning.backlog import Signature, Wanted
 from reconcilers.planning.shelves import Shelves
 
 VIEWS_LIMIT = 64
@@ -23,8 +23,6 @@ CARBON_BAND_G = 50.0
 """Edges whose power is about as clean are alike to a power-aware placement, in grams of CO2 for a kilowatt-hour."""
 GROWTHS_KEPT = 1_024
 BARREN_KEPT = 10_000
-
-Wanted = tuple[Signature, Rules]
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -93,6 +91,17 @@ class _View:
         if key is not None:
             for resource, shelves in self.levels[key].shelves.items():
                 shelves.put(path, free.get(resource, 0))
+
+
+class Draft:
+    """What is taken for a while."""
+
+    def __init__(self) -> None:
+        self.is_kept = False
+
+    def keep(self) -> None:
+        """It is so."""
+        self.is_kept = True
 
 
 class Fleet:
@@ -165,25 +174,25 @@ class Fleet:
         self._put_free(path, free)
 
     @contextmanager
-    def draft(self) -> Iterator[None]:
-        """What is taken within is there again after."""
+    def draft(self) -> Iterator[Draft]:
+        """What is taken within is there again after, unless it is kept."""
         outer, self._before = self._before, {}
+        draft = Draft()
         try:
-            yield
+            yield draft
         finally:
             taken, self._before = self._before, outer
-            for path, free in taken.items():
+            for path, free in taken.items() if not draft.is_kept else ():
                 self._put_free(path, free)
 
     def tiers(self, wanted: Wanted) -> list[Tier]:
         """The edges that suit, those first that are preferred."""
-        signature, rules = wanted
-        view = self._view(rules)
+        view, signature = self._view(wanted.rules), wanted.signature
         return [self._tier(level, key, signature) for key in sorted(view.levels) if (level := view.levels[key]).paths]
 
     def tier_of(self, path: str, wanted: Wanted) -> tuple[int, int] | None:
         """Which of them an edge is in; None where it does not suit."""
-        return self._view(wanted[1]).level_of.get(path)
+        return self._view(wanted.rules).level_of.get(path)
 
     def grown(self, wanted: Wanted) -> list[str] | None:
         """The edges that may have room for this: those that came or had more room since `know_barren` was told of it. None

@@ -11,8 +11,8 @@ from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.scheduler import FAIR_SHARE
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
-from reconcilers.planning.fleet import Fleet, Wanted
+from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Wanted
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
 from reconcilers.planning.spots import Spot, spots
 from reconcilers.planning.turns import Terms, Turn, share
@@ -85,15 +85,14 @@ def attempt_spec(job: Node, chunk: Chunk) -> Document:
 
 
 def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Terms], *, order: str, limit: int) -> Plan:
-    """At most `limit` decisions, but for a job whose chunks are placed together or not at all. The fleet is after as it was
-    before.
+    """At most `limit` decisions, but for a job whose chunks are placed together or not at all. What they take is taken from the
+    fleet: who does not carry them out has it in a draft.
 
     The group goes next that has the smallest dominant share for its weight (with the order `fairShare`; else the one whose
     first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
     keep others waiting that ask for something else.
     """
-    with fleet.draft():
-        return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
+    return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
 
 
 @dataclass(slots=True)
@@ -249,10 +248,9 @@ class _Round:
         self._block(group, NO_ROOM)
 
     def _search(self, job: PendingJob) -> Search:
-        wanted = (job.signature, job.rules)
-        search = self.searches.get(wanted)
+        search = self.searches.get(job.wanted)
         if search is None:
-            search = self.searches[wanted] = Search(self.fleet, wanted)
+            search = self.searches[job.wanted] = Search(self.fleet, job.wanted)
         return search
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:

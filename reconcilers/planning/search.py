@@ -4,7 +4,8 @@ import heapq
 from collections.abc import Iterable, Iterator
 
 from datamodel.scheduling.scheduler import POWER_AWARE, SPREAD
-from reconcilers.planning.fleet import Fleet, Tier, Wanted
+from reconcilers.planning.backlog import Wanted
+from reconcilers.planning.fleet import Fleet, Tier
 
 Candidate = tuple[tuple[int, int], int, str]
 """An edge, after which it comes: its tier's key, and its place in that."""
@@ -18,7 +19,7 @@ class Search:
         self._fleet = fleet
         self.wanted = wanted
         self._roomy = fleet.policy in (SPREAD, POWER_AWARE)
-        self._tiers = fleet.tiers(wanted) if all(fleet.capacity[name] > 0 for name, _ in wanted[0]) else []
+        self._tiers = fleet.tiers(wanted) if all(fleet.capacity[name] > 0 for name, _ in wanted.signature) else []
         self._of = {tier.key: tier for tier in self._tiers}
         self._walk = self._candidates()
         self._last: Candidate | None = None
@@ -41,7 +42,7 @@ class Search:
 
     def all(self) -> list[str]:
         """All edges that have room now, in order."""
-        return [path for _, _, path in self._candidates() if self._fleet.fits(path, self.wanted[0])]
+        return [path for _, _, path in self._candidates() if self._fleet.fits(path, self.wanted.signature)]
 
     def _candidates(self) -> Iterator[Candidate]:
         """The edges that may have room, in the order in which the policy has them used."""
@@ -74,7 +75,7 @@ class Search:
 
     def _tightest(self) -> Candidate | None:
         """An edge that was used stays the tightest as it gets tighter."""
-        fits, signature = self._fleet.fits, self.wanted[0]
+        fits, signature = self._fleet.fits, self.wanted.signature
         if self._last is not None and fits(self._last[2], signature):
             return self._last
         for found in self._walk:
@@ -84,7 +85,7 @@ class Search:
 
     def _roomiest(self) -> Candidate | None:
         """An edge that was used comes again where it comes now."""
-        fits, signature = self._fleet.fits, self.wanted[0]
+        fits, signature = self._fleet.fits, self.wanted.signature
         if self._last is not None:
             key, _, path = self._last
             heapq.heappush(self._again, (key, self._place(self._of[key], path), path))

@@ -29,7 +29,7 @@ def _any(fleet: Fleet, search: Search) -> Iterator[Spot]:
     """As the policy says. Where the fullest edge goes first, it stays the fullest as it gets fuller."""
     stays = fleet.policy not in (SPREAD, POWER_AWARE)
     while (path := search.next()) is not None:
-        yield path, fleet.times(path, search.wanted[0]) if stays else 1
+        yield path, fleet.times(path, search.wanted.signature) if stays else 1
 
 
 class _Lie:
@@ -54,9 +54,9 @@ def _packed(fleet: Fleet, search: Search, lie: _Lie) -> Iterator[Spot]:
         if best is None:
             return
         path = best[2]
-        times = fleet.times(path, search.wanted[0])
+        times = fleet.times(path, search.wanted.signature)
         yield path, times
-        lie.counts[lie.where(path)] += times - fleet.times(path, search.wanted[0])
+        lie.counts[lie.where(path)] += times - fleet.times(path, search.wanted.signature)
 
 
 def _spread(fleet: Fleet, search: Search, lie: _Lie, *, apart: bool) -> Iterator[Spot]:
@@ -67,6 +67,6 @@ def _spread(fleet: Fleet, search: Search, lie: _Lie, *, apart: bool) -> Iterator
             return
         for path in candidates:
             where = lie.where(path)
-            if lie.counts[where] == fewest and fleet.times(path, search.wanted[0]):
+            if lie.counts[where] == fewest and fleet.times(path, search.wanted.signature):
                 yield path, 1
                 lie.counts[where] += 1

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.placement import ROUND
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Signature
+from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Signature, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import Plan, plan
 from reconcilers.planning.usage import Held, Usage
@@ -75,7 +75,7 @@ def _backlog(jobs: int, chunks: int) -> Backlog:
 
 def _job(order: int, chunks: int, size: Signature, rank: float = 0.0) -> PendingJob:
     path = f"/config/job-groups/g{order % GROUPS:02}/jobs/j{order}"
-    return PendingJob(path, f"{order:032x}", order, chunks, size, 0, rank=rank)
+    return PendingJob(path, f"{order:032x}", order, chunks, wanted_of(size), 0, rank=rank)
 
 
 def _rounds(yard: Yard) -> tuple[int, float]:
@@ -96,7 +96,6 @@ def _carry_out(yard: Yard, found: Plan) -> None:
     for decision in found.decisions:
         by_job.setdefault(decision.job.path, []).append(decision.chunk)
         yard.usage.add(decision.attempt, Held(decision.job.path, decision.edge, decision.job.signature))
-        yard.fleet.take(decision.edge, decision.job.signature)
     for path, chunks in by_job.items():
         job = yard.backlog.get(path)
         if job is not None:

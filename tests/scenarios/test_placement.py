@@ -16,7 +16,7 @@ from msgspec import structs
 
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT
-from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob
+from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
@@ -83,10 +83,9 @@ class World:
                 short,
                 len(self.jobs) + 1,
                 int(options["chunks"]),
-                signature,
+                wanted_of(signature, ANYWHERE if rules == ANYWHERE else rules),
                 0,
                 rank=float(options.get("rank", 0)),
-                rules=ANYWHERE if rules == ANYWHERE else rules,
                 room=int(options["room"]) if "room" in options else None,
                 arrangement=Arranged(*lie.split("/")) if lie else None,
                 together="together" in options,
@@ -99,11 +98,11 @@ class World:
 
     def _plan(self, limit: int) -> list[str]:
         found = plan(self.backlog, self.fleet, self.usage, self.groups, order=self.order, limit=limit)
+        self.fleet.know_barren(found.barren)
         said = []
         for decision in found.decisions:
             job, chunk, edge = decision.job, decision.chunk, decision.edge
             name = f"{job.uid}[{chunk.index}]"
-            self.fleet.take(edge, job.signature)
             self.usage.add(name, Held(job.path, edge, job.signature))
             self._put(self.jobs[job.path].without([chunk]))
             self.running[name] = (job.path, chunk, edge)
@@ -116,7 +115,7 @@ class World:
         job = self.jobs[path]
         self.usage.remove(name)
         if edge in self.fleet.edges:
-            self.fleet.take(edge, job.signature, -1)
+            self.fleet.set_free(edge, {name: self.fleet.free(edge)[name] + amount for name, amount in job.signature})
         room = None if job.room is None else job.room + 1
         retries = (*job.retries, Chunk(chunk.index, chunk.epoch + 1)) if again else job.retries
         self._put(structs.replace(job, retries=retries, room=room))

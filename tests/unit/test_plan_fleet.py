@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.scheduler import BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
+from reconcilers.planning.backlog import wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.search import Search
 from reconcilers.planning.shelves import Shelves, shelf_of
@@ -55,7 +56,7 @@ def test_preferred_edges_come_first_whatever_their_room() -> None:
         edge(2, 2_000, labels={"fast": "yes"}),
         edge(3, 1_000, labels={"zone": "east", "fast": "yes"}),
     ]
-    wanted = (SIGNATURES[0], RULES[3])
+    wanted = wanted_of(SIGNATURES[0], RULES[3])
     for policy in (FIRST_FIT, BEST_FIT, SPREAD):
         found = Search(fleet(*edges, policy=policy), wanted).all()
         assert found == [place(3), place(2), place(1)]
@@ -63,7 +64,7 @@ def test_preferred_edges_come_first_whatever_their_room() -> None:
 
 def test_clean_power_comes_first_where_power_is_looked_at() -> None:
     edges = [edge(1, carbon=500.0), edge(2, carbon=20.0), edge(3)]
-    wanted = ((("power", 1),), Rules())
+    wanted = wanted_of((("power", 1),))
     assert Search(fleet(*edges, policy=POWER_AWARE), wanted).all() == [place(2), place(1), place(3)]
     assert Search(fleet(*edges, policy=FIRST_FIT), wanted).all() == [place(1), place(2), place(3)]
 
@@ -107,7 +108,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(signature=st.sampled_from(SIGNATURES), rules=st.sampled_from(RULES), keeps=st.booleans())
     def fills(self, signature: tuple[tuple[str, int], ...], rules: Rules, *, keeps: bool) -> None:
         """Takes all there is for one ask, and finds exactly as much as fits; keeps it, or makes it undone."""
-        wanted = (signature, rules)
+        wanted = wanted_of(signature, rules)
         suiting = [path for path, one in self.edges.items() if rules.bar(one.labels) is None]
         times = sum(max(0, min(self.free[p].get(n, 0) // a for n, a in signature)) for p in suiting)
         with self.fleet.draft():
@@ -125,8 +126,8 @@ class FleetMachine(RuleBasedStateMachine):
     def _fill(self, search: Search) -> dict[str, int]:
         taken: dict[str, int] = {}
         while (path := search.next()) is not None:
-            assert self.fleet.fits(path, search.wanted[0])
-            self.fleet.take(path, search.wanted[0])
+            assert self.fleet.fits(path, search.wanted.signature)
+            self.fleet.take(path, search.wanted.signature)
             taken[path] = taken.get(path, 0) + 1
         return taken
 
