@@ -114,6 +114,8 @@ class Fleet:
         """Of all edges together."""
         self._free: dict[str, Amounts] = {}
         self._views: dict[Rules, _View] = {}
+        self._moved: set[str] = set()
+        """Edges of which something else is free than the views know."""
         self._before: dict[str, Amounts] | None = None
         self._growths: deque[str] = deque(maxlen=GROWTHS_KEPT)
         self._grown = 0
@@ -139,6 +141,7 @@ class Fleet:
         if edge is not None:
             self.capacity.subtract(edge.capacity)
             del self._free[path]
+            self._moved.discard(path)
             for view in self._views.values():
                 view.drop(path)
 
@@ -187,6 +190,7 @@ class Fleet:
 
     def tiers(self, wanted: Wanted) -> list[Tier]:
         """The edges that suit, those first that are preferred."""
+        self.settle()
         view, signature = self._view(wanted.rules), wanted.signature
         return [self._tier(level, key, signature) for key in sorted(view.levels) if (level := view.levels[key]).paths]
 
@@ -240,10 +244,16 @@ class Fleet:
         self._views[rules] = view  # the last one is the newest
         return view
 
+    def settle(self) -> None:
+        """Puts every edge where it belongs by what is free of it. What is taken again and again meanwhile costs that once."""
+        for path in self._moved:
+            for view in self._views.values():
+                view.update(path, self._free[path])
+        self._moved.clear()
+
     def _put_free(self, path: str, free: Amounts) -> None:
         self._free[path] = free
-        for view in self._views.values():
-            view.update(path, free)
+        self._moved.add(path)
 
     def _grow(self, path: str) -> None:
         self._growths.append(path)

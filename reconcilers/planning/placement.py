@@ -14,7 +14,7 @@ from datamodel.scheduling.scheduler import FAIR_SHARE
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Wanted
 from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
-from reconcilers.planning.spots import Spot, spots
+from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
 from reconcilers.planning.turns import Terms, Turn, share
 from reconcilers.planning.usage import Usage
 
@@ -133,11 +133,12 @@ class _Round:
     limit: int
     decisions: list[Decision] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
-    searches: dict[Wanted, Search] = field(default_factory=dict)
+    searches: dict[Wanted, tuple[Search, Iterator[Spot]]] = field(default_factory=dict)
     looks: int = 0
     is_full: bool = False
 
     def run(self) -> Plan:
+        self.fair = self.fair and len(self.backlog.lines) > 1
         heap = [self._entry(group) for name in self.backlog.lines if (group := self._group(name)) is not None]
         heapq.heapify(heap)
         while heap and not self.is_full and self.looks < LOOKS:
@@ -148,7 +149,7 @@ class _Round:
                 heapq.heappop(heap)
             else:
                 heapq.heapreplace(heap, self._entry(group))
-        barren = [wanted for wanted, search in self.searches.items() if search.is_barren]
+        barren = [wanted for wanted, (search, _) in self.searches.items() if search.is_barren]
         return Plan(self.decisions, self.blocked, barren, has_more=self.is_full)
 
     def _group(self, name: str) -> _Group | None:
@@ -172,10 +173,7 @@ class _Round:
         if served is None or served.job is not job:
             if not self._may_begin(group, job):
                 return
-            held = self.usage.of_job(job.path)
-            served = group.served = _Served(
-                job, job.chunks(), job.waiting, spots(self.fleet, self._search(job), job, held)
-            )
+            served = group.served = _Served(job, job.chunks(), job.waiting, self._spots(job))
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -221,8 +219,8 @@ class _Round:
             spot = next(served.spots, None)
             if spot is None:
                 break
-            edge, times = spot
-            times = min(times, wanted - found)
+            edge, stays = spot
+            times = min(self.fleet.times(edge, job.signature), wanted - found) if stays and wanted - found > 1 else 1
             self.fleet.take(edge, job.signature, times)
             self.decisions += [Decision(job, chunk, edge) for chunk in islice(served.chunks, times)]
             found += times
@@ -247,11 +245,14 @@ class _Round:
         self.searches.clear()  # there is more room again than they found
         self._block(group, NO_ROOM)
 
-    def _search(self, job: PendingJob) -> Search:
-        search = self.searches.get(job.wanted)
-        if search is None:
-            search = self.searches[job.wanted] = Search(self.fleet, job.wanted)
-        return search
+    def _spots(self, job: PendingJob) -> Iterator[Spot]:
+        found = self.searches.get(job.wanted)
+        if found is None:
+            search = Search(self.fleet, job.wanted)
+            found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
+        if job.arrangement is None:
+            return found[1]
+        return arranged_spots(self.fleet, found[0], job.arrangement, self.usage.of_job(job.path))
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
         if placed and job.path not in group.seen:

@@ -50,6 +50,7 @@ class Search:
         return self._each() if grown is None else iter(sorted(self._among(grown)))
 
     def _each(self) -> Iterator[Candidate]:
+        self._fleet.settle()
         for key, paths, shelves, least in self._tiers:
             if shelves is None:
                 for path in paths:
@@ -70,6 +71,7 @@ class Search:
     def _place(self, tier: Tier, path: str) -> int:
         if tier.shelves is None:
             return 0
+        self._fleet.settle()
         shelf = tier.shelves.shelf(path)
         return -shelf if self._roomy else shelf
 

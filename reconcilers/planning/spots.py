@@ -5,38 +5,35 @@ from collections.abc import Iterator, Mapping
 
 from datamodel.scheduling.placing import APART, EDGES, PACK
 from datamodel.scheduling.scheduler import POWER_AWARE, SPREAD
-from reconcilers.planning.backlog import PendingJob
+from reconcilers.planning.backlog import Arranged
 from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
 
-Spot = tuple[str, int]
-"""An edge, and how many chunks may go there before another one is looked for."""
+Spot = tuple[str, bool]
+"""An edge, and whether as many chunks may go there as have room before another one is looked for, or just one."""
 
 
-def spots(fleet: Fleet, search: Search, job: PendingJob, held: Mapping[str, int]) -> Iterator[Spot]:
-    """The edges for a job's chunks. What is used of a spot is taken from the fleet before the next one is asked for. `held`:
-    how many of the job's chunks are on each edge already."""
-    arrangement = job.arrangement
-    if arrangement is None:
-        return _any(fleet, search)
-    lie = _Lie(fleet, arrangement.over == EDGES, held)
-    if arrangement.chunks == PACK:
-        return _packed(fleet, search, lie)
-    return _spread(fleet, search, lie, apart=arrangement.chunks == APART)
-
-
-def _any(fleet: Fleet, search: Search) -> Iterator[Spot]:
-    """As the policy says. Where the fullest edge goes first, it stays the fullest as it gets fuller."""
+def plain_spots(fleet: Fleet, search: Search) -> Iterator[Spot]:
+    """The edges for chunks that have nothing to do with each other, as the policy says, for all jobs that search alike. Where
+    the fullest edge goes first, it stays the fullest as it gets fuller."""
     stays = fleet.policy not in (SPREAD, POWER_AWARE)
     while (path := search.next()) is not None:
-        yield path, fleet.times(path, search.wanted.signature) if stays else 1
+        yield path, stays
+
+
+def arranged_spots(fleet: Fleet, search: Search, arranged: Arranged, held: Mapping[str, int]) -> Iterator[Spot]:
+    """The edges for the chunks of a job that says how they lie to each other. What is used of a spot is taken from the fleet
+    before the next one is asked for. `held`: how many of the job's chunks are on each edge already."""
+    lie = _Lie(arranged.over == EDGES, held)
+    if arranged.chunks == PACK:
+        return _packed(fleet, search, lie)
+    return _spread(fleet, search, lie, apart=arranged.chunks == APART)
 
 
 class _Lie:
     """How many of a job's chunks there are by edge or by site."""
 
-    def __init__(self, fleet: Fleet, over_edges: bool, held: Mapping[str, int]) -> None:  # noqa: FBT001 - of this file alone
-        self._fleet = fleet
+    def __init__(self, over_edges: bool, held: Mapping[str, int]) -> None:  # noqa: FBT001 - of this file alone
         self._over_edges = over_edges
         self.counts: Counter[str] = Counter()
         for path, count in held.items():
@@ -55,7 +52,7 @@ def _packed(fleet: Fleet, search: Search, lie: _Lie) -> Iterator[Spot]:
             return
         path = best[2]
         times = fleet.times(path, search.wanted.signature)
-        yield path, times
+        yield path, True
         lie.counts[lie.where(path)] += times - fleet.times(path, search.wanted.signature)
 
 
@@ -67,6 +64,6 @@ def _spread(fleet: Fleet, search: Search, lie: _Lie, *, apart: bool) -> Iterator
             return
         for path in candidates:
             where = lie.where(path)
-            if lie.counts[where] == fewest and fleet.times(path, search.wanted.signature):
-                yield path, 1
+            if lie.counts[where] == fewest and fleet.fits(path, search.wanted.signature):
+                yield path, False
                 lie.counts[where] += 1

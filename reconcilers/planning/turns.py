@@ -32,6 +32,8 @@ class Terms(msgspec.Struct, frozen=True):
 
     def left(self, used: Amounts, signature: Signature) -> int | None:
         """How many such chunks the quota leaves room for; None for any number."""
+        if not self.quota:
+            return None
         room = [(self.quota[name] - used.get(name, 0)) // amount for name, amount in signature if name in self.quota]
         return max(0, min(room)) if room else None
 
