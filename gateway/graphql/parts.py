@@ -38,7 +38,7 @@ class _Types(ABC):
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin in (Union, UnionType):
             (inner,) = (argument for argument in arguments if argument is not NoneType)
-            return self._value(inner, field)[0], True
+            return self._value(_bare(inner), _within(inner, field))[0], True
         if origin is Literal:
             return str, False
         if origin is tuple:
@@ -93,6 +93,16 @@ def document_of(value: Any) -> Any:
 def _bare(annotation: Any) -> Any:
     """The type within `Annotated[…]`."""
     return _bare(annotation.__origin__) if hasattr(annotation, "__metadata__") else annotation
+
+
+def _within(annotation: Any, field: FieldInfo) -> FieldInfo:
+    """What is said of an optional field's value: within `Annotated[…]`, where that is what is optional."""
+    if not hasattr(annotation, "__metadata__"):
+        return field
+    found = FieldInfo()
+    for said in annotation.__metadata__:
+        found.metadata += said.metadata if isinstance(said, FieldInfo) else [said]
+    return found
 
 
 def _fits(field: FieldInfo) -> bool:
