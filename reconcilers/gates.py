@@ -69,7 +69,7 @@ class Gates:
 
     async def _tell(self, job: Node, found: Finding, now: datetime, fence: Fence) -> None:
         status = {**found.patch, "conditions": conditions(job.status.get("conditions", ()), found.aspects, now)}
-        if "phase" in status and (notices := noted(job, status, now)):
+        if "phase" in status and (notices := noted(job, {**job.status, **status}, now)):
             status["callbacks"] = notices
         if any(job.status.get(name) != value for name, value in status.items()):
             command = Command("patchStatus", job.path, status, expected_version=job.version)
