@@ -42,6 +42,16 @@ class _Changed:
         self.pools: set[str] = set()
         self.ended: set[str] = set()
         """Attempts: those that nobody wants any more, too."""
+        self.held: dict[str, Node] = {}
+        """Attempts that are wanted again."""
+
+    def wants(self, attempt: Node) -> None:
+        self.ended.discard(attempt.path)
+        self.held[attempt.path] = attempt
+
+    def wants_no_more(self, attempt: str) -> None:
+        self.held.pop(attempt, None)
+        self.ended.add(attempt)
 
     def add(self, before: "_Changed") -> None:
         """What had changed before, and still has to be looked at."""
@@ -50,7 +60,8 @@ class _Changed:
         self.sites |= before.sites
         self.edges |= before.edges
         self.pools |= before.pools
-        self.ended |= before.ended
+        self.ended |= before.ended - self.held.keys()
+        self.held = {path: node for path, node in before.held.items() if path not in self.ended} | self.held
 
 
 class Placement:
@@ -134,6 +145,7 @@ class Placement:
 
     async def _refresh(self, snapshot: Snapshot, changed: _Changed) -> None:
         snapshot.end(changed.ended)
+        snapshot.hold(changed.held.values())
         await snapshot.refresh_groups(changed.groups)
         await snapshot.refresh_jobs(changed.jobs)
         edges = changed.edges | {edge for site in changed.sites for edge in snapshot.edges_of(site)}
@@ -172,10 +184,17 @@ class Placement:
             if throttled or attempt.phase != SUCCEEDED:
                 self._changed.jobs[attempt.spec["job"]] = None
         elif not ended:
+            if attempt is not None and not self._is_held(change.path):
+                self._changed.wants(attempt)  # it had been given up with its edge, which is back
             return ()
-        self._changed.ended.add(change.path)
+        self._changed.wants_no_more(change.path)
         self._changed.pools.add(desired_path(*place_of(change.path)))
         return (Wake(KEY),)
+
+    def _is_held(self, attempt: str) -> bool:
+        snapshot = self._snapshot
+        is_known = snapshot is not None and attempt in snapshot.usage
+        return is_known and attempt not in self._changed.ended
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
         if self._token:

@@ -57,7 +57,7 @@ class Snapshot:
             after = groups[-1].path
         after = ""
         while attempts := await store.list_nodes("Attempt", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
-            found._put_attempts(attempts)
+            found.hold(attempts)
             after = attempts[-1].path
         after = ""
         while jobs := await store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
@@ -131,6 +131,14 @@ class Snapshot:
         for attempt in attempts:
             self.usage.remove(attempt)
 
+    def hold(self, attempts: Iterable[Node]) -> None:
+        """They hold what they ask for, where they are wanted."""
+        for attempt in attempts:
+            if attempt.spec["intent"] != RUN:
+                continue
+            place = desired_path(*place_of(attempt.path))
+            self.usage.add(attempt.path, Held(attempt.spec["job"], place, signature_of(attempt.spec)))
+
     def is_throttled(self, job: str) -> bool:
         """Whether the end of one of its attempts makes room for another of its chunks."""
         return job in self._throttled
@@ -201,13 +209,6 @@ class Snapshot:
             terms = Terms.of(group.spec)
             if terms != Terms():
                 self.terms[group.path.rpartition("/")[2]] = terms
-
-    def _put_attempts(self, attempts: Iterable[Node]) -> None:
-        for attempt in attempts:
-            if attempt.spec["intent"] != RUN:
-                continue
-            place = desired_path(*place_of(attempt.path))
-            self.usage.add(attempt.path, Held(attempt.spec["job"], place, signature_of(attempt.spec)))
 
 
 def is_wanted(job: Node) -> bool:

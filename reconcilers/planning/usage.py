@@ -80,5 +80,8 @@ class Usage:
         """The jobs of the group that hold something, in order."""
         return sorted(self._jobs_of.get(group, ()))
 
+    def __contains__(self, attempt: str) -> bool:
+        return attempt in self._held
+
     def __len__(self) -> int:
         return len(self._held)
