@@ -18,8 +18,10 @@ from datamodel.scheduling.artifacts import (
     check_apart,
     check_distinct,
 )
+from datamodel.scheduling.ending import Completion, Deadlines, Ending, Queued, Retried, check_completion
 from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.resources import MEMORY_LIMIT_BYTES, Requests
+from datamodel.scheduling.retrying import RetryPolicy
 from datamodel.scheduling.secrets import SECRETS_LIMIT, EnvName, SecretUses, check_places
 
 CHUNKS_LIMIT = 1_000_000
@@ -153,6 +155,9 @@ class JobSpec(Part):
             description="failures of a chunk that are tried again; raised, a job that has failed goes on",
         ),
     ] = 2
+    retry_policy: Annotated[RetryPolicy | None, IMMUTABLE] = None
+    completion: Annotated[Completion | None, IMMUTABLE] = None
+    deadlines: Annotated[Deadlines | None, IMMUTABLE] = None
     intent: Annotated[
         Literal["run", "suspend", "abort"],
         Immutable(once="abort"),
@@ -184,6 +189,7 @@ class JobSpec(Part):
 
     @model_validator(mode="after")
     def _has_room_for_files(self) -> "JobSpec":
+        check_completion(self.completion, self.chunks)
         check_distinct(self.artifacts)
         check_apart(self.inputs)
         parts: tuple[Part, ...] = (*self.steps, *(self.artifacts or ()))
@@ -232,6 +238,9 @@ class JobStatus(Part):
     finished_at: datetime | None = None
     outputs: dict[str, Any] | None = None
     artifacts: ArtifactTotals | None = None
+    ending: Ending | None = None
+    queued: Queued | None = None
+    retried: Retried | None = None
     inputs: tuple[InputFile, ...] | None = None
     """What its attempts are given, once all jobs that it has inputs of have succeeded."""
     conditions: tuple[Condition, ...] = ()

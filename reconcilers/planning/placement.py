@@ -48,6 +48,7 @@ def attempt_spec(job: PendingJob, chunk: Chunk) -> Document:
         "retries": spec["retries"],
         "workWs": spec["workWs"] / job.count,
         **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
+        **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": job.inputs} if job.inputs else {}),
     }
