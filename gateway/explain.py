@@ -1,24 +1,18 @@
 """Why a job is as it is: what its chunks wait for, why no edge takes them, and what has failed."""
 
-from collections.abc import AsyncIterator, Mapping
-
-import msgspec
+from datetime import UTC, datetime, timedelta
 
 from datamodel.kinds import Document
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
-from datamodel.pool import Pool
+from datamodel.scheduling.answers import Answers, EdgesThat
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.edges import ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
-from datamodel.scheduling.resources import CPU, MEMORY, POWER, amounts
+from datamodel.scheduling.resources import amounts
+from datamodel.scheduling.tries import is_final, rest_s
 from gateway.backend import Backend
 from gateway.explanation import (
-    FULL,
-    HAS_ROOM,
-    TOO_SMALL,
-    EdgesThat,
     Explanation,
     FailedChunk,
     Unheard,
@@ -30,8 +24,6 @@ PAGE = 1_000
 EDGES_LIMIT = 10_000
 """Of more edges, the rest is not looked at."""
 FAILURES_SHOWN = 10
-_UNITS = {CPU: (1_000, "cores"), MEMORY: (1, "bytes of memory"), POWER: (1_000, "watts")}
-"""Of each resource, how many of a pool's integers are one of people's, and how they name them."""
 
 
 async def explained(backend: Backend, path: str) -> Explanation:
@@ -63,49 +55,15 @@ def _counts(job: Node, totals: Totals) -> dict[str, int]:
 
 
 async def _edges(backend: Backend, job: Node) -> list[EdgesThat]:
-    """What all edges say to a chunk of the job: who takes it first, then the most frequent reasons."""
-    asked = amounts(job.spec["requests"])
-    found: dict[str, EdgesThat] = {}
-    async for edge, desired, pool in _all_edges(backend):
-        reason, message = _answer(edge, desired, pool, asked)
-        before = found.get(reason)
-        found[reason] = (
-            msgspec.structs.replace(before, edges=before.edges + 1)
-            if before is not None
-            else EdgesThat(reason, message, 1, "/".join(place_of(edge.path)))
-        )
-    return sorted(found.values(), key=lambda some: (some.reason != HAS_ROOM, -some.edges, some.reason))
-
-
-async def _all_edges(backend: Backend) -> AsyncIterator[tuple[Node, Node | None, Pool | None]]:
-    after, seen = "", 0
+    """What all edges say to a chunk of the job."""
+    answers, after, seen = Answers(amounts(job.spec["requests"])), "", 0
     while seen < EDGES_LIMIT and (edges := await backend.store.list_nodes("Edge", after=after, limit=PAGE)):
         places = {edge.path: desired_path(*place_of(edge.path)) for edge in edges}
         desired = await backend.store.nodes(places.values())
         pools = await backend.store.pools(places)
-        for edge in edges:
-            yield edge, desired.get(places[edge.path]), pools.get(edge.path)
+        answers.add((edge, desired.get(places[edge.path]), pools.get(edge.path)) for edge in edges)
         after, seen = edges[-1].path, seen + len(edges)
-
-
-def _answer(edge: Node, desired: Node | None, pool: Pool | None, asked: Mapping[str, int]) -> tuple[str, str]:
-    stands = hindrance(edge, desired, pool)
-    if stands is not None:
-        return stands
-    assert pool is not None, "else it is a hindrance"
-    small = next((name for name in sorted(asked) if asked[name] > pool.capacity.get(name, 0)), None)
-    if small is not None:
-        return TOO_SMALL, f"has {_amount(small, pool.capacity)}, and a chunk asks for {_amount(small, asked)}"
-    lacking = pool.lacking(asked)
-    if lacking is not None:
-        free = {lacking: max(0, pool.free[lacking])}
-        return FULL, f"has {_amount(lacking, free)} left, and a chunk asks for {_amount(lacking, asked)}"
-    return HAS_ROOM, "has room"
-
-
-def _amount(resource: str, of: Mapping[str, int]) -> str:
-    unit, name = _UNITS[resource]
-    return f"{of.get(resource, 0) / unit:g} {name}" if unit > 1 else f"{of.get(resource, 0)} {name}"
+    return answers.in_order()
 
 
 async def _failures(backend: Backend, job: Node, totals: Totals) -> list[FailedChunk]:
@@ -116,21 +74,24 @@ async def _failures(backend: Backend, job: Node, totals: Totals) -> list[FailedC
             found += await backend.store.entries(job.uid, phases=(phase,), limit=FAILURES_SHOWN - len(found))
     failed = [entry for entry in found if entry.failures]
     attempts = await backend.store.nodes([entry.holder for entry in failed])
-    return [_failed(entry, job, attempts.get(entry.holder)) for entry in failed]
+    now = datetime.now(UTC)
+    return [_failed(entry, job, attempts.get(entry.holder), now) for entry in failed]
 
 
-def _failed(entry: Entry, job: Node, attempt: Node | None) -> FailedChunk:
+def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> FailedChunk:
     status: Document = attempt.status if attempt is not None and attempt.phase == FAILED else {}
     site, edge = place_of(entry.holder)
+    pause_s = rest_s(job, entry, attempt, now)
     return FailedChunk(
         index=entry.index,
         failures=entry.failures,
-        goes_on=entry.phase == RETRY or entry.failures <= job.spec["retries"],
+        goes_on=not is_final(job, entry, attempt),
         site=site,
         edge=edge,
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         exit_codes=tuple(status.get("exitCodes", ())),
+        again_at=(now + timedelta(seconds=pause_s)).isoformat(timespec="seconds") if pause_s else "",
     )
 
 

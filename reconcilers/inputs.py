@@ -9,7 +9,7 @@ from datamodel.kinds import SYSTEM, Document
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING
+from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, SUCCEEDED
 from reconcilers.planning.inputs import Never, Ready, Waiting, files_of, is_unresolved, judge, sources_of
 from reconcilers.planning.rollup import conditions
 from reconcilers.runtime.controller import Wake, Watch
@@ -79,14 +79,16 @@ class Inputs:
 
     async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:
         attempts: dict[tuple[str, int], Node] = {}
+        missing = {path: set(chunks) for path, chunks in ready.chunks.items() if "completion" in sources[path].spec}
         for path, chunks in ready.chunks.items():
             after, last = min(chunks) - 1, max(chunks)
             while after < last and (entries := await self._store.entries(sources[path].uid, after=after, limit=PAGE)):
                 holders = {entry.holder: entry.index for entry in entries if entry.index in chunks}
+                missing.get(path, set()).difference_update(e.index for e in entries if e.phase == SUCCEEDED)
                 for holder, node in (await self._store.nodes(holders)).items():
                     attempts[path, holders[holder]] = node
                 after = entries[-1].index
-        return files_of(job, sources, attempts)
+        return files_of(job, sources, attempts, missing)
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         job = change.node

@@ -5,7 +5,8 @@ the store before each round, so a round costs what changed. That it may be wrong
 reservation above a capacity and no second attempt for a chunk.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 
 import structlog
 
@@ -18,9 +19,10 @@ from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import AGAIN, ENDED, RUN
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING, SUCCEEDED
-from reconcilers.failures import failed_for_good
+from reconcilers.failures import Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob
 from reconcilers.planning.inputs import is_unresolved
 from reconcilers.planning.placement import Decision, FreeEdge, plan
@@ -42,9 +44,10 @@ class Placement:
     shards = 1
     resync_s = 60.0
 
-    def __init__(self, store: Store, appender: Appender) -> None:
+    def __init__(self, store: Store, appender: Appender, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._appender = appender
+        self._retries = Retries(store, clock)
         self._token = 0
         self._backlog = Backlog()
         self._edges: dict[str, FreeEdge] = {}
@@ -70,7 +73,7 @@ class Placement:
         del key  # there is only one
         if self._token != fence.token:
             await self._read_everything(fence)
-        jobs, self._changed_jobs = self._changed_jobs, {}
+        jobs, self._changed_jobs = self._changed_jobs | dict.fromkeys(self._retries.due()), {}
         edges, self._changed_edges = self._changed_edges, set()
         pools, self._changed_pools = self._changed_pools, set()
         try:
@@ -88,7 +91,7 @@ class Placement:
             self._changed_edges |= edges
             self._changed_pools |= pools
             raise
-        return 0.0 if decisions else None
+        return 0.0 if decisions else self._retries.rest_s()
 
     async def _read_everything(self, fence: Fence) -> None:
         self._token = fence.token  # a resync that comes meanwhile sets it back
@@ -106,7 +109,8 @@ class Placement:
         if job is not None and not created and job.deletion_requested_at is None:
             if known is None and job.generation == 1 and ("inputs" not in job.spec or job.phase == RUNNING):
                 return ()  # it has all its chunks placed, and goes on; or waits for inputs, until they are there
-            if known is not None and job.generation == known.generation and job.phase not in FINISHED:
+            same = known is not None and job.generation == known.generation
+            if same and job.phase not in FINISHED and not is_ending(job):
                 return ()
         if self._token:
             self._changed_jobs[change.path] = job if new else None
@@ -154,6 +158,7 @@ class Placement:
         for path in paths:
             if path not in found:
                 self._backlog.drop(path)
+                self._retries.forget(path)
         await self._put_jobs(list(found.values()))
 
     async def _put_jobs(self, jobs: list[Node]) -> None:
@@ -162,12 +167,12 @@ class Placement:
             total = totals.get(job.uid, Totals())
             if not _is_wanted(job) or await failed_for_good(self._store, job, total):
                 self._backlog.drop(job.path)
+                self._retries.forget(job.path)
                 continue
             retries: tuple[Chunk, ...] = ()
             if any(total.phases.get(phase) for phase in AGAIN):
-                waiting = await self._store.entries(job.uid, phases=AGAIN, limit=PAGE)
-                retries = tuple(Chunk(entry.index, entry.epoch + 1) for entry in waiting)
-                if len(waiting) == PAGE:
+                retries = await self._retries.of(job)
+                if len(retries) == PAGE:
                     self._changed_jobs[job.path] = None
             self._backlog.put(PendingJob.of(job, total.entries, retries))
 
@@ -222,6 +227,6 @@ class Placement:
 
 def _is_wanted(job: Node) -> bool:
     """Whether chunks of it may be placed, unless it has failed."""
-    if is_unresolved(job) or job.spec.get("intent", RUN) != RUN:
+    if is_unresolved(job) or is_ending(job) or job.spec.get("intent", RUN) != RUN:
         return False
     return job.phase not in FINISHED and job.deletion_requested_at is None

@@ -7,6 +7,7 @@ from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Store
 from datamodel.secrets.ports import Revealing
 from reconcilers.cordons import Cordons
+from reconcilers.deadlines import Deadlines
 from reconcilers.edges import Edges
 from reconcilers.handover import Handover
 from reconcilers.ingest import Ingest
@@ -48,9 +49,10 @@ class Program:
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
         replica.add(Cordons(store, appender, reads, clock), workers=4)
-        replica.add(Placement(store, appender), workers=1)
+        replica.add(Placement(store, appender, clock), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Inputs(store, appender, reads, clock), workers=4)
+        replica.add(Deadlines(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)

@@ -5,8 +5,9 @@ from typing import Any
 from strawberry.types.field import StrawberryField
 
 from datamodel.node import Node
+from datamodel.scheduling.answers import EdgesThat
 from gateway.explain import explained
-from gateway.explanation import EdgesThat, Explanation, FailedChunk, Unheard
+from gateway.explanation import Explanation, FailedChunk, Unheard
 from gateway.graphql.context import Info
 from gateway.graphql.objects import listed, object_type, plain, resolved
 from gateway.graphql.scalars import JSON
@@ -29,6 +30,7 @@ def explain_field() -> StrawberryField:
             *(plain(name, int) for name in ("index", "failures")),
             plain("goesOn", bool, source="goes_on"),
             plain("exitCodes", list[int], source="exit_codes"),
+            plain("againAt", str, source="again_at"),
         ],
         FailedChunk.__doc__,
     )

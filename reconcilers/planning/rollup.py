@@ -12,7 +12,9 @@ from datamodel.kinds import Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.ending import ENOUGH_SUCCEEDED
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
+from reconcilers.planning.failing import NO_FAILURES, Failures, why_failed
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 
@@ -64,9 +66,10 @@ def _sum(before: float, value: Any) -> float | None:
     return total if isinstance(total, int) or math.isfinite(total) else None
 
 
-def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
-    """The job's phase, `has_failed`: by a chunk that is not tried again. What is to end does once nothing of it is in flight
-    any more. One that had failed goes on only where that is not so any more, and somebody wants it."""
+def phase_of(job: Node, totals: Totals, *, has_failed: bool, allowed: int = 0) -> str:
+    """The job's phase, `has_failed`: by chunks that are not tried again; `allowed` chunks are not, as its completion lets them.
+    What is to end does once nothing of it is in flight any more. One that had failed goes on only where that is not so any
+    more, and somebody wants it."""
     before, counts = job.phase or PENDING, totals.phases
     is_wanted = job.spec.get("intent", RUN) == RUN and job.deletion_requested_at is None
     if before in {SUCCEEDED, ABORTED}:
@@ -75,8 +78,12 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
         goes_on = RUNNING if totals.entries else PENDING
         return goes_on if is_wanted and not has_failed else FAILED
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    if counts.get(SUCCEEDED, 0) == job.spec["chunks"]:
+    if counts.get(SUCCEEDED, 0) + allowed == job.spec["chunks"]:
         return SUCCEEDED
+    ending = ending_of(job, totals)
+    if ending is not None and not in_flight:
+        phase: str = ending["phase"]
+        return phase
     if has_failed and not in_flight:
         return FAILED
     if is_halted(job) and not in_flight:
@@ -90,9 +97,27 @@ def is_halted(job: Node) -> bool:
     return job.spec.get("intent") == ABORT or job.deletion_requested_at is not None
 
 
-def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, now: datetime) -> Document:
+def ending_of(job: Node, totals: Totals) -> Document | None:
+    """How it was decided that the job ends, though chunks of it have not; now, where enough of them have succeeded."""
+    ending: Document | None = job.status.get("ending")
+    enough = job.spec.get("completion", {}).get("succeedAfter")
+    succeeded = totals.phases.get(SUCCEEDED, 0)
+    if ending is None and enough is not None and succeeded >= enough:
+        message = f"{succeeded} of {job.spec['chunks']} chunks have succeeded, and {enough} are enough"
+        return {"phase": SUCCEEDED, "reason": ENOUGH_SUCCEEDED, "message": message}
+    return ending
+
+
+def rollup(
+    job: Node,
+    totals: Totals,
+    phase: str,
+    reduction: Reduction | None,
+    now: datetime,
+    failures: Failures = NO_FAILURES,
+) -> Document:
     """The status that follows from the ledger, in a phase. `reduction` is there once the job succeeded. Times and transitions
-    that have been set are kept, so that an unchanged ledger gives an unchanged status."""
+    that have been set are kept, so that an unchanged ledger gives an unchanged status. `failures` are what has failed."""
     before = job.status
     chunks: int = job.spec["chunks"]
     counts = {("retrying" if phase == RETRY else phase): count for phase, count in sorted(totals.phases.items())}
@@ -110,11 +135,15 @@ def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, n
         status["finishedAt"] = before.get("finishedAt") or now.isoformat()
     if reduction is not None:
         status["outputs"] = reduction.result()
-    if "inputs" in before:
-        status["inputs"] = before["inputs"]
+    status |= {name: before[name] for name in ("inputs", "queued", "retried") if name in before}
+    ending = ending_of(job, totals)
+    if job.phase == FAILED and phase != FAILED:
+        status["retried"] = {"at": now.isoformat(), "failures": failures.all}
+    elif ending is not None and (phase not in FINISHED or phase == ending["phase"]):
+        status["ending"] = ending
     ready = "inputs" in status or "inputs" not in job.spec
     status["conditions"] = conditions(
-        before.get("conditions", ()), _aspects(job, phase, counts, reduction, ready=ready), now
+        before.get("conditions", ()), _aspects(job, status, reduction, failures, ready=ready), now
     )
     return status
 
@@ -139,11 +168,14 @@ def conditions(
 
 
 def _aspects(
-    job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None, *, ready: bool
+    job: Node, status: Document, reduction: Reduction | None, failures: Failures, *, ready: bool
 ) -> Iterable[tuple[str, str, str, str]]:
+    counts, phase, ending = status["chunks"], status["phase"], status.get("ending")
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if phase in FINISHED:
-        yield "Complete", "True", phase.capitalize(), ""
+        yield "Complete", "True", *_end(job, phase, counts, failures, ending)
+    elif ending is not None:
+        yield "Complete", "False", ending["reason"], ending["message"]
     elif job.spec.get("intent") == SUSPEND:
         yield "Complete", "False", "Suspended", "nothing of it runs until it is resumed"
     elif not ready:
@@ -154,3 +186,18 @@ def _aspects(
         yield "Complete", "False", "Placed", ""
     if reduction is not None and reduction.problems:
         yield "OutputsReduced", "False", "Incomplete", "; ".join(reduction.problems)
+
+
+def _end(
+    job: Node, phase: str, counts: Mapping[str, int], failures: Failures, ending: Document | None
+) -> tuple[str, str]:
+    """The reason and the message of a job that has ended."""
+    if phase == SUCCEEDED:
+        failed = counts.get(FAILED, 0)
+        allowed = f"{failed} of {job.spec['chunks']} chunks failed, as allowed" if failed else ""
+        return "Succeeded", "; ".join(filter(None, (ending["message"] if ending else "", allowed)))
+    if phase == FAILED:
+        if ending is not None:
+            return ending["reason"], ending["message"]
+        return why_failed(job, failures) or ("Failed", "")
+    return phase.capitalize(), ""
