@@ -67,7 +67,7 @@ class Deadlines:
         return found.recheck_s
 
     async def _write(self, job: Node, patch: Document, fence: Fence) -> None:
-        command = Command("patchStatus", job.path, patch, expected_version=job.version)
+        command = Command("patchStatus", job.path, patch, expected_version=job.version, correlation=job.correlation)
         await self._appender.write(Unit((command,), ACTOR, fence=fence))
 
     async def _edges(self, job: Node) -> list[EdgesThat]:

@@ -10,6 +10,7 @@ from sim.world import script
 from sim.world.copies import EVERY_S
 from sim.world.dice import Dice
 from sim.world.engine import FailsBy
+from sim.world.terms import NEVER, Terms, drawn
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -39,6 +40,9 @@ TIMED_CHUNKS = 5
 """The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
 UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
 """The probability that jobs are uneven, and how much so each. It has a stream of its own."""
+TERMED, HOPELESS, ENDLESS, AGAIN = 0.4, 0.2, 0.1, 0.3
+"""The probability that a job says more of its failures and its time, that there is one that nobody can take, or one that does
+not end by itself, and that what may have failed by such terms is tried again. They have a stream of their own."""
 KEEPS_S = (0.0, 5.0, 30.0, 120.0)
 CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
 """The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
@@ -63,6 +67,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
     actions = _uneven(dice.stream("script/luck"), actions)
+    actions = list(_termed(dice.stream("script/terms"), actions, seconds))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -155,6 +160,33 @@ def _uneven(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.Any
     return [
         replace(action, sigma=rng.choice(SIGMAS)) if isinstance(action, script.Submit) else action for action in actions
     ]
+
+
+def _termed(rng: Random, actions: Sequence[script.AnyAction], seconds: float) -> Iterator[script.AnyAction]:
+    """The same, where some jobs say what their failures mean and how long they may take; and jobs that end by that alone, where
+    no clock of the hub is ever wrong, since they would not for as long."""
+    for action in actions:
+        if not isinstance(action, script.Submit) or action.chunks < 2 or rng.random() >= TERMED:
+            yield action
+            continue
+        failing = rng.choice((0, 0, rng.randint(1, action.chunks)))
+        terms = drawn(rng, action.chunks, action.fails, by_exit=action.fails_by == "exit")
+        yield replace(action, failing=failing, terms=terms)
+        if rng.random() < AGAIN:
+            yield script.Ask(_moment(rng, action.at_s, seconds), action.job, "retry")
+    hub = ("database", "reconcilers")
+    if any(isinstance(action, script.Jump) and action.program.startswith(hub) for action in actions):
+        return
+    if rng.random() < HOPELESS:
+        at_s = _moment(rng, 1.0, seconds * 0.9)
+        yield script.Submit(at_s, "hopeless", 3, terms=Terms(queue_s=rng.choice((5.0, 40.0)), hopeless=True))
+        yield script.Ask(round(at_s + rng.uniform(0.5, 10.0), 3), "hopeless", rng.choice(("suspend", "run")))
+        yield script.Ask(round(at_s + rng.uniform(20.0, 60.0), 3), "hopeless", rng.choice(("retry", "run", "run")))
+        yield script.Ask(round(at_s + 70.0, 3), "hopeless", "run")
+    if rng.random() < ENDLESS:
+        at_s, terms = _moment(rng, 1.0, seconds / 2), Terms(job_s=rng.choice((10.0, 60.0)), may_fail=rng.choice((0, 1)))
+        yield script.Submit(at_s, "endless", 2, fails=NEVER, fails_by="time", terms=terms)
+        yield script.Ask(_moment(rng, at_s, seconds), "endless", "retry")
 
 
 class _Times:

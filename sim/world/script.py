@@ -7,6 +7,7 @@ import msgspec
 
 from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
+from sim.world.terms import Terms
 from sim.world.weather import CALM, Weather
 
 T = TypeVar("T")
@@ -33,7 +34,8 @@ class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename=
 class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
-    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`."""
+    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. Where `failing` is not 0, only the
+    first so many chunks fail at all. What is to fail for ever has no such limit, but a deadline among its `terms`."""
 
     job: str
     chunks: int
@@ -43,6 +45,8 @@ class Submit(Action, frozen=True):
     fails: int = 0
     fails_by: FailsBy = "exit"
     sigma: float = 0.0
+    failing: int = 0
+    terms: Terms | None = None
 
 
 class Delete(Action, frozen=True):

@@ -32,8 +32,9 @@ from sim.world.logbook import Logbook
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import Process
+from sim.world.rests import Rests
 from sim.world.rogues import Rogues
-from sim.world.script import Script, Submit, Watch
+from sim.world.script import Jump, Script, Submit, Watch
 from sim.world.universe import Universe
 from sim.world.watchers import Watcher
 from sim.world.weather import CALM
@@ -91,6 +92,8 @@ class World:
         self._audit = Audit(MODEL)
         self._causes = Causes()
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
+        jumps = any(isinstance(action, Jump) for action in script.actions)
+        self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
@@ -235,6 +238,7 @@ class World:
         for event in events:
             self._faults.memory.written(event)
             self._witness.appended(event, self._state, self._universe.now_s)
+            self._rests.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -247,6 +251,7 @@ class World:
     def _restored(self, head: Head) -> None:
         self._audit = Audit.at(MODEL, head, self._state)
         self._causes.restored()
+        self._rests.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 
