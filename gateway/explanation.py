@@ -99,7 +99,7 @@ def _named(edge: Unheard) -> str:
 
 def _how_succeeded(job: Node, counts: Mapping[str, int]) -> str:
     chunks, succeeded = job.spec["chunks"], counts.get(SUCCEEDED, 0)
-    if succeeded == chunks:
+    if succeeded == chunks or "completion" not in job.spec:
         return f"all of its {chunks} chunks have succeeded"
     return f"{succeeded} of its {chunks} chunks have succeeded: {_told(job)}"
 

@@ -115,6 +115,17 @@ def test_what_is_not_known_any_more_and_what_is_too_much_are_said() -> None:
     assert too_many.reason in ("TooManyInputs", "InputGone")
 
 
+def test_of_a_job_of_which_chunks_may_fail_there_are_the_files_of_the_others() -> None:
+    source = a_job("s", 1, "succeeded", chunks=3)
+    left = {key: node for key, node in attempts(source, 3).items() if key[1] != 1}
+    found = files_of(a_job("j", 2, inputs=[of("s")]), {source.path: source}, left, {source.path: {1}})
+    assert isinstance(found, tuple)
+    assert [one["path"] for one in found] == ["s/0", "s/2"]
+    never = files_of(a_job("j", 2, inputs=[of("s", chunk=1)]), {source.path: source}, left, {source.path: {1}})
+    assert isinstance(never, Never)
+    assert (never.reason, never.message) == ("ChunkFailed", "inputs/0: chunk 1 of g/s has not succeeded")
+
+
 def test_what_a_job_that_is_there_never_leaves_is_said() -> None:
     source = a_job("s", 1, chunks=3)
     for wanted, reason in ((of("s", chunk=3), "InputUnknown"), (of("s", artifact="b"), "InputUnknown")):
