@@ -46,6 +46,6 @@ def rest_s(job: Node, entry: Entry, attempt: Node | None, now: datetime) -> floa
         return 0.0
     told = attempt.status.get("finishedAt")
     ended = datetime.fromisoformat(told) if told else now
-    if not attempt.created_at <= ended <= now:
+    if ended.tzinfo is None or not attempt.created_at <= ended <= now:
         ended = now
     return max(0.0, (ended + timedelta(seconds=pause) - now).total_seconds())

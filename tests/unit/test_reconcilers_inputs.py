@@ -208,3 +208,26 @@ async def test_nobody_is_remembered_who_does_not_wait(store: MemoryStore, inputs
     await woken(store, inputs, before)
     await inputs.reconcile(f"{JOBS}/b", fence)
     assert {path: names for path, names in inputs._waiting.items() if names} == {f"{JOBS}/c": {f"{JOBS}/d"}}
+
+
+@pytest.mark.parametrize(("fields", "names"), [({}, ["a/0", "a/2"]), ({"chunk": 1}, None)])
+async def test_of_chunks_that_may_fail_there_is_nothing_to_be_given(
+    store: MemoryStore, inputs: Inputs, fence: Fence, fields: dict[str, int], names: list[str] | None
+) -> None:
+    policy = {"chunks": 3, "retries": 0, "completion": {"maxFailedChunks": 1}, "requests": LEAST}
+    source = await new_job(store, "a", artifacts=PARTS, **policy)
+    await done(store, waiting("one", "a", **fields))
+    for index in range(3):
+        await done(store, attempt(source, index), actor=SYSTEM)
+    left = {"artifacts": [{"name": "part", "bytes": 1, "sha256": "0" * 64}]}
+    for index, status in (
+        (0, {"phase": "succeeded", **left}),
+        (1, {"phase": "failed"}),
+        (2, {"phase": "succeeded", **left}),
+    ):
+        await done(store, Command("patchStatus", attempt_path(source, index), status), actor=EDGE)
+    await end(store, source.path)
+    await inputs.reconcile(f"{JOBS}/one", fence)
+    found = await present(store, f"{JOBS}/one")
+    assert [one["path"] for one in found.status.get("inputs", ())] == (names or [])
+    assert reason(found) == ("Ready" if names else "ChunkFailed")

@@ -185,6 +185,7 @@ def test_a_pause_begins_at_the_end_of_the_attempt() -> None:
     assert resting_s(finishedAt=at(3600)) == pytest.approx(whole), "no edge's clock makes anybody wait for longer"
     assert resting_s(finishedAt=at(-3600)) == pytest.approx(whole), "it cannot have ended before it was placed"
     assert resting_s() == pytest.approx(whole)
+    assert resting_s(finishedAt="2029-12-31T23:59:30") == pytest.approx(whole), "of which nobody knows where it is so"
 
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 50))
