@@ -125,9 +125,10 @@ class Retention:
 
 
 def _resting_job(change: Change) -> Iterable[Wake]:
-    """With each change of one: its status tells of attempts that were placed at the same time as it was to rest."""
+    """With each change of one: its status tells of attempts that were placed at the same time as it was to rest; and once more
+    when one has ended before its chunks have."""
     job = change.node
-    return (Wake(_key(job.uid, job.path)),) if job is not None and _rests(job) else ()
+    return (Wake(_key(job.uid, job.path)),) if job is not None and (_rests(job) or is_ending(job)) else ()
 
 
 def _unwanted_attempt(change: Change) -> Iterable[Wake]:

@@ -80,9 +80,10 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool, allowed: int = 0) -
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
     if counts.get(SUCCEEDED, 0) + allowed == job.spec["chunks"]:
         return SUCCEEDED
-    ending = ending_of(job, totals)
-    if ending is not None and not in_flight:
-        phase: str = ending["phase"]
+    if (
+        "ending" in job.status and not in_flight
+    ):  # once it is told there: what is being placed just now is seen, and stopped
+        phase: str = job.status["ending"]["phase"]
         return phase
     if has_failed and not in_flight:
         return FAILED
