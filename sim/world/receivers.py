@@ -162,7 +162,7 @@ def _tells(data: Document, reached: _Reached) -> bool:
         (data["job"], data["phase"]) == (reached.path, reached.phase)
         and data["version"] >= reached.position
         and data["finishedAt"] == (status.get("finishedAt") if is_end else None)
-        and chunks == {name: count for name, count in status["chunks"].items() if count}
+        and chunks == {name: count for name, count in status.get("chunks", {}).items() if count}
         and data["outputs"] == status.get("outputs")
     )
 
