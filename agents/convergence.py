@@ -7,6 +7,7 @@ import msgspec
 from agents.runtimes.protocol import Observed, StepState, Work
 from agents.runtimes.reasons import TIMED_OUT
 from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.retrying import NON_ZERO_EXIT
 from datamodel.scheduling.wire import KeptArtifact
 
 _KILLED_CODE = 137
@@ -116,8 +117,8 @@ def _after(desired: Desired, observed: Observed, last: StepState) -> Action:
     codes = _codes(observed)
     if last.phase == "vanished":
         return ReportEnd("interrupted", codes, last.reason or "Vanished", last.message)
-    if last.reason or (last.exit_code != 0 and not _goes_on(desired, observed)):
-        return ReportEnd("failed", codes, last.reason or "NonZeroExit", last.message or f"exit code {last.exit_code}")
+    if last.reason or not _goes_on(desired, observed):
+        return ReportEnd("failed", codes, last.reason or NON_ZERO_EXIT, last.message or f"exit code {last.exit_code}")
     if len(observed.steps) < len(desired.work.steps):
         return StartStep(len(observed.steps))
     return ReportEnd("succeeded", codes)
@@ -137,7 +138,7 @@ def _wind_down(desired: Desired, observed: Observed | None) -> Action:
 
 
 def _goes_on(desired: Desired, observed: Observed) -> bool:
-    return desired.work.steps[len(observed.steps) - 1].continue_on_error
+    return desired.work.steps[len(observed.steps) - 1].goes_on_after(observed.steps[-1].exit_code)
 
 
 def _codes(observed: Observed) -> tuple[int, ...]:

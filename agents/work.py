@@ -12,6 +12,7 @@ from datamodel.names import last_name
 from datamodel.ports import Message
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import PENDING
+from datamodel.scheduling.retrying import ignored
 
 
 class _Requests(msgspec.Struct, rename="camel"):
@@ -19,6 +20,17 @@ class _Requests(msgspec.Struct, rename="camel"):
     memory_bytes: int = 0
     power_w: float = 0.0
     gpus: Gpus | None = None
+
+
+class _Range(msgspec.Struct):
+    first: int
+    last: int
+
+
+class _Rule(msgspec.Struct):
+    action: str
+    codes: tuple[int, ...] = ()
+    ranges: tuple[_Range, ...] = ()
 
 
 class _Spec(msgspec.Struct, rename="camel"):
@@ -30,6 +42,7 @@ class _Spec(msgspec.Struct, rename="camel"):
     network: str = "none"
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
+    exit_codes: tuple[_Rule, ...] = ()
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
@@ -63,7 +76,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         site=site,
         edge=edge,
         attempt=attempt,
-        steps=spec.steps,
+        steps=_steps(spec),
         env=_chunk_environment(spec, attempt),
         cpu=requests.cpu,
         memory_bytes=requests.memory_bytes,
@@ -79,6 +92,12 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         uid=message.uid,
     )
     return Desired(work, spec.intent, phase, message.generation, message.uid)
+
+
+def _steps(spec: _Spec) -> tuple[Step, ...]:
+    """Each with what its job ignores of how it ends."""
+    codes = ignored(msgspec.to_builtins(spec.exit_codes))
+    return tuple(replace(step, ignored=codes) for step in spec.steps) if codes else spec.steps
 
 
 def _of_one_chunk(limits: Limits, count: int) -> Limits:

@@ -213,14 +213,13 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
         return {owner: self._placements(owner) for owner in owners}
 
     def _placements(self, owner: str) -> list[Placement]:
-        entries, progress = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        entries, progress, failures = (Counter[tuple[str, str]]() for _ in range(3))
         for entry in self._owned(owner):
             _, place = self._model.locate(entry.holder)
             entries[place, entry.phase] += 1
             progress[place, entry.phase] += entry.progress
-        return [
-            Placement(place, phase, entries[place, phase], progress[place, phase]) for place, phase in sorted(entries)
-        ]
+            failures[place, entry.phase] += entry.failures
+        return [Placement(*key, entries[key], progress[key], failures[key]) for key in sorted(entries)]
 
     async def count_by_phase(self, kind: str) -> dict[str, int]:
         return dict(Counter(node.phase for node in self.state.nodes.values() if node.kind == kind))

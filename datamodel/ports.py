@@ -45,12 +45,13 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 class Placement(msgspec.Struct, frozen=True):
-    """How many of an owner's entries are held in one place (the parent of their holders) in one phase."""
+    """How many of an owner's entries are held in one place (the parent of their holders) in one phase, and sums over them."""
 
     place: str
     phase: str
     entries: int
     progress: int
+    failures: int = 0
 
 
 class Log(Protocol):

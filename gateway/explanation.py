@@ -6,28 +6,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from datamodel.node import Node
+from datamodel.scheduling.answers import EdgesThat, why_waiting
 from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
-from datamodel.scheduling.fitting import HINDRANCES
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
-
-HAS_ROOM = "HasRoom"
-
-
-class EdgesThat(msgspec.Struct, frozen=True, rename="camel"):
-    """So many edges have the same to say to a chunk that waits: `HasRoom` where they take it. `example` is one of them, as
-    `SITE/EDGE`, and `message` what that one says."""
-
-    reason: str
-    message: str
-    edges: int
-    example: str
 
 
 class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
-    """A chunk that has failed, and whether it is tried again: the reason and message of its newest attempt, where that is kept
-    still."""
+    """A chunk that has failed, whether it is tried again, and from when on, where that is not at once; the reason and message
+    of its newest attempt, where that is kept still."""
 
     index: int
     failures: int
@@ -37,6 +26,7 @@ class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
     reason: str = ""
     message: str = ""
     exit_codes: tuple[int, ...] = ()
+    again_at: str = ""
 
 
 class Unheard(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,20 +76,22 @@ def _of_the_job(
     if job.deletion_requested_at is not None:
         return f"it is being deleted, and {_in_flight(counts, unheard)}"
     if job.phase == SUCCEEDED:
-        return f"all of its {chunks} chunks have succeeded"
+        return _how_succeeded(job, counts)
     if job.phase == ABORTED:
         return f"it was aborted, with {counts.get(SUCCEEDED, 0)} of its {chunks} chunks succeeded"
     if job.phase == FAILED:
         return f"it has failed: {_why_failed(job, failures)}"
     if intent == ABORT:
         return f"it is being aborted, and {_in_flight(counts, unheard)}"
+    if is_ending(job):
+        return f"it ends as {job.status['ending']['phase']}, and {_in_flight(counts, unheard)}: {_told(job)}"
     if intent == SUSPEND:
         return f"it is suspended, and {_in_flight(counts, unheard)}"
     if (others := waits_for(job)) is not None:
         return others
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if waiting:
-        told = f"{waiting} of its {chunks} chunks wait: {_why_waiting(edges)}"
+        told = f"{waiting} of its {chunks} chunks wait: {_rests(counts, failures) or why_waiting(edges)}"
         return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
     return _in_flight(counts, unheard) if in_flight else "all of its chunks have ended, and its status follows"
 
@@ -132,27 +124,38 @@ def _named(edge: Unheard) -> str:
     return f"{edge.site}/{edge.edge}"
 
 
+def _how_succeeded(job: Node, counts: Mapping[str, int]) -> str:
+    chunks, succeeded = job.spec["chunks"], counts.get(SUCCEEDED, 0)
+    if succeeded == chunks or "completion" not in job.spec:
+        return f"all of its {chunks} chunks have succeeded"
+    return f"{succeeded} of its {chunks} chunks have succeeded: {_told(job)}"
+
+
+def _rests(counts: Mapping[str, int], failures: Sequence[FailedChunk]) -> str:
+    """Where all that waits is told, and rests before it is tried again."""
+    resting = sorted(chunk.again_at for chunk in failures if chunk.again_at)
+    if counts.get("pending") or not resting or counts.get("retrying", 0) > len(resting):
+        return ""
+    return f"they failed, and are tried again after a pause, the first at {resting[0]}"
+
+
 def _why_failed(job: Node, failures: Sequence[FailedChunk]) -> str:
+    if told := _told(job):  # of what no chunk could tell, as of a deadline
+        return told
     final = next((chunk for chunk in failures if not chunk.goes_on), None)
     if final is None:
-        return _told(job) or "nothing is known of why"
+        return "nothing is known of why"
     retries = job.spec["retries"]
-    often = f"a chunk is tried again {_times(retries)} at most" if retries else "no chunk is tried again"
+    if final.failures <= retries:
+        often = "is not tried again after such an exit code"
+    else:
+        often = f"a chunk is tried again {_times(retries)} at most" if retries else "no chunk is tried again"
     told = f"chunk {final.index} has failed {_times(final.failures)}, and {often}"
     return f"{told}: {final.reason}{': ' if final.message else ''}{final.message}" if final.reason else told
 
 
 def _times(count: int) -> str:
     return {0: "not once", 1: "once", 2: "twice"}.get(count, f"{count} times")
-
-
-def _why_waiting(edges: Sequence[EdgesThat]) -> str:
-    if not edges:
-        return "there is no edge"
-    if edges[0].reason == HAS_ROOM:
-        return f"{edges[0].example} has room, and they are placed next"
-    reasons = (f"{some.edges} {'is' if some.edges == 1 else 'are'} {HINDRANCES[some.reason]}" for some in edges)
-    return f"of {sum(some.edges for some in edges)} edges, {', '.join(reasons)} ({edges[0].example} {edges[0].message})"
 
 
 def waits_for(job: Node) -> str | None:

@@ -68,8 +68,12 @@ async def _retry(backend: Backend, job: Node) -> Document:
         raise Conflict(f"{job.path} is {job.phase or 'pending'}: only what has failed is tried again")
     intent = _unless_aborted(job, RUN)
     retries, after = job.spec["retries"] + 1, -1
+    is_refused = bool(job.spec.get("retryPolicy", {}).get("exitCodes"))
     while entries := await backend.store.entries(job.uid, phases=(FAILED,), after=after, limit=PAGE):
         retries = max(retries, *(entry.failures for entry in entries))
+        if is_refused:  # by an exit code: more than the attempt was told are wanted then
+            attempts = await backend.store.nodes([entry.holder for entry in entries])
+            retries = max(retries, *(1 + attempt.spec["retries"] for attempt in attempts.values()), 0)
         after = entries[-1].index
     return {"retries": retries, **intent}
 

@@ -10,7 +10,7 @@ from datamodel.kinds import SYSTEM, Document
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.jobs import FINISHED, PENDING
+from datamodel.scheduling.jobs import FINISHED, PENDING, SUCCEEDED
 from reconcilers.planning.callbacks import noted
 from reconcilers.planning.gates import Finding, Never, Waiting, find, named_by, sources_of, waits
 from reconcilers.planning.inputs import Ready, files_of, judge
@@ -69,7 +69,7 @@ class Gates:
 
     async def _tell(self, job: Node, found: Finding, now: datetime, fence: Fence) -> None:
         status = {**found.patch, "conditions": conditions(job.status.get("conditions", ()), found.aspects, now)}
-        if "phase" in status and (notices := noted(job, {**job.status, **status}, now)):
+        if "phase" in status and (notices := noted(job, job.status | status, now)):
             status["callbacks"] = notices
         if any(job.status.get(name) != value for name, value in status.items()):
             command = Command("patchStatus", job.path, status, expected_version=job.version)
@@ -84,14 +84,16 @@ class Gates:
 
     async def _files(self, job: Node, sources: Mapping[str, Node], ready: Ready) -> tuple[Document, ...] | Never:
         attempts: dict[tuple[str, int], Node] = {}
+        missing = {path: set(chunks) for path, chunks in ready.chunks.items() if "completion" in sources[path].spec}
         for path, chunks in ready.chunks.items():
             after, last = min(chunks) - 1, max(chunks)
             while after < last and (entries := await self._store.entries(sources[path].uid, after=after, limit=PAGE)):
                 holders = {entry.holder: entry.index for entry in entries if entry.index in chunks}
+                missing.get(path, set()).difference_update(e.index for e in entries if e.phase == SUCCEEDED)
                 for holder, node in (await self._store.nodes(holders)).items():
                     attempts[path, holders[holder]] = node
                 after = entries[-1].index
-        return files_of(job, sources, attempts)
+        return files_of(job, sources, attempts, missing)
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         job = change.node

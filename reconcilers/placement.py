@@ -5,7 +5,8 @@ something has changed before each round, so a round costs what changed. That it 
 no reservation above a capacity and no second attempt for a chunk.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 
 import structlog
 
@@ -19,7 +20,9 @@ from datamodel.ports import Change, Store
 from datamodel.scheduling.attempts import ENDED, RUN
 from datamodel.scheduling.beginning import may_be_held
 from datamodel.scheduling.edges import desired_path, place_of
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
+from reconcilers.failures import Retries
 from reconcilers.planning.placement import Decision, plan
 from reconcilers.runtime.controller import Wake, Watch
 from reconcilers.snapshot import Snapshot
@@ -72,9 +75,10 @@ class Placement:
     shards = 1
     resync_s = 300.0
 
-    def __init__(self, store: Store, appender: Appender) -> None:
+    def __init__(self, store: Store, appender: Appender, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._appender = appender
+        self._retries = Retries(store, clock)
         self._token = 0
         self._snapshot: Snapshot | None = None
         self._scheduler = 0
@@ -104,15 +108,16 @@ class Placement:
         if self._token != fence.token or snapshot is None:
             snapshot = await self._read(fence)
         changed, self._changed = self._changed, _Changed()
+        changed.jobs |= dict.fromkeys(self._retries.due())
         try:
             await self._refresh(snapshot, changed)
             if snapshot.paused or not snapshot.backlog:
-                return None
+                return self._retries.rest_s()
             decided = await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
             raise
-        return 0.0 if decided else None
+        return 0.0 if decided else self._retries.rest_s()
 
     async def _round(self, snapshot: Snapshot, fence: Fence) -> bool:
         """Decides and carries out; whether there was anything to decide."""
@@ -136,7 +141,7 @@ class Placement:
         self._forget()
         self._token = fence.token  # from now on changes are noted; a resync that comes meanwhile sets it back
         try:
-            snapshot = await Snapshot.read(self._store)
+            snapshot = await Snapshot.read(self._store, self._retries)
         except BaseException:
             self._forget()
             raise
@@ -163,7 +168,7 @@ class Placement:
         job, known = change.node, snapshot.backlog.get(change.path) if snapshot is not None else None
         new = job is not None and job.version == job.created_version
         created = job is not None and change.position == job.created_version
-        if job is not None and not created and job.deletion_requested_at is None:
+        if job is not None and not created and not is_ending(job) and job.deletion_requested_at is None:
             if known is None and job.generation == 1 and (not may_be_held(job.spec) or job.phase == RUNNING):
                 return ()  # it has all its chunks placed, and goes on; or is held back, until it is not
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:

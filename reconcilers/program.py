@@ -9,6 +9,7 @@ from datamodel.secrets.ports import Revealing
 from reconcilers.callbacks import WORKERS, Callbacks
 from reconcilers.calling.ports import Sender
 from reconcilers.cordons import Cordons
+from reconcilers.deadlines import Deadlines
 from reconcilers.edges import Edges
 from reconcilers.expiry import Expiry
 from reconcilers.gates import Gates
@@ -53,11 +54,12 @@ class Program:
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
         replica.add(Cordons(store, appender, reads, clock), workers=4)
-        replica.add(Placement(store, appender), workers=1)
+        replica.add(Placement(store, appender, clock), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Gates(store, appender, reads, clock), workers=4)
         replica.add(Schedules(store, appender, reads, clock), workers=4)
         replica.add(Expiry(store, appender, reads, clock), workers=4)
+        replica.add(Deadlines(store, appender, reads, clock), workers=4)
         replica.add(Retention(store, appender, reads))
         callbacks = Callbacks(store, appender, reads, sender, settings.terms(), clock, secrets)
         callbacks.listen(replica.add(callbacks, workers=WORKERS).wake)

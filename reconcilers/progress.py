@@ -13,10 +13,12 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
-from reconcilers.failures import failed_for_good
+from reconcilers.failures import failures_of
 from reconcilers.planning.ends import is_over
-from reconcilers.planning.rollup import Reduction, phase_of, rollup
+from reconcilers.planning.failing import Failures, has_failed
+from reconcilers.planning.rollup import Reduction, ending_of, phase_of, rollup
 from reconcilers.runtime.controller import Wake, Watch
 
 EVERY_S = 0.5
@@ -64,22 +66,24 @@ class Progress:
             self._written_s.pop(key, None)
             return None
         totals = await self._reads.recent_totals(job.uid)
-        phase = phase_of(job, totals, has_failed=await failed_for_good(self._store, job, totals))
+        failures = await failures_of(self._store, job, totals)
+        failed = has_failed(job, failures)
+        phase = phase_of(job, totals, has_failed=failed, allowed=0 if failed else failures.for_good)
         now_s = asyncio.get_running_loop().time()
-        if phase == (job.phase or PENDING) and job.status:
+        if phase == (job.phase or PENDING) and job.status and ending_of(job, totals) == job.status.get("ending"):
             rest = self._written_s.setdefault(key, now_s) + EVERY_S - now_s
             if rest > 0:
                 return rest
-        await self._write(job, totals, phase, fence)
+        await self._write(job, totals, phase, failures, fence)
         if phase in FINISHED:
             self._written_s.pop(key, None)
         else:
             self._written_s[key] = now_s
         return None
 
-    async def _write(self, job: Node, totals: Totals, phase: str, fence: Fence) -> None:
+    async def _write(self, job: Node, totals: Totals, phase: str, failures: Failures, fence: Fence) -> None:
         reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
-        status = rollup(job, totals, phase, reduction, self._clock())
+        status = rollup(job, totals, phase, reduction, self._clock(), failures)
         if phase == SUCCEEDED and job.spec.get("artifacts"):
             status["artifacts"] = await self._artifacts(job)
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
@@ -88,9 +92,9 @@ class Progress:
         await self._appender.write(Unit((command,), ACTOR, fence=fence))
 
     async def _artifacts(self, job: Node) -> Document:
-        """How many there are of all its chunks, and how large they are together."""
+        """How many there are of all chunks that have succeeded, and how large they are together."""
         count, size_bytes, after = 0, 0, -1
-        while entries := await self._store.entries(job.uid, after=after, limit=PAGE):
+        while entries := await self._store.entries(job.uid, phases=(SUCCEEDED,), after=after, limit=PAGE):
             for attempt in (await self._store.nodes([entry.holder for entry in entries])).values():
                 sizes = [artifact["bytes"] for artifact in attempt.status.get("artifacts", ())]
                 count, size_bytes = count + len(sizes), size_bytes + sum(sizes)
@@ -122,4 +126,6 @@ def _asked_job(change: Change) -> Iterable[Wake]:
         return ()
     if change.position == job.created_version:
         return (Wake(job.path, WAITING_S),)
-    return (Wake(job.path),) if job.generation != job.status.get("observedGeneration", 1) else ()
+    is_decided = is_ending(job) and job.phase not in FINISHED
+    asked = job.generation != job.status.get("observedGeneration", 1)
+    return (Wake(job.path),) if asked or is_decided else ()

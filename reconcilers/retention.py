@@ -12,6 +12,7 @@ from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ABANDON, ENDED, RUN, STOP, STOPPED
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUSPEND
 from reconcilers.failures import failed_for_good
 from reconcilers.runtime.controller import Wake, Watch
@@ -82,7 +83,11 @@ class Retention:
     async def _intent(self, job: Node) -> str:
         """What should become of its attempts."""
         asked = job.spec.get("intent", RUN)
-        if asked == ABORT or await failed_for_good(self._store, job, await self._reads.totals(job.uid)):
+        if (
+            asked == ABORT
+            or is_ending(job)
+            or await failed_for_good(self._store, job, await self._reads.totals(job.uid))
+        ):
             return STOP
         return ABANDON if asked == SUSPEND else RUN
 
@@ -120,9 +125,10 @@ class Retention:
 
 
 def _resting_job(change: Change) -> Iterable[Wake]:
-    """With each change of one: its status tells of attempts that were placed at the same time as it was to rest."""
+    """With each change of one: its status tells of attempts that were placed at the same time as it was to rest; and once more
+    when one has ended before its chunks have."""
     job = change.node
-    return (Wake(_key(job.uid, job.path)),) if job is not None and _rests(job) else ()
+    return (Wake(_key(job.uid, job.path)),) if job is not None and (_rests(job) or is_ending(job)) else ()
 
 
 def _unwanted_attempt(change: Change) -> Iterable[Wake]:
@@ -138,7 +144,7 @@ def _rests(job: Node) -> bool:
     """Whether somebody wants nothing of it to run, though it has not ended."""
     if job.deletion_requested_at is not None:
         return True
-    return job.phase not in FINISHED and job.spec.get("intent", RUN) != RUN
+    return job.phase not in FINISHED and (job.spec.get("intent", RUN) != RUN or is_ending(job))
 
 
 def _key(uid: str, path: str) -> str:

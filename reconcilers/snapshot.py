@@ -9,13 +9,14 @@ from datamodel.ports import Store
 from datamodel.scheduling.attempts import AGAIN, PLACED, RUN
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
+from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING
 from datamodel.scheduling.placing import labels_of
 from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE
 from datamodel.scheduling.service import config_paths
-from reconcilers.failures import failed_for_good
+from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import Decision
@@ -23,7 +24,6 @@ from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 
 SCHEDULER = "/config/scheduler"
-PAGE = 1_000
 NODES_KEPT = 10_000
 """Jobs whose nodes are at hand when they are placed. Of more, nodes are read again then: there may be a million."""
 
@@ -31,8 +31,9 @@ NODES_KEPT = 10_000
 class Snapshot:
     """The present, as of what it was told to read. Made by `read`."""
 
-    def __init__(self, store: Store, scheduler: Document) -> None:
+    def __init__(self, store: Store, retries: Retries, scheduler: Document) -> None:
         self._store = store
+        self._retries = retries
         self.paused: bool = scheduler.get("paused", False)
         self.order: str = scheduler.get("order", FAIR_SHARE)
         self.ranking = Ranking(self.order, scheduler.get("ageingS", AGEING_S))
@@ -47,10 +48,10 @@ class Snapshot:
         self._nodes: dict[str, Node] = {}
 
     @classmethod
-    async def read(cls, store: Store) -> "Snapshot":
+    async def read(cls, store: Store, retries: Retries) -> "Snapshot":
         """All of it."""
         scheduler = (await store.nodes([SCHEDULER])).get(SCHEDULER)
-        found = cls(store, scheduler.spec if scheduler is not None else {})
+        found = cls(store, retries, scheduler.spec if scheduler is not None else {})
         after = ""
         while groups := await store.list_nodes("JobGroup", after=after, limit=PAGE):
             found._put_groups(groups)
@@ -169,6 +170,7 @@ class Snapshot:
     def drop(self, path: str) -> None:
         """Nothing more of the job is to be placed."""
         self.backlog.drop(path)
+        self._retries.forget(path)
         self._nodes.pop(path, None)
         self._throttled.discard(path)
 
@@ -181,9 +183,8 @@ class Snapshot:
                 continue
             retries: tuple[Chunk, ...] = ()
             if any(total.phases.get(phase) for phase in AGAIN):
-                waiting = await self._store.entries(job.uid, phases=AGAIN, limit=PAGE)
-                retries = tuple(Chunk(entry.index, entry.epoch + 1) for entry in waiting)
-                if len(waiting) == PAGE:
+                retries = await self._retries.of(job)
+                if len(retries) == PAGE:
                     self.unfinished.add(job.path)
             in_flight = total.phases.get(PLACED, 0) + total.phases.get(RUNNING, 0)
             self._put_job(job, total.entries, retries, in_flight)
@@ -213,6 +214,6 @@ class Snapshot:
 
 def is_wanted(job: Node) -> bool:
     """Whether chunks of it may be placed, unless it has failed."""
-    if is_held(job) or job.spec.get("intent", RUN) != RUN:
+    if is_held(job) or is_ending(job) or job.spec.get("intent", RUN) != RUN:
         return False
     return job.phase not in FINISHED and job.deletion_requested_at is None

@@ -103,6 +103,8 @@ def attempt(job: Node, index: int = 0, epoch: int = 1, edge: str = "e", **spec: 
         "retries": job.spec["retries"],
         **spec,
     }
+    if rules := job.spec.get("retryPolicy", {}).get("exitCodes"):
+        body["exitCodes"] = rules
     return Command("create", attempt_path(job, index, epoch, edge), body, links={"job": (job.path,)})
 
 

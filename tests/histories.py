@@ -22,6 +22,16 @@ from tests.unit.test_properties import result
 CHUNKS = 3
 EDGES = "ab"
 
+STRICT = {
+    "exitCodes": [
+        {"codes": [2], "action": "retry"},
+        {"codes": [5], "ranges": [{"first": 1, "last": 3}], "action": "fail"},
+        {"codes": [6, 3], "action": "ignore"},
+    ]
+}
+"""A policy by which some exit codes of the eight that histories have are the end of a chunk."""
+REASONS = ("NonZeroExit", "NonZeroExit", "OOMKilled")
+
 Move = tuple[str, int]
 """What to do, and a number that chooses to whom."""
 
@@ -65,7 +75,7 @@ class History:
         sites = [Command("create", f"/{plane}/sites/s") for plane in ("inventory", "desired-config")]
         self.send(SYSTEM, *sites, *(Command("create", desired_path("s", edge)) for edge in EDGES))
         self.send(EDGE, *(Command("create", inventory_path("s", edge), edge_spec(cpu=0.75)) for edge in EDGES))
-        self.send(USER, job("x", chunks=CHUNKS, retries=1), job("y", chunks=CHUNKS, retries=1))
+        self.send(USER, job("x", chunks=CHUNKS, retries=1), job("y", chunks=CHUNKS, retries=2, retryPolicy=STRICT))
 
     def take(self, moves: Sequence[Move]) -> None:
         for name, number in moves:
@@ -88,7 +98,8 @@ class History:
             case "remove" if attempts:
                 self.send(SYSTEM, Command("delete", attempts[number % len(attempts)].path))
             case "job":
-                self.send(USER, job("xy"[number % 2], chunks=CHUNKS, retries=number % 3))
+                policy = {"retryPolicy": STRICT} if number % 4 else {}
+                self.send(USER, job("xy"[number % 2], chunks=CHUNKS, retries=number % 3, **policy))
             case "delete job" | "end job" if jobs:
                 path = jobs[number % len(jobs)].path
                 self.send(USER, Command("delete", path))
@@ -133,7 +144,8 @@ class History:
         claim = claim_of(path)
         assert claim is not None
         outputs = {"outputs": {"n": claim.index + number % 2}} if name == "succeed" else {}
-        self.send(EDGE, Command("patchStatus", path, {**status, **outputs}))
+        how = {"exitCodes": [0, number % 8], "reason": REASONS[number // 8 % 3]} if name == "fail" else {}
+        self.send(EDGE, Command("patchStatus", path, {**status, **outputs, **how}))
 
     def send(self, actor: Actor, *commands: Command) -> None:
         """What is refused is of no interest here."""

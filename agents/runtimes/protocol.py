@@ -24,7 +24,7 @@ class SecretUse(msgspec.Struct, frozen=True):
 class Step(msgspec.Struct, frozen=True, rename="camel"):
     """One container of the sequence. `script` is appended to `shell`; `command` is an argv and excludes it. `user` is
     `uid` or `uid:gid`; empty, the runtime chooses one that is not root. `continue_on_error`: the sequence goes on whatever the
-    exit code is; a runtime has to know it only where it starts the steps by itself.
+    exit code is, and else where that is among `ignored`; a runtime has to know it only where it starts the steps by itself.
     """
 
     name: str
@@ -38,6 +38,11 @@ class Step(msgspec.Struct, frozen=True, rename="camel"):
     read_only_root: bool = True
     secrets: tuple[SecretUse, ...] = ()
     continue_on_error: bool = False
+    ignored: tuple[int, ...] = ()
+
+    def goes_on_after(self, exit_code: int | None) -> bool:
+        """Whether the sequence goes on once the step has ended so."""
+        return exit_code == 0 or self.continue_on_error or exit_code in self.ignored
 
 
 class Gpus(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from datamodel.postgres.database import Database
 NODES = f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)"
 PLACEMENTS = """
 SELECT owner, regexp_replace(holder, '/[^/]+/[^/]+$', '') AS place, phase, count(*) AS entries,
-  sum(progress)::bigint AS progress
+  sum(progress)::bigint AS progress, sum(failures)::bigint AS failures
 FROM ledger WHERE owner = ANY($1) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 FIRST_ENTRIES = """
@@ -155,7 +155,7 @@ class PostgresGraph:
         found = await self._database.fetch(PLACEMENTS, list(owners))
         placements: dict[str, list[Placement]] = {owner: [] for owner in owners}
         for row in found:
-            placement = Placement(row["place"], row["phase"], row["entries"], row["progress"])
+            placement = Placement(row["place"], row["phase"], row["entries"], row["progress"], row["failures"])
             placements[row["owner"]].append(placement)
         return placements
 

@@ -15,9 +15,11 @@ from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
 from datamodel.scheduling.edges import DesiredEdge
-from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED, Annotations, Limits, Network, Step
+from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import DESIRED
 from datamodel.scheduling.resources import Requests, amounts
+from datamodel.scheduling.retrying import FAIL, ExitCodeRule, action_of
+from datamodel.scheduling.steps import Annotations, Limits, Network, Step
 
 INTERRUPTED, STOPPED = "interrupted", "stopped"
 ENDED = frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED})
@@ -51,6 +53,8 @@ class AttemptSpec(Part):
     """The job's, as they were when the chunk was placed."""
     annotations: Annotations | None = None
     retries: int = 0
+    exit_codes: tuple[ExitCodeRule, ...] | None = None
+    """What they mean: the agent goes by what is ignored, the ledger by what fails the chunk."""
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] | None = None
     inputs: tuple[InputFile, ...] | None = None
@@ -118,7 +122,8 @@ def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
             return structs.replace(entry, phase=SUCCEEDED, progress=1000, outputs=_raw(status.get("outputs")))
         case "failed":
             failures = entry.failures + 1
-            after = FAILED if failures > spec["retries"] else RETRY
+            is_final = failures > spec["retries"] or action_of(spec.get("exitCodes", ()), status) == FAIL
+            after = FAILED if is_final else RETRY
             return structs.replace(entry, phase=after, progress=0, failures=failures)
         case "interrupted":
             return structs.replace(entry, phase=RETRY, progress=0)

@@ -67,7 +67,8 @@ class ChunkJudge:
             self._book.move(owner, chunk, SUCCEEDED, _WHOLE)
         elif phase == FAILED:
             chunk.failures += 1
-            self._book.move(owner, chunk, RETRY if chunk.failures <= attempt.spec["retries"] else FAILED, 0)
+            again = chunk.failures <= attempt.spec["retries"] and not _gives_up(attempt)
+            self._book.move(owner, chunk, RETRY if again else FAILED, 0)
         elif phase == STOPPED and intent == STOP:
             self._book.move(owner, chunk, ABORTED, 0)
         elif phase in (INTERRUPTED, STOPPED) or intent == ABANDON:
@@ -76,3 +77,17 @@ class ChunkJudge:
             self._book.move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
         else:
             self._book.move(owner, chunk, PLACED, 0)
+
+
+def _gives_up(attempt: Living) -> bool:
+    """Whether the first rule that knows the exit code of the step that failed says that the chunk has."""
+    code = (attempt.status.get("exitCodes") or [0])[-1]
+    if attempt.status.get("reason") != "NonZeroExit":
+        return False
+    for rule in attempt.spec.get("exitCodes") or ():
+        known = set(rule.get("codes") or ())
+        for some in rule.get("ranges") or ():
+            known.update(range(some["first"], some["last"] + 1))
+        if code in known:
+            return bool(rule["action"] == "fail")
+    return False

@@ -65,7 +65,7 @@ def lines_of(title: str, told: Document) -> Iterator[str]:
             [
                 str(chunk["index"]),
                 str(chunk["failures"]),
-                "yes" if chunk["goesOn"] else "no",
+                chunk.get("againAt") or ("yes" if chunk["goesOn"] else "no"),
                 f"{chunk['site']}/{chunk['edge']}",
                 chunk["reason"],
                 chunk["message"],

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from datamodel.errors import Invalid
 from datamodel.kinds import Document
 from datamodel.scheduling.callbacks import URL_LIMIT
-from datamodel.scheduling.jobs import STEPS_LIMIT, TIMEOUT_LIMIT_S
+from datamodel.scheduling.steps import STEPS_LIMIT, TIMEOUT_LIMIT_S
 from datamodel.secrets.value import KEYS_LIMIT, LIMIT_BYTES
 from gateway.fronts.credentials import has_credential, is_credential, names_credential
 from gateway.fronts.given import NO_ZERO, Given, Text, label_of

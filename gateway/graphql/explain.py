@@ -7,8 +7,9 @@ from strawberry.types.field import StrawberryField
 
 from datamodel.errors import NotFound
 from datamodel.node import Node
+from datamodel.scheduling.answers import EdgesThat
 from gateway.explain import explanations
-from gateway.explanation import EdgesThat, Explanation, FailedChunk, Unheard
+from gateway.explanation import Explanation, FailedChunk, Unheard
 from gateway.graphql.context import EXPLAIN_CHARGE, Context
 from gateway.graphql.objects import listed, loaded, object_type, plain
 from gateway.graphql.scalars import JSON
@@ -28,6 +29,7 @@ def explain_field() -> StrawberryField:
             *(plain(name, int) for name in ("index", "failures")),
             plain("goesOn", bool, source="goes_on"),
             plain("exitCodes", list[int], source="exit_codes"),
+            plain("againAt", str, source="again_at"),
         ],
         FailedChunk.__doc__,
     )

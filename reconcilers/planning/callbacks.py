@@ -64,6 +64,11 @@ def is_waiting(notice: Document) -> bool:
     return any(told["state"] == WAITING for told in notice["told"])
 
 
+def is_telling(job: Node) -> bool:
+    """Whether somebody is to be told of the job yet: it stays until they are, or are given up."""
+    return any(map(is_waiting, job.status.get("callbacks") or ()))
+
+
 def body_of(job: Node, notice: Document) -> bytes:
     """What is sent: the shape that docs/callbacks.md tells. A job that has outputs has succeeded, and has them for good."""
     group = job.path.split("/")[3]

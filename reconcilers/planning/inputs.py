@@ -1,6 +1,6 @@
 """When a job has all that it takes from others, and what that is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -45,13 +45,21 @@ def judge(job: Node, sources: Mapping[str, Node]) -> Waiting | Never | Ready:
 
 
 def files_of(
-    job: Node, sources: Mapping[str, Node], attempts: Mapping[tuple[str, int], Node]
+    job: Node,
+    sources: Mapping[str, Node],
+    attempts: Mapping[tuple[str, int], Node],
+    missing: Mapping[str, Collection[int]],
 ) -> tuple[Document, ...] | Never:
-    """The files that each attempt at a job is given. `attempts` are those that count, by their job's path and their chunk."""
+    """The files that each attempt at a job is given. `attempts` are those that count, by their job's path and their chunk;
+    `missing` are, by its path, the chunks of a job that have not succeeded, as its completion allows."""
     found: list[Document] = []
     for number, wanted in enumerate(job.spec["inputs"]):
         path = job_path(wanted["job"], job.path)
         for chunk in _chunks(wanted, sources[path]):
+            if chunk in missing.get(path, ()):
+                if "chunk" in wanted:
+                    return Never("ChunkFailed", f"inputs/{number}: chunk {chunk} of {wanted['job']} has not succeeded")
+                continue
             attempt = attempts.get((path, chunk))
             told = _artifact(attempt, wanted["artifact"])
             if attempt is None or told is None:

@@ -79,6 +79,7 @@ def attempt_spec(job: Node, chunk: Chunk) -> Document:
         "retries": spec["retries"],
         "workWs": spec["workWs"] / spec["chunks"],
         **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
+        **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": tuple(inputs)} if inputs else {}),
     }

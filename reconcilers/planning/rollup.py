@@ -14,8 +14,10 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
+from datamodel.scheduling.ending import ENOUGH_SUCCEEDED, is_ending
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
 from reconcilers.planning.callbacks import noted
+from reconcilers.planning.failing import NO_FAILURES, Failures, why_failed
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 GATES = ("inputs", "after", "readyAt")
@@ -74,9 +76,10 @@ def _sum(before: float, value: Any) -> float | None:
     return total if isinstance(total, int) or math.isfinite(total) else None
 
 
-def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
-    """The job's phase, `has_failed`: by a chunk that is not tried again. What is to end does once nothing of it is in flight
-    any more. One that had failed goes on only where that is not so any more, and somebody wants it."""
+def phase_of(job: Node, totals: Totals, *, has_failed: bool, allowed: int = 0) -> str:
+    """The job's phase, `has_failed`: by chunks that are not tried again; `allowed` chunks are not, as its completion lets them.
+    What is to end does once nothing of it is in flight any more. One that had failed goes on only where that is not so any
+    more, and somebody wants it."""
     before, counts = job.phase or PENDING, totals.phases
     is_wanted = job.spec.get("intent", RUN) == RUN and job.deletion_requested_at is None
     if before in {SUCCEEDED, ABORTED}:
@@ -85,8 +88,11 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
         goes_on = RUNNING if totals.entries else PENDING
         return goes_on if is_wanted and not has_failed else FAILED
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    if counts.get(SUCCEEDED, 0) == job.spec["chunks"]:
+    if counts.get(SUCCEEDED, 0) + allowed == job.spec["chunks"]:
         return SUCCEEDED
+    if is_ending(job) and not in_flight:  # once it is told there: what is being placed just now is seen, and stopped
+        phase: str = job.status["ending"]["phase"]
+        return phase
     if has_failed and not in_flight:
         return FAILED
     if is_halted(job) and not in_flight:
@@ -95,9 +101,27 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool) -> str:
     return RUNNING if before == RUNNING or begun else PENDING
 
 
-def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, now: datetime) -> Document:
+def ending_of(job: Node, totals: Totals) -> Document | None:
+    """How it was decided that the job ends, though chunks of it have not; now, where enough of them have succeeded."""
+    ending: Document | None = job.status.get("ending")
+    enough = job.spec.get("completion", {}).get("succeedAfter")
+    succeeded = totals.phases.get(SUCCEEDED, 0)
+    if ending is None and enough is not None and succeeded >= enough:
+        message = f"{succeeded} of {job.spec['chunks']} chunks have succeeded, and {enough} are enough"
+        return {"phase": SUCCEEDED, "reason": ENOUGH_SUCCEEDED, "message": message}
+    return ending
+
+
+def rollup(
+    job: Node,
+    totals: Totals,
+    phase: str,
+    reduction: Reduction | None,
+    now: datetime,
+    failures: Failures = NO_FAILURES,
+) -> Document:
     """The status that follows from the ledger, in a phase. `reduction` is there once the job succeeded. Times and transitions
-    that have been set are kept, so that an unchanged ledger gives an unchanged status."""
+    that have been set are kept, so that an unchanged ledger gives an unchanged status. `failures` are what has failed."""
     before = job.status
     chunks: int = job.spec["chunks"]
     counts = chunk_counts(job, phase, totals)
@@ -113,10 +137,15 @@ def rollup(job: Node, totals: Totals, phase: str, reduction: Reduction | None, n
         status["finishedAt"] = before.get("finishedAt") or now.isoformat()
     if reduction is not None:
         status["outputs"] = reduction.result()
-    status |= {name: before[name] for name in GATES if name in before}
+    status |= {name: before[name] for name in (*GATES, "queued", "retried") if name in before}
+    ending = ending_of(job, totals)
+    if job.phase == FAILED and phase != FAILED:
+        status["retried"] = {"at": now.isoformat(), "failures": failures.all}
+    elif ending is not None and (phase not in FINISHED or phase == ending["phase"]):
+        status["ending"] = ending
     if notices := noted(job, status, now):
         status["callbacks"] = notices
-    status["conditions"] = conditions(before.get("conditions", ()), _aspects(job, phase, counts, reduction), now)
+    status["conditions"] = conditions(before.get("conditions", ()), _aspects(job, status, reduction, failures), now)
     return status
 
 
@@ -140,11 +169,14 @@ def conditions(
 
 
 def _aspects(
-    job: Node, phase: str, counts: Mapping[str, int], reduction: Reduction | None
+    job: Node, status: Document, reduction: Reduction | None, failures: Failures
 ) -> Iterable[tuple[str, str, str, str]]:
+    counts, phase, ending = status["chunks"], status["phase"], status.get("ending")
     waiting = counts.get(PENDING, 0) + counts.get(RETRYING, 0)
     if phase in FINISHED:
-        yield "Complete", "True", phase.capitalize(), ""
+        yield "Complete", "True", *_end(job, phase, counts, failures, ending)
+    elif ending is not None:
+        yield "Complete", "False", ending["reason"], ending["message"]
     elif job.spec.get("intent") == SUSPEND:
         yield "Complete", "False", "Suspended", "nothing of it runs until it is resumed"
     elif is_held(job):
@@ -156,3 +188,18 @@ def _aspects(
         yield "Complete", "False", "Placed", ""
     if reduction is not None and reduction.problems:
         yield "OutputsReduced", "False", "Incomplete", "; ".join(reduction.problems)
+
+
+def _end(
+    job: Node, phase: str, counts: Mapping[str, int], failures: Failures, ending: Document | None
+) -> tuple[str, str]:
+    """The reason and the message of a job that has ended."""
+    if phase == SUCCEEDED:
+        failed = counts.get(FAILED, 0)
+        allowed = f"{failed} of {job.spec['chunks']} chunks failed, as allowed" if failed else ""
+        return "Succeeded", "; ".join(filter(None, (ending["message"] if ending else "", allowed)))
+    if phase == FAILED:
+        if ending is not None:
+            return ending["reason"], ending["message"]
+        return why_failed(job, failures) or ("Failed", "")
+    return phase.capitalize(), ""

@@ -12,6 +12,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.jobs import ABORT, SUCCEEDED
 from datamodel.scheduling.schedules import ACTIVE_SHOWN, FORBID, REPLACE, moments, zone
+from reconcilers.planning.callbacks import is_telling
 from reconcilers.planning.ends import is_over
 from reconcilers.planning.rollup import conditions
 
@@ -152,13 +153,13 @@ def _verdict(schedule: Node, due: datetime, active: Sequence[Node], now: datetim
 
 
 def _superfluous(schedule: Node, newest: Sequence[Node]) -> tuple[Node, ...]:
-    """What has ended, beyond what is kept."""
+    """What has ended, beyond what is kept, unless somebody is to be told of it first."""
     keep = schedule.spec["keepFinished"]
     ended = [job for job in newest if is_over(job)]
     good = [job for job in ended if job.phase == SUCCEEDED]
     bad = [job for job in ended if job.phase != SUCCEEDED]
     beyond = (*good[keep["successful"] :], *bad[keep["failed"] :])
-    return tuple(job for job in beyond if job.deletion_requested_at is None)
+    return tuple(job for job in beyond if job.deletion_requested_at is None and not is_telling(job))
 
 
 def _first(found: Iterator[datetime]) -> datetime | None:

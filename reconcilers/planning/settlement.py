@@ -16,8 +16,9 @@ from datamodel.scheduling import wire
 from datamodel.scheduling.artifacts import ARTIFACTS_LIMIT
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import Edge, desired_path, inventory_path
-from datamodel.scheduling.jobs import FAILED, STEPS_LIMIT
+from datamodel.scheduling.jobs import FAILED
 from datamodel.scheduling.planes import EDGE
+from datamodel.scheduling.steps import STEPS_LIMIT
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 """Of one chunk. With the largest spec and messages it stays a node that the store takes, so an end is never refused."""

@@ -4,13 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import get_args
 
-from msgspec.structs import replace
-
 from sim.world import script
 from sim.world.copies import EVERY_S
-from sim.world.dice import Dice
-from sim.world.engine import FailsBy
-from sim.world.receivers import Temper
+from sim.world.dice import Dice, moment
+from sim.world.doomed import doomed
+from sim.world.plans import plans
+from sim.world.traits import calling, in_order, mannered, termed, timed, uneven, with_ends
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -31,23 +30,11 @@ COMPACTED = 0.4
 SUSPENDED, ABORTED, RETRIED, RESTED = 0.1, 0.05, 0.7, 0.15
 """The probability that a job is suspended, aborted, or tried again once it has failed, and of a long one that is suspended or
 aborted. They have a stream of their own."""
-MANNERED = 0.3
-MANNERED_CHUNKS = 12
 SOON_S, AGAIN_S = 40.0, 150.0
 """How soon that is, and how long what is tried again may take: worlds have some time to come to rest, not any."""
 SERVED, SERVED_S, STOOD_BY = 0.25, (2.0, 15.0, 60.0), 0.15
 """The probability that edges are cordoned and drained, and for how long at most each is; and that one is for long while much is
 to be done. They have a stream of their own."""
-CALLING = 0.4
-"""The probability that jobs have callbacks, and that each has. It has a stream of its own."""
-TIMED_CHUNKS = 5
-"""The most chunks of a job that fail by time: each holds its place for as long as its limit is."""
-UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
-"""The probability that jobs are uneven, and how much so each. It has a stream of its own."""
-ORDERED, LATER, SHORT_LIVED, PLANNED, PAUSED = 0.15, 0.1, 0.15, 0.3, 0.4
-"""The probability that a job comes after others, begins at a time, or goes after one; that there are schedules, and that one is
-suspended for a while. They have streams of their own."""
-TTLS_S = (0.0, 5.0, 60.0)
 KEEPS_S = (0.0, 5.0, 30.0, 120.0)
 CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
 """The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
@@ -64,23 +51,25 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     rng, others = dice.stream("script"), dice.stream("script/others")
     edges, replicas, slots = rng.randint(1, EDGES_LIMIT), rng.randint(1, 2), rng.choice((1, 2, 4, 8))
     room_s = seconds * edges * slots * LOAD
-    actions: list[script.AnyAction] = list(_with_ends(dice.stream("script/ends"), _jobs(rng, seconds, room_s)))
+    actions: list[script.AnyAction] = list(with_ends(dice.stream("script/ends"), _jobs(rng, seconds, room_s)))
     jobs = [action for action in actions if isinstance(action, script.Submit)]
     actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
     actions.extend(_stories(others, seconds, edges, slots))
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
-    actions = list(
-        _mannered(dice.stream("script/manners"), _uneven(dice.stream("script/luck"), actions), edges * slots)
-    )
-    actions = _calling(dice.stream("script/callbacks"), actions)
-    actions = list(_in_order(dice.stream("script/order"), actions))
-    if script.is_timely(actions):
+    actions = list(mannered(dice.stream("script/manners"), uneven(dice.stream("script/luck"), actions), edges * slots))
+    actions = calling(dice.stream("script/callbacks"), actions)
+    actions = list(in_order(dice.stream("script/order"), actions))
+    is_timely = script.is_timely(actions)
+    if is_timely:
         actions = [
-            *_timed(dice.stream("script/times"), actions),
-            *_plans(dice.stream("script/plans"), seconds, edges * slots),
+            *timed(dice.stream("script/times"), actions),
+            *plans(dice.stream("script/plans"), seconds, edges * slots),
         ]
+    actions = list(termed(dice.stream("script/terms"), actions, seconds))
+    if is_timely:
+        actions.extend(doomed(dice.stream("script/doomed"), seconds))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -104,7 +93,7 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
         name = f"job-{len(actions)}"
         chunks = min(left, rng.choice((1, 1, 2, 5, 12, 40, 100)))
         left -= chunks
-        at_s = _moment(rng, 0.0, seconds * 2 / 3)
+        at_s = moment(rng, 0.0, seconds * 2 / 3)
         retries = rng.randint(0, 2)
         fails = rng.choice((0, 0, 0, 0, 1, retries + 1))
         submit = script.Submit(
@@ -112,7 +101,7 @@ def _jobs(rng: Random, seconds: float, room_s: float) -> list[script.AnyAction]:
         )
         actions.append(submit)
         if rng.random() < 0.15:
-            actions.append(script.Delete(_moment(rng, at_s, seconds), name))
+            actions.append(script.Delete(moment(rng, at_s, seconds), name))
     return actions
 
 
@@ -122,27 +111,27 @@ def _asks(
     """What people ask of jobs that they have: those that fail are tried again, others suspended for a while, or aborted. And a
     job that would run for so long that it is seen whether it does not."""
     if rng.random() < RESTED:
-        at_s = _moment(rng, 5.0, seconds * 2 / 3)
+        at_s = moment(rng, 5.0, seconds * 2 / 3)
         yield script.Submit(at_s, "rested", slots, seconds=60.0)
         yield script.Ask(at_s + 5.0, "rested", rng.choice(("suspend", "abort")))
         yield script.Ask(at_s + 45.0, "rested", "run")
     for job in jobs:
-        at_s = _moment(rng, job.at_s, min(seconds, job.at_s + SOON_S))
+        at_s = moment(rng, job.at_s, min(seconds, job.at_s + SOON_S))
         if rng.random() < SUSPENDED:
             yield script.Ask(at_s, job.job, "suspend")
             yield script.Ask(round(at_s + rng.uniform(0.1, SOON_S), 3), job.job, "run")
         if rng.random() < ABORTED:
-            yield script.Ask(_moment(rng, at_s, min(seconds, at_s + SOON_S)), job.job, "abort")
+            yield script.Ask(moment(rng, at_s, min(seconds, at_s + SOON_S)), job.job, "abort")
         again_s = job.seconds * job.chunks * (job.fails + 1) / (edges * slots)
         if job.fails > job.retries and again_s < AGAIN_S and rng.random() < RETRIED:
-            yield script.Ask(_moment(rng, job.at_s, seconds), job.job, "retry")
+            yield script.Ask(moment(rng, job.at_s, seconds), job.job, "retry")
 
 
 def _serves(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:
     """Edges are cordoned and drained, and used again. And one where something runs, or is being placed just then, for so long
     that it is seen whether it goes on there."""
     if rng.random() < STOOD_BY:
-        at_s, edge = _moment(rng, 5.0, seconds / 2), f"edge-{rng.randrange(edges)}"
+        at_s, edge = moment(rng, 5.0, seconds / 2), f"edge-{rng.randrange(edges)}"
         yield script.Submit(at_s, "served", 2 * edges * slots, seconds=25.0)
         yield script.Serve(
             round(at_s + rng.choice((rng.uniform(0.0, 0.2), 5.0)), 3), edge, rng.choice(("cordon", "drain"))
@@ -151,92 +140,9 @@ def _serves(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[scr
     if rng.random() >= SERVED:
         return
     for _ in range(rng.randint(1, 4)):
-        at_s, edge = _moment(rng, 1.0, seconds * 0.9), f"edge-{rng.randrange(edges)}"
+        at_s, edge = moment(rng, 1.0, seconds * 0.9), f"edge-{rng.randrange(edges)}"
         yield script.Serve(at_s, edge, rng.choice(("cordon", "drain", "drain")), rng.choice((0.0, 0.0, 5.0)))
         yield script.Serve(round(at_s + rng.uniform(0.1, rng.choice(SERVED_S)), 3), edge, "use")
-
-
-def _with_ends(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
-    """The same, where what fails does so in all the ways that it can."""
-    for action in actions:
-        if isinstance(action, script.Submit) and action.fails:
-            fails_by = rng.choice(get_args(FailsBy))
-            yield replace(action, fails_by="exit" if fails_by == "time" and action.chunks > TIMED_CHUNKS else fails_by)
-        else:
-            yield action
-
-
-def _uneven(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.AnyAction]:
-    """Some jobs have stragglers, and fail midway where they fail."""
-    if rng.random() >= UNEVEN:
-        return list(actions)
-    return [
-        replace(action, sigma=rng.choice(SIGMAS)) if isinstance(action, script.Submit) else action for action in actions
-    ]
-
-
-def _mannered(rng: Random, actions: Sequence[script.AnyAction], room: int) -> Iterator[script.AnyAction]:
-    """The same, where some small jobs say how their chunks are placed, and some go before others."""
-    for action in actions:
-        if not isinstance(action, script.Submit) or rng.random() >= MANNERED:
-            yield action
-            continue
-        fitting = action.chunks <= min(room, MANNERED_CHUNKS)
-        manner = rng.choice(get_args(script.Manner)) if fitting else ""
-        yield replace(action, manner=manner, priority=rng.choice((0, 50, 100)))
-
-
-def _calling(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.AnyAction]:
-    """Some jobs tell receivers what they reach."""
-    if rng.random() >= CALLING:
-        return list(actions)
-    return [
-        replace(action, tells=tuple(rng.sample(get_args(Temper), rng.randint(1, 3))))
-        if isinstance(action, script.Submit) and rng.random() < CALLING
-        else action
-        for action in actions
-    ]
-
-
-def _in_order(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
-    """Some jobs come after others that are asked for before them."""
-    before: list[str] = []
-    for action in sorted(actions, key=lambda action: action.at_s):
-        if isinstance(action, script.Submit):
-            if before and rng.random() < ORDERED:
-                names = tuple(sorted({rng.choice(before) for _ in range(rng.randint(1, 3))}))
-                yield replace(action, after=names, on=rng.choice(("succeeded", "finished")))
-            else:
-                yield action
-            before.append(action.job)
-        else:
-            yield action
-
-
-def _timed(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
-    """Some jobs wait for a moment, and some go some time after their end."""
-    for action in actions:
-        if isinstance(action, script.Submit):
-            start_s = round(action.at_s + rng.uniform(0.0, SOON_S), 3) if rng.random() < LATER else None
-            yield replace(action, start_s=start_s, ttl_s=rng.choice(TTLS_S) if rng.random() < SHORT_LIVED else None)
-        else:
-            yield action
-
-
-def _plans(rng: Random, seconds: float, room: int) -> Iterator[script.AnyAction]:
-    """Schedules, of which some are suspended for a while. What is allowed to pile up takes a third of the room at most."""
-    for number in range(rng.randint(1, 2) if rng.random() < PLANNED else 0):
-        at_s, name = _moment(rng, 0.0, seconds / 2), f"plan-{number}"
-        every_min, chunks, lasts_s = rng.choice((1, 1, 2)), rng.choice((1, 1, 3)), rng.choice((1.0, 10.0, 80.0))
-        concurrency = rng.choice(get_args(script.Concurrency))
-        if concurrency == "allow":
-            lasts_s = min(lasts_s, 20.0 * every_min * room / chunks)
-        deadline_s, keep = rng.choice((None, None, 20.0)), rng.choice((0, 1, 3))
-        yield script.Plan(at_s, name, every_min, chunks, lasts_s, concurrency, deadline_s, keep)
-        if rng.random() < PAUSED:
-            since_s = _moment(rng, at_s, seconds * 0.8)
-            yield script.Replan(since_s, name, suspended=True)
-            yield script.Replan(round(since_s + rng.uniform(0.1, 120.0), 3), name, suspended=False)
 
 
 class _Times:
@@ -247,10 +153,10 @@ class _Times:
 
     def any(self) -> float:
         if self._rng.random() >= BUSY:
-            return _moment(self._rng, 5.0, self.seconds)
+            return moment(self._rng, 5.0, self.seconds)
         job = self._rng.choice(self._jobs)
         lasts_s = job.seconds * (1 + job.chunks / self._room)
-        return min(self.seconds, _moment(self._rng, job.at_s, job.at_s + lasts_s))
+        return min(self.seconds, moment(self._rng, job.at_s, job.at_s + lasts_s))
 
 
 def _faults(rng: Random, times: _Times, edges: int, replicas: int) -> list[script.AnyAction]:
@@ -293,7 +199,7 @@ def _rogues(rng: Random, times: _Times, jobs: Sequence[script.Submit]) -> Iterat
             yield script.Rogue(times.any(), tries)
     for job in jobs:
         if rng.random() < ROGUES:
-            yield script.Repeat(_moment(rng, job.at_s, times.seconds), job.job)
+            yield script.Repeat(moment(rng, job.at_s, times.seconds), job.job)
 
 
 def _stories(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:
@@ -301,11 +207,11 @@ def _stories(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[sc
     placed elsewhere, a host that goes down with all that it can run, and a database that was put back and is further than
     before by the time that anybody looks."""
     if edges > 1 and rng.random() < LOST:
-        at_s, for_s = _moment(rng, 5.0, seconds / 2), rng.choice((seconds, _moment(rng, 88.0, 105.0)))
+        at_s, for_s = moment(rng, 5.0, seconds / 2), rng.choice((seconds, moment(rng, 88.0, 105.0)))
         yield script.Submit(at_s, "stranded", slots, seconds=20.0)
         yield script.Cut(at_s + 4.0, "edge-0", for_s)
     if rng.random() < STRUCK:
-        at_s = _moment(rng, 5.0, seconds * 2 / 3)
+        at_s = moment(rng, 5.0, seconds * 2 / 3)
         yield script.Submit(at_s, "struck", edges * slots, seconds=10.0)
         yield script.Crash(at_s + 5.0, f"edge-{rng.randrange(edges)}", round(rng.uniform(0.5, 10.0), 1))
     if rng.random() < OVERTAKEN:
@@ -322,17 +228,17 @@ def _compactions(rng: Random, seconds: float, replicas: int) -> tuple[float | No
         return None, []
     watched = rng.choice(("Job", "Attempt"))
     actions: list[script.AnyAction] = [
-        script.Watch(_moment(rng, 1.0, seconds / 2), watched, rng.choice((1.0, 20.0, 60.0)))
+        script.Watch(moment(rng, 1.0, seconds / 2), watched, rng.choice((1.0, 20.0, 60.0)))
     ]
     for _ in range(rng.randint(1, 5)):
-        at_s, keep_s = _moment(rng, 10.0, seconds), rng.choice(KEEPS_S)
+        at_s, keep_s = moment(rng, 10.0, seconds), rng.choice(KEEPS_S)
         killed_s = round(rng.uniform(0.0, 0.3), 4) if rng.random() < CUT_SHORT else None
         actions.append(script.Compact(at_s, keep_s, killed_s))
         if rng.random() < UNDONE:
             since_s = rng.uniform(0.1, 20.0)
             actions.append(script.Restore(round(at_s + since_s, 3), round(since_s + rng.uniform(0.0, 40.0), 1)))
     if rng.random() < BEHIND:
-        at_s, for_s = _moment(rng, 20.0, seconds * 2 / 3), rng.choice((9.0, 30.0))
+        at_s, for_s = moment(rng, 20.0, seconds * 2 / 3), rng.choice((9.0, 30.0))
         actions += [script.Away(at_s, f"reconcilers-{number}", for_s) for number in range(rng.randint(1, replicas))]
         for number in range(MISSED):
             actions.append(script.Submit(round(at_s + 1.0 + 0.005 * number, 3), f"missed-{number}", 1, seconds=0.2))
@@ -341,7 +247,3 @@ def _compactions(rng: Random, seconds: float, replicas: int) -> tuple[float | No
 
 
 _WAYS = ((True, True), (True, True), (True, False), (False, True))
-
-
-def _moment(rng: Random, least_s: float, most_s: float) -> float:
-    return round(rng.uniform(least_s, most_s), 3)

@@ -12,6 +12,7 @@ from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDE
 from datamodel.scheduling.schedules import FORBID, REPLACE
 from datamodel.state import State
 from sim.world.process import EPOCH
+from sim.world.receivers import undelivered
 
 
 class Beginnings:
@@ -99,6 +100,10 @@ class Beginnings:
             return
         if job.phase not in FINISHED:
             self._complain(f"{event.actor} deletes {event.path}, which is {job.phase or 'new'}")
+        elif any(undelivered(job)):
+            self._complain(
+                f"{event.actor} deletes {event.path}, and somebody is to be told of it: {job.status['callbacks']}"
+            )
         elif event.actor == "expiry":
             ended = datetime.fromisoformat(job.status["finishedAt"])
             if ended + timedelta(seconds=job.spec["ttlAfterFinishS"]) > now:

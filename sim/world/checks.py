@@ -10,9 +10,11 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDED, SUSPEND
+from datamodel.scheduling.retrying import ignored
 from datamodel.scheduling.service import OPEN
 from datamodel.state import State
 from sim.world.client import Client, path_of
+from sim.world.endings import must_fail, wrong
 from sim.world.engine import Engine
 from sim.world.faults import Memory
 from sim.world.receivers import Receivers, undelivered
@@ -66,17 +68,13 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
             continue
         if _is_suspended(job, client, memory):
             continue
-        # Whose limit counts by the clock may fail by any trouble.
         is_aborted = job.spec.get("intent") == ABORT
         retries = wish.retries if is_aborted else job.spec["retries"]  # what was to go on may be aborted before it has
-        may_fail = wish.fails > retries or wish.fails_by == "time" or bool(wish.after)
-        may_be = {SUCCEEDED: True, FAILED: may_fail, ABORTED: is_aborted}
+        may_be = {SUCCEEDED: not must_fail(wish), FAILED: True, ABORTED: is_aborted}
         if not may_be.get(job.phase):
             yield f"{name} is {job.phase}: {job.spec.get('intent')}, {job.status}"
-        if job.phase == SUCCEEDED:
-            outputs = job.status.get("outputs", {})
-            if outputs.get("ran") != wish.chunks or outputs.get("chunk") != list(range(wish.chunks)):
-                yield f"{name} has {wish.chunks} chunks, and counted {outputs}"
+        elif job.phase != ABORTED:
+            yield from wrong(job, wish, retries, state)
 
 
 def untold(state: State, client: Client, memory: Memory, receivers: Receivers, *, is_quiet: bool) -> Iterator[str]:
@@ -109,9 +107,12 @@ def _is_suspended(job: Node, client: Client, memory: Memory) -> bool:
 def unbelievable(state: State, engines: Mapping[str, Engine]) -> Iterator[str]:
     """The containers' own ledger: what is counted ran, and what ran to its end is settled."""
     through: dict[str, set[int]] = {}
+    forgiven = {
+        last_name(path): ignored(n.spec.get("exitCodes", ())) for path, n in state.nodes.items() if n.kind == "Attempt"
+    }
     for engine in engines.values():
         for line in engine.ledger:
-            if line.code == 0:
+            if line.code == 0 or line.code in forgiven.get(line.attempt, ()):
                 through.setdefault(line.attempt, set()).add(line.step)
     for entry in state.entries.values():
         if entry.owner in state.totals and entry.phase == SUCCEEDED and last_name(entry.holder) not in through:

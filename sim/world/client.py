@@ -25,6 +25,7 @@ from sim.world.hosts import SITE
 from sim.world.process import EPOCH, Process
 from sim.world.receivers import url_of
 from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Serve, Submit, Wish
+from sim.world.terms import NEVER, NO_TERMS, spec_of
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
@@ -34,6 +35,8 @@ GROUP = "/config/job-groups/default"
 AGAIN_S = 1.0
 PATIENCE_S = 10.0
 """How much longer than it should take a chunk may run, of a job with a limit."""
+HOPELESS_CPU = 4_000.0
+"""No edge of a world has as much."""
 ACTOR = Actor("client", USER)
 
 _encode = msgspec.json.Encoder().encode
@@ -220,19 +223,21 @@ _MANNERS: dict[str, dict[str, Any]] = {
 
 def _submission(wish: Submit) -> Unit:
     """The same request each time."""
-    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails, wish.fails_by, wish.sigma)
+    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails, wish.fails_by, wish.sigma, wish.failing)
+    terms = wish.terms or NO_TERMS
     script = _encode(behaviour).decode()
     spec = {
         "chunks": wish.chunks,
         "retries": wish.retries,
-        "requests": {"cpu": 1.0},
+        "requests": {"cpu": HOPELESS_CPU if terms.hopeless else 1.0},
         "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
         "outputs": {"ran": "sum", "chunk": "collect"},
+        **spec_of(terms, wish.chunks),
     }
     spec |= _MANNERS[wish.manner]
     if wish.priority != PRIORITY_DEFAULT:
         spec["priority"] = wish.priority
-    if wish.fails_by == "time":
+    if wish.fails_by == "time" and wish.fails < NEVER:
         spec["limits"] = {"timeoutS": wish.seconds + PATIENCE_S}
     if wish.tells:
         phases = ["running", "succeeded", "failed", "aborted"]

@@ -42,3 +42,8 @@ class Dice:
             if collecting:
                 gc.enable()
             random.setstate(state)
+
+
+def moment(rng: random.Random, least_s: float, most_s: float) -> float:
+    """A time between two, to a millisecond."""
+    return round(rng.uniform(least_s, most_s), 3)

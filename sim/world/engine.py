@@ -16,6 +16,7 @@ from agents.runtimes.reasons import OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
 from sim.world.logbook import Logbook
 from sim.world.process import Process
+from sim.world.terms import FAILS_WITH
 from sim.world.universe import Happening, Universe
 
 DELAY_S = (0.001, 0.05)
@@ -32,12 +33,17 @@ class Behaviour(msgspec.Struct, frozen=True):
     """What a step does, written as JSON into its script: it runs for so many seconds and ends with 0. `fails` times, in the
     chunk's first epochs, it fails instead: by its exit code, for lack of memory, because its image cannot be had in those
     seconds, or because it never ends. With `sigma`, each attempt takes a lognormal factor of that time, and one that fails does
-    so at any part of it."""
+    so at any part of it. Where `failing` is not 0, chunks from that one on do not fail."""
 
     seconds: float = 1.0
     fails: int = 0
     fails_by: FailsBy = "exit"
     sigma: float = 0.0
+    failing: int = 0
+
+    def fails_at(self, attempt: str, epoch: int) -> bool:
+        """Whether this attempt does."""
+        return epoch <= self.fails and (not self.failing or int(attempt.rsplit("-", 2)[1]) < self.failing)
 
 
 _behaviour = msgspec.json.Decoder(Behaviour).decode
@@ -55,7 +61,7 @@ class Line(msgspec.Struct, frozen=True):
 
 _ENDS: dict[str, tuple[int, str]] = {
     "": (0, ""),
-    "exit": (1, ""),
+    "exit": (FAILS_WITH, ""),
     "memory": (KILLED_CODE, OOM_KILLED),
     "time": (0, ""),
 }
@@ -109,7 +115,7 @@ class Engine:
         if index != len(attempt.steps) or attempt.end is not None:
             return
         behaviour = _behaviour(work.steps[index].script or "{}")
-        fails_by = behaviour.fails_by if self._epoch_of(work.attempt) <= behaviour.fails else ""
+        fails_by = behaviour.fails_by if behaviour.fails_at(work.attempt, self._epoch_of(work.attempt)) else ""
         if fails_by == "image":
             attempt.end = self._universe.after(behaviour.seconds, self._miss_image, work.attempt)
             return

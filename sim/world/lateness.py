@@ -32,6 +32,7 @@ from datamodel.scheduling.service import (
 )
 from datamodel.state import State
 from sim.world.engine import Engine
+from sim.world.failing import failed, rest_s
 from sim.world.overdue import behind, held, stays
 from sim.world.receivers import temper_of, undelivered
 
@@ -116,7 +117,9 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     path = inventory_path(*place_of(attempt.path))
     edge, name = state.nodes.get(path), place_of(attempt.path)[1]
     job = state.nodes.get(attempt.spec["job"])
-    is_resting = job is not None and job.phase not in FINISHED and job.spec.get("intent", RUN) != RUN
+    is_resting = (
+        job is not None and job.phase not in FINISHED and (job.spec.get("intent", RUN) != RUN or "ending" in job.status)
+    )
     if attempt.spec["intent"] != RUN:
         yield Still((attempt.path, "stop"), f"{attempt.path} is to be stopped", name)
     elif job is not None and job.uid in attempt.links["job"] and is_resting:
@@ -176,23 +179,22 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
             yield Still((job.path, "deleted"), f"{job.path} is to be deleted, and nothing of it runs")
         return
     chunks, placed, intent = job.spec["chunks"], sum(counts.values()), job.spec.get("intent", RUN)
-    has_failed = counts.get(FAILED, 0) > 0 and any(
-        entry.phase == FAILED and entry.failures > job.spec["retries"]
-        for index in range(placed)
-        if (entry := state.entries.get((job.uid, index))) is not None
-    )
-    if job.phase == FAILED and counts.get(FAILED) and not has_failed and intent == RUN:
+    found = failed(job, state, placed)
+    asked = job.generation != job.status.get("observedGeneration", 1)
+    if job.phase == FAILED and asked and counts.get(FAILED) and not found.job and intent == RUN:
         yield Still((job.path, "again"), f"{job.path} has failed, and its chunks may fail more often")
     if job.phase in FINISHED:
         return
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    over = counts.get(SUCCEEDED) == chunks or ((has_failed or intent == ABORT) and not in_flight)
+    is_whole = counts.get(SUCCEEDED, 0) + found.for_good == chunks
+    is_decided = found.job or intent == ABORT or "ending" in job.status
+    over = (is_whole and not found.job) or (is_decided and not in_flight)
     told = job.status.get("chunks", {})
     if over or any(told.get(phase, 0) != counts.get(phase, 0) for phase in (PLACED, RUNNING, SUCCEEDED, FAILED)):
         key = (job.path, "status", *sorted(counts.items()))
         yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
-    waits = placed < chunks or any(counts.get(phase) for phase in AGAIN)
-    is_due = waits and intent == RUN and not has_failed and not is_held(job)
+    waits = placed < chunks or sum(counts.get(phase, 0) for phase in AGAIN) > found.for_good
+    is_due = waits and intent == RUN and not is_decided and not is_held(job)
     if is_due and _has_room(job, placed, in_flight, rooms):
         key = (job.path, "chunks", *sorted(counts.items()))
-        yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}")
+        yield Still(key, f"{job.path} has chunks to place, and there is room: {counts}", limit_s=STILL_S + rest_s(job))

@@ -10,6 +10,7 @@ from datamodel.state import State
 from reconcilers.expiry import NOTICED_S
 from sim.world.beginnings import made_by
 from sim.world.process import EPOCH
+from sim.world.receivers import undelivered
 
 
 def held(job: Node, state: State, now: datetime) -> Iterator[str]:
@@ -31,6 +32,8 @@ def stays(job: Node, now: datetime) -> Iterator[str]:
     if ttl_s is None or job.phase not in FINISHED or job.deletion_requested_at is not None:
         return
     if job.phase == FAILED and job.generation != job.status.get("observedGeneration"):
+        return
+    if any(undelivered(job)):
         return
     if datetime.fromisoformat(job.status["finishedAt"]) + timedelta(seconds=ttl_s + NOTICED_S) < now:
         yield f"{job.path} is {job.phase} since {job.status['finishedAt']}, and stays for {ttl_s} s"

@@ -8,6 +8,7 @@ import msgspec
 from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
 from sim.world.receivers import Temper
+from sim.world.terms import Terms
 from sim.world.weather import CALM, Weather
 
 Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
@@ -37,9 +38,11 @@ class Action(msgspec.Struct, frozen=True, tag_field="do", tag=str.lower, rename=
 class Submit(Action, frozen=True):
     """A job of so many chunks, each of so many steps, which take so many seconds together; the first `fails` attempts at
     each chunk fail, as the engine has it. By `time`: they never end by themselves, and the job has a limit. With `sigma` its
-    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. `manner`: its chunks are never two on
-    one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of whatever it reaches. It
-    comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s` after its end."""
+    attempts are as unequal as those of a simulated edge: see `agents/runtimes/luck.py`. Where `failing` is not 0, only the
+    first so many chunks fail at all. What is to fail for ever has no such limit, but a deadline among its `terms`. `manner`:
+    its chunks are never two on one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of
+    whatever it reaches. It comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s`
+    after its end."""
 
     job: str
     chunks: int
@@ -56,6 +59,8 @@ class Submit(Action, frozen=True):
     on: Literal["succeeded", "finished"] = "succeeded"
     start_s: float | None = None
     ttl_s: float | None = None
+    failing: int = 0
+    terms: Terms | None = None
 
 
 class Plan(Action, frozen=True):

@@ -36,8 +36,9 @@ from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import EPOCH, Process
 from sim.world.receivers import Receivers
+from sim.world.rests import Rests
 from sim.world.rogues import Rogues
-from sim.world.script import Script, Submit, Watch, is_timely
+from sim.world.script import Jump, Script, Submit, Watch, is_timely
 from sim.world.universe import Universe
 from sim.world.watchers import Watcher
 from sim.world.weather import CALM
@@ -99,6 +100,8 @@ class World:
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
         self._manners = Manners(self.outcome.broken.append)
         self._beginnings = Beginnings(self.outcome.broken.append)
+        jumps = any(isinstance(action, Jump) for action in script.actions)
+        self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
@@ -258,6 +261,7 @@ class World:
             self._manners.appended(event, self._state, self._universe.now_s)
             self._receivers.appended(event)
             self._beginnings.appended(event, self._state, self._universe.now_s)
+            self._rests.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -273,6 +277,7 @@ class World:
         self._causes.restored()
         self._receivers.restored()
         self._beginnings.restored(self._state.nodes)
+        self._rests.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 

@@ -121,6 +121,12 @@ def test_a_failure_after_which_it_goes_on_is_kept_from_the_engine(bubblewrap: st
     assert (ended.code, ended.end) == (0, End(7))
 
 
+@pytest.mark.parametrize(("code", "told"), [(3, 0), (42, 0), (4, 4), (2, 2), (34, 34)])
+def test_so_is_one_that_is_ignored_and_no_other(bubblewrap: str, tools: Path, code: int, told: int) -> None:
+    ended = begin(bubblewrap, tools, Step("step", "", f"exit {code}", ignored=(3, 42))).ended()
+    assert (ended.code, ended.end) == (told, End(code))
+
+
 @pytest.mark.parametrize(
     ("step", "end"),
     [

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from datamodel.scheduling.jobs import STEPS_LIMIT
+from datamodel.scheduling.steps import STEPS_LIMIT
 from datamodel.scheduling.wire import WIRE_VERSION
 
 ATTEMPT: dict[str, Any] = {

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling.jobs import STEPS_BYTES
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.steps import STEPS_BYTES
 from tests.databases import Databases
 from tests.gateway import STEP, Gateway, open_gateway
 

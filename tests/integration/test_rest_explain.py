@@ -1,5 +1,6 @@
 """Why a job is as it is, over REST; on the fake and the real store."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -176,3 +177,90 @@ async def test_who_could_not_be_told_is_said(gateway: Gateway) -> None:
     assert (await explained(gateway))["summary"] == f"{ended}; {untold} is tried again: Refused, it answered 500"
     await status(gateway, JOB, callbacks=notices(state="givenUp", at=at, **trouble))
     assert (await explained(gateway))["summary"] == f"{ended}; {untold} is given up: Refused, it answered 500"
+
+
+ENDING = {"phase": "failed", "reason": "DeadlineExceeded", "message": "it had not ended after 5 s"}
+
+
+def complete(reason: str, message: str) -> dict[str, Any]:
+    told = {"type": "Complete", "status": "True", "reason": reason, "message": message}
+    return {**told, "lastTransitionTime": "2030-01-01T00:00:00+00:00"}
+
+
+async def test_a_job_whose_end_is_decided_says_by_what(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", chunks=2)
+    await status(gateway, JOB, ending=ENDING, conditions=[complete(ENDING["reason"], ENDING["message"])])
+    told = "DeadlineExceeded: it had not ended after 5 s"
+    explanation = await explained(gateway)
+    assert explanation["summary"] == f"it ends as failed, and 0 of its chunks run: {told}"
+    assert explanation["edges"] == []
+    await status(gateway, JOB, phase="failed")
+    assert (await explained(gateway))["summary"] == f"it has failed: {told}"
+
+
+async def test_a_job_that_has_succeeded_without_all_of_its_chunks_says_so(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    job = await new_job(gateway.store, "j", chunks=2, retries=0, completion={"maxFailedChunks": 1})
+    await report(gateway.store, await place(gateway.store, job, 0), phase="failed")
+    await report(gateway.store, await place(gateway.store, job, 1), phase="succeeded")
+    await status(
+        gateway, JOB, phase="succeeded", conditions=[complete("Succeeded", "1 of 2 chunks failed, as allowed")]
+    )
+    assert (await explained(gateway))["summary"] == (
+        "1 of its 2 chunks have succeeded: Succeeded: 1 of 2 chunks failed, as allowed"
+    )
+
+
+async def test_a_chunk_that_rests_is_told_until_when(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    job = await new_job(gateway.store, "j", retryPolicy={"backoffS": 600})
+    ended = datetime.now(UTC)
+    path = await place(gateway.store, job)
+    await report(gateway.store, path, phase="failed", finishedAt=ended.isoformat())
+    told = await explained(gateway)
+    (chunk,) = told["failures"]
+    assert 400 < (datetime.fromisoformat(chunk["againAt"]) - ended).total_seconds() < 610
+    assert told["summary"] == (
+        f"1 of its 1 chunks wait: they failed, and are tried again after a pause, the first at {chunk['againAt']}"
+    )
+
+
+async def test_a_chunk_that_an_exit_code_has_ended_does_not_go_on(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    policy = {"exitCodes": [{"codes": [3], "action": "fail"}]}
+    job = await new_job(gateway.store, "j", retries=4, retryPolicy=policy)
+    path = await place(gateway.store, job)
+    await report(gateway.store, path, phase="failed", reason="NonZeroExit", message="exit code 3", exitCodes=[3])
+    await status(gateway, JOB, phase="failed")
+    told = await explained(gateway)
+    assert [chunk["goesOn"] for chunk in told["failures"]] == [False]
+    assert told["summary"] == (
+        "it has failed: chunk 0 has failed once, and is not tried again after such an exit code: NonZeroExit: exit code 3"
+    )
+    answer = await gateway.client.post("/v1/jobs/default/j/retry")
+    assert (answer.status_code, answer.json()["spec"]["retries"]) == (202, 5)
+    assert [chunk["goesOn"] for chunk in (await explained(gateway))["failures"]] == [True]
+
+
+async def test_who_retries_asks_for_more_than_the_last_attempt_was_told(gateway: Gateway) -> None:
+    """The retries may have been lowered since."""
+    await edges(gateway, "e")
+    policy = {"exitCodes": [{"codes": [3], "action": "fail"}]}
+    job = await new_job(gateway.store, "j", retries=4, retryPolicy=policy)
+    path = await place(gateway.store, job)
+    await report(gateway.store, path, phase="failed", reason="NonZeroExit", exitCodes=[3])
+    await done(gateway.store, Command("patchSpec", JOB, {"retries": 1}))
+    await status(gateway, JOB, phase="failed")
+    answer = await gateway.client.post("/v1/jobs/default/j/retry")
+    assert answer.json()["spec"]["retries"] == 5
+
+
+async def test_a_job_that_has_spent_its_budget_says_so_and_its_chunks_do_not_go_on(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    job = await new_job(gateway.store, "j", retries=4, retryPolicy={"budget": 0, "backoffS": 600})
+    await report(gateway.store, await place(gateway.store, job), phase="failed", reason="NonZeroExit", exitCodes=[3])
+    spent = "its chunks failed more often than the 0 times that are tried again"
+    await status(gateway, JOB, phase="failed", conditions=[complete("RetryBudgetSpent", spent)])
+    told = await explained(gateway)
+    assert told["summary"] == f"it has failed: RetryBudgetSpent: {spent}"
+    assert [(chunk["goesOn"], chunk["againAt"]) for chunk in told["failures"]] == [(False, "")]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -147,7 +148,7 @@ async def test_a_job_that_was_changed_before_it_was_seen_is_placed(pair: Pair) -
     """By a label, or by another replica's progress: then its image is none of a new one any more."""
     fence = Fence("placement/0", (await pair.mine.acquire(["placement/0"], "mine", 60.0))["placement/0"])
     async with Appender(pair.mine) as appender:
-        placement = Placement(pair.mine, appender)
+        placement = Placement(pair.mine, appender, lambda: datetime.now(UTC))
         await done(pair.mine, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
         await placement.reconcile("scheduler", fence)
         before = (await pair.mine.head()).position

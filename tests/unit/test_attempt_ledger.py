@@ -68,3 +68,27 @@ def test_one_begins_anew_at_what_has_failed_less_often_than_its_job_grants_or_wa
     assert isinstance(after, Entry)
     assert (after.epoch, after.phase, after.failures, after.progress) == (before.epoch + 1, PLACED, 1, 0)
     assert isinstance(begun(before, before.epoch, retries=1), str)
+
+
+def failed(code: int, reason: str = "NonZeroExit") -> Entry:
+    """A chunk with retries to spare, after its first attempt has failed so."""
+    assert Attempt.settle is not None
+    rules = [
+        {"codes": [3], "action": "retry"},
+        {"ranges": [{"first": 2, "last": 9}], "action": "fail"},
+        {"codes": [42], "action": "ignore"},
+    ]
+    spec = {"intent": RUN, "retries": 5, "exitCodes": rules}
+    return Attempt.settle.advance(entry(RUNNING), spec, {"phase": FAILED, "exitCodes": [0, code], "reason": reason})
+
+
+@pytest.mark.parametrize(
+    ("code", "phase"), [(1, RETRY), (2, FAILED), (3, RETRY), (9, FAILED), (10, RETRY), (42, RETRY)]
+)
+def test_an_exit_code_may_be_the_end_of_a_chunk(code: int, phase: str) -> None:
+    """One that is ignored is the agent's to ignore: an attempt that fails by it has an agent that cannot."""
+    assert (failed(code).phase, failed(code).failures) == (phase, 1)
+
+
+def test_what_ended_by_something_else_has_no_exit_code_that_means_anything() -> None:
+    assert failed(2, "OOMKilled").phase == RETRY

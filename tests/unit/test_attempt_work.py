@@ -46,6 +46,17 @@ def test_the_jobs_labels_and_annotations_are_the_works() -> None:
     assert (work.labels, work.annotations) == ({"team": "blue"}, {"a": "b c"})
 
 
+def test_the_exit_codes_that_are_ignored_are_those_of_every_step() -> None:
+    rules = b'[{"codes":[5],"action":"fail"},{"codes":[42],"ranges":[{"first":4,"last":6}],"action":"ignore"}]'
+    spec = msgspec.Raw(SPEC.replace(b'"retries":2', b'"retries":2,"exitCodes":' + rules))
+    work = desired_of(replace(PENDING, spec=spec), "pending", None).work
+    assert [step.ignored for step in work.steps] == [(4, 6, 42)] * 2
+    with pytest.raises(msgspec.ValidationError):
+        desired_of(
+            replace(PENDING, spec=msgspec.Raw(bytes(spec).replace(b'"codes":[5]', b'"codes":5'))), "pending", None
+        )
+
+
 def test_what_is_no_attempt_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError):
         desired_of(replace(PENDING, spec=msgspec.Raw(b"{}")), "pending", None)

@@ -7,7 +7,8 @@ import agents.settings
 from agents.runtimes import reasons
 from agents.runtimes.policy import Policy
 from datamodel.parts import normal_spec
-from datamodel.scheduling.jobs import Job, Limits, Step
+from datamodel.scheduling.jobs import Job
+from datamodel.scheduling.steps import Limits, Step
 from sim.chaos.machine import ROOT
 
 PAGE = (ROOT / "docs/containers.md").read_text()

@@ -134,6 +134,22 @@ def test_after_a_failure_it_goes_on_where_the_step_says_so(found: Observed, acti
     assert converge(FORGIVING, found, "running") == action
 
 
+IGNORING = replace(desired(), work=replace(WORK, steps=tuple(replace(s, ignored=(2, 3)) for s in WORK.steps)))
+
+
+@pytest.mark.parametrize(
+    ("found", "action"),
+    [
+        (observed(FAILED), StartStep(1)),
+        (observed(FAILED, FAILED), ReportEnd("succeeded", (3, 3))),
+        (observed(replace(FAILED, exit_code=4)), ReportEnd("failed", (4,), "NonZeroExit", "exit code 4")),
+        (observed(KILLED), ReportEnd("failed", (137,), "OutOfMemory", "too much")),
+    ],
+)
+def test_an_exit_code_that_is_ignored_is_no_failure(found: Observed, action: Action) -> None:
+    assert converge(IGNORING, found, "running") == action
+
+
 def test_who_ignored_term_is_told_of() -> None:
     end = ReportEnd("stopped", (137,), "Stopped", "it ignored TERM and was killed")
     assert converge(desired(STOP), observed(STUBBORN), "running") == end

@@ -108,6 +108,29 @@ async def test_one_that_is_tried_again_just_then_is_not_deleted() -> None:
 
 
 @on_virtual_time
+async def test_it_stays_until_all_have_been_told_or_given_up() -> None:
+    def notices(*states: str) -> list[dict[str, Any]]:
+        told = [{"callback": number, "state": state} for number, state in enumerate(states)]
+        return [{"id": "evt_1", "phase": "succeeded", "at": NOW.isoformat(), "generation": 1, "told": told}]
+
+    async with a_store() as (store, expiry, fence):
+        await done(store, job("j", ttlAfterFinishS=0, callbacks=[{"url": f"https://{at}.test/"} for at in "ab"]))
+        await end(store, callbacks=notices("delivered", "waiting"))
+        one = expiry()
+        await asyncio.sleep(60.0)
+        assert await one.keys() == []
+        assert await one.reconcile(PATH, fence) is None
+        before = (await store.head()).position
+        await done(store, Command("patchStatus", PATH, {"callbacks": notices("delivered", "givenUp")}), actor=SYSTEM)
+        changes = await store.changes(before, 100)
+        assert [wake.key for change in changes for wake in one.watches["Job"](change)] == [PATH], "that wakes"
+        assert await one.reconcile(PATH, fence) == NOTICED_S
+        await asyncio.sleep(NOTICED_S)
+        await one.reconcile(PATH, fence)
+        assert is_going(await present(store, PATH))
+
+
+@on_virtual_time
 async def test_only_ends_of_those_that_say_so_wake() -> None:
     async with a_store() as (store, expiry, _):
         await done(store, job("j", ttlAfterFinishS=0), job("k"))

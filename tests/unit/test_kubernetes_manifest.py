@@ -150,10 +150,15 @@ def test_a_step_has_a_tmp_of_its_own_and_of_a_size() -> None:
 
 
 def test_after_which_steps_it_goes_on_is_told_to_what_stands_over_them() -> None:
-    steps = (Step("one", "busybox", "false", continue_on_error=True), Step("two", "busybox", command=("false",)))
-    _, one, two, _ = containers(replace(WORK, steps=steps))
-    assert one["command"][3:] == ["1", "shell", "/bin/sh", "-c", "false"]
-    assert two["command"][3:] == ["0", "command", "false"]
+    steps = (
+        Step("one", "busybox", "false", continue_on_error=True),
+        Step("two", "busybox", command=("false",)),
+        Step("three", "busybox", command=("false",), ignored=(3, 42)),
+    )
+    _, one, two, three, _ = containers(replace(WORK, steps=steps))
+    assert one["command"][3:] == ["all", "shell", "/bin/sh", "-c", "false"]
+    assert two["command"][3:] == ["", "command", "false"]
+    assert three["command"][3:] == ["3 42", "command", "false"]
 
 
 @pytest.mark.parametrize(

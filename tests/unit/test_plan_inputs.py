@@ -94,7 +94,7 @@ def attempts(source: Node, count: int, name: str = "out") -> dict[tuple[str, int
 def test_files_are_named_by_the_attempts_that_count() -> None:
     source = a_job("s", 1, "succeeded", chunks=3)
     job = a_job("j", 2, inputs=[of("s"), of("s", chunk=2, path="two")])
-    found = files_of(job, {source.path: source}, attempts(source, 3))
+    found = files_of(job, {source.path: source}, attempts(source, 3), {})
     assert isinstance(found, tuple)
     assert [(one["path"], one["bytes"]) for one in found] == [("s/0", 0), ("s/1", 1), ("s/2", 2), ("two", 2)]
     assert found[3]["key"] == f"s.e.{attempt_name(source.uid, 2, 1)}.out"
@@ -104,16 +104,27 @@ def test_what_is_not_known_any_more_and_what_is_too_much_are_said() -> None:
     source = a_job("s", 1, "succeeded", chunks=3)
     job = a_job("j", 2, inputs=[of("s")])
     for some in (attempts(source, 2), attempts(source, 3, "other")):
-        gone = files_of(job, {source.path: source}, some)
+        gone = files_of(job, {source.path: source}, some, {})
         assert isinstance(gone, Never)
         assert gone.reason == "InputGone"
     many = a_job("s", 1, "succeeded", chunks=1_000_000)
     verdict = judge(job, {many.path: many})
     assert isinstance(verdict, Ready)
     assert len(verdict.chunks[source.path]) <= INPUT_FILES_BYTES
-    too_many = files_of(job, {many.path: many}, attempts(many, 300))
+    too_many = files_of(job, {many.path: many}, attempts(many, 300), {})
     assert isinstance(too_many, Never)
     assert too_many.reason in ("TooManyInputs", "InputGone")
+
+
+def test_of_a_job_of_which_chunks_may_fail_there_are_the_files_of_the_others() -> None:
+    source = a_job("s", 1, "succeeded", chunks=3)
+    left = {key: node for key, node in attempts(source, 3).items() if key[1] != 1}
+    found = files_of(a_job("j", 2, inputs=[of("s")]), {source.path: source}, left, {source.path: {1}})
+    assert isinstance(found, tuple)
+    assert [one["path"] for one in found] == ["s/0", "s/2"]
+    never = files_of(a_job("j", 2, inputs=[of("s", chunk=1)]), {source.path: source}, left, {source.path: {1}})
+    assert isinstance(never, Never)
+    assert (never.reason, never.message) == ("ChunkFailed", "inputs/0: chunk 1 of g/s has not succeeded")
 
 
 def test_what_a_job_that_is_there_never_leaves_is_said() -> None:
@@ -131,7 +142,7 @@ def test_what_a_job_that_is_there_never_leaves_is_said() -> None:
 
 def test_the_first_chunk_s_file_is_a_file_like_any_other() -> None:
     source = a_job("s", 1, "succeeded", chunks=3)
-    found = files_of(a_job("j", 2, inputs=[of("s", chunk=0)]), {source.path: source}, attempts(source, 3))
+    found = files_of(a_job("j", 2, inputs=[of("s", chunk=0)]), {source.path: source}, attempts(source, 3), {})
     assert isinstance(found, tuple)
     assert [one["path"] for one in found] == ["s"]
 

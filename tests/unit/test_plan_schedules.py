@@ -157,6 +157,17 @@ def test_only_so_many_that_have_ended_are_kept() -> None:
     assert sorted(phases.index(job.phase) and job.created_version - 2 for job in found.superfluous) == [0, 1, 3]
 
 
+def test_those_of_which_somebody_is_to_be_told_are_kept() -> None:
+    schedule = a_schedule(keepFinished={"successful": 0, "failed": 0})
+
+    def telling(number: int, state: str) -> Node:
+        job = made(schedule, minutes(number), number + 2, "succeeded")
+        return replace(job, status={**job.status, "callbacks": [{"told": [{"callback": 0, "state": state}]}]})
+
+    waiting, delivered = telling(1, "waiting"), telling(2, "delivered")
+    assert look(schedule, (waiting, delivered), minutes(1)).superfluous == (delivered,)
+
+
 def test_what_is_suspended_makes_nothing_and_nothing_up_for_it() -> None:
     schedule = a_schedule(suspended=True)
     found = look(schedule, (), minutes(1))

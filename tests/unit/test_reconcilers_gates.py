@@ -149,6 +149,8 @@ async def test_who_is_to_be_told_of_a_failure_is_when_its_inputs_never_come(
     callbacks = [{"url": "https://example.org/", "on": ["failed"]}]
     wanted = [{"job": "default/a", "artifact": "part", "path": "a"}]
     await done(store, job("a", artifacts=PARTS), job("b", inputs=wanted, callbacks=callbacks), waiting("c", "a"))
+    waits = {"phase": "pending", "chunks": {"pending": 1}}
+    await done(store, Command("patchStatus", f"{JOBS}/b", waits), actor=SYSTEM)
     await done(store, Command("delete", f"{JOBS}/a"))
     await done(store, Command("finalize", f"{JOBS}/a", {"finalizer": "attempts"}), actor=SYSTEM)
     for name in ("b", "c"):
@@ -156,6 +158,7 @@ async def test_who_is_to_be_told_of_a_failure_is_when_its_inputs_never_come(
     told, silent = [(await present(store, f"{JOBS}/{name}")).status for name in ("b", "c")]
     assert [told["phase"], silent["phase"]] == ["failed", "failed"]
     assert [(notice["phase"], notice["at"]) for notice in told["callbacks"]] == [("failed", told["finishedAt"])]
+    assert told["callbacks"][0]["chunks"] == told["chunks"], "they are told of what its status says"
     assert "callbacks" not in silent
 
 
@@ -280,3 +283,26 @@ async def test_one_that_can_never_begin_fails_and_says_why(store: MemoryStore, g
     await done(store, job("c"), Command("patchSpec", f"{JOBS}/b", {"retries": 9}))
     await done(store, Command("patchStatus", f"{JOBS}/b", {"phase": "pending"}), actor=SYSTEM)
     assert "b" in await woken(store, gates, before), "it is tried again"
+
+
+@pytest.mark.parametrize(("fields", "names"), [({}, ["a/0", "a/2"]), ({"chunk": 1}, None)])
+async def test_of_chunks_that_may_fail_there_is_nothing_to_be_given(
+    store: MemoryStore, gates: Gates, fence: Fence, fields: dict[str, int], names: list[str] | None
+) -> None:
+    policy = {"chunks": 3, "retries": 0, "completion": {"maxFailedChunks": 1}, "requests": LEAST}
+    source = await new_job(store, "a", artifacts=PARTS, **policy)
+    await done(store, waiting("one", "a", **fields))
+    for index in range(3):
+        await done(store, attempt(source, index), actor=SYSTEM)
+    left = {"artifacts": [{"name": "part", "bytes": 1, "sha256": "0" * 64}]}
+    for index, status in (
+        (0, {"phase": "succeeded", **left}),
+        (1, {"phase": "failed"}),
+        (2, {"phase": "succeeded", **left}),
+    ):
+        await done(store, Command("patchStatus", attempt_path(source, index), status), actor=EDGE)
+    await end(store, source.path)
+    await gates.reconcile(f"{JOBS}/one", fence)
+    found = await present(store, f"{JOBS}/one")
+    assert [one["path"] for one in found.status.get("inputs", ())] == (names or [])
+    assert reason(found) == ("Ready" if names else "ChunkFailed")

@@ -52,7 +52,7 @@ def noted(placement: Placement) -> int:
 
 
 async def test_a_placement_that_waits_for_its_lease_notes_nothing(store: MemoryStore, appender: Appender) -> None:
-    placement = Placement(store, appender)
+    placement = Placement(store, appender, lambda: datetime.now(UTC))
     await new_edge(store, "e")
     for number in range(50):
         await done(store, job(f"j{number}"))
@@ -63,7 +63,7 @@ async def test_a_placement_that_waits_for_its_lease_notes_nothing(store: MemoryS
 async def test_a_placement_that_lost_its_lease_forgets_its_notes_and_still_places_everything(
     store: MemoryStore, appender: Appender
 ) -> None:
-    placement = Placement(store, appender)
+    placement = Placement(store, appender, lambda: datetime.now(UTC))
     await new_edge(store, "e")
     await done(store, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
     mine = await fence(store, "placement/0")

@@ -13,6 +13,7 @@ from datamodel.node import Node
 from datamodel.parts import check_status, normal_spec
 from datamodel.scheduling.jobs import Job
 from reconcilers.planning import rollup as planning
+from reconcilers.planning.failing import Failures
 from reconcilers.planning.rollup import OUTPUTS_LIMIT_BYTES, Reduction, phase_of
 from tests.graph import JOBS, STEPS
 
@@ -20,13 +21,13 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 LATER = datetime(2030, 1, 2, tzinfo=UTC)
 
 
-def job(status: dict[str, Any] | None = None, *, chunks: int = 4, intent: str = "run") -> Node:
+def job(status: dict[str, Any] | None = None, *, chunks: int = 4, intent: str = "run", **spec: Any) -> Node:
     return Node(
         path=f"{JOBS}/j",
         uid="1" * 32,
         kind="Job",
         labels={},
-        spec=normal_spec(Job, {"steps": STEPS, "chunks": chunks, "intent": intent}),
+        spec=normal_spec(Job, {"steps": STEPS, "chunks": chunks, "intent": intent, **spec}),
         status=status or {},
         links={},
         finalizers=(),
@@ -101,6 +102,93 @@ def test_what_had_failed_goes_on_where_it_may_fail_more_often(
     intent: str, counted: Totals, *, has_failed: bool, phase: str
 ) -> None:
     assert phase_of(job({"phase": "failed"}, intent=intent), counted, has_failed=has_failed) == phase
+
+
+ENDING = {"phase": "failed", "reason": "DeadlineExceeded", "message": "it had not ended after 5 s"}
+
+
+@pytest.mark.parametrize(
+    ("counted", "phase"),
+    [
+        (totals(), "failed"),
+        (totals(placed=1, succeeded=1), "running"),
+        (totals(succeeded=1, aborted=2), "failed"),
+        (totals(succeeded=4), "succeeded"),
+    ],
+)
+def test_what_is_decided_of_its_end_holds_once_nothing_is_in_flight(counted: Totals, phase: str) -> None:
+    before = job({"phase": "running", "ending": ENDING})
+    status = rollup(before, counted, None, NOW)
+    assert status["phase"] == phase
+    told = next(one for one in status["conditions"] if one["type"] == "Complete")
+    if phase == "succeeded":
+        assert "ending" not in status
+        assert told["reason"] == "Succeeded"
+    else:
+        assert status["ending"] == ENDING
+        assert (told["reason"], told["message"]) == ("DeadlineExceeded", "it had not ended after 5 s")
+        assert told["status"] == ("True" if phase == "failed" else "False")
+
+
+@pytest.mark.parametrize(
+    ("counted", "before", "after"),
+    [
+        (totals(succeeded=2, running=2), "running", "running"),
+        (totals(succeeded=3, running=1), "running", "running"),
+        (totals(succeeded=3), "running", "succeeded"),
+        (totals(succeeded=3, aborted=1), "running", "succeeded"),
+        (totals(succeeded=4), "succeeded", "succeeded"),
+    ],
+)
+def test_enough_chunks_have_succeeded(counted: Totals, before: str, after: str) -> None:
+    """That is told first, and then it ends: who places its chunks just now has time to hear of it."""
+    status: dict[str, Any] = {"phase": "running"}
+    for phase in (before, after):
+        status = rollup(job(status, completion={"succeedAfter": 3}), counted, None, NOW)
+        assert status["phase"] == phase
+    is_enough = counted.phases["succeeded"] >= 3
+    assert ("ending" in status) == is_enough
+    if is_enough:
+        assert status["ending"]["reason"] == "EnoughSucceeded"
+        assert status["conditions"][0]["message"].endswith("of 4 chunks have succeeded, and 3 are enough")
+
+
+def test_the_end_of_a_job_that_is_decided_stays_as_it_is() -> None:
+    first = rollup(job({"phase": "running"}, completion={"succeedAfter": 2}), totals(succeeded=2, running=2), None, NOW)
+    later = rollup(job(first, completion={"succeedAfter": 2}), totals(succeeded=3, running=1), None, LATER)
+    assert later["ending"] == first["ending"]
+
+
+@pytest.mark.parametrize(
+    ("counted", "allowed", "phase"),
+    [
+        (totals(succeeded=3, failed=1), 1, "succeeded"),
+        (totals(succeeded=2, failed=1), 0, "running"),
+        (totals(succeeded=3, failed=1), 0, "running"),
+        (totals(succeeded=2, failed=1, running=1), 0, "running"),
+    ],
+)
+def test_chunks_that_may_fail_keep_a_job_from_nothing(counted: Totals, allowed: int, phase: str) -> None:
+    """Of four with one that is tried again after all, since the retries were raised, none has failed for good."""
+    lenient = job({"phase": "running"}, completion={"maxFailedChunks": 1})
+    assert phase_of(lenient, counted, has_failed=False, allowed=allowed) == phase
+    if phase == "succeeded":
+        told = planning.rollup(lenient, counted, phase, None, NOW)["conditions"][0]
+        assert (told["reason"], told["message"]) == ("Succeeded", "1 of 4 chunks failed, as allowed")
+
+
+def test_one_that_goes_on_remembers_when_and_what_had_failed_by_then() -> None:
+    failed = job({"phase": "failed", "ending": ENDING, "finishedAt": NOW.isoformat()})
+    again = planning.rollup(failed, totals(failed=1), "running", None, LATER, Failures(again=2, all=3))
+    assert again["retried"] == {"at": LATER.isoformat(), "failures": 3}
+    assert "ending" not in again
+    assert planning.rollup(job(again), totals(retry=1), "running", None, LATER)["retried"] == again["retried"]
+
+
+def test_why_it_failed_is_told() -> None:
+    strict = job({"phase": "running"}, retryPolicy={"budget": 1})
+    status = planning.rollup(strict, totals(retry=1), "failed", None, NOW, Failures(again=2, all=2))
+    assert status["conditions"][0]["reason"] == "RetryBudgetSpent"
 
 
 def test_what_goes_on_has_not_finished() -> None:

@@ -15,8 +15,8 @@ from datamodel.parts import check_status
 from datamodel.prepare import prepare
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED, Attempt
-from datamodel.scheduling.jobs import STEPS_LIMIT
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.steps import STEPS_LIMIT
 from reconcilers.planning.settlement import OUTPUTS_LIMIT_BYTES, Settlement, settle
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import Observed, Step, StepState, Work
 from agents.runtimes.reasons import CANNOT_START, DISK_FULL, OOM_KILLED, SHELL_MISSING
 from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
-from datamodel.scheduling.jobs import STEPS_LIMIT
+from datamodel.scheduling.steps import STEPS_LIMIT
 
 SITE_LABEL = "tendril.site"
 EDGE_LABEL = "tendril.edge"

@@ -55,6 +55,7 @@ __goes_on=$1 __kind=$2; shift 2
 __b={_BUSYBOX}
 __program=
 exec 3>&1 4>&2
+passes() {{ case " $__goes_on " in *" $1 "* | " all ") exit 0 ;; esac; exit "$1"; }}
 ends() {{ printf '\036end\037\n' >&3; printf '\0362\037\036end\037\n' >&4; }}
 case $1 in
 */*) __program=$1 ;;
@@ -63,7 +64,7 @@ case $1 in
   for __directory in $PATH; do [ ! -x "$__directory/$1" ] || {{ __program=$__directory/$1; break; }}; done
   unset IFS ;;
 esac
-[ -x "$__program" ] || {{ ends; echo "127 $__kind $1" > {END_FILE}; [ "$__goes_on" = 1 ] && exit 0; exit 127; }}
+[ -x "$__program" ] || {{ ends; echo "127 $__kind $1" > {END_FILE}; passes 127; }}
 limited() {{
   $__b dd bs={_READ_BYTES} count={LOG_BYTES // _READ_BYTES}
   $__b mkfifo -m 600 /tmp/.tendril-rest
@@ -117,8 +118,7 @@ fi
 wait "$__out" "$__err"
 ends
 echo "$__code" > {END_FILE}
-[ "$__goes_on" = 1 ] && exit 0
-exit "$__code"
+passes "$__code"
 """.lstrip()
 
 PREPARE_SCRIPT = rf"""
@@ -146,7 +146,8 @@ def step_command(step: Step) -> list[str]:
     """How a step is started, if there is anything to start but what its image says: then nothing stands over it. The failure of
     one after which the sequence goes on is recorded, and kept from Kubernetes."""
     kind, argv = ("shell", (*step.shell, step.script)) if step.script is not None else ("command", step.command)
-    return [_BUSYBOX, "sh", _STEP_FILE, "1" if step.continue_on_error else "0", kind, *argv] if argv else []
+    goes_on = "all" if step.continue_on_error else " ".join(str(code) for code in step.ignored)
+    return [_BUSYBOX, "sh", _STEP_FILE, goes_on, kind, *argv] if argv else []
 
 
 def is_wrapped(command: Sequence[str]) -> bool:
