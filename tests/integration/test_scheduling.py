@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 import pytest_asyncio
@@ -171,7 +172,7 @@ async def race(store: MemoryStore | PostgresStore) -> None:
     jobs = [await new_job(store, f"j{number}", chunks=3) for number in range(8)]
     async with Appender(store) as first, Appender(store) as second, Appender(store) as third:
         placers = [
-            (Placement(store, appender), f"placement/{number}")
+            (Placement(store, appender, lambda: datetime.now(UTC)), f"placement/{number}")
             for number, appender in enumerate((first, second, third))
         ]
         for _ in range(6):
