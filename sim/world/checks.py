@@ -9,6 +9,7 @@ from datamodel.feed.message import decode
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
+from datamodel.scheduling.beginning import is_held, job_path
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDED, SUSPEND
 from datamodel.scheduling.retrying import ignored
 from datamodel.scheduling.service import OPEN
@@ -30,7 +31,7 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             continue
         if _is_deleted(name, client, memory):
             yield f"{name} is not gone"
-        elif job.phase not in FINISHED and not _is_suspended(job, client, memory):
+        elif job.phase not in FINISHED and not _rests(job, state, client, memory):
             yield f"{name} is {job.phase or 'new'}: {job.spec.get('intent')}, {job.status.get('chunks')}"
         elif job.phase == FAILED and job.generation != job.status.get("observedGeneration", 1):
             yield f"{name} has failed, and nobody has seen what is asked of it since"
@@ -66,7 +67,7 @@ def lost_or_wrong(state: State, client: Client, memory: Memory) -> Iterator[str]
             if wish.ttl_s is None:
                 yield f"{name} was accepted, and is lost"
             continue
-        if _is_suspended(job, client, memory):
+        if _rests(job, state, client, memory):
             continue
         is_aborted = job.spec.get("intent") == ABORT
         retries = wish.retries if is_aborted else job.spec["retries"]  # what was to go on may be aborted before it has
@@ -96,6 +97,16 @@ def made_wrong(state: State) -> Iterator[str]:
 
 def _is_deleted(name: str, client: Client, memory: Memory) -> bool:
     return name in client.deleted and path_of(name) not in memory.revived
+
+
+def _rests(job: Node, state: State, client: Client, memory: Memory) -> bool:
+    """Whether it is suspended, or waits for one that rests."""
+    if _is_suspended(job, client, memory):
+        return True
+    if job.phase in FINISHED or not is_held(job):
+        return False
+    sources = (state.nodes.get(job_path(one["job"], job.path)) for one in job.spec.get("after", ()))
+    return any(source is not None and _rests(source, state, client, memory) for source in sources)
 
 
 def _is_suspended(job: Node, client: Client, memory: Memory) -> bool:
