@@ -3,8 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -134,7 +133,7 @@ def run(arguments: Sequence[str]) -> int:
         letters = ascii(error.object[error.start : error.end])
         return _refused(Failure(f"{letters} cannot be printed in {error.encoding}", "set PYTHONIOENCODING=utf-8"))
     except OSError as error:  # all but the printing says itself what is wrong
-        _drop_output()
+        _drop(sys.stdout)
         return _refused(Failure(f"the output cannot be written: {error.strerror}"))
     return code
 
@@ -157,13 +156,13 @@ def _check_command(arguments: Sequence[str]) -> None:
 
 
 def _unread() -> int:
-    _drop_output()
+    _drop(sys.stdout)
     return Exit.READER_GONE
 
 
-def _drop_output() -> None:
+def _drop(stream: TextIO) -> None:
     """So that the last flush does not fail too."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _verb(arguments: Sequence[str]) -> str:
@@ -171,7 +170,9 @@ def _verb(arguments: Sequence[str]) -> str:
 
 
 def _refused(failure: Failure) -> int:
-    with suppress(OSError):  # then the exit code has to say it
+    try:
         sys.stderr.write(f"tendril: {failure.sentence}\n")
         sys.stderr.flush()
+    except OSError:  # then the exit code has to say it
+        _drop(sys.stderr)
     return failure.code

@@ -44,7 +44,7 @@ class Loading:
     async def _load(self, jobs: Sequence[str]) -> list[list[BareExecution]]:
         found: dict[str, dict[str, BareExecution]] = defaultdict(dict)
         progress: dict[tuple[str, str], int] = defaultdict(int)
-        for job, place, phase, entries, done in await self.of_any.fetch(PLACEMENTS, jobs):
+        for job, place, phase, entries, done, _ in await self.of_any.fetch(PLACEMENTS, jobs):
             execution = found[job].setdefault(place, _at(place))
             execution.chunks += entries
             progress[job, place] += done

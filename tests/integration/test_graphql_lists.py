@@ -282,7 +282,7 @@ async def test_jobs_that_are_explained_together_are_told_what_each_is_told(
     await done(store, Command("patchStatus", "/inventory/sites/s/edges/f", {"phase": "online"}), actor=SYSTEM)
     query = """{ kinds { jobs(first: 60) { edges { node { path explain {
       phase intent summary chunks edges { reason message edges example }
-      failures { index failures goesOn site edge reason message exitCodes }
+      failures { index failures goesOn site edge reason message exitCodes againAt }
       unheard { site edge phase since chunks } } } } } } }"""
     found = [edge["node"] for edge in (await ask(gateway, query))["data"]["kinds"]["jobs"]["edges"]]
     assert len(found) == 49
