@@ -29,7 +29,7 @@ from agents.health import Health
 from agents.introductions import Introductions
 from agents.logs.shipper import Shipper
 from agents.outbox import Outbox
-from agents.runtimes.protocol import Observed, Runtime
+from agents.runtimes.protocol import GRACE_S, Observed, Runtime
 from agents.runtimes.reasons import ENGINE_AWAY
 from agents.starting import Starting
 from agents.telling import PROGRESS_S, Telling
@@ -43,7 +43,6 @@ from datamodel.ports import FeedItem, Message, Restarted, Synced
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 
-GRACE_S = 10.0
 WORKERS = 64
 RETRY_S = (0.4, 10.0)
 LOOK_S = 10.0
@@ -269,7 +268,9 @@ class Agent:
 
     async def _stop(self, name: str, *, wanted: bool) -> Observed | None:
         """What is left of it. What nobody wants goes at once: wanted again meanwhile, it would seem to have failed."""
-        await self._runtime.stop(name, GRACE_S)
+        desired = self._desired.get(name)
+        asked = desired.work.limits.grace_s if desired is not None else None
+        await self._runtime.stop(name, GRACE_S if asked is None else asked)
         if not wanted:
             await self._remove(name)
         return await self._runtime.observe(name)

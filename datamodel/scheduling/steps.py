@@ -15,6 +15,7 @@ store takes."""
 ENV_LIMIT = 128
 ANNOTATIONS_LIMIT = 32
 TIMEOUT_LIMIT_S = 30 * 86_400.0
+GRACE_LIMIT_S = 600.0
 
 Network = Annotated[
     str,
@@ -92,6 +93,15 @@ class Limits(Part):
     timeout_s: Annotated[
         float | None,
         Field(gt=0, le=TIMEOUT_LIMIT_S, allow_inf_nan=False, description="wall clock since the first step's start"),
+    ] = None
+    grace_s: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=GRACE_LIMIT_S,
+            allow_inf_nan=False,
+            description="between TERM and KILL where it is stopped, to save what it has; absent: 10",
+        ),
     ] = None
     pids: Annotated[
         int | None,

@@ -16,7 +16,7 @@ from agents.runtimes.kubernetes.wrapper import (
     step_command,
 )
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import Gpus, Refusal, Work
+from agents.runtimes.protocol import GRACE_S, Gpus, Refusal, Work
 from agents.runtimes.reasons import UNSUPPORTED
 from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 
@@ -34,7 +34,6 @@ PREPARE, RESULT, HOLD = "prepare", "result", "hold"
 """The first and the last container of a pod; the steps are between them. Where these leave artifacts, one follows that holds
 the pod until they have been brought away."""
 
-GRACE_S = 10
 """Between TERM and KILL. Kubernetes wants it when the pod is made."""
 LATEST_PULL_S = 3600
 """How long images may take, beyond the attempt's own limit of time, until the kubelet ends what no agent ends."""
@@ -117,18 +116,20 @@ def _pod(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
         _last(RESULT, RESULT_SCRIPT, work, policy, tools_image),
         *([_last(HOLD, _HOLD_SCRIPT, work, policy, tools_image)] if work.artifacts else ()),
     ]
+    asked = work.limits.grace_s
+    grace_s = math.ceil(GRACE_S if asked is None else asked)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": GRACE_S,
+        "terminationGracePeriodSeconds": grace_s,
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
         "volumes": _volumes(work, policy),
         "initContainers": sequence[:-1],
         "containers": sequence[-1:],
     }
     if work.limits.timeout_s > 0:
-        beside_s = GRACE_S + LATEST_PULL_S + (HOLD_S if work.artifacts else 0)
+        beside_s = grace_s + LATEST_PULL_S + (HOLD_S if work.artifacts else 0)
         spec["activeDeadlineSeconds"] = math.ceil(work.limits.timeout_s) + beside_s
     return spec
 

@@ -13,7 +13,6 @@ from agents.runtimes.kubernetes.handing import HAND_COMMAND, handed, is_given_so
 from agents.runtimes.kubernetes.lines import lines_in
 from agents.runtimes.kubernetes.manifest import (
     ATTEMPT_LABEL,
-    GRACE_S,
     HOLD,
     PREPARE,
     RESULT,
@@ -37,7 +36,7 @@ from agents.runtimes.kubernetes.report import (
 from agents.runtimes.kubernetes.watching import Watch
 from agents.runtimes.kubernetes.wrapper import RESULT_READ_BYTES, result_in
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, Work
+from agents.runtimes.protocol import GRACE_S, LogPage, Observed, Refusal, SharedFile, Work
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Conflict, Invalid, NotFound, Transient
 
@@ -131,7 +130,7 @@ class KubernetesRuntime:
             await self._hand(work)
 
     async def stop(self, attempt: str, grace_s: float) -> None:
-        """TERM to what runs of its pod, then KILL after the pod's own grace: `GRACE_S`, whatever `grace_s` is. A kubelet does
+        """TERM to what runs of its pod, then KILL after the pod's own grace, which its job says, whatever `grace_s` is. A kubelet does
         that to a pod that is beyond its deadline, and keeps its story. What no kubelet has is removed. Raises `Transient` where
         the cluster does not end it."""
         del grace_s
@@ -139,11 +138,12 @@ class KubernetesRuntime:
         if pod is None or not is_placed(pod):
             await self._delete(attempt)
             return
+        own_s: float = pod["spec"].get("terminationGracePeriodSeconds", GRACE_S)
         if not is_over(pod):
             deadline = {"spec": {"activeDeadlineSeconds": 1}}
             with contextlib.suppress(NotFound):
                 await self._cluster.call("PATCH", f"{PODS}/{pod['metadata']['name']}", body=deadline)
-        if not await self._wakes.until(attempt, lambda: self._ended(attempt), GRACE_S + _END_TIMEOUT_S):
+        if not await self._wakes.until(attempt, lambda: self._ended(attempt), own_s + _END_TIMEOUT_S):
             raise Transient(f"the pod of {attempt} outlives its deadline")
 
     async def result(self, attempt: str) -> bytes | None:
