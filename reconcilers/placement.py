@@ -24,6 +24,7 @@ from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
 from reconcilers.failures import Retries
 from reconcilers.planning.placement import Decision, plan
+from reconcilers.rooms import Rooms
 from reconcilers.runtime.controller import Wake, Watch
 from reconcilers.snapshot import Snapshot
 
@@ -81,6 +82,7 @@ class Placement:
         self._retries = Retries(store, clock)
         self._token = 0
         self._snapshot: Snapshot | None = None
+        self._rooms = Rooms(store, appender, ACTOR)
         self._scheduler = 0
         """The generation of its node that is worked with."""
         self._changed = _Changed()
@@ -113,14 +115,15 @@ class Placement:
             await self._refresh(snapshot, changed)
             if snapshot.paused or not snapshot.backlog:
                 return self._retries.rest_s()
-            decided = await self._round(snapshot, fence)
+            rest_s = await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
             raise
-        return 0.0 if decided else self._retries.rest_s()
+        rests = [one for one in (rest_s, self._retries.rest_s()) if one is not None]
+        return min(rests, default=None)
 
-    async def _round(self, snapshot: Snapshot, fence: Fence) -> bool:
-        """Decides and carries out; whether there was anything to decide."""
+    async def _round(self, snapshot: Snapshot, fence: Fence) -> float | None:
+        """Decides and carries out; in how many seconds there may be more to decide, whatever changes."""
         with snapshot.fleet.draft() as draft:
             found = plan(
                 snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=ROUND
@@ -129,12 +132,17 @@ class Placement:
             if len(placed) == len(found.decisions):
                 draft.keep()
                 snapshot.fleet.know_barren(found.barren)
+                for asker in found.served:
+                    snapshot.fleet.forget(asker)
         if not draft.is_kept:
             for decision in placed:
                 snapshot.fleet.take(decision.edge, decision.job.signature)
-        return bool(found.decisions)
+        rest_s = await self._rooms.make(snapshot, found, placed, fence)
+        return 0.0 if found.decisions else rest_s
 
     def _forget(self) -> None:
+        if self._snapshot is not None:
+            self._rooms.leave(self._snapshot.fleet)
         self._token, self._snapshot, self._changed = 0, None, _Changed()
 
     async def _read(self, fence: Fence) -> Snapshot:
@@ -145,6 +153,7 @@ class Placement:
         except BaseException:
             self._forget()
             raise
+        self._rooms.enter(snapshot.fleet)
         self._snapshot = snapshot if self._token else None
         return snapshot
 

@@ -14,7 +14,7 @@ from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING
 from datamodel.scheduling.placing import labels_of
-from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE
+from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, PRIORITY_DEFAULT
 from datamodel.scheduling.service import config_paths
 from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
@@ -35,6 +35,7 @@ class Snapshot:
         self._store = store
         self._retries = retries
         self.paused: bool = scheduler.get("paused", False)
+        self.preemption: Document | None = scheduler.get("preemption")
         self.order: str = scheduler.get("order", FAIR_SHARE)
         self.ranking = Ranking(self.order, scheduler.get("ageingS", AGEING_S))
         self.backlog = Backlog()
@@ -138,7 +139,8 @@ class Snapshot:
             if attempt.spec["intent"] != RUN:
                 continue
             place = desired_path(*place_of(attempt.path))
-            self.usage.add(attempt.path, Held(attempt.spec["job"], place, signature_of(attempt.spec)))
+            priority = attempt.spec.get("priority", PRIORITY_DEFAULT)
+            self.usage.add(attempt.path, Held(attempt.spec["job"], place, signature_of(attempt.spec), priority))
 
     def is_throttled(self, job: str) -> bool:
         """Whether the end of one of its attempts makes room for another of its chunks."""
@@ -161,7 +163,7 @@ class Snapshot:
         for decision in decisions:
             job = decision.job
             by_job.setdefault(job.path, []).append(decision.chunk)
-            self.usage.add(decision.attempt, Held(job.path, decision.edge, job.signature))
+            self.usage.add(decision.attempt, Held(job.path, decision.edge, job.signature, job.priority))
         for path, chunks in by_job.items():
             pending = self.backlog.get(path)
             if pending is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from datamodel.scheduling.placing import ANYWHERE, Rules
-from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT
+from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import Decision, Plan, plan
@@ -27,6 +27,7 @@ def pending(
     arrangement: Arranged | None = None,
     together: bool = False,
     asks: Mapping[str, int] | None = None,
+    priority: int = PRIORITY_DEFAULT,
 ) -> PendingJob:
     """A job that waits: amounts are those of pools."""
     signature = tuple(sorted({"cpu": cpu, "memory": MIB, "power": 1_000, **(asks or {})}.items()))
@@ -43,6 +44,7 @@ def pending(
         room,
         arrangement,
         together,
+        priority=priority,
     )
 
 
@@ -83,7 +85,7 @@ def holding(*attempts: tuple[PendingJob, str]) -> Usage:
     """What so many attempts at chunks of these jobs hold, on these edges."""
     usage = Usage()
     for number, (job, where) in enumerate(attempts):
-        usage.add(f"{where}/attempts/{number}", Held(job.path, where, job.signature))
+        usage.add(f"{where}/attempts/{number}", Held(job.path, where, job.signature, job.priority))
     return usage
 
 
@@ -110,6 +112,6 @@ def carried_out(found: Plan, waiting: Backlog, there: Fleet, usage: Usage) -> No
     for decision in found.decisions:
         job = waiting.get(decision.job.path)
         assert job is not None, "it waited"
-        usage.add(decision.attempt, Held(job.path, decision.edge, job.signature))
+        usage.add(decision.attempt, Held(job.path, decision.edge, job.signature, job.priority))
         there.take(decision.edge, job.signature)
         waiting.put(job.without([decision.chunk]))

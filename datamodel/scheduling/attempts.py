@@ -52,6 +52,8 @@ class AttemptSpec(Part):
     labels: dict[str, str] = {}
     """The job's, as they were when the chunk was placed."""
     annotations: Annotations | None = None
+    priority: Annotated[int, Field(ge=0, le=100)] | None = None
+    """The job's, as it was when the chunk was placed."""
     retries: int = 0
     exit_codes: tuple[ExitCodeRule, ...] | None = None
     """What they mean: the agent goes by what is ignored, the ledger by what fails the chunk."""

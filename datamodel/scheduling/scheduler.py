@@ -13,6 +13,19 @@ AGEING_S = 60.0
 PRIORITY_DEFAULT = 50
 
 
+class Preemption(Part):
+    """When what runs is stopped for a job that finds no room: its chunks are placed again, and no failure is counted."""
+
+    margin: Annotated[
+        int,
+        Field(ge=1, le=100, strict=True, description="chunks of jobs whose priority is lower by so much are stopped"),
+    ] = 10
+    after_s: Annotated[
+        float,
+        Field(ge=1, le=86_400, allow_inf_nan=False, description="when the job has found no room for so long"),
+    ] = 5.0
+
+
 class SchedulerSpec(Part):
     """How chunks are placed. Both can be changed at any time, and hold for what is placed then."""
 
@@ -36,6 +49,7 @@ class SchedulerSpec(Part):
             ge=0, le=86_400, allow_inf_nan=False, description="seconds of waiting that are worth a point of priority"
         ),
     ] = AGEING_S
+    preemption: Annotated[Preemption | None, Field(description="absent: what runs goes on, whoever waits")] = None
     paused: Annotated[bool, Field(strict=True, description="nothing is placed anywhere")] = False
 
 

@@ -42,6 +42,10 @@ class Ask(NamedTuple):
     job: str = ""
 
 
+Asker = tuple[str, Ask]
+"""Who waits: those of a job group that ask for the same."""
+
+
 class Ranking(NamedTuple):
     """How jobs of a group go before each other, of the Scheduler's spec: a point of priority is worth so many seconds of
     waiting. Who waits gains on whoever came later, whatever that one's priority is: so nobody starves."""
@@ -82,6 +86,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     arrangement: Arranged | None = None
     together: bool = False
     generation: int = 1
+    priority: int = PRIORITY_DEFAULT
 
     @classmethod
     def of(
@@ -115,6 +120,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
             Arranged(arranged["chunks"], arranged["over"]) if arranged else None,
             bool(spec.get("allOrNothing")),
             job.generation,
+            spec.get("priority", PRIORITY_DEFAULT),
         )
 
     @property
@@ -135,6 +141,10 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     def ask(self) -> Ask:
         alone = self.arrangement is not None or self.is_gang
         return Ask(self.wanted, self.uid if alone else "")
+
+    @property
+    def asker(self) -> Asker:
+        return (self.group, self.ask)
 
     @property
     def place(self) -> tuple[float, int]:

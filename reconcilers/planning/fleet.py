@@ -14,7 +14,7 @@ from datamodel.kinds import Amounts
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import POWER
 from datamodel.scheduling.scheduler import FIRST_FIT, POWER_AWARE
-from reconcilers.planning.backlog import Signature, Wanted
+from reconcilers.planning.backlog import Asker, Signature, Wanted
 from reconcilers.planning.shelves import Shelves
 
 VIEWS_LIMIT = 64
@@ -34,6 +34,15 @@ class Edge(msgspec.Struct, frozen=True):
     labels: Mapping[str, str]
     capacity: Amounts
     carbon: float | None = None
+
+
+class Hold(NamedTuple):
+    """Room that is kept for who waits for it: for so many such chunks on each of these edges. Some of it may still be in use.
+    `is_cleared`: it was made by stopping others."""
+
+    wanted: Wanted
+    spots: Mapping[str, int]
+    is_cleared: bool = False
 
 
 class _Level:
@@ -112,7 +121,11 @@ class Fleet:
         self.edges: dict[str, Edge] = {}
         self.capacity: Counter[str] = Counter()
         """Of all edges together."""
+        self.holds: dict[Asker, Hold] = {}
+        self._held: dict[str, Asker] = {}
+        """By edge, for whom room is kept there: for one at a time."""
         self._free: dict[str, Amounts] = {}
+        """What is free there, but for what is kept: below zero where that is still in use."""
         self._views: dict[Rules, _View] = {}
         self._moved: set[str] = set()
         """Edges of which something else is free than the views know."""
@@ -131,12 +144,16 @@ class Fleet:
         if known is not None:
             self.capacity.subtract(known.capacity)
         self.capacity.update(edge.capacity)
-        self.edges[edge.path], self._free[edge.path] = edge, free
+        left = self._beside(edge.path, free, 1)
+        self.edges[edge.path], self._free[edge.path] = edge, left
         for view in self._views.values():
-            view.put(edge, free)
+            view.put(edge, left)
         self._grow(edge.path)
 
     def drop(self, path: str) -> None:
+        """The edge is gone. Who had room kept there has it nowhere any more: it had found all of it together."""
+        if path in self._held:
+            self.release(self._held[path])
         edge = self.edges.pop(path, None)
         if edge is not None:
             self.capacity.subtract(edge.capacity)
@@ -147,13 +164,14 @@ class Fleet:
 
     def set_free(self, path: str, free: Amounts) -> None:
         """What is free of an edge that is known."""
-        before = self._free[path]
-        self._put_free(path, free)
-        if any(amount > before.get(name, 0) for name, amount in free.items()):
+        before, left = self._free[path], self._beside(path, free, 1)
+        self._put_free(path, left)
+        if any(amount > before.get(name, 0) for name, amount in left.items()):
             self._grow(path)
 
     def free(self, path: str) -> Amounts:
-        return self._free[path]
+        """What is free there, for whomever."""
+        return self._beside(path, self._free[path], -1)
 
     def fits(self, path: str, signature: Signature) -> bool:
         free = self._free[path]
@@ -175,6 +193,37 @@ class Fleet:
         if self._before is not None and path not in self._before:
             self._before[path] = self._free[path]
         self._put_free(path, free)
+
+    def hold(self, asker: Asker, hold: Hold) -> None:
+        """Keeps room for somebody, on edges where none is kept. Only who asks for it has it then."""
+        self.release(asker)
+        assert self._before is None and self._held.keys().isdisjoint(hold.spots), "it is for one, and for good"  # noqa: PT018
+        self.holds[asker] = hold
+        for path, times in hold.spots.items():
+            self._held[path] = asker
+            self.take(path, hold.wanted.signature, times)
+
+    def release(self, asker: Asker) -> None:
+        """Keeps nothing for them any more: others may have it."""
+        hold = self.holds.get(asker)
+        if hold is not None:
+            for path, times in hold.spots.items():
+                self.take(path, hold.wanted.signature, -times)
+            self.forget(asker)
+
+    def forget(self, asker: Asker) -> None:
+        """What was kept for them was taken, or given to all."""
+        for path in self.holds.pop(asker).spots:
+            del self._held[path]
+            self._grow(path)
+
+    def is_held(self, path: str) -> bool:
+        """Whether room is kept there for somebody."""
+        return path in self._held
+
+    def suits(self, path: str, wanted: Wanted) -> bool:
+        """Whether it is one of the edges that such a chunk may go to, with or without room."""
+        return path in self.edges and self._view(wanted.rules).level_of.get(path) is not None
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
@@ -250,6 +299,17 @@ class Fleet:
             for view in self._views.values():
                 view.update(path, self._free[path])
         self._moved.clear()
+
+    def _beside(self, path: str, free: Amounts, sign: int) -> Amounts:
+        """What is free, without what is kept there (with a `sign` of -1: with it again)."""
+        asker = self._held.get(path)
+        if asker is None:
+            return free
+        wanted, spots, _ = self.holds[asker]
+        left = dict(free)
+        for name, amount in wanted.signature:
+            left[name] = left.get(name, 0) - amount * spots[path] * sign
+        return left
 
     def _put_free(self, path: str, free: Amounts) -> None:
         self._free[path] = free

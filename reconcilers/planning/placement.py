@@ -11,8 +11,8 @@ from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.scheduler import FAIR_SHARE
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Wanted
-from reconcilers.planning.fleet import Fleet
+from reconcilers.planning.backlog import Asker, Backlog, Chunk, PendingJob, Wanted
+from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.search import Search
 from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
 from reconcilers.planning.turns import Terms, Turn, share
@@ -58,12 +58,14 @@ class Blocked(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What a round decides, and the first of those that it could do nothing for. `barren`: for what there is no room anywhere
-    once all of it has been carried out. `has_more`: it ended at its limit, with jobs that nobody had looked at."""
+    """What a round decides, and the first of those that it could do nothing for: of all, and of each group. `barren`: for what
+    there is no room anywhere once all of it has been carried out. `served`: of those for whom room is kept, who needs it no
+    more then. `has_more`: it ended at its limit, with jobs that nobody had looked at."""
 
     decisions: list[Decision]
     blocked: list[Blocked]
     barren: list[Wanted]
+    served: list[Asker]
     has_more: bool
 
 
@@ -78,7 +80,7 @@ def attempt_spec(job: Node, chunk: Chunk) -> Document:
         "requests": spec["requests"],
         "retries": spec["retries"],
         "workWs": spec["workWs"] / spec["chunks"],
-        **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
+        **{name: spec[name] for name in ("priority", "limits", "network", "artifacts", "annotations") if name in spec},
         **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": tuple(inputs)} if inputs else {}),
@@ -91,7 +93,7 @@ def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Term
 
     The group goes next that has the smallest dominant share for its weight (with the order `fairShare`; else the one whose
     first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
-    keep others waiting that ask for something else.
+    keep others waiting that ask for something else. Where room is kept for somebody, only who asks for that has it.
     """
     return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
 
@@ -110,16 +112,19 @@ class _Group:
     served: "_Served | None" = None
     seen: set[str] = field(default_factory=set)
     """The jobs of which something was placed."""
+    is_told: bool = False
+    """Whether somebody of it is among those that are told to be blocked."""
 
 
 @dataclass(slots=True)
 class _Served:
-    """The job whose turn it is: what is left of it to place, and where."""
+    """The job whose turn it is: what is left of it to place, where, and what is kept for it."""
 
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
     spots: Iterator[Spot]
+    hold: Hold | None
 
 
 @dataclass(slots=True)
@@ -135,6 +140,7 @@ class _Round:
     decisions: list[Decision] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     searches: dict[Wanted, tuple[Search, Iterator[Spot]]] = field(default_factory=dict)
+    served: list[Asker] = field(default_factory=list)
     looks: int = 0
     is_full: bool = False
 
@@ -151,7 +157,7 @@ class _Round:
             else:
                 heapq.heapreplace(heap, self._entry(group))
         barren = [wanted for wanted, (search, _) in self.searches.items() if search.is_barren]
-        return Plan(self.decisions, self.blocked, barren, has_more=self.is_full)
+        return Plan(self.decisions, self.blocked, barren, self.served, has_more=self.is_full)
 
     def _group(self, name: str) -> _Group | None:
         terms = self.terms.get(name, _NO_TERMS)
@@ -174,19 +180,19 @@ class _Round:
         if served is None or served.job is not job:
             if not self._may_begin(group, job):
                 return
-            served = group.served = _Served(job, job.chunks(), job.waiting, self._spots(job))
+            served = group.served = self._serving(job)
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
             return
         wanted = served.left if quota is None else min(quota, served.left)
         if job.is_gang:
-            self._place_gang(group, served)
+            self._place_kept(group, served, None)
             return
         if self.fair and others is not None:
             wanted = min(wanted, self._until(group, others))
         asked = min(wanted, self.limit - len(self.decisions))
-        placed = self._place(served, asked)
+        placed = self._place_kept(group, served, asked)
         self._count(group, job, placed)
         self.is_full = len(self.decisions) >= self.limit
         if not served.left:
@@ -228,27 +234,53 @@ class _Round:
         served.left -= found
         return found
 
-    def _place_gang(self, group: _Group, served: _Served) -> None:
-        """Places all chunks of a job or none. One that is larger than a round has a round for itself."""
+    def _place_kept(self, group: _Group, served: _Served, asked: int | None) -> int:
+        """The same (with None: all chunks of a job or none), where what is kept for who asks for this is free; and stays so, if
+        something was placed."""
+        hold = served.hold
+        self._keep(hold, -1)
+        placed = self._place_gang(group, served) if asked is None else self._place(served, asked)
+        if placed and hold is not None:
+            self.served.append(served.job.asker)
+            served.hold = None
+        elif not placed:
+            self._keep(hold, 1)
+        return placed
+
+    def _keep(self, hold: Hold | None, sign: int) -> None:
+        if hold is not None:
+            for path, times in hold.spots.items():
+                self.fleet.take(path, hold.wanted.signature, times * sign)
+
+    def _place_gang(self, group: _Group, served: _Served) -> int:
+        """Places all chunks of a job or none; how many. One that is larger than a round has a round for itself."""
         before, wanted = len(self.decisions), served.left
         if before and before + wanted > self.limit:
             self.is_full = True
-            return
+            return 0
         placed = self._place(served, wanted)
         if placed == wanted:
             self._count(group, served.job, placed)
             group.turn.go_on()
             self.is_full = len(self.decisions) >= self.limit
-            return
+            return placed
         for decision in self.decisions[before:]:
             self.fleet.take(decision.edge, served.job.signature, -1)
         del self.decisions[before:]
         self.searches.clear()  # there is more room again than they found
         self._block(group, NO_ROOM)
+        return 0
 
-    def _spots(self, job: PendingJob) -> Iterator[Spot]:
-        found = self.searches.get(job.wanted)
-        if found is None:
+    def _serving(self, job: PendingJob) -> _Served:
+        hold = self.fleet.holds.get(job.asker) if self.fleet.holds and job.asker not in self.served else None
+        return _Served(job, job.chunks(), job.waiting, self._spots(job, hold), hold)
+
+    def _spots(self, job: PendingJob, hold: Hold | None) -> Iterator[Spot]:
+        found = self.searches.get(job.wanted) if hold is None else None
+        if hold is not None:  # it finds what others do not
+            search = Search(self.fleet, job.wanted, hold.spots)
+            found = search, plain_spots(self.fleet, search)
+        elif found is None:
             search = Search(self.fleet, job.wanted)
             found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
         if job.arrangement is None:
@@ -268,6 +300,7 @@ class _Round:
         job = group.turn.job
         assert job is not None, "it has a turn"
         self.looks += 1
-        if len(self.blocked) < BLOCKED_TOLD:
+        if len(self.blocked) < BLOCKED_TOLD or not group.is_told:
+            group.is_told = True
             self.blocked.append(Blocked(job, reason))
         group.turn.give_up()

@@ -15,9 +15,11 @@ class Search:
     """Goes on where it was, since what is free only shrinks in a round, and an edge without room for this has none later
     either. Once it has come to the end, and has found nothing from the beginning either, there is none."""
 
-    def __init__(self, fleet: Fleet, wanted: Wanted) -> None:
+    def __init__(self, fleet: Fleet, wanted: Wanted, also: Iterable[str] = ()) -> None:
+        """`also`: edges that may have room for this, whatever is known of others."""
         self._fleet = fleet
         self.wanted = wanted
+        self._also = also
         self._roomy = fleet.policy in (SPREAD, POWER_AWARE)
         self._tiers = fleet.tiers(wanted) if all(fleet.capacity[name] > 0 for name, _ in wanted.signature) else []
         self._of = {tier.key: tier for tier in self._tiers}
@@ -47,7 +49,7 @@ class Search:
     def _candidates(self) -> Iterator[Candidate]:
         """The edges that may have room, in the order in which the policy has them used."""
         grown = self._fleet.grown(self.wanted)
-        return self._each() if grown is None else iter(sorted(self._among(grown)))
+        return self._each() if grown is None else iter(sorted(self._among({*grown, *self._also})))
 
     def _each(self) -> Iterator[Candidate]:
         self._fleet.settle()

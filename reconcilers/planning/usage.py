@@ -6,15 +6,17 @@ from collections.abc import Mapping
 import msgspec
 
 from datamodel.kinds import Amounts
+from datamodel.scheduling.scheduler import PRIORITY_DEFAULT
 from reconcilers.planning.backlog import Signature
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """What one attempt holds: of which job, on which edge (the path of the desired node)."""
+    """What one attempt holds: of which job, on which edge (the path of the desired node), and of which priority the job is."""
 
     job: str
     edge: str
     signature: Signature
+    priority: int = PRIORITY_DEFAULT
 
     @property
     def group(self) -> str:
@@ -26,6 +28,7 @@ class Usage:
 
     def __init__(self) -> None:
         self._held: dict[str, Held] = {}
+        self._priorities: Counter[int] = Counter()
         self._jobs: dict[str, Counter[str]] = {}
         self._groups: dict[str, dict[str, int]] = {}
         self._jobs_of: dict[str, set[str]] = {}
@@ -34,6 +37,7 @@ class Usage:
         if attempt in self._held:
             return
         self._held[attempt] = held
+        self._priorities[held.priority] += 1
         edges = self._jobs.get(held.job)
         if edges is None:
             edges = self._jobs[held.job] = Counter()
@@ -47,6 +51,7 @@ class Usage:
         held = self._held.pop(attempt, None)
         if held is None:
             return
+        self._priorities[held.priority] -= 1
         edges, group = self._jobs[held.job], held.group
         edges[held.edge] -= 1
         if not edges[held.edge]:
@@ -79,6 +84,15 @@ class Usage:
     def begun_in(self, group: str) -> list[str]:
         """The jobs of the group that hold something, in order."""
         return sorted(self._jobs_of.get(group, ()))
+
+    def below(self, priority: int) -> dict[str, list[tuple[str, Held]]]:
+        """By edge, the attempts of jobs of at most this priority, in the order in which they were placed."""
+        found: dict[str, list[tuple[str, Held]]] = {}
+        if any(count for known, count in self._priorities.items() if known <= priority):
+            for attempt, held in self._held.items():
+                if held.priority <= priority:
+                    found.setdefault(held.edge, []).append((attempt, held))
+        return found
 
     def __contains__(self, attempt: str) -> bool:
         return attempt in self._held

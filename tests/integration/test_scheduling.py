@@ -155,6 +155,50 @@ async def test_who_is_more_urgent_goes_first(store: PostgresStore) -> None:
     assert len(urgent) == 8
 
 
+@pytest.mark.usefixtures("bus")
+async def test_a_large_chunk_has_its_turn_beside_ever_new_small_ones(store: PostgresStore) -> None:
+    small = await new_job(store, "small", chunks=60)
+    await attempts_when(store, small, lambda found: len(found) == 8)
+    large = await new_job(store, "large", requests={**REQUESTS, "cpu": 4 * REQUESTS["cpu"]}, priority=60)
+    ended = 0
+    async with asyncio.timeout(40):
+        while not await attempts_of(store, large):
+            running = [attempt for attempt in await attempts_of(store, small) if attempt.phase != "succeeded"]
+            assert running, "it would have come last"
+            await report(store, running[0].path, phase="succeeded")
+            ended += 1
+            await asyncio.sleep(0.25)  # so that what ends is always placed anew before the next one ends
+    assert ended < 40
+    (placed,) = await attempts_of(store, large)
+    beside = [attempt for attempt in await attempts_of(store, small) if attempt.phase != "succeeded"]
+    assert edges_of(beside)[place_of(placed.path)[1]] == 0
+
+
+@pytest.mark.usefixtures("bus")
+async def test_what_matters_less_is_stopped_where_the_scheduler_says_so(store: PostgresStore) -> None:
+    low = await new_job(store, "low", chunks=8, priority=10)
+    await attempts_when(store, low, lambda found: len(found) == 8)
+    urgent = await new_job(store, "urgent", chunks=2, priority=90)
+    await done(store, Command("patchSpec", SCHEDULER, {"preemption": {"margin": 50, "afterS": 1}}))
+    running = await attempts_when(
+        store, low, lambda found: sum(attempt.spec["intent"] == "abandon" for attempt in found) == 2
+    )
+    assert await attempts_of(store, urgent) == [], "not before they have ended"
+    for attempt in running:
+        if attempt.spec["intent"] == "abandon":
+            await report(store, attempt.path, phase="stopped")
+    await attempts_when(store, urgent, lambda found: len(found) == 2)
+    for attempt in await attempts_of(store, urgent):
+        await report(store, attempt.path, phase="succeeded")
+    again = await attempts_when(store, low, lambda found: len(found) == 10)
+    assert sorted(attempt.path.rpartition("-")[2] for attempt in again) == ["1"] * 8 + ["2"] * 2
+    for attempt in again:
+        if attempt.spec["intent"] == "run":
+            await report(store, attempt.path, phase="succeeded")
+    ended = await node_when(store, low.path, lambda node: node.phase == "succeeded")
+    assert "failed" not in ended.status["chunks"]
+
+
 async def test_any_number_of_placers_may_race(store: PostgresStore) -> None:
     """Each goes by what it has read, all at once, each time from the same line: nothing is reserved twice, and no chunk has two
     attempts."""

@@ -1,10 +1,11 @@
 """Placement, told as scripts: `placement/*.txt` has commands and, after `>`, what the planner must decide.
 
-`scheduler policy=… order=…` says how (first fit in order of arrival, where nothing is said), `edge NAME cpu=N [power=N]
-[site=S] [carbon=N] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N] [jobs=N] [paused=1]` says
-what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [room=N] [together=1] [on=RULE] [best=RULE]
-[lie=spread/edges]` submits, `plan [limit]` decides and carries out, `end JOB[CHUNK]` frees its edge, `fail JOB[CHUNK]` frees it
-and makes the chunk wait for its next epoch.
+`scheduler policy=… order=… [preempt=N]` says how (first fit in order of arrival, where nothing is said), `edge NAME cpu=N
+[power=N] [site=S] [carbon=N] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N] [jobs=N]
+[paused=1]` says what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [priority=N] [room=N] [together=1]
+[on=RULE] [best=RULE] [lie=spread/edges]` submits, `plan [limit]` decides and carries out, and keeps and makes room, `wait
+SECONDS` lets time pass, `end JOB[CHUNK]` frees its edge, `fail JOB[CHUNK]` frees it and makes the chunk wait for its next
+epoch.
 """
 
 import re
@@ -15,10 +16,12 @@ import pytest
 from msgspec import structs
 
 from datamodel.scheduling.placing import ANYWHERE, Rules
-from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT
+from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.placement import plan
+from reconcilers.planning.holds import Waiting, first_of_each, keep, review, unhelped
+from reconcilers.planning.placement import Plan, plan
+from reconcilers.planning.preemption import clearing
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 
@@ -36,6 +39,9 @@ class World:
     backlog: Backlog = field(default_factory=Backlog)
     jobs: dict[str, PendingJob] = field(default_factory=dict)
     running: dict[str, tuple[str, Chunk, str]] = field(default_factory=dict)
+    waiting: Waiting = field(default_factory=Waiting)
+    now_s: float = 0.0
+    margin: int | None = None
 
     def do(self, line: str) -> list[str]:
         command, *words = line.split()
@@ -44,6 +50,9 @@ class World:
             case "scheduler":
                 self.order = options.get("order", self.order)
                 self.fleet = Fleet(options.get("policy", self.fleet.policy))
+                self.margin = int(options["preempt"]) if "preempt" in options else None
+            case "wait":
+                self.now_s += float(words[0])
             case "edge":
                 self._edge(words[0], options)
             case "gone":
@@ -89,6 +98,7 @@ class World:
                 room=int(options["room"]) if "room" in options else None,
                 arrangement=Arranged(*lie.split("/")) if lie else None,
                 together="together" in options,
+                priority=int(options.get("priority", PRIORITY_DEFAULT)),
             )
         )
 
@@ -99,16 +109,39 @@ class World:
     def _plan(self, limit: int) -> list[str]:
         found = plan(self.backlog, self.fleet, self.usage, self.groups, order=self.order, limit=limit)
         self.fleet.know_barren(found.barren)
+        for asker in found.served:
+            self.fleet.forget(asker)
         said = []
         for decision in found.decisions:
             job, chunk, edge = decision.job, decision.chunk, decision.edge
             name = f"{job.uid}[{chunk.index}]"
-            self.usage.add(name, Held(job.path, edge, job.signature))
+            self.usage.add(name, Held(job.path, edge, job.signature, job.priority))
             self._put(self.jobs[job.path].without([chunk]))
             self.running[name] = (job.path, chunk, edge)
             said.append(f"{name} epoch {chunk.epoch} on {edge.rpartition('/')[2]}")
         said += [f"{one.job.uid} waits: {one.reason}" for one in found.blocked]
-        return said or ["nothing"]
+        self.waiting.placed({decision.job.asker for decision in found.decisions})
+        self.waiting.see(found.blocked, self.backlog, self.now_s)
+        review(self.fleet, self.backlog, self.groups, found.blocked)
+        known = set(self.fleet.holds)
+        stopped = self._preempt(found) if self.margin is not None else []
+        keep(self.fleet, self.usage, first_of_each(found.blocked), self.waiting, self.now_s)
+        for one in found.blocked:
+            if (asker := one.job.asker) in self.fleet.holds.keys() - known:
+                spots = sorted(path.rpartition("/")[2] for path in self.fleet.holds[asker].spots)
+                said.append(f"room is kept for {one.job.uid} on {' '.join(spots)}")
+        return [*said, *stopped] or ["nothing"]
+
+    def _preempt(self, found: Plan) -> list[str]:
+        said = []
+        for job in unhelped(found.blocked, self.fleet):
+            made = clearing(job, None, self.fleet, self.usage, self.margin or 0)
+            if made is not None:
+                self.fleet.hold(job.asker, made.hold)
+                for victim in made.victims:
+                    said.append(f"{victim} is stopped for {job.uid}")
+                    self.usage.remove(victim)
+        return said
 
     def _free(self, name: str, *, again: bool) -> None:
         path, chunk, edge = self.running.pop(name)

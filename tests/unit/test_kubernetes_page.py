@@ -6,6 +6,7 @@ import yaml
 
 import agents.settings
 from agents.runtimes.kubernetes import files, handing, manifest, report
+from agents.runtimes.protocol import GRACE_S
 from sim.chaos.machine import ROOT
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
@@ -35,6 +36,6 @@ def test_its_names_are_the_codes() -> None:
     for word in (manifest.QUEUE_LABEL, manifest.NETWORK_LABEL, manifest.EDGE_LABEL):
         assert word in PAGE
     assert f"{report.NO_POD_AFTER_S:g} s" in PAGE
-    assert (manifest.GRACE_S, manifest.LATEST_PULL_S, manifest.TTL_S) == (10, 3600, 86_400)  # as it says in words
+    assert (GRACE_S, manifest.LATEST_PULL_S, manifest.TTL_S) == (10, 3600, 86_400)  # as it says in words
     assert (manifest.HOLD_S, handing.HANDING_S) == (86_400, 3600)
     assert f"parts of {files.READ_BYTES // 2**20} MiB" in PAGE

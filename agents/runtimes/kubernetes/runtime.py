@@ -130,9 +130,9 @@ class KubernetesRuntime:
             await self._hand(work)
 
     async def stop(self, attempt: str, grace_s: float) -> None:
-        """TERM to what runs of its pod, then KILL after the pod's own grace, which its job says, whatever `grace_s` is. A kubelet does
-        that to a pod that is beyond its deadline, and keeps its story. What no kubelet has is removed. Raises `Transient` where
-        the cluster does not end it."""
+        """TERM to what runs of its pod, then KILL after the pod's own grace, which its job says, whatever `grace_s` is. A
+        kubelet does that to a pod that is beyond its deadline, and keeps its story. What no kubelet has is removed. Raises
+        `Transient` where the cluster does not end it."""
         del grace_s
         pod = await self._pod(attempt)
         if pod is None or not is_placed(pod):
