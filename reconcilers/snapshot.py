@@ -14,7 +14,7 @@ from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING
 from datamodel.scheduling.placing import labels_of
-from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, PRIORITY_DEFAULT
+from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, PRIORITY_DEFAULT, SCHEDULER
 from datamodel.scheduling.service import config_paths
 from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
@@ -23,7 +23,6 @@ from reconcilers.planning.placement import Decision
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 
-SCHEDULER = "/config/scheduler"
 NODES_KEPT = 10_000
 """Jobs whose nodes are at hand when they are placed. Of more, nodes are read again then: there may be a million."""
 

@@ -11,6 +11,7 @@ FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE = "firstFit", "bestFit", "spread", "pow
 FAIR_SHARE, PRIORITY, ARRIVAL = "fairShare", "priority", "arrival"
 AGEING_S = 60.0
 PRIORITY_DEFAULT = 50
+SCHEDULER = "/config/scheduler"
 
 
 class Preemption(Part):
@@ -90,4 +91,4 @@ class Scheduler(Kind):
     )
 
 
-SEEDS = (Seed("/config/scheduler", {}),)
+SEEDS = (Seed(SCHEDULER, {}),)

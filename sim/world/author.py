@@ -35,6 +35,8 @@ SOON_S, AGAIN_S = 40.0, 150.0
 SERVED, SERVED_S, STOOD_BY = 0.25, (2.0, 15.0, 60.0), 0.15
 """The probability that edges are cordoned and drained, and for how long at most each is; and that one is for long while much is
 to be done. They have a stream of their own."""
+RULED = 0.3
+"""The probability that it is said otherwise how chunks are placed. It has a stream of its own."""
 KEEPS_S = (0.0, 5.0, 30.0, 120.0)
 CUT_SHORT, FORGETFUL, UNDONE, BEHIND = 0.5, 0.3, 0.2, 0.3
 """The probability that a compaction is killed midway, that the reconcilers compact as well, that the database is put back to
@@ -58,6 +60,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_stories(others, seconds, edges, slots))
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
+    actions.extend(_rules(dice.stream("script/rules"), seconds))
     actions = list(mannered(dice.stream("script/manners"), uneven(dice.stream("script/luck"), actions), edges * slots))
     actions = calling(dice.stream("script/callbacks"), actions)
     actions = list(in_order(dice.stream("script/order"), actions))
@@ -143,6 +146,16 @@ def _serves(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[scr
         at_s, edge = moment(rng, 1.0, seconds * 0.9), f"edge-{rng.randrange(edges)}"
         yield script.Serve(at_s, edge, rng.choice(("cordon", "drain", "drain")), rng.choice((0.0, 0.0, 5.0)))
         yield script.Serve(round(at_s + rng.uniform(0.1, rng.choice(SERVED_S)), 3), edge, "use")
+
+
+def _rules(rng: Random, seconds: float) -> Iterator[script.AnyAction]:
+    """How chunks are placed changes while they are."""
+    if rng.random() >= RULED:
+        return
+    for _ in range(rng.randint(1, 3)):
+        margin = rng.choice((None, 10, 10))
+        policy, order = rng.choice(get_args(script.Policy)), rng.choice(get_args(script.Order))
+        yield script.Rule(moment(rng, 1.0, seconds / 2), policy, order, margin, rng.choice((1.0, 5.0)))
 
 
 class _Times:

@@ -15,7 +15,7 @@ from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.scheduler import PRIORITY_DEFAULT
+from datamodel.scheduling.scheduler import PRIORITY_DEFAULT, SCHEDULER
 from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
@@ -24,7 +24,7 @@ from sim.world.engine import Behaviour
 from sim.world.hosts import SITE
 from sim.world.process import EPOCH, Process
 from sim.world.receivers import url_of
-from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Serve, Submit, Wish
+from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Rule, Serve, Submit, Wish
 from sim.world.terms import NEVER, NO_TERMS, spec_of
 from sim.world.universe import Universe
 from sim.world.weather import Weather
@@ -100,6 +100,8 @@ class Client:
                 self._ask(self._change(job, what))
             case Serve():
                 self._ask(self._serve(wish))
+            case Rule():
+                self._ask(self._rule(wish))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
 
@@ -196,6 +198,15 @@ class Client:
                 spec["drainBy"] = (self.process.wall() + timedelta(seconds=wish.grace_s)).isoformat()
             commands = Command("apply", path.rpartition("/edges/")[0]), Command("apply", path, spec)
             unit = Unit(commands, ACTOR, cause=f"request:{wish.intent}-{wish.edge}")
+            raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
+    async def _rule(self, wish: Rule) -> None:
+        """One after the other, as with jobs."""
+        preemption = {"margin": wish.margin, "afterS": wish.after_s} if wish.margin is not None else None
+        spec = {"policy": wish.policy, "order": wish.order, "preemption": preemption}
+        async with self._turns.setdefault(SCHEDULER, asyncio.Lock()):
+            unit = Unit((Command("patchSpec", SCHEDULER, spec),), ACTOR, cause="request:rule")
             raise_refused(await self._until_answered(lambda: self._append(unit)))
         self.waiting -= 1
 

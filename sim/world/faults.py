@@ -69,7 +69,7 @@ class Faults:
         match action:
             case script.Submit() | script.Delete() | script.Ask() | script.Serve() | script.Repeat():
                 self._client.ask(action)
-            case script.Plan() | script.Replan():
+            case script.Plan() | script.Replan() | script.Rule():
                 self._client.ask(action)
             case script.Rogue():
                 self._rogues.do(action)

@@ -103,6 +103,20 @@ class Serve(Action, frozen=True):
     grace_s: float = 0.0
 
 
+Policy = Literal["firstFit", "bestFit", "spread", "powerAware"]
+Order = Literal["fairShare", "priority", "arrival"]
+
+
+class Rule(Action, frozen=True):
+    """Operators say how chunks are placed from now on: and whether some are stopped for jobs of a priority that is higher by
+    `margin`, after so many seconds."""
+
+    policy: Policy
+    order: Order
+    margin: int | None = None
+    after_s: float = 1.0
+
+
 class Repeat(Action, frozen=True):
     """The client sends the request for a job that was accepted once more, under the same idempotency key."""
 
@@ -205,7 +219,7 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Plan | Replan | Delete | Ask | Serve | Repeat
+Wish = Submit | Plan | Replan | Delete | Ask | Serve | Rule | Repeat
 """What the client asks for."""
 Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
 AnyAction = Wish | Rogue | Trouble | Compact | Watch
