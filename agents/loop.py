@@ -269,8 +269,7 @@ class Agent:
     async def _stop(self, name: str, *, wanted: bool) -> Observed | None:
         """What is left of it. What nobody wants goes at once: wanted again meanwhile, it would seem to have failed."""
         desired = self._desired.get(name)
-        asked = desired.work.limits.grace_s if desired is not None else None
-        await self._runtime.stop(name, GRACE_S if asked is None else asked)
+        await self._runtime.stop(name, desired.work.limits.grace_s if desired is not None else GRACE_S)
         if not wanted:
             await self._remove(name)
         return await self._runtime.observe(name)

@@ -59,13 +59,13 @@ GRACE_S = 10.0
 class Limits(msgspec.Struct, frozen=True, rename="camel"):
     """What an attempt is ended by, or can take no more of; 0 where the job says nothing.
 
-    `timeout_s` is the agent's to watch, for every runtime; `grace_s` is between TERM and KILL, None for what is usual;
+    `timeout_s` is the agent's to watch, for every runtime; `grace_s` is between TERM and KILL;
     `swap_bytes` is beside the memory, and 0 of it is none. `artifacts_bytes`: of all artifacts together; None where the job
     says nothing, since none at all may be meant.
     """
 
     timeout_s: float = 0.0
-    grace_s: float | None = None
+    grace_s: float = GRACE_S
     pids: int = 0
     tmp_bytes: int = 0
     swap_bytes: int = 0

@@ -1,6 +1,7 @@
 """An agent over a real Docker engine, without a hub: limits of time, refusals, and what nobody wants."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,10 +86,12 @@ async def alone(home: Path) -> AsyncIterator[Alone]:
 async def test_what_runs_too_long_is_ended_also_where_it_ignores_term(tmp_path: Path) -> None:
     async with alone(tmp_path) as one:
         polite, stubborn = "sleep 1000", "trap '' TERM; while :; do sleep 0.1; done"
-        limits = {"timeoutS": 1.0}
+        limits = {"timeoutS": 1.0, "graceS": 2.0}
+        began_s = time.monotonic()
         one.show(message(0, polite, limits=limits), message(1, stubborn, limits=limits), message(2, "sleep 2"))
         assert await one.end(0) == ("failed", "TimedOut", "it ran longer than 1 s")
         assert await one.end(1) == ("failed", "TimedOut", "it ran longer than 1 s; it ignored TERM and was killed")
+        assert time.monotonic() - began_s < 10, "the grace is the job's, and not what is usual"
         assert await one.end(2) == ("succeeded", "", "")
 
 

@@ -70,6 +70,9 @@ def test_a_job_runs_once_and_is_forgotten_by_the_cluster() -> None:
     assert pod()["restartPolicy"] == "Never"
     assert "activeDeadlineSeconds" not in pod()
     assert pod(replace(WORK, limits=Limits(timeout_s=1.5)))["activeDeadlineSeconds"] == 2 + 10 + 3600
+    assert pod()["terminationGracePeriodSeconds"] == 10
+    patient = pod(replace(WORK, limits=Limits(timeout_s=1.5, grace_s=59.5)))
+    assert (patient["activeDeadlineSeconds"], patient["terminationGracePeriodSeconds"]) == (2 + 60 + 3600, 60)
 
 
 def test_the_jobs_labels_are_the_cluster_jobs_but_our_own_cannot_be_taken() -> None:

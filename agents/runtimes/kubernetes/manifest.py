@@ -16,7 +16,7 @@ from agents.runtimes.kubernetes.wrapper import (
     step_command,
 )
 from agents.runtimes.policy import Policy
-from agents.runtimes.protocol import GRACE_S, Gpus, Refusal, Work
+from agents.runtimes.protocol import Gpus, Refusal, Work
 from agents.runtimes.reasons import UNSUPPORTED
 from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 
@@ -116,8 +116,7 @@ def _pod(work: Work, policy: Policy, tools_image: str) -> dict[str, Any]:
         _last(RESULT, RESULT_SCRIPT, work, policy, tools_image),
         *([_last(HOLD, _HOLD_SCRIPT, work, policy, tools_image)] if work.artifacts else ()),
     ]
-    asked = work.limits.grace_s
-    grace_s = math.ceil(GRACE_S if asked is None else asked)
+    grace_s = math.ceil(work.limits.grace_s)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
