@@ -116,6 +116,8 @@ def action_of(rules: Sequence[Document], status: Document) -> str:
 
 def ignored(rules: Sequence[Document]) -> tuple[int, ...]:
     """The exit codes that are ignored, in order."""
+    if not rules:
+        return ()
     return tuple(
         code
         for code in range(1, 256)
