@@ -12,7 +12,7 @@ import structlog
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Fence, Unit, Verdict
-from datamodel.errors import Conflict, NotFound
+from datamodel.errors import Conflict, NotFound, Transient
 from datamodel.kinds import SYSTEM
 from datamodel.names import last_name
 from datamodel.node import Node
@@ -48,6 +48,8 @@ class _Changed:
         """Attempts: those that nobody wants any more, too."""
         self.held: dict[str, Node] = {}
         """Attempts that are wanted again."""
+        self.unsure: set[str] = set()
+        """Attempts of which nobody knows whether they were written."""
 
     def wants(self, attempt: Node) -> None:
         self.ended.discard(attempt.path)
@@ -65,6 +67,7 @@ class _Changed:
         self.edges |= before.edges
         self.pools |= before.pools
         self.ended |= before.ended - self.held.keys()
+        self.unsure |= before.unsure
         self.held = {path: node for path, node in before.held.items() if path not in self.ended} | self.held
 
 
@@ -160,6 +163,7 @@ class Placement:
     async def _refresh(self, snapshot: Snapshot, changed: _Changed) -> None:
         snapshot.end(changed.ended)
         snapshot.hold(changed.held.values())
+        await self._make_sure(snapshot, changed)
         await snapshot.refresh_groups(changed.groups)
         await snapshot.refresh_jobs(changed.jobs)
         edges = changed.edges | {edge for site in changed.sites for edge in snapshot.edges_of(site)}
@@ -170,6 +174,13 @@ class Placement:
             self._changed.pools |= changed.pools  # nobody asks what is free
         self._changed.jobs |= dict.fromkeys(snapshot.unfinished)
         snapshot.unfinished.clear()
+
+    async def _make_sure(self, snapshot: Snapshot, changed: _Changed) -> None:
+        """Takes what was written, and its answer lost, into the memory."""
+        found = await self._store.nodes(changed.unsure) if changed.unsure else {}
+        snapshot.hold(attempt for attempt in found.values() if attempt.phase not in ENDED)
+        changed.jobs |= {attempt.spec["job"]: None for attempt in found.values()}
+        changed.edges |= {desired_path(*place_of(path)) for path in found}
 
     def _on_job(self, change: Change) -> Iterable[Wake]:
         """Of a new job all is known from the start; of others it matters only what placement looks at."""
@@ -251,7 +262,12 @@ class Placement:
         for gang, together in units.items():
             commands = tuple(decision.command(jobs[decision.job.path]) for decision in together)
             unit = Unit(commands, ACTOR, atomic=bool(gang), fence=fence)
-            placed += self._remember(snapshot, together, await self._appender.append(unit))
+            try:
+                verdicts = await self._appender.append(unit)
+            except Transient:
+                self._changed.unsure |= {decision.attempt for decision in together}
+                raise
+            placed += self._remember(snapshot, together, verdicts)
         return placed
 
     def _remember(
