@@ -40,10 +40,8 @@ class RedisResourcesAsked(Given):
 
     cpu_cores: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     memory_mb: Annotated[int, Field(ge=0)]
-    gpu_type: Annotated[str | None, Field(max_length=64, description="refused: edges do not tell what they have")] = (
-        None
-    )
-    gpu_count: Annotated[int, Field(ge=0, description="0: the others are refused")] = 0
+    gpu_type: Annotated[str | None, Field(max_length=64, description="as the edges that have some name it")] = None
+    gpu_count: Annotated[int, Field(ge=0)] = 0
 
 
 class RedisDefinition(Given):
@@ -147,24 +145,25 @@ PLACES: Places = {
     "/steps": "/definition",
     "/requests/cpu": "/definition/resources/cpu_cores",
     "/requests/memoryBytes": "/definition/resources/memory_mb",
+    "/requests/gpus/type": "/definition/resources/gpu_type",
+    "/requests/gpus": "/definition/resources/gpu_count",
     "/annotations": "/definition/name",
 }
 
 
 def document_of(given: RedisSubmission, job_id: str) -> Document:
-    """The flat document of a job of this name. Raises `Invalid` for what no edge here can be asked for."""
+    """The flat document of a job of this name. Raises `Invalid` for a type of GPUs of which none is asked for."""
     sent, resources = given.definition, given.definition.resources
-    for name, asked in (("gpu_type", resources.gpu_type), ("gpu_count", resources.gpu_count)):
-        if asked:
-            raise Invalid(
-                "edges do not tell which GPUs they have: ask for some with `requests.gpus` of POST /v1/jobs",
-                field=f"/definition/resources/{name}",
-            )
+    if resources.gpu_type and not resources.gpu_count:
+        raise Invalid("a type of GPUs is named, and how many are not", field="/definition/resources/gpu_count")
     requests: Document = {}
     if resources.cpu_cores:
         requests["cpu"] = resources.cpu_cores
     if resources.memory_mb:
         requests["memoryBytes"] = resources.memory_mb * _MB
+    if resources.gpu_count:
+        kind = {"type": resources.gpu_type} if resources.gpu_type else {}
+        requests["gpus"] = {"count": resources.gpu_count, **kind}
     step = {
         "name": label_of(sent.name, "step"),
         "image": sent.image,
@@ -195,12 +194,16 @@ def job_of(job: Node, executions: Sequence[Execution] = ()) -> RedisJob:
 
 
 def executor_of(edge: Node, pool: Pool) -> RedisExecutor:
-    """An edge in that form."""
+    """An edge in that form. Of several types of GPUs, the one that it has most of is shown."""
     name = "/".join(place_of(edge.path))
     capacity, free = edge.spec["capacity"], pool.free
+    gpus: dict[str, int] = capacity.get("gpus") or {}
+    kind = max(sorted(gpus), key=gpus.__getitem__, default=None)
+    has, left = (gpus[kind], max(0, free.get(f"gpu/{kind}", 0))) if kind is not None else (0, 0)
+    cores, memory = max(0, free.get(CPU, 0)) / 1000, max(0, free.get(MEMORY, 0)) // _MB
     return RedisExecutor(
-        RedisExecutorInfo(name, RedisResources(capacity["cpu"], capacity["memoryBytes"] // _MB)),
-        RedisAvailable(name, RedisResources(max(0, free.get(CPU, 0)) / 1000, max(0, free.get(MEMORY, 0)) // _MB)),
+        RedisExecutorInfo(name, RedisResources(capacity["cpu"], capacity["memoryBytes"] // _MB, kind, has)),
+        RedisAvailable(name, RedisResources(cores, memory, kind, left)),
     )
 
 
@@ -211,12 +214,15 @@ def stats_of(scheduler: Node) -> RedisStats:
 
 def _definition(job: Node) -> RedisJobDefinition:
     step, requests = job.spec["steps"][0], job.spec["requests"]
+    gpus = requests.get("gpus") or {}
     script = [*step.get("shell", _SHELL), step["script"]] if "script" in step else []
     return RedisJobDefinition(
         name=job.spec.get("annotations", {}).get(NAME, last_name(job.path)),
         image=step["image"],
         command=[*step.get("command", ())] or script,
-        resources=RedisResources(requests["cpu"], requests["memoryBytes"] // _MB),
+        resources=RedisResources(
+            requests["cpu"], requests["memoryBytes"] // _MB, gpus.get("type"), gpus.get("count", 0)
+        ),
         environment=step.get("env", {}),
     )
 

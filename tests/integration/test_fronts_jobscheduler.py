@@ -57,6 +57,13 @@ async def test_a_job_is_submitted_read_and_aborted(gateway: Gateway) -> None:
     assert node.spec["intent"] == "abort"
 
 
+async def test_gpus_are_asked_for(gateway: Gateway) -> None:
+    job = await submit(gateway, GPU)
+    assert job["definition"]["resources"] == GPU["resources"]
+    node = await present(gateway.store, f"{JOBS}/{job['id']}")
+    assert node.spec["requests"]["gpus"] == {"count": 1, "driver": "nvidia", "type": "nvidia-t4"}
+
+
 async def test_a_key_makes_one_job_of_two_requests(gateway: Gateway) -> None:
     headers = {"Idempotency-Key": "k"}
     first = await gateway.client.post("/jobs", json={"definition": SUCCESS}, headers=headers)
@@ -132,7 +139,8 @@ async def test_stats_count_jobs(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("definition", "pointer"),
     [
-        (GPU, "/definition/resources/gpu_type"),
+        ({**GPU, "resources": {**GPU["resources"], "gpu_type": "a b"}}, "/definition/resources/gpu_type"),
+        ({**GPU, "resources": {**GPU["resources"], "gpu_count": 10**6}}, "/definition/resources/gpu_count"),
         ({**SUCCESS, "image": "a b"}, "/definition/image"),
         ({**SUCCESS, "environment": {"1x": "y"}}, "/definition/environment"),
         ({**SUCCESS, "resources": {**RESOURCES, "cpu_cores": 5_000}}, "/definition/resources/cpu_cores"),

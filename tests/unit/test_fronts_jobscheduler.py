@@ -108,6 +108,27 @@ def test_stats_are_counts_by_phase() -> None:
     assert stats_of(structs.replace(scheduler, status={})) == RedisStats()
 
 
+def test_gpus_are_of_a_type_that_edges_have() -> None:
+    asked = {"cpu_cores": 1.0, "memory_mb": 1, "gpu_type": "nvidia-t4", "gpu_count": 2}
+    document = document_of(read(resources=asked), ID)
+    assert document["requests"]["gpus"] == {"count": 2, "type": "nvidia-t4"}
+    shown = job_of(node("Job", f"/config/job-groups/default/jobs/{ID}", normal_spec(Job, _spec(document)), {}))
+    assert structs.asdict(shown.definition.resources) == asked
+    untyped = document_of(read(resources={**asked, "gpu_type": None}), ID)
+    assert normal_spec(Job, _spec(untyped))["requests"]["gpus"]["type"] == "nvidia"
+    capacity = {"cpu": 4.0, "memoryBytes": 2**30, "powerW": 1.0, "gpus": {"a100": 1, "nvidia-t4": 4}}
+    has = {"cpu": 4_000, "memory": 2**30, "gpu/nvidia-t4": 4}
+    edge = executor_of(
+        node("Edge", "/inventory/sites/s/edges/e", {"capacity": capacity}, {}), Pool(has, {"gpu/nvidia-t4": 3})
+    )
+    assert (edge.executor_info.resources.gpu_type, edge.executor_info.resources.gpu_count) == ("nvidia-t4", 4)
+    assert edge.available_resources.resources.gpu_count == 1
+
+
+def _spec(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in ("name", "group")}
+
+
 @pytest.mark.parametrize(
     ("fields", "pointer"),
     [
@@ -117,10 +138,10 @@ def test_stats_are_counts_by_phase() -> None:
         ({"resources": {"cpu_cores": -1, "memory_mb": 1}}, "/definition/resources/cpu_cores"),
         ({"resources": {"cpu_cores": 1, "memory_mb": 1.5}}, "/definition/resources/memory_mb"),
         (
-            {"resources": {"cpu_cores": 1, "memory_mb": 1, "gpu_type": "nvidia-t4", "gpu_count": 1}},
-            "/definition/resources/gpu_type",
+            {"resources": {"cpu_cores": 1, "memory_mb": 1, "gpu_type": "nvidia-t4", "gpu_count": 0}},
+            "/definition/resources/gpu_count",
         ),
-        ({"resources": {"cpu_cores": 1, "memory_mb": 1, "gpu_count": 1}}, "/definition/resources/gpu_count"),
+        ({"resources": {"cpu_cores": 1, "memory_mb": 1, "gpu_count": -1}}, "/definition/resources/gpu_count"),
     ],
 )
 def test_what_is_refused_is_named(fields: dict[str, Any], pointer: str) -> None:
