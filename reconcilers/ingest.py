@@ -119,10 +119,10 @@ class Ingest:
         site, _, agent = key.partition("/")
         mark = f"{key}/{incarnation}"
         through = self._through.get(mark)
-        asks = any(not window.reports for window in windows)
-        if through is None or asks:  # with nothing to settle, no write would refute what is remembered
+        reports = following(windows, through) if through is not None else []
+        if through is None or not reports:  # with nothing to settle, no write would refute what is remembered
             through = (await self._store.marks([mark])).get(mark, 0)
-        reports = following(windows, through)
+            reports = following(windows, through)
         for start in range(0, len(reports), RUN_REPORTS):
             run = reports[start : start + RUN_REPORTS]
             self._through.pop(mark, None)  # unknown until this run is committed

@@ -271,6 +271,20 @@ async def test_an_empty_window_asks_how_far_the_hub_is(store: PostgresStore, age
     assert agent.answers == [wire.Committed("1", 7, gap=False)]
 
 
+async def test_what_a_database_that_was_put_back_has_forgotten_is_written_again(
+    store: PostgresStore, agent: Agent, job: Node
+) -> None:
+    path = await place(store, job)
+    window = agent.report(path, "running"), agent.report(path, "succeeded")
+    await agent.send(1, *window)
+    await agent.committed(2)
+    await store.append([Unit((), SYSTEM, advance=Advance("s/e/1", 2, 0))])
+    agent.answers.clear()
+    await agent.send(1, *window)  # the answer had been lost
+    await agent.committed(2)
+    assert await store.marks(["s/e/1"]) == {"s/e/1": 2}, "and not only remembered"
+
+
 async def test_a_replica_without_the_lease_keeps_and_writes_nothing(
     store: PostgresStore, agent: Agent, job: Node, hub: Hub, bus: Bus
 ) -> None:
