@@ -162,6 +162,12 @@ class Snapshot:
             job = decision.job
             by_job.setdefault(job.path, []).append(decision.chunk)
             self.usage.add(decision.attempt, Held(job.path, decision.edge, job.signature))
+            if (
+                job.most is not None
+                and (unsplit := self.backlog.get(job.path)) is not None
+                and unsplit.most is not None
+            ):
+                self.backlog.put(job.settled())
         for path, chunks in by_job.items():
             pending = self.backlog.get(path)
             if pending is not None:

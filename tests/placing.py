@@ -27,6 +27,7 @@ def pending(
     arrangement: Arranged | None = None,
     together: bool = False,
     asks: Mapping[str, int] | None = None,
+    most: int | None = None,
 ) -> PendingJob:
     """A job that waits: amounts are those of pools."""
     signature = tuple(sorted({"cpu": cpu, "memory": MIB, "power": 1_000, **(asks or {})}.items()))
@@ -43,6 +44,7 @@ def pending(
         room,
         arrangement,
         together,
+        most=most,
     )
 
 

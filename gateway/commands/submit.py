@@ -9,9 +9,10 @@ from cyclopts import Parameter
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.conditions import condition_of, default_for
 from gateway.commands.deadline import Timeout, deadline
+from gateway.commands.explain import named_chunk
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.files import documents_in
-from gateway.commands.jobs import JOB, JOBS
+from gateway.commands.jobs import JOB, JOBS, job_address
 from gateway.commands.kinds import kinds_of
 from gateway.commands.logs import followed
 from gateway.commands.names import Target
@@ -48,8 +49,8 @@ def submit(
         for job in jobs:
             say(f"{job.title} submitted")
         if logs:
-            for job, document in zip(jobs, documents, strict=True):
-                _print_logs(client, job, document, named=len(jobs) > 1)
+            for job, node in zip(jobs, submitted, strict=True):
+                _print_logs(client, job, node["spec"], named=len(jobs) > 1)
         return _ended(client, jobs) if wait or logs else Exit.FINE
 
 
@@ -74,16 +75,34 @@ def located(failure: Failure, places: Sequence[str]) -> Failure:
     return Failure("; ".join(told), failure.step, failure.code) if told else failure
 
 
-def _print_logs(client: Client, job: Target, document: Document, *, named: bool) -> None:
+def _print_logs(client: Client, job: Target, spec: Document, *, named: bool) -> None:
     """What its chunks write, one after the other: each is followed to the end of its newest try."""
-    chunks = document.get("chunks", 1)
-    for chunk in range(chunks):
-        about = [job.title] * named + [str(chunk)] * (chunks > 1)
-        prefix = f"[{' '.join(about)}] " if about else ""
-        begins = True
+    chunk, chunks = 0, spec.get("chunks")
+    while chunk == 0 or chunk < (chunks or _split(client, job)):
+        begins, prefix = True, ""
         for text in followed(client, job, {"chunk": str(chunk)}):
+            if not prefix:
+                about = [job.title] * named + [_told(client, job, chunk, spec)] * (chunks != 1)
+                prefix = f"[{' '.join(about)}] " if about else ""
             say(f"{prefix if begins else ''}{text}", end="")
             begins = text.endswith("\n")
+        chunk += 1
+
+
+def _split(client: Client, job: Target) -> int:
+    """Into how many chunks it was split, which is settled once something of it was placed."""
+    node = client.find(job.path) or {"status": {}}
+    chunks: int = node["status"].get("split", {}).get("chunks", 0)
+    return chunks
+
+
+def _told(client: Client, job: Target, chunk: int, spec: Document) -> str:
+    """A chunk that was placed, as people are told of it."""
+    if "array" not in spec:
+        return str(chunk)
+    asked = {"limit": "1", **({"cursor": str(chunk - 1)} if chunk else {})}
+    (found,) = client.get(f"{job_address(job)}/chunks", asked, step="")["items"]
+    return named_chunk(chunk, found["arrayIndex"])
 
 
 def _ended(client: Client, jobs: list[Target]) -> int:

@@ -11,9 +11,11 @@ from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.scheduler import FAIR_SHARE
+from datamodel.scheduling.splitting import array_index
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Wanted
 from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
+from reconcilers.planning.splitting import split
 from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
 from reconcilers.planning.turns import Terms, Turn, share
 from reconcilers.planning.usage import Usage
@@ -44,7 +46,7 @@ class Decision(NamedTuple):
         return Command(
             "create",
             self.attempt,
-            attempt_spec(job, self.chunk),
+            attempt_spec(job, self.chunk, self.job.count),
             links={"job": (job.path,)},
             correlation=job.correlation,
         )
@@ -67,19 +69,20 @@ class Plan(NamedTuple):
     has_more: bool
 
 
-def attempt_spec(job: Node, chunk: Chunk) -> Document:
-    """What the edge is told: all it needs, so that it reads nothing else."""
+def attempt_spec(job: Node, chunk: Chunk, count: int) -> Document:
+    """What the edge is told: all it needs, so that it reads nothing else. `count` is that of the job's chunks."""
     spec, inputs = job.spec, job.status.get("inputs")
     return {
         "job": job.path,
         "index": chunk.index,
-        "count": spec["chunks"],
+        "count": count,
         "steps": spec["steps"],
         "requests": spec["requests"],
         "retries": spec["retries"],
-        "workWs": spec["workWs"] / spec["chunks"],
+        "workWs": spec["workWs"] / count,
         **{name: spec[name] for name in ("limits", "network", "artifacts", "annotations") if name in spec},
         **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
+        **({"arrayIndex": array_index(job, chunk.index)} if "array" in spec else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": tuple(inputs)} if inputs else {}),
     }
@@ -114,8 +117,9 @@ class _Group:
 
 @dataclass(slots=True)
 class _Served:
-    """The job whose turn it is: what is left of it to place, and where."""
+    """The job whose turn it is: what is left of it to place, and where. `turn`: as it waits, before it is split."""
 
+    turn: PendingJob
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
@@ -171,10 +175,10 @@ class _Round:
         job = group.turn.job
         assert job is not None, "it has a turn"
         served = group.served
-        if served is None or served.job is not job:
+        if served is None or served.turn is not job:
             if not self._may_begin(group, job):
                 return
-            served = group.served = _Served(job, job.chunks(), job.waiting, self._spots(job))
+            served = group.served = self._served(group, job)
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -193,6 +197,13 @@ class _Round:
             group.turn.go_on()
         elif placed < asked:
             self._block(group, NO_ROOM)
+
+    def _served(self, group: _Group, turn: PendingJob) -> _Served:
+        spots, job = self._spots(turn), turn
+        if turn.most is not None:
+            left = group.terms.left(group.used, turn.signature)
+            job = split(turn, self.fleet, self.searches[turn.wanted][0], left)
+        return _Served(turn, job, job.chunks(), job.waiting, spots)
 
     def _may_begin(self, group: _Group, job: PendingJob) -> bool:
         """Whether a job more of the group may have something in flight. If not, only those go on that have."""
