@@ -112,11 +112,15 @@ class Placement:
         changed.jobs |= dict.fromkeys(self._retries.due())
         try:
             await self._refresh(snapshot, changed)
-            if snapshot.paused or not snapshot.backlog:
-                return self._retries.rest_s()
-            decided = await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
+            raise
+        if snapshot.paused or not snapshot.backlog:
+            return self._retries.rest_s()
+        try:
+            decided = await self._round(snapshot, fence)
+        except BaseException:
+            self._forget()  # nobody knows what of it was written
             raise
         return 0.0 if decided else self._retries.rest_s()
 
