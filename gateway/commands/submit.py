@@ -29,14 +29,18 @@ def submit(
     /,
     *,
     group: Annotated[str, Parameter(name=["--group", "-g"], help="For jobs that name no group.")] = "",
+    array: Annotated[str, Parameter(help="Indices of chunks, as 0-31:2%4, in place of what jobs say.")] = "",
+    chunks: Annotated[int | None, Parameter(help="How many chunks, in place of what jobs say.")] = None,
+    max_chunks: Annotated[int | None, Parameter(help="As many chunks as there is room for, up to this.")] = None,
     wait: Annotated[bool, Parameter(negative="", help="Until they have ended; 1 if one has not succeeded.")] = False,
     logs: Annotated[bool, Parameter(negative="", help="Print what they write, and wait.")] = False,
     timeout: Timeout = "",
     url: Url = DEFAULT_URL,
 ) -> int:
     """Submit jobs."""
+    counted = _counted(array, chunks, max_chunks)
     found = list(documents_in(file))
-    documents = [{**({"group": group} if group else {}), **document} for _, document in found]
+    documents = [{**({"group": group} if group else {}), **_but(document, counted)} for _, document in found]
     if not documents:
         raise Failure(f"{file} has no document", "write a job, as in examples/primes/job.json")
     with Client(url) as client, deadline(timeout):
@@ -52,6 +56,22 @@ def submit(
             for job, node in zip(jobs, submitted, strict=True):
                 _print_logs(client, job, node["spec"], named=len(jobs) > 1)
         return _ended(client, jobs) if wait or logs else Exit.FINE
+
+
+def _counted(array: str, chunks: int | None, max_chunks: int | None) -> Document:
+    """What is said of how many chunks the jobs have, as they say it; nothing where that is left to them. Raises `Failure` where
+    it is said twice."""
+    said = {"array": array or None, "chunks": chunks, "maxChunks": max_chunks}
+    counted = {name: value for name, value in said.items() if value is not None}
+    if len(counted) > 1:
+        raise Failure("--array, --chunks, --max-chunks: each says how many chunks there are", "give one of them")
+    return counted
+
+
+def _but(document: Document, counted: Document) -> Document:
+    """The document, where something else is said of how many chunks there are."""
+    own = ("array", "chunks", "maxChunks") if counted else ()
+    return {name: value for name, value in document.items() if name not in own} | counted
 
 
 def _submitted(client: Client, documents: list[Document]) -> list[Document]:
