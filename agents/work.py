@@ -46,6 +46,7 @@ class _Spec(msgspec.Struct, rename="camel"):
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
+    array_index: int | None = None
     intent: str = "run"
 
 
@@ -107,9 +108,12 @@ def _of_one_chunk(limits: Limits, count: int) -> Limits:
 
 def _chunk_environment(spec: _Spec, attempt: str) -> dict[str, str]:
     """What every step sees of its chunk: which one it is, of how many, its share of the whole, and which try at it this is."""
-    return {
+    env = {
         "CHUNK_INDEX": str(spec.index),
         "CHUNK_COUNT": str(spec.count),
         "CHUNK_SHARE": repr(1 / spec.count),
+        "CHUNK_WORK_WS": repr(spec.work_ws),
+        "CHUNK_EPOCH": attempt.rpartition("-")[2],
         "ATTEMPT": attempt,
     }
+    return env if spec.array_index is None else {**env, "ARRAY_INDEX": str(spec.array_index)}

@@ -43,6 +43,7 @@ def check_kind(kind: type[Kind]) -> None:
         raise wrong(kind, "upcasts", f"there is one for each version before {kind.version}, and no other")
     _check_line(kind)
     _check_phases(kind)
+    _check_once(kind)
     check_presentation(kind)
 
 
@@ -79,6 +80,12 @@ def _check_phases(kind: type[Kind]) -> None:
         )
     if declared.default != phases.initial:
         raise wrong(kind, "phases", f"they begin with {phases.initial!r}, and its Status with {declared.default!r}")
+
+
+def _check_once(kind: type[Kind]) -> None:
+    members = {field.alias or name for name, field in kind.Status.model_fields.items()}
+    if lost := sorted(kind.once - members):
+        raise wrong(kind, "once", f"{lost[0]!r} is no member of its Status")
 
 
 def check_presentation(kind: type[Kind]) -> None:

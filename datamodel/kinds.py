@@ -220,6 +220,8 @@ class Kind:
     selectable: ClassVar[tuple[str, ...]] = ()
     """Scalar fields that nodes are found by, as "status.phase" or "spec.height". Each is a row beside every node of the kind,
     written when it changes. "metadata.name" can always be asked for."""
+    once: ClassVar[frozenset[str]] = frozenset()
+    """Members of the status that stay as they are from when they are there."""
     finalizers: ClassVar[tuple[str, ...]] = ()
     """Owners that must clean up before a deletion is done, put on every new node."""
     spec_writers: ClassVar[frozenset[str] | None] = None

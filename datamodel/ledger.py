@@ -5,8 +5,8 @@ where they ran. Totals are the sums of an owner's entries by phase; both are par
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -88,6 +88,17 @@ class Totals(msgspec.Struct, frozen=True, gc=False):
         return Totals(phases=phases, progress=self.progress + gained)
 
 
+def pieces_of(spec: Mapping[str, Any], status: Mapping[str, Any], field: str, path: Sequence[str]) -> int:
+    """How many pieces a node of this spec and status has: as `field` of the spec says, else what is at `path` in the status,
+    else one."""
+    told: Any = spec.get(field)
+    if told is None:
+        told = status
+        for name in path:
+            told = told.get(name, {})
+    return int(told or 1)
+
+
 class Ledgers(Protocol):
     """Reads entries and totals."""
 
@@ -107,7 +118,10 @@ class Ledgers(Protocol):
         """The sum over all owners' totals."""
         ...
 
-    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
-        """Over the nodes of a kind that are in one of these phases (an empty one: in none yet), the sum of an integer field of
-        their specs, and that of their totals."""
+    async def sum_pieces(
+        self, kind: str, spec: str, status: Sequence[str], phases: Collection[str]
+    ) -> tuple[int, Totals]:
+        """Over the nodes of a kind that are in one of these phases (an empty one: in none yet), the sum of how many pieces each
+        has, and that of their totals. A node has as many as this field of its spec says, else what is at this path in its
+        status, else one."""
         ...

@@ -18,7 +18,7 @@ from datamodel.admission import Admission, Guards, Replay
 from datamodel.command import Outcome, Unit
 from datamodel.errors import not_kept
 from datamodel.event import Event
-from datamodel.ledger import ALL, Entry, Totals
+from datamodel.ledger import ALL, Entry, Totals, pieces_of
 from datamodel.memory_history import MemoryHistory
 from datamodel.memory_leases import HeldLease, MemoryLeases
 from datamodel.memory_segments import Base, MemorySegments
@@ -227,10 +227,12 @@ class MemoryStore(MemoryHistory, MemoryLeases, MemorySegments, MemoryWalks):
     async def sum_totals(self) -> Totals:
         return self.state.totals.get(ALL, Totals())
 
-    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
+    async def sum_pieces(
+        self, kind: str, spec: str, status: Sequence[str], phases: Collection[str]
+    ) -> tuple[int, Totals]:
         found = [node for node in self.state.nodes.values() if node.kind == kind and node.phase in phases]
         totals = [self.state.totals[node.uid] for node in found if node.uid in self.state.totals]
-        return sum(node.spec[field] for node in found), Totals.sum(totals)
+        return sum(pieces_of(node.spec, node.status, spec, status) for node in found), Totals.sum(totals)
 
     async def marks(self, names: Collection[str]) -> dict[str, int]:
         return {name: self._marks[name] for name in names if name in self._marks}

@@ -118,8 +118,11 @@ def invalid(error: ValidationError, pointer: str) -> Invalid:
 
 
 def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
-    """Whether a sequence is too short only because what is wrong with its members leaves them out."""
+    """Whether a sequence is too short only because what is wrong with its members leaves them out, or a default is made of what
+    is wrong itself."""
     location = one["loc"]
+    if one["type"] == "default_factory_not_called":
+        return True
     return one["type"] == "too_short" and any(
         len(other["loc"]) > len(location) and other["loc"][: len(location)] == location for other in found
     )

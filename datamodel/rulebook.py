@@ -222,6 +222,9 @@ class _Book:
         if status == before.status:
             return
         check_status(kind, status)
+        for name in kind.once:
+            if name in before.status and status.get(name) != before.status[name]:
+                raise Conflict(f"{before.path} has its {name} for good", field=f"/status/{name}")
         if kind.phases is not None:
             now, then = before.phase or kind.phases.initial, status.get("phase", kind.phases.initial)
             if kind.phases.is_terminal(now) and not _is_afterwards(kind.phases, before.status, status):

@@ -10,12 +10,15 @@ from datamodel.ports import Store
 from datamodel.scheduling.artifacts import key_of
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import SUCCEEDED
+from datamodel.scheduling.splitting import array_index, chunks_at_most
 
 
-class ArtifactOfChunk(msgspec.Struct, frozen=True):
-    """A file that a chunk has left. `sha256` is lower-case hex."""
+class ArtifactOfChunk(msgspec.Struct, frozen=True, rename="camel"):
+    """A file that a chunk has left. `array_index` is the chunk's own in the set that the job names, null where that names none.
+    `sha256` is lower-case hex."""
 
     chunk: int
+    array_index: int | None
     name: str
     bytes: int
     sha256: str
@@ -52,7 +55,14 @@ async def artifacts_of(store: Store, job: Node, after: int, chunks: int) -> tupl
     entries = await store.entries(job.uid, after=after, phases=(SUCCEEDED,), limit=chunks)
     nodes = await store.nodes([entry.holder for entry in entries])
     listed = [
-        ArtifactOfChunk(entry.index, told["name"], told["bytes"], told["sha256"], last_name(entry.holder))
+        ArtifactOfChunk(
+            entry.index,
+            array_index(job, entry.index),
+            told["name"],
+            told["bytes"],
+            told["sha256"],
+            last_name(entry.holder),
+        )
         for entry in entries
         if entry.holder in nodes
         for told in nodes[entry.holder].status.get("artifacts", ())
@@ -65,8 +75,8 @@ async def find(store: Store, job: Node, chunk: int, name: str) -> Found:
     declared = [artifact["name"] for artifact in job.spec.get("artifacts", ())]
     if name not in declared:
         raise NotFound(f"the job has no artifact {name[:80]!r}: it has {', '.join(declared) or 'none'}")
-    if chunk >= job.spec["chunks"]:
-        raise NotFound(f"the job has {job.spec['chunks']} chunks, from 0 on")
+    if chunk >= (count := chunks_at_most(job)):
+        raise NotFound(f"the job has {count} chunks, from 0 on")
     entries = await store.entries(job.uid, after=chunk - 1, limit=1)
     if not entries or entries[0].index != chunk or entries[0].phase != SUCCEEDED:
         raise NotFound(f"chunk {chunk} has not succeeded")

@@ -16,6 +16,7 @@ from datamodel.scheduling.edges import ONLINE, inventory_path, place_of
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
+from datamodel.scheduling.splitting import array_index
 from datamodel.scheduling.tries import is_final, rest_s
 from gateway.backend import Backend
 from gateway.explanation import (
@@ -135,6 +136,7 @@ def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> Fai
         reason=status.get("reason", ""),
         message=status.get("message", ""),
         exit_codes=tuple(status.get("exitCodes", ())),
+        array_index=array_index(job, entry.index),
         again_at=(now + timedelta(seconds=pause_s)).isoformat(timespec="seconds") if pause_s else "",
     )
 

@@ -12,11 +12,12 @@ from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
+from datamodel.scheduling.splitting import chunks_at_most, chunks_of, is_split
 
 
 class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
-    """A chunk that has failed, whether it is tried again, and from when on, where that is not at once; the reason and message
-    of its newest attempt, where that is kept still."""
+    """A chunk that has failed, with its own index in the set that its job names, if that names one; if it is tried again, and
+    from when on, where that is not at once; the reason and message of its newest attempt, where that is kept still."""
 
     index: int
     failures: int
@@ -27,6 +28,7 @@ class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
     message: str = ""
     exit_codes: tuple[int, ...] = ()
     again_at: str = ""
+    array_index: int | None = None
 
 
 class Unheard(msgspec.Struct, frozen=True, rename="camel"):
@@ -71,7 +73,7 @@ def _of_the_job(
     failures: Sequence[FailedChunk],
     unheard: Sequence[Unheard],
 ) -> str:
-    chunks, intent = job.spec["chunks"], job.spec.get("intent", RUN)
+    chunks, intent = chunks_of(job), job.spec.get("intent", RUN)
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
     if job.deletion_requested_at is not None:
         return f"it is being deleted, and {_in_flight(counts, unheard)}"
@@ -90,6 +92,8 @@ def _of_the_job(
     if (others := waits_for(job)) is not None:
         return others
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
+    if waiting and not is_split(job):
+        return f"it waits to be split into {chunks_at_most(job)} chunks at most: {why_waiting(edges)}"
     if waiting:
         told = f"{waiting} of its {chunks} chunks wait: {_rests(counts, failures) or why_waiting(edges)}"
         return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
@@ -125,7 +129,7 @@ def _named(edge: Unheard) -> str:
 
 
 def _how_succeeded(job: Node, counts: Mapping[str, int]) -> str:
-    chunks, succeeded = job.spec["chunks"], counts.get(SUCCEEDED, 0)
+    chunks, succeeded = chunks_of(job), counts.get(SUCCEEDED, 0)
     if succeeded == chunks or "completion" not in job.spec:
         return f"all of its {chunks} chunks have succeeded"
     return f"{succeeded} of its {chunks} chunks have succeeded: {_told(job)}"

@@ -13,6 +13,7 @@ from datamodel.names import check_name
 from datamodel.node import Node
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import JobStatus
+from datamodel.scheduling.splitting import chunks_of
 from gateway.backend import ACTOR, Backend
 from gateway.defaults import completed
 from gateway.labels import checked_labels
@@ -126,4 +127,4 @@ def _relocated(pointer: str, place: str) -> str:
 
 def job_status(job: Node) -> Document:
     """The status of a job, complete from the moment when it was accepted: then all its chunks are pending."""
-    return completed(JobStatus, {"chunks": {"pending": job.spec["chunks"]}, **job.status})
+    return completed(JobStatus, {"chunks": {"pending": chunks_of(job)}, **job.status})

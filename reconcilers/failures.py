@@ -10,6 +10,7 @@ from datamodel.ports import Store
 from datamodel.scheduling.attempts import AGAIN, RETRY
 from datamodel.scheduling.ending import failures_allowed
 from datamodel.scheduling.jobs import FAILED, SUCCEEDED
+from datamodel.scheduling.splitting import chunks_of
 from datamodel.scheduling.tries import is_final, may_be_refused, policy_of, rest_s
 from reconcilers.planning.backlog import Chunk
 from reconcilers.planning.failing import Failures, spent, why_failed
@@ -25,9 +26,9 @@ async def failed_for_good(store: Store, job: Node, totals: Totals) -> bool:
 async def failures_of(store: Store, job: Node, totals: Totals) -> Failures:
     """Chunks that have failed are looked at one by one, since the job's retries may have been raised since; but not where no
     more have failed than may, and others go on."""
-    failed, allowed = totals.phases.get(FAILED, 0), failures_allowed(job.spec)
+    failed, allowed = totals.phases.get(FAILED, 0), failures_allowed(job)
     for_good = again = failures = 0
-    if failed > allowed or (failed and failed + totals.phases.get(SUCCEEDED, 0) == job.spec["chunks"]):
+    if failed > allowed or (failed and failed + totals.phases.get(SUCCEEDED, 0) == chunks_of(job)):
         async for entry, attempt in _examined(store, job, (FAILED,)):
             for_good += is_final(job, entry, attempt)
             if for_good > allowed:

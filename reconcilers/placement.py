@@ -24,6 +24,7 @@ from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
 from reconcilers.failures import Retries
 from reconcilers.planning.placement import Decision, plan
+from reconcilers.planning.splitting import splitting
 from reconcilers.rooms import Rooms
 from reconcilers.runtime.controller import Wake, Watch
 from reconcilers.snapshot import Snapshot
@@ -257,17 +258,19 @@ class Placement:
         units: dict[str, list[Decision]] = {}
         for decision in decisions:
             if decision.job.path in jobs:
-                units.setdefault(decision.job.path if decision.job.is_gang else "", []).append(decision)
+                units.setdefault(decision.job.path if decision.job.is_at_once else "", []).append(decision)
         placed: list[Decision] = []
-        for gang, together in units.items():
+        for at_once, together in units.items():
+            first = splitting(jobs[at_once], together[0].job) if at_once else ()
             commands = tuple(decision.command(jobs[decision.job.path]) for decision in together)
-            unit = Unit(commands, ACTOR, atomic=bool(gang), fence=fence)
+            unit = Unit((*first, *commands), ACTOR, atomic=bool(at_once), fence=fence)
             try:
                 verdicts = await self._appender.append(unit)
             except Transient:
                 self._changed.unsure |= {decision.attempt for decision in together}
+                self._changed.edges |= {decision.edge for decision in placed}
                 raise
-            placed += self._remember(snapshot, together, verdicts)
+            placed += self._remember(snapshot, together, verdicts[len(first) :])
         return placed
 
     def _remember(

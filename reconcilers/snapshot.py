@@ -163,6 +163,9 @@ class Snapshot:
             job = decision.job
             by_job.setdefault(job.path, []).append(decision.chunk)
             self.usage.add(decision.attempt, Held(job.path, decision.edge, job.signature, job.priority))
+            unsplit = self.backlog.get(job.path) if job.most is not None else None
+            if unsplit is not None and unsplit.most is not None:
+                self.backlog.put(job.settled())
         for path, chunks in by_job.items():
             pending = self.backlog.get(path)
             if pending is not None:

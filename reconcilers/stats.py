@@ -18,6 +18,7 @@ from datamodel.scheduling.counts import RETRYING
 from datamodel.scheduling.edges import ONLINE, place_of
 from datamodel.scheduling.jobs import ABORTED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
+from datamodel.scheduling.splitting import COUNTED_BY
 from reconcilers.runtime.controller import Watch
 
 KEY = "/config/scheduler"
@@ -98,7 +99,7 @@ class Stats:
 
     async def _count(self, now_s: float) -> Document:
         jobs = await self._store.count_by_phase("Job")
-        chunks = _chunks(await self._store.sum_totals(), *await self._store.sum_pieces("Job", "chunks", UNFINISHED))
+        chunks = _chunks(await self._store.sum_totals(), *await self._store.sum_pieces("Job", *COUNTED_BY, UNFINISHED))
         edges = EdgeTotals()
         after = ""
         while found := await self._store.list_nodes("Edge", after=after, limit=PAGE):

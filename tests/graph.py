@@ -14,6 +14,7 @@ from datamodel.prepare import prepare
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.splitting import chunks_of
 
 USER = Actor("ann", "user")
 SYSTEM = Actor("placement", "system")
@@ -97,7 +98,7 @@ def attempt(job: Node, index: int = 0, epoch: int = 1, edge: str = "e", **spec: 
     body = {
         "job": job.path,
         "index": index,
-        "count": job.spec["chunks"],
+        "count": chunks_of(job),
         "steps": job.spec["steps"],
         "requests": job.spec["requests"],
         "retries": job.spec["retries"],

@@ -28,6 +28,7 @@ def pending(
     together: bool = False,
     asks: Mapping[str, int] | None = None,
     priority: int = PRIORITY_DEFAULT,
+    most: int | None = None,
 ) -> PendingJob:
     """A job that waits: amounts are those of pools."""
     signature = tuple(sorted({"cpu": cpu, "memory": MIB, "power": 1_000, **(asks or {})}.items()))
@@ -45,6 +46,7 @@ def pending(
         arrangement,
         together,
         priority=priority,
+        most=most,
     )
 
 

@@ -48,10 +48,12 @@ class Sums(msgspec.Struct, eq=False):
 
 
 class Owner(msgspec.Struct, eq=False):
-    """The pieces of one owner that were ever begun, by index."""
+    """The pieces of one owner that were ever begun, by index; and of how many pieces the attempts at them say that they are, 0
+    where none of them has been seen."""
 
     pieces: dict[int, Piece]
     sums: Sums
+    count: int = 0
 
 
 class LedgerBook:

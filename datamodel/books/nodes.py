@@ -99,6 +99,8 @@ class NodeBook:
                 found.append(f"it had ended as {now}")
             elif following and then != now and then not in following:
                 found.append(f"its table does not lead from {now} to {then}")
+        stays = [name for name in node.declared.once if name in node.status]
+        found += [f"its {name} is another now" for name in stays if node.status[name] != status.get(name)]
         node.status = status
 
     def change_spec(self, node: Living, spec: Document, actor: str, found: list[str]) -> None:

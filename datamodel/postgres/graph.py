@@ -1,6 +1,6 @@
 """Reading the projection: the graph port on Postgres."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from datamodel.ledger import ALL, Entry, Totals
 from datamodel.model import Model
@@ -23,7 +23,7 @@ ORDER BY first.owner, first."index"
 """
 _PIECES = """
 WITH found AS (
-  SELECT nodes.spec ->> $2 AS pieces, totals.phases, totals.progress
+  SELECT coalesce(nodes.spec ->> $2, nodes.status #>> $4::text[], '1') AS pieces, totals.phases, totals.progress
   FROM nodes LEFT JOIN totals ON totals.owner = nodes.uid WHERE nodes.kind = $1 AND nodes.phase = ANY($3)
 ), counted AS (
   SELECT each.key AS phase, sum(each.value::bigint)::bigint AS entries
@@ -168,6 +168,8 @@ class PostgresGraph:
     async def sum_totals(self) -> Totals:
         return (await self.totals([ALL])).get(ALL, Totals())
 
-    async def sum_pieces(self, kind: str, field: str, phases: Collection[str]) -> tuple[int, Totals]:
-        (found,) = await self._database.fetch(_PIECES, kind, field, list(phases))
+    async def sum_pieces(
+        self, kind: str, spec: str, status: Sequence[str], phases: Collection[str]
+    ) -> tuple[int, Totals]:
+        (found,) = await self._database.fetch(_PIECES, kind, spec, list(phases), list(status))
         return found["pieces"], rows.totals(found)

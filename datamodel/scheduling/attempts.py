@@ -13,6 +13,7 @@ from pydantic import Field
 from datamodel.kinds import Claim, Column, Document, Kind, Link, Part, Phases, Reserve, Settle
 from datamodel.ledger import Entry
 from datamodel.names import last_name
+from datamodel.scheduling.arrays import INDEX_LIMIT
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
 from datamodel.scheduling.edges import DesiredEdge
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
@@ -45,6 +46,8 @@ class AttemptSpec(Part):
     """The path of the job."""
     index: Annotated[int, Field(ge=0)]
     count: Annotated[int, Field(ge=1)]
+    array_index: Annotated[int | None, Field(ge=0, le=INDEX_LIMIT)] = None
+    """The chunk's own in the set that its job names."""
     steps: tuple[Step, ...]
     requests: Requests
     limits: Limits | None = None

@@ -29,7 +29,9 @@ class ChunkJudge:
             if claim.epoch != 1:
                 found.append(f"the chunk's first epoch is {claim.epoch}")
             self._book.put(claim.owner, claim.index, Piece(claim.epoch, attempt.path, PLACED))
+            self._check_count(claim, attempt, found)
             return
+        self._check_count(claim, attempt, found)
         retries = attempt.spec["retries"]
         if chunk.phase == SUCCEEDED or (chunk.phase == FAILED and chunk.failures > retries):
             found.append(f"the chunk is counted as {chunk.phase}, after {chunk.failures} failures of {retries} retried")
@@ -39,6 +41,14 @@ class ChunkJudge:
             found.append(f"epoch {claim.epoch} follows {chunk.epoch}")
         chunk.epoch, chunk.holder = claim.epoch, attempt.path
         self._book.move(owner, chunk, PLACED, 0)
+
+    def _check_count(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """All attempts at a job's chunks say the same of how many there are."""
+        owner, count = self._book.owner(claim.owner), attempt.spec["count"]
+        if owner is not None and owner.count not in (0, count):
+            found.append(f"its job has {owner.count} chunks, and it is one of {count}")
+        elif owner is not None:
+            owner.count = count
 
     def check_names(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """What the edge reads of an attempt is what its name claims."""

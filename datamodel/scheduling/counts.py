@@ -5,6 +5,7 @@ from datamodel.ledger import Totals
 from datamodel.node import Node
 from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.splitting import chunks_of
 
 RETRYING = "retrying"
 STORED = (PLACED, RUNNING, RETRY, SUCCEEDED, FAILED, ABORTED)
@@ -38,8 +39,8 @@ def stored_phases(shown: str, *, over: bool) -> tuple[str, ...]:
 def chunk_counts(job: Node, phase: str, totals: Totals) -> dict[str, int]:
     """By phase, how many chunks a job has that is in `phase`; `pending` have never been placed."""
     counts: dict[str, int] = {}
-    pending = job.spec["chunks"] - totals.entries
-    if pending:
+    pending = chunks_of(job) - totals.entries
+    if pending > 0:  # a job that was split between its reading and theirs has more than it was known to have
         counts[PENDING] = pending
     over = is_over(job, phase)
     for stored, count in sorted(totals.phases.items()):

@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from datamodel.kinds import Document, Part
+from datamodel.kinds import Part
 from datamodel.node import Node
+from datamodel.scheduling.splitting import chunks_of
 
 DEADLINE_LIMIT_S = 366 * 86_400.0
 DEADLINE_EXCEEDED, QUEUE_DEADLINE_EXCEEDED, ENOUGH_SUCCEEDED = (
@@ -71,7 +72,7 @@ class Retried(Part):
 
 
 def check_completion(completion: Completion | None, chunks: int) -> None:
-    """Raises `ValueError` where a job of so many chunks can never come to that, or always has."""
+    """Raises `ValueError` where a job of so many chunks, or of fewer, can never come to that, or always has."""
     if completion is None:
         return
     if (completion.max_failed_chunks or 0) >= chunks:
@@ -80,10 +81,10 @@ def check_completion(completion: Completion | None, chunks: int) -> None:
         raise ValueError(f"completion: succeedAfter is more than the number of chunks, which is {chunks}")
 
 
-def failures_allowed(spec: Document) -> int:
-    """How many chunks of a job may fail for good."""
-    allowed: int = spec.get("completion", {}).get("maxFailedChunks", 0)
-    return allowed
+def failures_allowed(job: Node) -> int:
+    """How many chunks of a job may fail for good: never all of them, into however few it was split."""
+    allowed: int = job.spec.get("completion", {}).get("maxFailedChunks", 0)
+    return min(allowed, chunks_of(job) - 1) if allowed else 0
 
 
 def is_ending(job: Node) -> bool:

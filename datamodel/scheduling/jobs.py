@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from datamodel.kinds import IMMUTABLE, SYSTEM, Column, Grant, Immutable, Kind, Link, Part, Phases
 from datamodel.scheduling.artifacts import (
@@ -28,9 +28,21 @@ from datamodel.scheduling.planes import CONFIG
 from datamodel.scheduling.resources import Requests
 from datamodel.scheduling.retrying import RetryPolicy
 from datamodel.scheduling.secrets import SECRETS_LIMIT
+from datamodel.scheduling.splitting import (
+    CHUNKS_LIMIT,
+    ArraySet,
+    Chunks,
+    MaxChunks,
+    MinChunkWs,
+    Split,
+    apart,
+    check_array,
+    check_split,
+    check_work,
+    default_chunks,
+)
 from datamodel.scheduling.steps import STEPS_BYTES, STEPS_LIMIT, Annotations, Limits, Network, Step
 
-CHUNKS_LIMIT = 1_000_000
 GANG_LIMIT = 1_000
 
 PENDING, RUNNING, SUCCEEDED, FAILED, ABORTED = "pending", "running", "succeeded", "failed", "aborted"
@@ -42,7 +54,10 @@ RUN, SUSPEND, ABORT = "run", "suspend", "abort"
 class JobSpec(Part):
     """A job: the steps that run for every chunk, and how many chunks there are. What its attempts were made of stays."""
 
-    chunks: Annotated[int, Field(ge=1, le=CHUNKS_LIMIT, strict=True), IMMUTABLE] = 1
+    array: ArraySet = None
+    max_chunks: MaxChunks = None
+    min_chunk_ws: MinChunkWs = None
+    chunks: Chunks = Field(default_factory=default_chunks)
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=STEPS_LIMIT), IMMUTABLE]
     requests: Annotated[Requests, IMMUTABLE] = Requests()
     limits: Annotated[Limits | None, IMMUTABLE] = None
@@ -103,6 +118,23 @@ class JobSpec(Part):
         IMMUTABLE,
     ] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_how_many_at_a_time_once(cls, spec: Any) -> Any:
+        return apart(spec)
+
+    @field_validator("array")
+    @classmethod
+    def _is_a_set(cls, array: str | None) -> str | None:
+        check_array(array)
+        return array
+
+    @field_validator("max_chunks", "min_chunk_ws", "chunks")
+    @classmethod
+    def _says_how_many_chunks_once(cls, value: float | None, of: ValidationInfo) -> float | None:
+        check_split(of.field_name, value, of.data)
+        return value
+
     @field_validator("after")
     @classmethod
     def _names_jobs_once(cls, after: tuple[Dependency, ...] | None) -> tuple[Dependency, ...] | None:
@@ -131,15 +163,17 @@ class JobSpec(Part):
     def _fits_a_round(self) -> "JobSpec":
         if not self.all_or_nothing:
             return self
-        if self.chunks > GANG_LIMIT:
-            raise ValueError(f"all or nothing is for {GANG_LIMIT} chunks at most, and these are {self.chunks}")
-        if self.max_parallel is not None and self.max_parallel < self.chunks:
+        chunks = self.chunks or self.max_chunks or 1
+        if chunks > GANG_LIMIT:
+            raise ValueError(f"all or nothing is for {GANG_LIMIT} chunks at most, and these are {chunks}")
+        if self.max_parallel is not None and self.max_parallel < chunks:
             raise ValueError("all of its chunks are placed at a time, or maxParallel of them, not both")
         return self
 
     @model_validator(mode="after")
     def _has_room_for_files(self) -> "JobSpec":
-        check_completion(self.completion, self.chunks)
+        check_work(self.max_chunks, self.work_ws)
+        check_completion(self.completion, self.chunks or self.max_chunks or 1)
         check_distinct(self.artifacts)
         check_apart(self.inputs)
         parts: tuple[Part, ...] = (*self.steps, *(self.artifacts or ()))
@@ -189,6 +223,8 @@ class JobStatus(Part):
     outputs: dict[str, Any] | None = None
     artifacts: ArtifactTotals | None = None
     ending: Ending | None = None
+    split: Split | None = None
+    """Into how many chunks, of a job with `maxChunks`, once the first of them was placed."""
     queued: Queued | None = None
     retried: Retried | None = None
     inputs: tuple[InputFile, ...] | None = None
@@ -219,6 +255,7 @@ class Job(Kind):
         afterwards=frozenset({"callbacks"}),
     )
     selectable = ("status.phase",)
+    once = frozenset({"split"})
     links = {"schedule": Link(to="Schedule", reverse="jobs", gone="keep")}
     """What made it, if not somebody."""
     grants = {SYSTEM: Grant(frozenset({"create", "delete"}), patches=({"intent": ABORT},))}
@@ -227,6 +264,7 @@ class Job(Kind):
         Column("phase", "status.phase"),
         Column("done", "status.percentCompleted", "percent"),
         Column("chunks", "spec.chunks", "number"),
+        Column("split", "status.split.chunks", "number"),
         Column("failed", "status.chunks.failed", "number"),
         Column("age", "metadata.createdAt", "age"),
     )
@@ -235,6 +273,16 @@ class Job(Kind):
             "chunks": 8,
             "requests": {"cpu": 0.25, "memoryBytes": 67_108_864, "powerW": 4},
             "steps": [{"name": "count", "image": "busybox:latest", "script": "echo $CHUNK_INDEX of $CHUNK_COUNT"}],
+        },
+        {
+            "array": "0-31:2%4",
+            "steps": [{"name": "render", "image": "busybox:latest", "script": "echo frame $ARRAY_INDEX"}],
+        },
+        {
+            "maxChunks": 16,
+            "workWs": 3600,
+            "minChunkWs": 120,
+            "steps": [{"name": "work", "image": "busybox:latest", "script": "echo $CHUNK_SHARE of it"}],
         },
     )
     finalizers = ("attempts",)

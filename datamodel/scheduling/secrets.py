@@ -18,7 +18,7 @@ KEY_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 
-_TAKEN = re.compile(r"CHUNK_(INDEX|COUNT|SHARE)|ATTEMPT|SHARED_DIR|SECRETS_DIR")
+_TAKEN = re.compile(r"CHUNK_(INDEX|COUNT|SHARE|WORK_WS|EPOCH)|ARRAY_INDEX|ATTEMPT|SHARED_DIR|SECRETS_DIR")
 
 
 class SecretUse(Part):

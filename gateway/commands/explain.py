@@ -63,7 +63,7 @@ def lines_of(title: str, told: Document) -> Iterator[str]:
         rows = [["CHUNK", "FAILED", "GOES ON", "EDGE", "REASON", "MESSAGE"]]
         rows += [
             [
-                str(chunk["index"]),
+                named_chunk(chunk["index"], chunk["arrayIndex"]),
                 str(chunk["failures"]),
                 chunk.get("againAt") or ("yes" if chunk["goesOn"] else "no"),
                 f"{chunk['site']}/{chunk['edge']}",
@@ -73,6 +73,11 @@ def lines_of(title: str, told: Document) -> Iterator[str]:
             for chunk in told["failures"]
         ]
         yield from _table(rows)
+
+
+def named_chunk(index: int, array_index: int | None) -> str:
+    """A chunk for people, with its own index in the set that its job names."""
+    return str(index) if array_index is None else f"{index} [{array_index}]"
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:

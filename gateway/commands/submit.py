@@ -9,9 +9,10 @@ from cyclopts import Parameter
 from gateway.commands.client import DEFAULT_URL, Client, Document, Url
 from gateway.commands.conditions import condition_of, default_for
 from gateway.commands.deadline import Timeout, deadline
+from gateway.commands.explain import named_chunk
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.files import documents_in
-from gateway.commands.jobs import JOB, JOBS
+from gateway.commands.jobs import JOB, JOBS, job_address
 from gateway.commands.kinds import kinds_of
 from gateway.commands.logs import followed
 from gateway.commands.names import Target
@@ -28,14 +29,18 @@ def submit(
     /,
     *,
     group: Annotated[str, Parameter(name=["--group", "-g"], help="For jobs that name no group.")] = "",
+    array: Annotated[str, Parameter(help="Indices of chunks, as 0-31:2%4, in place of what jobs say.")] = "",
+    chunks: Annotated[int | None, Parameter(help="How many chunks, in place of what jobs say.")] = None,
+    max_chunks: Annotated[int | None, Parameter(help="As many chunks as there is room for, up to this.")] = None,
     wait: Annotated[bool, Parameter(negative="", help="Until they have ended; 1 if one has not succeeded.")] = False,
     logs: Annotated[bool, Parameter(negative="", help="Print what they write, and wait.")] = False,
     timeout: Timeout = "",
     url: Url = DEFAULT_URL,
 ) -> int:
     """Submit jobs."""
+    counted = _counted(array, chunks, max_chunks)
     found = list(documents_in(file))
-    documents = [{**({"group": group} if group else {}), **document} for _, document in found]
+    documents = [{**({"group": group} if group else {}), **_but(document, counted)} for _, document in found]
     if not documents:
         raise Failure(f"{file} has no document", "write a job, as in examples/primes/job.json")
     with Client(url) as client, deadline(timeout):
@@ -48,9 +53,25 @@ def submit(
         for job in jobs:
             say(f"{job.title} submitted")
         if logs:
-            for job, document in zip(jobs, documents, strict=True):
-                _print_logs(client, job, document, named=len(jobs) > 1)
+            for job, node in zip(jobs, submitted, strict=True):
+                _print_logs(client, job, node["spec"], named=len(jobs) > 1)
         return _ended(client, jobs) if wait or logs else Exit.FINE
+
+
+def _counted(array: str, chunks: int | None, max_chunks: int | None) -> Document:
+    """What is said of how many chunks the jobs have, as they say it; nothing where that is left to them. Raises `Failure` where
+    it is said twice."""
+    said = {"array": array or None, "chunks": chunks, "maxChunks": max_chunks}
+    counted = {name: value for name, value in said.items() if value is not None}
+    if len(counted) > 1:
+        raise Failure("--array, --chunks, --max-chunks: each says how many chunks there are", "give one of them")
+    return counted
+
+
+def _but(document: Document, counted: Document) -> Document:
+    """The document, where something else is said of how many chunks there are."""
+    own = ("array", "chunks", "maxChunks") if counted else ()
+    return {name: value for name, value in document.items() if name not in own} | counted
 
 
 def _submitted(client: Client, documents: list[Document]) -> list[Document]:
@@ -74,16 +95,34 @@ def located(failure: Failure, places: Sequence[str]) -> Failure:
     return Failure("; ".join(told), failure.step, failure.code) if told else failure
 
 
-def _print_logs(client: Client, job: Target, document: Document, *, named: bool) -> None:
+def _print_logs(client: Client, job: Target, spec: Document, *, named: bool) -> None:
     """What its chunks write, one after the other: each is followed to the end of its newest try."""
-    chunks = document.get("chunks", 1)
-    for chunk in range(chunks):
-        about = [job.title] * named + [str(chunk)] * (chunks > 1)
-        prefix = f"[{' '.join(about)}] " if about else ""
-        begins = True
+    chunk, chunks = 0, spec.get("chunks")
+    while chunk == 0 or chunk < (chunks or _split(client, job)):
+        begins, prefix = True, ""
         for text in followed(client, job, {"chunk": str(chunk)}):
+            if not prefix:
+                about = [job.title] * named + [_told(client, job, chunk, spec)] * (chunks != 1)
+                prefix = f"[{' '.join(about)}] " if about else ""
             say(f"{prefix if begins else ''}{text}", end="")
             begins = text.endswith("\n")
+        chunk += 1
+
+
+def _split(client: Client, job: Target) -> int:
+    """Into how many chunks it was split, which is settled once something of it was placed."""
+    node = client.find(job.path) or {"status": {}}
+    chunks: int = node["status"].get("split", {}).get("chunks", 0)
+    return chunks
+
+
+def _told(client: Client, job: Target, chunk: int, spec: Document) -> str:
+    """A chunk that was placed, as people are told of it."""
+    if "array" not in spec:
+        return str(chunk)
+    asked = {"limit": "1", **({"cursor": str(chunk - 1)} if chunk else {})}
+    (found,) = client.get(f"{job_address(job)}/chunks", asked, step="")["items"]
+    return named_chunk(chunk, found["arrayIndex"])
 
 
 def _ended(client: Client, jobs: list[Target]) -> int:

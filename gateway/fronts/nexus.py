@@ -19,6 +19,7 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.jobs import PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
+from datamodel.scheduling.splitting import chunks_of
 from gateway.executions import Execution
 from gateway.fronts.given import Given
 from gateway.fronts.pointers import Places
@@ -73,7 +74,7 @@ def spec_of(given: NexusJobSpec) -> tuple[Document, dict[str, str]]:
 
 def job_of(job: Node, executions: Sequence[Execution] | None = None) -> NexusNode:
     """A job; its executions are by `SITE/EDGE`, where they are told."""
-    work_ws, chunks = job.spec["workWs"], job.spec["chunks"]
+    work_ws, chunks = job.spec["workWs"], chunks_of(job)
     spec = {
         "jobId": _number(job.labels.get(JOB_ID), 0),
         "powerNeeded": round(work_ws),

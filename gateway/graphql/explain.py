@@ -27,6 +27,7 @@ def explain_field() -> StrawberryField:
         [
             *(plain(name, str) for name in ("site", "edge", "reason", "message")),
             *(plain(name, int) for name in ("index", "failures")),
+            plain("arrayIndex", int | None, source="array_index"),
             plain("goesOn", bool, source="goes_on"),
             plain("exitCodes", list[int], source="exit_codes"),
             plain("againAt", str, source="again_at"),

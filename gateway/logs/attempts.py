@@ -8,6 +8,7 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED, attempt_name, claim_of
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.logs import key_of
+from datamodel.scheduling.splitting import chunks_at_most
 from gateway.backend import Backend
 from gateway.executions import places_of
 
@@ -44,7 +45,7 @@ def asked_of(job: Node, chunk: int | None, epoch: int | None, attempt: str | Non
         if chunk not in (None, claim.index) or epoch not in (None, claim.epoch):
             raise Invalid("the attempt is one of another chunk or epoch", field="?attempt")
         chunk, epoch = claim.index, claim.epoch
-    count: int = job.spec["chunks"]
+    count = chunks_at_most(job)
     if chunk is None:
         if count > 1:
             raise Invalid(f"the job has {count} chunks: say of which one, 0 to {count - 1}", field="?chunk")

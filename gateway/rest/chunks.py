@@ -11,7 +11,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.counts import SHOWN, is_over, shown_phase, stored_phases
 from datamodel.scheduling.edges import place_of
-from datamodel.scheduling.jobs import CHUNKS_LIMIT
+from datamodel.scheduling.splitting import CHUNKS_LIMIT, array_index, chunks_of
 from gateway.backend import Backend
 from gateway.page import LIMIT_DEFAULT, checked_limit
 from gateway.rest.answer import json_answer
@@ -30,11 +30,13 @@ PARAMETERS: tuple[Document, ...] = (
 )
 
 
-class ChunkOfJob(msgspec.Struct, frozen=True):
-    """A chunk that was placed at least once. `epoch` is the number of its newest try, `attempt` that try's name at `site` and
+class ChunkOfJob(msgspec.Struct, frozen=True, rename="camel"):
+    """A chunk that was placed at least once. `array_index` is its own in the set that the job names, null where that names
+    none. `epoch` is the number of its newest try, `attempt` that try's name at `site` and
     `edge`, `failures` how often it failed, `percent` how far it is. `outputs` is null until it has succeeded with some."""
 
     index: int
+    array_index: int | None
     epoch: int
     phase: str
     site: str
@@ -61,14 +63,15 @@ async def list_chunks(backend: Backend, job: Node, request: Request) -> Response
         found = await backend.store.entries(job.uid, phases=phases, after=after, limit=limit + 1)
     totals = await backend.reads.totals(job.uid)
     onward = str(found[limit - 1].index) if len(found) > limit else None
-    items = [_shown(entry, over=over) for entry in found[:limit]]
-    return json_answer({"items": items, "cursor": onward, "pending": job.spec["chunks"] - totals.entries})
+    items = [_shown(entry, job, over=over) for entry in found[:limit]]
+    return json_answer({"items": items, "cursor": onward, "pending": max(0, chunks_of(job) - totals.entries)})
 
 
-def _shown(entry: Entry, *, over: bool) -> ChunkOfJob:
+def _shown(entry: Entry, job: Node, *, over: bool) -> ChunkOfJob:
     site, edge = place_of(entry.holder)
     return ChunkOfJob(
         index=entry.index,
+        array_index=array_index(job, entry.index),
         epoch=entry.epoch,
         phase=shown_phase(entry.phase, over=over),
         site=site,

@@ -16,8 +16,9 @@ from datamodel.errors import Gone, Invalid, NotFound, TendrilError, Transient
 from datamodel.kinds import Document
 from datamodel.names import last_name
 from datamodel.node import Node
-from datamodel.scheduling.jobs import CHUNKS_LIMIT, FINISHED
+from datamodel.scheduling.jobs import FINISHED
 from datamodel.scheduling.logs import STREAMS, Stream
+from datamodel.scheduling.splitting import CHUNKS_LIMIT
 from gateway.backend import Backend
 from gateway.logs.attempts import Asked, Found, asked_of, find
 from gateway.logs.following import LOOK_S, Reader, first_of, follow

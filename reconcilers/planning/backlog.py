@@ -12,6 +12,7 @@ from datamodel.node import Node
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import amounts
 from datamodel.scheduling.scheduler import ARRIVAL, PRIORITY_DEFAULT
+from datamodel.scheduling.splitting import chunks_of, is_split, most_chunks
 
 Signature = tuple[tuple[str, int], ...]
 """What a chunk asks for: amounts by resource, sorted."""
@@ -72,7 +73,8 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     """What placement has to know of a job with chunks to place, and no more, for there may be a million: first go those that
     wait for a new attempt, then the never placed ones in order, which are a number and not rows. `order` is the position at
     which the job was created, `count` that of all its chunks, `room` how many more it may have placed at a time (None: any
-    number), and of a gang none is placed before all are."""
+    number), and of a gang none is placed before all are. `most`: it is not settled yet how many chunks it has, but at most so
+    many; until it is split it counts as one."""
 
     path: str
     uid: str
@@ -87,6 +89,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     together: bool = False
     generation: int = 1
     priority: int = PRIORITY_DEFAULT
+    most: int | None = None
 
     @classmethod
     def of(
@@ -108,7 +111,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
             job.path,
             job.uid,
             job.created_version,
-            spec["chunks"],
+            chunks_of(job),
             wanted_of(
                 signature_of(spec),
                 ANYWHERE if "placement" not in spec and not group.get("sites") else Rules.of(spec, group),
@@ -121,6 +124,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
             bool(spec.get("allOrNothing")),
             job.generation,
             spec.get("priority", PRIORITY_DEFAULT),
+            None if is_split(job) else most_chunks(spec),
         )
 
     @property
@@ -136,6 +140,11 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
     def is_gang(self) -> bool:
         """Whether none of its chunks is to be placed before all can be. A chunk that is tried again goes alone."""
         return self.together and not self.next_index
+
+    @property
+    def is_at_once(self) -> bool:
+        """Whether what is decided for it together is carried out together or not at all."""
+        return self.is_gang or self.most is not None
 
     @property
     def ask(self) -> Ask:
@@ -162,6 +171,10 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
         yield from self.retries
         for index in range(self.next_index, self.count):
             yield Chunk(index, 1)
+
+    def settled(self) -> "PendingJob":
+        """The job once it is known that it has so many chunks."""
+        return msgspec.structs.replace(self, most=None)
 
     def without(self, placed: Sequence[Chunk]) -> "PendingJob":
         """The job once these chunks of it have been placed."""

@@ -26,7 +26,7 @@ NO_FAILURES = Failures()
 
 def why_failed(job: Node, failures: Failures) -> tuple[str, str] | None:
     """The reason and the message with which a job has failed by its failures; None where it has not."""
-    allowed, budget = failures_allowed(job.spec), policy_of(job.spec).get("budget")
+    allowed, budget = failures_allowed(job), policy_of(job.spec).get("budget")
     if failures.for_good > allowed:
         return (TOO_MANY_FAILED, f"more than {allowed} chunks failed") if allowed else ("Failed", "")
     if budget is not None and failures.again > budget:
@@ -38,7 +38,7 @@ def has_failed(job: Node, failures: Failures) -> bool:
     """The same of one that goes on. One that has failed already has only by chunks that are not tried again: it has its whole
     budget anew as soon as something else is asked of it."""
     if job.phase == FAILED:
-        return failures.for_good > failures_allowed(job.spec)
+        return failures.for_good > failures_allowed(job)
     return why_failed(job, failures) is not None
 
 

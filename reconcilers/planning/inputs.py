@@ -12,6 +12,7 @@ from datamodel.scheduling.artifacts import INPUT_FILES_BYTES, key_of
 from datamodel.scheduling.beginning import job_path
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import FINISHED, SUCCEEDED
+from datamodel.scheduling.splitting import chunks_at_most, chunks_of
 from reconcilers.planning.gates import Never, Waiting, ended
 
 INPUT_FILES_LIMIT = INPUT_FILES_BYTES // 128
@@ -85,13 +86,13 @@ def _hindrance(job: Node, wanted: Document, source: Node | None) -> tuple[str, s
         return "SourceFailed", f"{name} {ended(source.phase)}"
     if all(artifact["name"] != wanted["artifact"] for artifact in source.spec.get("artifacts", ())):
         return "InputUnknown", f"{name} has no artifact {wanted['artifact']}"
-    if wanted.get("chunk", 0) >= source.spec["chunks"]:
-        return "InputUnknown", f"{name} has {source.spec['chunks']} chunks, from 0 on"
+    if wanted.get("chunk", 0) >= (count := chunks_at_most(source)):
+        return "InputUnknown", f"{name} has {count} chunks, from 0 on"
     return None
 
 
 def _chunks(wanted: Document, source: Node) -> Sequence[int]:
-    return [wanted["chunk"]] if "chunk" in wanted else range(min(source.spec["chunks"], INPUT_FILES_LIMIT))
+    return [wanted["chunk"]] if "chunk" in wanted else range(min(chunks_of(source), INPUT_FILES_LIMIT))
 
 
 def _artifact(attempt: Node | None, name: str) -> Document | None:

@@ -11,9 +11,11 @@ from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.scheduler import FAIR_SHARE
+from datamodel.scheduling.splitting import array_index
 from reconcilers.planning.backlog import Asker, Backlog, Chunk, PendingJob, Wanted
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.search import Search
+from reconcilers.planning.splitting import split
 from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
 from reconcilers.planning.turns import Terms, Turn, share
 from reconcilers.planning.usage import Usage
@@ -44,7 +46,7 @@ class Decision(NamedTuple):
         return Command(
             "create",
             self.attempt,
-            attempt_spec(job, self.chunk),
+            attempt_spec(job, self.chunk, self.job.count),
             links={"job": (job.path,)},
             correlation=job.correlation,
         )
@@ -69,19 +71,20 @@ class Plan(NamedTuple):
     has_more: bool
 
 
-def attempt_spec(job: Node, chunk: Chunk) -> Document:
-    """What the edge is told: all it needs, so that it reads nothing else."""
+def attempt_spec(job: Node, chunk: Chunk, count: int) -> Document:
+    """What the edge is told: all it needs, so that it reads nothing else. `count` is that of the job's chunks."""
     spec, inputs = job.spec, job.status.get("inputs")
     return {
         "job": job.path,
         "index": chunk.index,
-        "count": spec["chunks"],
+        "count": count,
         "steps": spec["steps"],
         "requests": spec["requests"],
         "retries": spec["retries"],
-        "workWs": spec["workWs"] / spec["chunks"],
+        "workWs": spec["workWs"] / count,
         **{name: spec[name] for name in ("priority", "limits", "network", "artifacts", "annotations") if name in spec},
         **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
+        **({"arrayIndex": array_index(job, chunk.index)} if "array" in spec else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": tuple(inputs)} if inputs else {}),
     }
@@ -118,8 +121,10 @@ class _Group:
 
 @dataclass(slots=True)
 class _Served:
-    """The job whose turn it is: what is left of it to place, where, and what is kept for it."""
+    """The job whose turn it is: what is left of it to place, where, and what is kept for it. `turn`: as it waits, before it is
+    split."""
 
+    turn: PendingJob
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
@@ -177,10 +182,10 @@ class _Round:
         job = group.turn.job
         assert job is not None, "it has a turn"
         served = group.served
-        if served is None or served.job is not job:
+        if served is None or served.turn is not job:
             if not self._may_begin(group, job):
                 return
-            served = group.served = self._serving(job)
+            served = group.served = self._serving(group, job)
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -271,21 +276,26 @@ class _Round:
         self._block(group, NO_ROOM)
         return 0
 
-    def _serving(self, job: PendingJob) -> _Served:
-        hold = self.fleet.holds.get(job.asker) if self.fleet.holds and job.asker not in self.served else None
-        return _Served(job, job.chunks(), job.waiting, self._spots(job, hold), hold)
+    def _serving(self, group: _Group, turn: PendingJob) -> _Served:
+        hold = self.fleet.holds.get(turn.asker) if self.fleet.holds and turn.asker not in self.served else None
+        search, spots = self._found(turn, hold)
+        if turn.arrangement is not None:
+            spots = arranged_spots(self.fleet, search, turn.arrangement, self.usage.of_job(turn.path))
+        job = turn
+        if turn.most is not None:
+            job = split(turn, self.fleet, search, group.terms.left(group.used, turn.signature))
+        return _Served(turn, job, job.chunks(), job.waiting, spots, hold)
 
-    def _spots(self, job: PendingJob, hold: Hold | None) -> Iterator[Spot]:
-        found = self.searches.get(job.wanted) if hold is None else None
+    def _found(self, job: PendingJob, hold: Hold | None) -> tuple[Search, Iterator[Spot]]:
+        """The edges for what the job asks for, which all have in common who ask for the same."""
         if hold is not None:  # it finds what others do not
             search = Search(self.fleet, job.wanted, hold.spots)
-            found = search, plain_spots(self.fleet, search)
-        elif found is None:
+            return search, plain_spots(self.fleet, search)
+        found = self.searches.get(job.wanted)
+        if found is None:
             search = Search(self.fleet, job.wanted)
             found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
-        if job.arrangement is None:
-            return found[1]
-        return arranged_spots(self.fleet, found[0], job.arrangement, self.usage.of_job(job.path))
+        return found
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
         if placed and job.path not in group.seen:

@@ -16,6 +16,7 @@ from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
 from datamodel.scheduling.ending import ENOUGH_SUCCEEDED, is_ending
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
+from datamodel.scheduling.splitting import chunks_of
 from reconcilers.planning.callbacks import noted
 from reconcilers.planning.failing import NO_FAILURES, Failures, why_failed
 
@@ -88,7 +89,7 @@ def phase_of(job: Node, totals: Totals, *, has_failed: bool, allowed: int = 0) -
         goes_on = RUNNING if totals.entries else PENDING
         return goes_on if is_wanted and not has_failed else FAILED
     in_flight = counts.get(PLACED, 0) + counts.get(RUNNING, 0)
-    if counts.get(SUCCEEDED, 0) + allowed == job.spec["chunks"]:
+    if counts.get(SUCCEEDED, 0) + allowed == chunks_of(job):
         return SUCCEEDED
     if is_ending(job) and not in_flight:  # once it is told there: what is being placed just now is seen, and stopped
         phase: str = job.status["ending"]["phase"]
@@ -107,7 +108,7 @@ def ending_of(job: Node, totals: Totals) -> Document | None:
     enough = job.spec.get("completion", {}).get("succeedAfter")
     succeeded = totals.phases.get(SUCCEEDED, 0)
     if ending is None and enough is not None and succeeded >= enough:
-        message = f"{succeeded} of {job.spec['chunks']} chunks have succeeded, and {enough} are enough"
+        message = f"{succeeded} of {chunks_of(job)} chunks have succeeded, and {enough} are enough"
         return {"phase": SUCCEEDED, "reason": ENOUGH_SUCCEEDED, "message": message}
     return ending
 
@@ -123,12 +124,11 @@ def rollup(
     """The status that follows from the ledger, in a phase. `reduction` is there once the job succeeded. Times and transitions
     that have been set are kept, so that an unchanged ledger gives an unchanged status. `failures` are what has failed."""
     before = job.status
-    chunks: int = job.spec["chunks"]
     counts = chunk_counts(job, phase, totals)
     status: Document = {
         "phase": phase,
         "observedGeneration": job.generation,
-        "percentCompleted": round(totals.progress / (10 * chunks), 1),
+        "percentCompleted": round(totals.progress / (10 * chunks_of(job)), 1),
         "chunks": counts,
     }
     if phase != PENDING:
@@ -137,7 +137,7 @@ def rollup(
         status["finishedAt"] = before.get("finishedAt") or now.isoformat()
     if reduction is not None:
         status["outputs"] = reduction.result()
-    status |= {name: before[name] for name in (*GATES, "queued", "retried") if name in before}
+    status |= {name: before[name] for name in (*GATES, "split", "queued", "retried") if name in before}
     ending = ending_of(job, totals)
     if job.phase == FAILED and phase != FAILED:
         status["retried"] = {"at": now.isoformat(), "failures": failures.all}
@@ -196,7 +196,7 @@ def _end(
     """The reason and the message of a job that has ended."""
     if phase == SUCCEEDED:
         failed = counts.get(FAILED, 0)
-        allowed = f"{failed} of {job.spec['chunks']} chunks failed, as allowed" if failed else ""
+        allowed = f"{failed} of {chunks_of(job)} chunks failed, as allowed" if failed else ""
         return "Succeeded", "; ".join(filter(None, (ending["message"] if ending else "", allowed)))
     if phase == FAILED:
         if ending is not None:

@@ -44,7 +44,11 @@ class Search:
 
     def all(self) -> list[str]:
         """All edges that have room now, in order."""
-        return [path for _, _, path in self._candidates() if self._fleet.fits(path, self.wanted.signature)]
+        return list(self.roomy())
+
+    def roomy(self) -> Iterator[str]:
+        """The same, one after the other: of no use any more once something was taken."""
+        return (path for _, _, path in self._candidates() if self._fleet.fits(path, self.wanted.signature))
 
     def _candidates(self) -> Iterator[Candidate]:
         """The edges that may have room, in the order in which the policy has them used."""

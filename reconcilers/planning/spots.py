@@ -30,6 +30,16 @@ def arranged_spots(fleet: Fleet, search: Search, arranged: Arranged, held: Mappi
     return _spread(fleet, search, lie, apart=arranged.chunks == APART)
 
 
+def room_apart(search: Search, arranged: Arranged, most: int) -> int:
+    """For how many chunks of a job of which none is placed yet there is room apart from each other; so many are enough."""
+    lie, places = _Lie(arranged.over == EDGES, {}), set[str]()
+    for path in search.roomy():
+        if len(places) >= most:
+            break
+        places.add(lie.where(path))
+    return min(len(places), most)
+
+
 class _Lie:
     """How many of a job's chunks there are by edge or by site."""
 

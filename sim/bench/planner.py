@@ -32,8 +32,8 @@ class Yard(NamedTuple):
 
 
 async def planned() -> dict[str, Any]:
-    """100,000 chunks of 50 sizes for 10,000 edges with each policy, all at once and in rounds as placement has them: decisions a
-    second of one core, what comes of them not counted. And how long it takes to decide on a job that goes before a million
+    """100,000 chunks of 50 sizes for 10,000 edges with each policy, all at once and in rounds as placement has them: decisions
+    a second of one core, what comes of them not counted. And how long it takes to decide on a job that goes before a million
     others, none of which has room."""
     found: dict[str, Any] = {}
     for policy in (BEST_FIT, FIRST_FIT, SPREAD, POWER_AWARE):

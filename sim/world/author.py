@@ -9,7 +9,7 @@ from sim.world.copies import EVERY_S
 from sim.world.dice import Dice, moment
 from sim.world.doomed import doomed
 from sim.world.plans import plans
-from sim.world.traits import calling, in_order, mannered, termed, timed, uneven, with_ends
+from sim.world.traits import calling, counted, in_order, mannered, termed, timed, uneven, with_ends
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -63,6 +63,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions.extend(_rules(dice.stream("script/rules"), seconds))
     actions = list(mannered(dice.stream("script/manners"), uneven(dice.stream("script/luck"), actions), edges * slots))
     actions = calling(dice.stream("script/callbacks"), actions)
+    actions = list(counted(dice.stream("script/counts"), actions))
     actions = list(in_order(dice.stream("script/order"), actions))
     is_timely = script.is_timely(actions)
     if is_timely:

@@ -25,6 +25,7 @@ from sim.world.hosts import SITE
 from sim.world.process import EPOCH, Process
 from sim.world.receivers import url_of
 from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Rule, Serve, Submit, Wish
+from sim.world.splits import array_of
 from sim.world.terms import NEVER, NO_TERMS, spec_of
 from sim.world.universe import Universe
 from sim.world.weather import Weather
@@ -238,14 +239,16 @@ def _submission(wish: Submit) -> Unit:
     terms = wish.terms or NO_TERMS
     script = _encode(behaviour).decode()
     spec = {
-        "chunks": wish.chunks,
+        **_chunks(wish),
         "retries": wish.retries,
         "requests": {"cpu": HOPELESS_CPU if terms.hopeless else 1.0},
         "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
         "outputs": {"ran": "sum", "chunk": "collect"},
         **spec_of(terms, wish.chunks),
     }
-    spec |= _MANNERS[wish.manner]
+    spec = {**_MANNERS[wish.manner], **spec}
+    if "%" in spec.get("array", ""):
+        del spec["maxParallel"]
     if wish.priority != PRIORITY_DEFAULT:
         spec["priority"] = wish.priority
     if wish.fails_by == "time" and wish.fails < NEVER:
@@ -262,6 +265,16 @@ def _submission(wish: Submit) -> Unit:
     digest = hashlib.sha256(_encode(spec)).hexdigest()
     create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
     return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)
+
+
+def _chunks(wish: Submit) -> Document:
+    """How a job says how many chunks it has."""
+    match wish.counted:
+        case "split":
+            return {"maxChunks": wish.chunks, "workWs": 100.0 * wish.chunks, "minChunkWs": 130.0}
+        case "array":
+            return {"array": array_of(wish.chunks) + ("%2" if wish.manner == "narrow" else "")}
+    return {"chunks": wish.chunks}
 
 
 def _plan(wish: Plan) -> Unit:

@@ -3,17 +3,21 @@
 from collections import Counter
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from datamodel.ledger import Entry
 from datamodel.node import Node
 from datamodel.scheduling.attempts import RETRY
 from datamodel.scheduling.jobs import FAILED, SUCCEEDED
 from datamodel.state import State
 from sim.world.script import Submit
+from sim.world.splits import number_of
 from sim.world.terms import NEVER, NO_TERMS, Terms
 
 
 def wrong(job: Node, wish: Submit, retries: int, state: State) -> Iterator[str]:
     """What does not hold of a job that has succeeded or failed, with so many retries."""
+    wish = replace(wish, chunks=number_of(job))
     terms = wish.terms or NO_TERMS
     reason = next((one["reason"] for one in job.status["conditions"] if one["type"] == "Complete"), "")
     if job.phase == FAILED and reason not in _reasons(wish, terms, retries):

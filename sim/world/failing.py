@@ -24,7 +24,10 @@ def failed(job: Node, state: State, placed: int) -> Failed:
     again = sum(entry.failures - (entry.phase == FAILED) for entry in entries)
     again -= job.status.get("retried", {}).get("failures", 0)
     is_spent = budget is not None and again > budget
-    return Failed(for_good, is_spent or for_good > job.spec.get("completion", {}).get("maxFailedChunks", 0))
+    may_fail = job.spec.get("completion", {}).get("maxFailedChunks", 0)
+    if "split" in job.status:  # never all of them
+        may_fail = min(may_fail, job.status["split"]["chunks"] - 1)
+    return Failed(for_good, is_spent or for_good > may_fail)
 
 
 def is_final(job: Node, entry: Entry, state: State) -> bool:

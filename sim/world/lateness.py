@@ -35,6 +35,7 @@ from sim.world.engine import Engine
 from sim.world.failing import failed, rest_s
 from sim.world.overdue import behind, held, stays
 from sim.world.receivers import temper_of, undelivered
+from sim.world.splits import number_of
 
 LOOK_S = 4.0
 STILL_S = 18.0
@@ -153,8 +154,7 @@ def _has_room(job: Node, placed: int, in_flight: int, rooms: list[Pool]) -> bool
     if arranged.get("chunks") == "apart":
         return len([count for count in times if count]) > in_flight
     if job.spec.get("allOrNothing") and not placed:
-        chunks: int = job.spec["chunks"]
-        return sum(times) >= chunks
+        return sum(times) >= number_of(job)
     most: float = job.spec.get("maxParallel", math.inf)
     return any(times) and in_flight < most
 
@@ -178,7 +178,7 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
         if not runs:
             yield Still((job.path, "deleted"), f"{job.path} is to be deleted, and nothing of it runs")
         return
-    chunks, placed, intent = job.spec["chunks"], sum(counts.values()), job.spec.get("intent", RUN)
+    chunks, placed, intent = number_of(job), sum(counts.values()), job.spec.get("intent", RUN)
     found = failed(job, state, placed)
     asked = job.generation != job.status.get("observedGeneration", 1)
     if job.phase == FAILED and asked and counts.get(FAILED) and not found.job and intent == RUN:

@@ -9,7 +9,8 @@ from sim.world.world import Outcome
 HELD = (
     "no accepted chunk lost, none counted twice, what is counted ran, what ran is settled, epochs and phases only forward, "
     "no reservation above capacity, positions dense, projection = fold of the log, the feed = the log, the past is as it was, "
-    "callbacks told of what was so, or given up, rogues refused, nothing stood still, quiet at rest"
+    "jobs split once and as they may be, callbacks told of what was so, or given up, rogues refused, nothing stood still, "
+    "quiet at rest"
 )
 
 

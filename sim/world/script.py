@@ -12,6 +12,7 @@ from sim.world.terms import Terms
 from sim.world.weather import CALM, Weather
 
 Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
+Counted = Literal["", "split", "array"]
 
 T = TypeVar("T")
 Concurrency = Literal["allow", "forbid", "replace"]
@@ -42,7 +43,7 @@ class Submit(Action, frozen=True):
     first so many chunks fail at all. What is to fail for ever has no such limit, but a deadline among its `terms`. `manner`:
     its chunks are never two on one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of
     whatever it reaches. It comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s`
-    after its end."""
+    after its end. `counted`: it may be split into so many chunks at most, or has an array of so many indices."""
 
     job: str
     chunks: int
@@ -61,6 +62,7 @@ class Submit(Action, frozen=True):
     ttl_s: float | None = None
     failing: int = 0
     terms: Terms | None = None
+    counted: Counted = ""
 
 
 class Plan(Action, frozen=True):

@@ -15,6 +15,8 @@ from sim.world.terms import drawn
 
 MANNERED, MANNERED_CHUNKS = 0.3, 12
 """The probability that a job says how it is placed, and how many chunks one has at most that says how these lie."""
+COUNTED = 0.3
+"""The probability that a job says in another way how many chunks it has."""
 CALLING = 0.4
 """The probability that jobs have callbacks, and that each has."""
 TIMED_CHUNKS = 5
@@ -56,6 +58,15 @@ def mannered(rng: Random, actions: Sequence[script.AnyAction], room: int) -> Ite
         fitting = action.chunks <= min(room, MANNERED_CHUNKS)
         manner = rng.choice(get_args(script.Manner)) if fitting else ""
         yield replace(action, manner=manner, priority=rng.choice((0, 50, 100)))
+
+
+def counted(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """Some jobs leave it open how many chunks they have, and some name their indices."""
+    for action in actions:
+        if isinstance(action, script.Submit) and rng.random() < COUNTED:
+            yield replace(action, counted=rng.choice(("split", "split", "array")))
+        else:
+            yield action
 
 
 def calling(rng: Random, actions: Sequence[script.AnyAction]) -> list[script.AnyAction]:

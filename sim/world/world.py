@@ -39,6 +39,7 @@ from sim.world.receivers import Receivers
 from sim.world.rests import Rests
 from sim.world.rogues import Rogues
 from sim.world.script import Jump, Script, Submit, Watch, is_timely
+from sim.world.splits import Splits
 from sim.world.universe import Universe
 from sim.world.watchers import Watcher
 from sim.world.weather import CALM
@@ -100,6 +101,7 @@ class World:
         self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
         self._manners = Manners(self.outcome.broken.append)
         self._beginnings = Beginnings(self.outcome.broken.append)
+        self._splits = Splits(self.outcome.broken.append)
         jumps = any(isinstance(action, Jump) for action in script.actions)
         self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
         outboxes = Outboxes(self.outcome.broken.append)
@@ -261,6 +263,7 @@ class World:
             self._manners.appended(event, self._state, self._universe.now_s)
             self._receivers.appended(event)
             self._beginnings.appended(event, self._state, self._universe.now_s)
+            self._splits.appended(event, self._state)
             self._rests.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
@@ -277,6 +280,7 @@ class World:
         self._causes.restored()
         self._receivers.restored()
         self._beginnings.restored(self._state.nodes)
+        self._splits.restored(self._state)
         self._rests.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)

@@ -11,6 +11,7 @@ from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
 from datamodel.ports import Placement, Store
 from datamodel.scheduling.edges import desired_path
+from datamodel.scheduling.splitting import COUNTED_BY
 from tests.graph import (
     REQUESTS,
     SYSTEM,
@@ -108,8 +109,14 @@ async def test_progress_is_the_current_attempts(store: Store) -> None:
     assert await totals(store, job) == Totals({"placed": 1, "running": 1}, 400)
     assert await store.sum_totals() == Totals({"placed": 1, "running": 1}, 400)
     await new_job(store, "unbegun", chunks=5)
-    assert await store.sum_pieces("Job", "chunks", ["", "running"]) == (7, Totals({"placed": 1, "running": 1}, 400))
-    assert await store.sum_pieces("Job", "chunks", ["succeeded"]) == (0, Totals())
+    totalled = Totals({"placed": 1, "running": 1}, 400)
+    assert await store.sum_pieces("Job", *COUNTED_BY, ["", "running"]) == (7, totalled)
+    assert await store.sum_pieces("Job", *COUNTED_BY, ["succeeded"]) == (0, Totals())
+    unsplit = await new_job(store, "unsplit", maxChunks=9, workWs=1.0)
+    await new_job(store, "array", array="0-9:3,40")
+    assert await store.sum_pieces("Job", *COUNTED_BY, ["", "running"]) == (13, totalled)
+    await done(store, Command("patchStatus", unsplit.path, {"split": {"chunks": 4}}), actor=SYSTEM)
+    assert await store.sum_pieces("Job", *COUNTED_BY, ["", "running"]) == (16, totalled)
     assert (await store.placements([job.uid, "none"]))[job.uid] == [
         Placement(desired_path("s", "e"), "placed", 1, 0),
         Placement(desired_path("s", "e"), "running", 1, 400),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -21,7 +22,9 @@ from agents.runtimes.protocol import LogPage, Observed, Runtime, Step, Work
 from agents.runtimes.reasons import CANNOT_START
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
+from agents.work import desired_of
 from datamodel.errors import Invalid, Transient
+from datamodel.feed.message import decode
 from datamodel.scheduling.logs import Dropped, Part, Record
 from tests.kubernetes_cluster import KubernetesCluster
 from tests.services import IMAGE
@@ -29,6 +32,7 @@ from tests.services import IMAGE
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EDGE = "edge-1"
 WAIT_S = 60.0
+SEEN = "echo $CHUNK_INDEX of $CHUNK_COUNT $CHUNK_SHARE $CHUNK_WORK_WS $CHUNK_EPOCH $ARRAY_INDEX $ATTEMPT"
 
 
 @dataclass
@@ -236,6 +240,26 @@ async def test_starting_twice_runs_once(rig: Rig) -> None:
     await rig.until(work.attempt, lambda found: found.steps[0].phase == "exited")
     await rig.start(work, 0)
     assert await rig.runtime.result(work.attempt) == b"x\n"
+
+
+async def test_a_step_sees_its_chunk_its_share_and_its_try(rig: Rig) -> None:
+    attempt = f"{uuid.uuid4().hex}-2-3"
+    spec = {
+        "index": 2,
+        "count": 8,
+        "arrayIndex": 40,
+        "workWs": 12.5,
+        "requests": {"cpu": 0.1, "memoryBytes": 64 * 2**20, "powerW": 1},
+        "steps": [
+            {"name": "a", "image": rig.image, "script": f"{SEEN} > $SHARED_DIR/result.json"},
+            {"name": "b", "image": rig.image, "script": f"{SEEN} >> $SHARED_DIR/result.json"},
+        ],
+    }
+    path = f"/desired-config/sites/{rig.site}/edges/{EDGE}/attempts/{attempt}"
+    body = {"path": path, "uid": "u", "kind": "Attempt", "version": 1, "spec": spec, "status": {}}
+    work = desired_of(decode(msgspec.json.encode(body)), "pending", None).work
+    assert [step.exit_code for step in (await rig.run(work)).steps] == [0, 0]
+    assert (await rig.runtime.result(attempt) or b"").decode() == f"2 of 8 0.125 12.5 3 40 {attempt}\n" * 2
 
 
 async def test_an_environment_of_the_step_goes_before_that_of_all(rig: Rig) -> None:

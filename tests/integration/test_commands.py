@@ -22,7 +22,7 @@ from gateway.rest.kinds import described
 from tests import garden
 from tests.commands import Done, lines, running, tendril
 from tests.gateway import STEP, Gateway, open_gateway, serving
-from tests.graph import JOBS, SYSTEM, attempt_path, done, job, memory_store, new_edge, new_job, place, report
+from tests.graph import JOBS, SYSTEM, attempt_path, done, job, memory_store, new_edge, new_job, place, present, report
 
 
 @dataclass
@@ -243,6 +243,51 @@ async def test_logs_are_read_and_followed(served: Served) -> None:
         assert await lines(process, 1) == ["two"]
         assert await process.wait() == 0
     assert (await served.tendril("logs", "j", "--step", "none")).code == 3
+
+
+async def test_chunks_are_said_beside_the_file_and_printed_as_the_job_has_them(served: Served, tmp_path: Path) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump({"name": "a", "chunks": 9, "workWs": 90, "steps": [STEP]}))
+    both = await served.tendril("submit", str(file), "--chunks", "2", "--array", "0-3")
+    assert (both.code, both.err) == (
+        2,
+        "tendril: --array, --chunks, --max-chunks: each says how many chunks there are; give one of them\n",
+    )
+    wrong = await served.tendril("submit", str(file), "--array", "0-3,1")
+    assert (
+        wrong.err == f"tendril: {file}: /array: Value error, the index 1 is in it twice; correct that and try again\n"
+    )
+    await new_edge(served.gateway.store)
+    async with running(served.url, "submit", str(file), "--array", "7,40%1", "--logs") as process:
+        assert await lines(process, 1) == ["job/default/a submitted"]
+        await written(served, "a", 0, "one")
+        assert await lines(process, 1) == ["[0 [7]] one"]
+        await written(served, "a", 1, "two")
+        assert await lines(process, 1) == ["[1 [40]] two"]
+        await phase(served, "a", "succeeded")
+        assert await process.wait() == 0
+    assert (await present(served.gateway.store, f"{JOBS}/a")).spec["maxParallel"] == 1
+    file.write_text(file.read_text().replace("name: a", "name: b"))
+    async with running(served.url, "submit", str(file), "--max-chunks", "5", "--logs") as process:
+        assert await lines(process, 1) == ["job/default/b submitted"]
+        split = Command("patchStatus", f"{JOBS}/b", {"split": {"chunks": 2}})
+        await done(served.gateway.store, split, actor=SYSTEM)
+        await written(served, "b", 0, "one")
+        assert await lines(process, 1) == ["[0] one"]
+        await written(served, "b", 1, "two")
+        assert await lines(process, 1) == ["[1] two"]
+        await phase(served, "b", "succeeded")
+        assert await process.wait() == 0
+    table = (await served.tendril("get", "jobs")).out.splitlines()
+    assert [line.split()[3:5] for line in table] == [["CHUNKS", "SPLIT"], ["2", "-"], ["-", "2"]]
+
+
+async def written(served: Served, name: str, chunk: int, line: str) -> None:
+    """A chunk of a job is placed, writes a line, and succeeds."""
+    node = await present(served.gateway.store, f"{JOBS}/{name}")
+    path = await place(served.gateway.store, node, chunk)
+    served.transcripts.put(key_of("s", "e", path.rpartition("/")[2]), 0, frame(0, f"{line}\n", last=True))
+    await report(served.gateway.store, path, phase="succeeded")
 
 
 async def test_what_looks_like_the_end_of_a_line_breaks_no_stream(served: Served) -> None:

@@ -63,6 +63,37 @@ async def test_a_job_is_split_as_there_is_room_and_never_beyond(store: PostgresS
     assert len(await attempts_of(store, job)) == 30
 
 
+async def test_a_job_that_leaves_it_open_is_split_by_the_room_that_there_is(store: PostgresStore, bus: Bus) -> None:
+    wide = await new_job(store, "wide", maxChunks=30, workWs=800.0, outputs={"n": "sum"})
+    first = await attempts_when(store, wide, lambda found: len(found) == 8)
+    assert {(attempt.spec["count"], attempt.spec["workWs"]) for attempt in first} == {(8, 100.0)}
+    late = await new_job(store, "late", maxChunks=30, workWs=800.0)
+    await node_when(store, late.path, lambda node: bool(node.status))
+    assert "split" not in (await present(store, late.path)).status, "it is one row until there is room"
+    for attempt in first:
+        await report(store, attempt.path, phase="succeeded", outputs={"n": 1})
+    finished = await node_when(store, wide.path, lambda node: node.phase == "succeeded")
+    assert (finished.status["split"], finished.status["outputs"]) == ({"chunks": 8}, {"n": 8})
+    placed = await attempts_when(store, late, lambda found: len(found) > 0)
+    chosen = (await present(store, late.path)).status["split"]["chunks"]
+    assert 1 <= chosen <= 8
+    assert {attempt.spec["count"] for attempt in placed} == {chosen}
+
+
+async def test_an_array_runs_so_many_at_a_time(store: PostgresStore, bus: Bus) -> None:
+    job = await new_job(store, array="7,10-30:10%2")
+    seen: dict[int, int] = {}
+    while len(seen) < 4:
+        running = await attempts_when(store, job, lambda found: len(found) > len(seen))
+        unseen = [one for one in running if one.spec["index"] not in seen]
+        assert len(unseen) <= 2
+        for attempt in unseen:
+            seen[attempt.spec["index"]] = attempt.spec["arrayIndex"]
+            await report(store, attempt.path, phase="succeeded")
+    assert seen == {0: 7, 1: 10, 2: 20, 3: 30}
+    await node_when(store, job.path, lambda node: node.phase == "succeeded")
+
+
 async def test_outputs_are_reduced(store: PostgresStore, bus: Bus) -> None:
     job = await new_job(store, chunks=3, outputs={"n": "sum", "all": "collect"})
     for attempt in await attempts_when(store, job, lambda found: len(found) == 3):

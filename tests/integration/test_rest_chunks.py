@@ -2,9 +2,10 @@
 
 import pytest
 
+from datamodel.command import Command
 from datamodel.names import last_name
-from tests.gateway import Gateway
-from tests.graph import new_edge, new_job, place, report
+from tests.gateway import Gateway, ask
+from tests.graph import JOBS, STEPS, SYSTEM, done, new_edge, new_job, place, report
 
 URL = "/v1/jobs/default/j/chunks"
 
@@ -43,6 +44,40 @@ async def test_what_waited_for_a_new_attempt_is_aborted_with_its_job(gateway: Ga
         assert [one["phase"] for one in items] == found
     explained = (await gateway.client.get("/v1/jobs/default/j/explain")).json()
     assert explained["chunks"] == {"aborted": 1, "pending": 1}
+
+
+async def test_chunks_of_an_array_have_their_own_indices(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    array = await new_job(gateway.store, "j", array="7,10-30:10")
+    await place(gateway.store, array, arrayIndex=7)
+    await place(gateway.store, array, 1, arrayIndex=10)
+    found = (await gateway.client.get(URL)).json()
+    assert [(one["index"], one["arrayIndex"]) for one in found["items"]] == [(0, 7), (1, 10)]
+    assert found["pending"] == 2
+    plain = await new_job(gateway.store, "plain")
+    await place(gateway.store, plain)
+    assert (await gateway.client.get("/v1/jobs/default/plain/chunks")).json()["items"][0]["arrayIndex"] is None
+
+
+async def test_a_job_that_is_to_be_split_has_one_chunk_that_waits(gateway: Gateway) -> None:
+    document = {"name": "j", "maxChunks": 4, "workWs": 8, "steps": STEPS}
+    answer = await gateway.client.post("/v1/jobs", json=document)
+    assert answer.status_code == 202, answer.text
+    assert "chunks" not in answer.json()["spec"]
+    assert (await gateway.client.get(URL)).json() == {"items": [], "cursor": None, "pending": 1}
+    asked = await gateway.client.get("/v1/jobs/default/j/logs", params={"chunk": 4})
+    assert asked.json()["detail"] == "the job has 4 chunks, 0 to 3"
+    split = Command("patchStatus", f"{JOBS}/j", {"split": {"chunks": 3}})
+    await done(gateway.store, split, actor=SYSTEM)
+    job = (await gateway.client.get("/v1/jobs/default/j")).json()
+    assert job["status"]["split"] == {"chunks": 3}
+    assert (await gateway.client.get(URL)).json()["pending"] == 3
+    told = await ask(
+        gateway,
+        "query($path: String!) { node(path: $path) { ... on Job {spec {chunks maxChunks} status {split {chunks}} } } }",
+        path=f"{JOBS}/j",
+    )
+    assert told["node"] == {"spec": {"chunks": None, "maxChunks": 4}, "status": {"split": {"chunks": 3}}}
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,19 @@ async def test_what_has_failed_is_told_first_what_is_not_tried_again(gateway: Ga
     )
 
 
+async def test_a_job_that_is_to_be_split_says_so_and_of_an_array_what_failed_by_its_index(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", maxChunks=8, workWs=80.0)
+    assert (await explained(gateway))["summary"] == "it waits to be split into 8 chunks at most: there is no edge"
+    await status(gateway, JOB, split={"chunks": 3})
+    assert (await explained(gateway))["summary"] == "3 of its 3 chunks wait: there is no edge"
+    await done(gateway.store, Command("delete", JOB), Command("finalize", JOB, {"finalizer": "attempts"}), actor=SYSTEM)
+    await new_edge(gateway.store)
+    array = await new_job(gateway.store, "j", array="7,10-30:10", retries=0)
+    await report(gateway.store, await place(gateway.store, array), phase="succeeded")
+    await report(gateway.store, await place(gateway.store, array, 1), phase="failed", reason="NonZeroExit")
+    assert [(one["index"], one["arrayIndex"]) for one in (await explained(gateway))["failures"]] == [(1, 10)]
+
+
 @pytest.mark.parametrize(
     ("intent", "phase", "summary"),
     [

@@ -3,9 +3,9 @@
 `scheduler policy=… order=… [preempt=N]` says how (first fit in order of arrival, where nothing is said), `edge NAME cpu=N
 [power=N] [site=S] [carbon=N] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N] [jobs=N]
 [paused=1]` says what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [priority=N] [room=N] [together=1]
-[on=RULE] [best=RULE] [lie=spread/edges]` submits, `plan [limit]` decides and carries out, and keeps and makes room, `wait
-SECONDS` lets time pass, `end JOB[CHUNK]` frees its edge, `fail JOB[CHUNK]` frees it and makes the chunk wait for its next
-epoch.
+[on=RULE] [best=RULE] [lie=spread/edges]` submits, with `most=N` for `chunks=N` a job that is to be split, `plan [limit]`
+decides and carries out, and keeps and makes room, `wait SECONDS` lets time pass, `end JOB[CHUNK]` frees its edge, `fail
+JOB[CHUNK]` frees it and makes the chunk wait for its next epoch.
 """
 
 import re
@@ -91,7 +91,7 @@ class World:
                 f"/config/job-groups/{group or 'default'}/jobs/{short}",
                 short,
                 len(self.jobs) + 1,
-                int(options["chunks"]),
+                int(options.get("chunks", 1)),
                 wanted_of(signature, ANYWHERE if rules == ANYWHERE else rules),
                 0,
                 rank=float(options.get("rank", 0)),
@@ -99,6 +99,7 @@ class World:
                 arrangement=Arranged(*lie.split("/")) if lie else None,
                 together="together" in options,
                 priority=int(options.get("priority", PRIORITY_DEFAULT)),
+                most=int(options["most"]) if "most" in options else None,
             )
         )
 
@@ -116,6 +117,9 @@ class World:
             job, chunk, edge = decision.job, decision.chunk, decision.edge
             name = f"{job.uid}[{chunk.index}]"
             self.usage.add(name, Held(job.path, edge, job.signature, job.priority))
+            if self.jobs[job.path].most is not None:
+                self._put(job.settled())
+                said.append(f"{job.uid} has {job.count} chunks")
             self._put(self.jobs[job.path].without([chunk]))
             self.running[name] = (job.path, chunk, edge)
             said.append(f"{name} epoch {chunk.epoch} on {edge.rpartition('/')[2]}")

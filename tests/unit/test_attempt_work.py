@@ -3,10 +3,13 @@
 import msgspec
 import pytest
 from msgspec.structs import replace
+from pydantic import ValidationError
 
 from agents.runtimes.protocol import Step
 from agents.work import desired_of, phase_of
 from datamodel.ports import Message
+from datamodel.scheduling.secrets import SecretUse
+from sim.chaos.machine import ROOT
 
 SPEC = (
     b'{"job":"/config/job-groups/g/jobs/j","index":3,"count":4,"steps":[{"name":"a","image":"i","script":"true"},'
@@ -26,7 +29,25 @@ def test_the_spec_is_the_work() -> None:
     assert work.steps == (Step("a", "i", "true"), Step("b", "i", command=("x",), env={"K": "v"}))
     assert work.labels == {}
     assert (work.cpu, work.memory_bytes, work.power_w, work.work_ws) == (0.5, 7, 2.0, 9.0)
-    assert work.env == {"CHUNK_INDEX": "3", "CHUNK_COUNT": "4", "CHUNK_SHARE": "0.25", "ATTEMPT": "a-3-1"}
+    assert work.env == {
+        "CHUNK_INDEX": "3",
+        "CHUNK_COUNT": "4",
+        "CHUNK_SHARE": "0.25",
+        "CHUNK_WORK_WS": "9.0",
+        "CHUNK_EPOCH": "1",
+        "ATTEMPT": "a-3-1",
+    }
+
+
+def test_a_chunk_of_an_array_sees_its_own_index() -> None:
+    spec = msgspec.Raw(SPEC.replace(b'"retries":2', b'"retries":2,"arrayIndex":0'))
+    env = desired_of(replace(PENDING, spec=spec), "pending", None).work.env
+    assert env["ARRAY_INDEX"] == "0"
+    page = (ROOT / "docs/scheduling.md").read_text()
+    assert [name for name in env if f"`{name}`" not in page] == [], "the page tells all of them"
+    for name in env:
+        with pytest.raises(ValidationError, match="tells steps something else"):
+            SecretUse(secret="s", env=name)
 
 
 def test_a_new_status_leaves_the_work_and_a_new_generation_does_not() -> None:

@@ -256,9 +256,25 @@ def test_what_is_reserved_ends_with_its_holders_own_end(log: Writer) -> None:
     only(log.add("deleted", EDGE_PATH), "of it are still in use")
 
 
+def test_how_many_chunks_a_job_has_is_the_same_for_all_attempts(log: Writer) -> None:
+    log.place()
+    only(log.place(1, spec={"count": 8}), "its job has 9 chunks, and it is one of 8")
+    log.report(1, phase="interrupted", settlement="counted")
+    only(log.place(1, 2, spec={"count": 10}), "its job has 9 chunks, and it is one of 10")
+    log.report(1, 2, phase="interrupted", settlement="counted")
+    assert log.place(1, 3) == []
+
+
+def test_what_is_settled_once_stays(log: Writer) -> None:
+    assert log.add("statusChanged", OTHER_PATH, OTHER, status={"split": {"chunks": 2}}) == []
+    assert log.add("statusChanged", OTHER_PATH, OTHER, status={"split": {"chunks": 2}, "percentCompleted": 1.0}) == []
+    only(log.add("statusChanged", OTHER_PATH, OTHER, status={"split": {"chunks": 3}}), "its split is another now")
+    only(log.add("statusChanged", OTHER_PATH, OTHER, status={}), "its split is another now")
+
+
 def test_an_edge_runs_the_chunk_that_the_name_claims(log: Writer) -> None:
     only(log.place(spec={"index": 1}), "its name claims chunk 0, its spec says 1 of 9")
-    only(log.place(1, spec={"count": 1}), "says 1 of 1")
+    only(log.place(1, spec={"count": 1}), "says 1 of 1", "has 9 chunks, and it is one of 1")
     name = attempt().replace(JOB, "free-form")
     spec = {"index": 0, "count": 1, "requests": REQUESTS | {"cpu": 1e-9}, "retries": 0, "intent": "run"}
     said = log.add("created", name, spec=spec, links={"job": [JOB]})

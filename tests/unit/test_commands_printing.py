@@ -53,9 +53,9 @@ def printed(monkeypatch: pytest.MonkeyPatch, output: Format, *, file: StringIO |
 
 
 TABLE = """\
-NAME            PHASE    DONE  CHUNKS  FAILED  AGE
-default/a       running  12%   8       0       -
-default/longer  failed   100%  8       0       -
+NAME            PHASE    DONE  CHUNKS  SPLIT  FAILED  AGE
+default/a       running  12%   8       -      0       -
+default/longer  failed   100%  8       -      0       -
 """
 
 

@@ -123,6 +123,11 @@ class LastingMoon(Moon):
     phases = Phases("new", {"new": frozenset({"full"})}, afterwards=frozenset({"phase"}))
 
 
+class Waxing(Kind):
+    plane, parent, segment = PLANE, Garden, "waxing"
+    once = frozenset({"waxed"})
+
+
 class Dark(Kind):
     plane, parent, segment = PLANE, Garden, "dark"
     phases = Phases("new", {})
@@ -225,6 +230,7 @@ class Judgeless(Ownerless):
         ([Garden, Moon], "phases", "'half' is no phase of its Status, which has new, full"),
         ([Garden, LateMoon], "phases", "they begin with 'full', and its Status with 'new'"),
         ([Garden, LastingMoon], "phases", "'phase', which may change afterwards, is no member of its Status"),
+        ([Garden, Waxing], "once", "'waxed' is no member of its Status"),
         ([Garden, Dark], "phases", "those of `phase` in its Status"),
         ([Garden, FullMoon, Sun], "Status", "the name MoonStatus is taken by tests/unit/test_model.py:"),
         ([Garden, Tulip], "examples", "number 1: /spec/depth: Extra inputs"),

@@ -51,14 +51,14 @@ def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
     }
     limits = {"timeoutS": 5.0, "pids": 64, "tmpBytes": 4096, "swapBytes": 1}
     asked = {"steps": [step], "requests": {"gpus": {"count": 2}}, "limits": limits, "network": "bridge"}
-    told = normal_spec(Attempt, attempt_spec(job(asked), Chunk(0, 1)))
+    told = normal_spec(Attempt, attempt_spec(job(asked), Chunk(0, 1), 1))
     assert (told["limits"], told["network"]) == (limits, "bridge")
-    assert "labels" not in attempt_spec(job(asked), Chunk(0, 1))
+    assert "labels" not in attempt_spec(job(asked), Chunk(0, 1), 1)
     labels = {"kueue.x-k8s.io/queue-name": "night"}
-    assert normal_spec(Attempt, attempt_spec(job(asked, labels), Chunk(0, 1)))["labels"] == labels
+    assert normal_spec(Attempt, attempt_spec(job(asked, labels), Chunk(0, 1), 1))["labels"] == labels
     assert "annotations" not in told
     annotated = job({**asked, "annotations": {"example.com/a": "b c"}})
-    assert normal_spec(Attempt, attempt_spec(annotated, Chunk(0, 1)))["annotations"] == {"example.com/a": "b c"}
+    assert normal_spec(Attempt, attempt_spec(annotated, Chunk(0, 1), 1))["annotations"] == {"example.com/a": "b c"}
     assert told["requests"]["gpus"] == {"count": 2, "driver": "nvidia", "type": "nvidia"}
     assert told["steps"][0] == {**step, "command": [], "env": {}}
 
@@ -66,7 +66,7 @@ def test_an_edge_is_told_all_that_a_job_asks_of_containers() -> None:
 def test_a_job_of_before_there_were_limits_and_networks_is_placed() -> None:
     one = job({})
     before = structs.replace(one, spec={name: value for name, value in one.spec.items() if name != "network"})
-    assert normal_spec(Attempt, attempt_spec(before, Chunk(0, 1)))["network"] == "none"
+    assert normal_spec(Attempt, attempt_spec(before, Chunk(0, 1), 1))["network"] == "none"
 
 
 def test_jobs_are_served_in_order_of_arrival_whatever_they_ask_for() -> None:

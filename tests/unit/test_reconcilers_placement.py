@@ -1,12 +1,13 @@
 """placement, with a store in memory: what happens while it reads everything is not lost on it."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
 from datamodel.appender import Appender
-from datamodel.command import Command, Fence
+from datamodel.command import Command, Fence, Outcome, Unit
+from datamodel.errors import Transient
 from datamodel.memory import MemoryStore
 from datamodel.node import Node
 from datamodel.scheduling.edges import inventory_path
@@ -28,6 +29,40 @@ class Busy(MemoryStore):
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
         return await super().list_nodes(kind, under=under, after=after, limit=limit, phases=phases)
+
+
+class Unsure(MemoryStore):
+    """A store of which the next answer to who places is lost."""
+
+    is_lost = False
+
+    async def append(self, units: Sequence[Unit]) -> list[Outcome]:
+        outcomes = await super().append(units)
+        if self.is_lost and any(unit.fence is not None for unit in units):
+            self.is_lost = False
+            raise Transient("the connection was lost; it is unknown whether this was done")
+        return outcomes
+
+
+async def test_what_may_have_been_placed_is_looked_for_before_more_is() -> None:
+    store = Unsure(MODEL, lambda: datetime.now(UTC), counted_ids())
+    await seed(store)
+    async with Appender(store) as appender:
+        await new_edge(store, "e")
+        await done(store, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
+        placement = Placement(store, appender, lambda: datetime.now(UTC))
+        fence = Fence("placement/0", (await store.acquire(["placement/0"], "mine", 60.0))["placement/0"])
+        await placement.reconcile("scheduler", fence)
+        await done(store, job("shy", chunks=3, placement={"arrangement": {"chunks": "apart"}}))
+        for change in await store.changes(0, 100):
+            if change.kind == "Job":
+                tuple(placement.watches[change.kind](change))
+        store.is_lost = True
+        with pytest.raises(Transient):
+            await placement.reconcile("scheduler", fence)
+        while await placement.reconcile("scheduler", fence) == 0.0:
+            pass
+        assert len(await store.list_nodes("Attempt")) == 1
 
 
 @pytest.mark.parametrize("is_new", [True, False])
