@@ -24,6 +24,7 @@ from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
 from reconcilers.failures import Retries
 from reconcilers.planning.placement import Decision, plan
+from reconcilers.reasons import Reasons
 from reconcilers.runtime.controller import Wake, Watch
 from reconcilers.snapshot import Snapshot
 
@@ -79,6 +80,7 @@ class Placement:
         self._store = store
         self._appender = appender
         self._retries = Retries(store, clock)
+        self._reasons = Reasons(store, appender, self._retries, clock)
         self._token = 0
         self._snapshot: Snapshot | None = None
         self._scheduler = 0
@@ -111,13 +113,13 @@ class Placement:
         changed.jobs |= dict.fromkeys(self._retries.due())
         try:
             await self._refresh(snapshot, changed)
-            if snapshot.paused or not snapshot.backlog:
-                return self._retries.rest_s()
-            decided = await self._round(snapshot, fence)
+            decided = not snapshot.paused and bool(snapshot.backlog) and await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
             raise
-        return 0.0 if decided else self._retries.rest_s()
+        told_s = await self._reasons.tell(snapshot, fence)
+        rests = [rest_s for rest_s in (self._retries.rest_s(), told_s) if rest_s is not None]
+        return 0.0 if decided else min(rests, default=None)
 
     async def _round(self, snapshot: Snapshot, fence: Fence) -> bool:
         """Decides and carries out; whether there was anything to decide."""

@@ -14,6 +14,7 @@ from datamodel.kinds import Claim, Column, Document, Kind, Link, Part, Phases, R
 from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
+from datamodel.scheduling.deciding import Decided
 from datamodel.scheduling.edges import DesiredEdge
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import DESIRED
@@ -58,6 +59,8 @@ class AttemptSpec(Part):
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] | None = None
     inputs: tuple[InputFile, ...] | None = None
+    decision: Decided | None = None
+    """Why it was placed here, for people: no edge goes by it."""
     intent: Literal["run", "stop", "abandon"] = "run"
 
 

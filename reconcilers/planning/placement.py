@@ -10,12 +10,13 @@ from datamodel.command import Command
 from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
-from datamodel.scheduling.scheduler import FAIR_SHARE
+from datamodel.scheduling.order import share
+from datamodel.scheduling.scheduler import ARRIVAL, FAIR_SHARE
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Wanted
 from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
 from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
-from reconcilers.planning.turns import Terms, Turn, share
+from reconcilers.planning.turns import Terms, Turn
 from reconcilers.planning.usage import Usage
 
 LOOKS = 1_000
@@ -33,6 +34,8 @@ class Decision(NamedTuple):
     job: PendingJob
     chunk: Chunk
     edge: str
+    why: Document = {}
+    """What the attempt says of it (`datamodel.scheduling.deciding.Decided`): one object for all that are decided alike."""
 
     @property
     def attempt(self) -> str:
@@ -44,7 +47,7 @@ class Decision(NamedTuple):
         return Command(
             "create",
             self.attempt,
-            attempt_spec(job, self.chunk),
+            {**attempt_spec(job, self.chunk), **({"decision": self.why} if self.why else {})},
             links={"job": (job.path,)},
             correlation=job.correlation,
         )
@@ -93,7 +96,7 @@ def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Term
     first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
     keep others waiting that ask for something else.
     """
-    return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
+    return _Round(backlog, fleet, usage, groups, order, order == FAIR_SHARE, limit).run()
 
 
 @dataclass(slots=True)
@@ -119,6 +122,7 @@ class _Served:
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
+    search: Search
     spots: Iterator[Spot]
 
 
@@ -130,6 +134,7 @@ class _Round:
     fleet: Fleet
     usage: Usage
     terms: Mapping[str, Terms]
+    order: str
     fair: bool
     limit: int
     decisions: list[Decision] = field(default_factory=list)
@@ -174,7 +179,7 @@ class _Round:
         if served is None or served.job is not job:
             if not self._may_begin(group, job):
                 return
-            served = group.served = _Served(job, job.chunks(), job.waiting, self._spots(job))
+            served = group.served = _Served(job, job.chunks(), job.waiting, *self._spots(job))
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -186,7 +191,7 @@ class _Round:
         if self.fair and others is not None:
             wanted = min(wanted, self._until(group, others))
         asked = min(wanted, self.limit - len(self.decisions))
-        placed = self._place(served, asked)
+        placed = self._place(served, asked, self._why(group, served))
         self._count(group, job, placed)
         self.is_full = len(self.decisions) >= self.limit
         if not served.left:
@@ -213,7 +218,7 @@ class _Round:
         )
         return int((others - group.share) * group.terms.weight / each) + 1
 
-    def _place(self, served: _Served, wanted: int) -> int:
+    def _place(self, served: _Served, wanted: int, why: Document) -> int:
         """Places so many chunks of a job, or as many as there is room for; how many."""
         job, found = served.job, 0
         while found < wanted:
@@ -223,7 +228,7 @@ class _Round:
             edge, stays = spot
             times = min(self.fleet.times(edge, job.signature), wanted - found) if stays and wanted - found > 1 else 1
             self.fleet.take(edge, job.signature, times)
-            self.decisions += [Decision(job, chunk, edge) for chunk in islice(served.chunks, times)]
+            self.decisions += [Decision(job, chunk, edge, why) for chunk in islice(served.chunks, times)]
             found += times
         served.left -= found
         return found
@@ -234,7 +239,7 @@ class _Round:
         if before and before + wanted > self.limit:
             self.is_full = True
             return
-        placed = self._place(served, wanted)
+        placed = self._place(served, wanted, self._why(group, served))
         if placed == wanted:
             self._count(group, served.job, placed)
             group.turn.go_on()
@@ -246,14 +251,23 @@ class _Round:
         self.searches.clear()  # there is more room again than they found
         self._block(group, NO_ROOM)
 
-    def _spots(self, job: PendingJob) -> Iterator[Spot]:
+    def _spots(self, job: PendingJob) -> tuple[Search, Iterator[Spot]]:
         found = self.searches.get(job.wanted)
         if found is None:
             search = Search(self.fleet, job.wanted)
             found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
         if job.arrangement is None:
-            return found[1]
-        return arranged_spots(self.fleet, found[0], job.arrangement, self.usage.of_job(job.path))
+            return found
+        return found[0], arranged_spots(self.fleet, found[0], job.arrangement, self.usage.of_job(job.path))
+
+    def _why(self, group: _Group, served: _Served) -> Document:
+        """What each decision says that is made in this turn."""
+        why = {**served.search.told, "order": self.order}
+        if self.fair:
+            why["share"] = round(group.share, 4)
+        elif self.order != ARRIVAL:
+            why["rank"] = int(served.job.rank)
+        return why
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
         if placed and job.path not in group.seen:

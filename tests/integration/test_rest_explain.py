@@ -47,7 +47,7 @@ async def test_a_chunk_that_waits_is_told_what_each_edge_says(gateway: Gateway) 
     sick = next(some for some in told["edges"] if some["reason"] == "InTrouble")
     assert sick["message"] == "can start nothing: no engine"
     assert told["summary"] == (
-        "3 of its 3 chunks wait: of 5 edges, 2 are too small, 1 is cordoned, 1 is in trouble, 1 is not online"
+        "3 of its 3 chunks wait: of 5 edges, 2 have too little cpu, 1 is cordoned, 1 is in trouble, 1 is not online"
         " (s/small has 0.25 cores, and a chunk asks for 0.5 cores)"
     )
     assert (told["path"], told["phase"], told["intent"], told["chunks"]) == (JOB, "pending", "run", {"pending": 3})
@@ -68,6 +68,7 @@ async def test_a_full_edge_says_what_is_left(gateway: Gateway) -> None:
             "message": "has 0.2 cores left, and a chunk asks for 0.4 cores",
             "edges": 1,
             "example": "s/e",
+            "resource": "cpu",
         }
     ]
     assert told["summary"].endswith("; 1 of its chunks run, 1 placed and not begun")
