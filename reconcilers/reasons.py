@@ -90,7 +90,16 @@ class _Look:
 class Reasons:
     """Tells jobs, a step at a time. What it remembers spares writing, and is found out again where it is lost."""
 
-    def __init__(self, store: Store, appender: Appender, retries: Retries, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        appender: Appender,
+        retries: Retries,
+        clock: Callable[[], datetime],
+        *,
+        every_s: float = EVERY_S,
+    ) -> None:
+        self._every_s = every_s
         self._store = store
         self._appender = appender
         self._retries = retries
@@ -119,7 +128,7 @@ class Reasons:
             if self._looks:
                 return SLICE_REST_S
         found, self._found = self._found, {}
-        self._next_s = now_s + max(EVERY_S, self._looked / LOOKS_PER_S)
+        self._next_s = now_s + max(self._every_s, self._looked / LOOKS_PER_S)
         if found:
             await self._write(found, now_s, fence)
         return self._next_s - now_s
@@ -151,7 +160,7 @@ class Reasons:
             return False
         if known.waiting != job.waiting:
             known.waiting, known.since_s = job.waiting, now_s
-        return known.told is not None or now_s - known.since_s >= EVERY_S
+        return known.told is not None or now_s - known.since_s >= self._every_s
 
     def _choose(self, job: PendingJob, snapshot: Snapshot, looks: dict[Asked, _Look], now_s: float) -> None:
         """What keeps it whatever there is room for is known at once; of the others, some are looked at now."""
