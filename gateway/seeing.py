@@ -110,7 +110,7 @@ class Then:
         if self._in_flight is None:
             self._in_flight = await self._unended()
         held = self._in_flight
-        return {edge.path: _pool(edge, held.get(edge.path, ())) for edge in edges}
+        return {edge.path: pool_of(edge, held.get(edge.path, ())) for edge in edges}
 
     async def totals(self, jobs: Sequence[Node]) -> dict[str, Totals]:
         """Of jobs whose attempts are not all there any more, or too many, what their statuses said."""
@@ -201,7 +201,8 @@ def _entry(index: int, tries: Mapping[int, Node]) -> Entry:
     return structs.replace(settle.advance(entry, newest.spec, newest.status), outputs=None)
 
 
-def _pool(edge: Node, attempts: Iterable[Node]) -> Pool:
+def pool_of(edge: Node, attempts: Iterable[Node]) -> Pool:
+    """What there is of an edge, and what of it these attempts reserve."""
     pool = Pool(capacity=amounts(edge.spec["capacity"]))
     for attempt in attempts:
         pool = pool.reserved(amounts(attempt.spec["requests"]))

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datamodel.command import Command
+from datamodel.kinds import Document
 from datamodel.ledger import Totals
 from datamodel.memory import MemoryStore
 from datamodel.node import Node
@@ -26,6 +27,7 @@ from tests.graph import EDGE, STEPS, SYSTEM, attempt, done, edge_spec, memory_st
 GROUPS = ("default", "red")
 EDGES = ("a", "b", "c", "d")
 BLOCKED = {"NoRoom", "NoSuitableEdge", "NoRoomForAll", "QuotaReached", "GroupPaused", "JobsLimitReached"}
+TERMS: list[Document] = [{}, {}, {"paused": True}, {"quota": {"cpu": 1.5}}, {"maxJobsInFlight": 1}, {"weight": 3}]
 MIB = 2**20
 
 
@@ -41,9 +43,7 @@ async def world(dice: Random) -> MemoryStore:
     await done(store, Command("patchSpec", "/config/scheduler", {**spec, "paused": dice.random() < 0.05}))
     await done(store, Command("create", "/config/job-groups/red"))
     for group in GROUPS:
-        if terms := dice.choice(
-            [{}, {}, {"paused": True}, {"quota": {"cpu": 1.5}}, {"maxJobsInFlight": 1}, {"weight": 3}]
-        ):
+        if terms := dice.choice(TERMS):
             await done(store, Command("patchSpec", f"/config/job-groups/{group}", terms))
     if dice.random() < 0.2:
         await done(store, Command("patchSpec", "/config/job-groups/red", {"sites": ["elsewhere"]}))
@@ -147,7 +147,7 @@ def test_what_is_told_agrees_with_what_placement_decides(number: int) -> None:
     asyncio.run(check())
 
 
-APPLIED = {
+APPLIED: dict[str, tuple[str, Document]] = {
     "ResumeScheduler": ("/config/scheduler", {"paused": False}),
     "ResumeGroup": ("/config/job-groups/{group}", {"paused": False}),
     "RaiseJobsLimit": ("/config/job-groups/{group}", {"maxJobsInFlight": 1_000}),
