@@ -34,20 +34,29 @@ class Decision(NamedTuple):
     job: PendingJob
     chunk: Chunk
     edge: str
-    why: Document = {}
-    """What the attempt says of it (`datamodel.scheduling.deciding.Decided`): one object for all that are decided alike."""
+    how: Document = {}
+    """How an edge was looked for: one object for all that are looked for alike."""
+    share: float | None = None
+    """The group's when it was decided, where that says who goes next."""
 
     @property
     def attempt(self) -> str:
         """The path of the attempt. Its name makes a second one for the same chunk and epoch a conflict."""
         return f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
 
+    @property
+    def why(self) -> Document:
+        """What the attempt says of it, a `datamodel.scheduling.deciding.Decided`."""
+        if self.share is not None:
+            return {**self.how, "share": round(self.share, 4)}
+        return self.how if self.how["order"] == ARRIVAL else {**self.how, "rank": int(self.job.rank)}
+
     def command(self, job: Node) -> Command:
         """The attempt that carries the decision out. It belongs to its job's request, whatever woke the placement."""
         return Command(
             "create",
             self.attempt,
-            {**attempt_spec(job, self.chunk), **({"decision": self.why} if self.why else {})},
+            {**attempt_spec(job, self.chunk), "decision": self.why} if self.how else attempt_spec(job, self.chunk),
             links={"job": (job.path,)},
             correlation=job.correlation,
         )
@@ -191,7 +200,7 @@ class _Round:
         if self.fair and others is not None:
             wanted = min(wanted, self._until(group, others))
         asked = min(wanted, self.limit - len(self.decisions))
-        placed = self._place(served, asked, self._why(group, served))
+        placed = self._place(served, asked, group.share if self.fair else None)
         self._count(group, job, placed)
         self.is_full = len(self.decisions) >= self.limit
         if not served.left:
@@ -218,9 +227,9 @@ class _Round:
         )
         return int((others - group.share) * group.terms.weight / each) + 1
 
-    def _place(self, served: _Served, wanted: int, why: Document) -> int:
+    def _place(self, served: _Served, wanted: int, share_now: float | None) -> int:
         """Places so many chunks of a job, or as many as there is room for; how many."""
-        job, found = served.job, 0
+        job, how, found = served.job, served.search.told, 0
         while found < wanted:
             spot = next(served.spots, None)
             if spot is None:
@@ -228,7 +237,7 @@ class _Round:
             edge, stays = spot
             times = min(self.fleet.times(edge, job.signature), wanted - found) if stays and wanted - found > 1 else 1
             self.fleet.take(edge, job.signature, times)
-            self.decisions += [Decision(job, chunk, edge, why) for chunk in islice(served.chunks, times)]
+            self.decisions += [Decision(job, chunk, edge, how, share_now) for chunk in islice(served.chunks, times)]
             found += times
         served.left -= found
         return found
@@ -239,7 +248,7 @@ class _Round:
         if before and before + wanted > self.limit:
             self.is_full = True
             return
-        placed = self._place(served, wanted, self._why(group, served))
+        placed = self._place(served, wanted, group.share if self.fair else None)
         if placed == wanted:
             self._count(group, served.job, placed)
             group.turn.go_on()
@@ -255,19 +264,11 @@ class _Round:
         found = self.searches.get(job.wanted)
         if found is None:
             search = Search(self.fleet, job.wanted)
+            search.told["order"] = self.order
             found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
         if job.arrangement is None:
             return found
         return found[0], arranged_spots(self.fleet, found[0], job.arrangement, self.usage.of_job(job.path))
-
-    def _why(self, group: _Group, served: _Served) -> Document:
-        """What each decision says that is made in this turn."""
-        why = {**served.search.told, "order": self.order}
-        if self.fair:
-            why["share"] = round(group.share, 4)
-        elif self.order != ARRIVAL:
-            why["rank"] = int(served.job.rank)
-        return why
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
         if placed and job.path not in group.seen:
