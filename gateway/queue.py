@@ -139,7 +139,9 @@ def _waits(
     reason = _reason(job, standing, said, tally.rooms, is_whole=queue.is_whole)
     ahead = queue.ahead(queue.queued(job, waiting), capacity)
     wanted = changes(standing, edges, asked, tally.rooms)
-    return Waits(said, reason, ahead, wanted, start_of(reason, said, ahead, queue.chunks_per_minute, seen.at))
+    return Waits(
+        said, reason, ahead, wanted, start_of(reason, said, tally.rooms, ahead, queue.chunks_per_minute, seen.at)
+    )
 
 
 def _reason(job: Node, standing: Standing, edges: Sequence[EdgesThat], rooms: int, *, is_whole: bool) -> Reason:

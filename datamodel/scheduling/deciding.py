@@ -30,4 +30,6 @@ def decided(decision: Document) -> str:
     told = f"{decision['policy']}{by} among {decision['edges']} edges that suited"
     if "share" in decision:
         return f"{told}; {decision['order']}: its group's share was {decision['share']:.2%}, and no other's smaller"
-    return f"{told}; {decision['order']}: it was the first in its group" if "rank" in decision else told
+    return (
+        f"{told}; {decision['order']}: {'its rank was the first' if 'rank' in decision else 'it was the first to come'}"
+    )

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from datamodel.scheduling.answers import HAS_ROOM, EdgesThat
+from datamodel.scheduling.answers import EdgesThat
 from datamodel.scheduling.queueing import Ahead
-from datamodel.scheduling.waiting import NO_EDGE, NO_ROOM, QUEUED, Reason
+from datamodel.scheduling.waiting import GANG, NO_EDGE, NO_ROOM, QUEUED, Reason
 
 _YEAR_MIN = 366 * 24 * 60
 
@@ -21,18 +21,19 @@ class Start(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def start_of(
-    reason: Reason, edges: Sequence[EdgesThat], ahead: Ahead | None, chunks_per_minute: float, now: datetime
+    reason: Reason, edges: Sequence[EdgesThat], rooms: int, ahead: Ahead, chunks_per_minute: float, now: datetime
 ) -> Start:
-    """Of a job that waits for an edge, for this reason. `chunks_per_minute` is how many chunks succeeded lately, all over:
-    where it goes on so, as many are placed."""
+    """Of a job that waits for an edge, for this reason; there is room for so many of its chunks. `chunks_per_minute` is how many
+    chunks succeeded lately, all over: where it goes on so, as many are placed."""
     if reason.reason == NO_EDGE:
         return Start("", "no edge that there is could take it")
+    if reason.reason == GANG:
+        return Start("", "its chunks need room at the same time, and nothing tells when there is")
     if reason.reason not in (QUEUED, NO_ROOM):
         return Start("", f"it is not known when it ends that {reason.message}")
-    if ahead is None:
-        return Start("", "it is not known what goes before it")
-    if edges and edges[0].reason == HAS_ROOM and not ahead.chunks and not ahead.at_least:
-        return Start(_told(now), f"{edges[0].example} has room, and nothing goes before it")
+    if ahead.chunks < rooms and not ahead.at_least:
+        before = f"{ahead.chunks} chunks go before it, and there is room for {rooms} such as its own"
+        return Start(_told(now), before if ahead.chunks else f"{edges[0].example} has room, and nothing goes before it")
     if chunks_per_minute <= 0:
         return Start("", "no chunk has succeeded lately, so nothing tells when there is room")
     minutes = (ahead.chunks + 1) / chunks_per_minute
