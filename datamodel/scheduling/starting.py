@@ -23,8 +23,8 @@ class Start(msgspec.Struct, frozen=True, rename="camel"):
 def start_of(
     reason: Reason, edges: Sequence[EdgesThat], rooms: int, ahead: Ahead, chunks_per_minute: float, now: datetime
 ) -> Start:
-    """Of a job that waits for an edge, for this reason; there is room for so many of its chunks. `chunks_per_minute` is how many
-    chunks succeeded lately, all over: where it goes on so, as many are placed."""
+    """Of a job that waits for an edge, for this reason; there is room for `rooms` of its chunks. `chunks_per_minute` is how
+    many chunks succeeded lately, all over: where it goes on so, as many are placed."""
     if reason.reason == NO_EDGE:
         return Start("", "no edge that there is could take it")
     if reason.reason == GANG:
