@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.kinds import Document
-from datamodel.prepare import normal_spec
+from datamodel.parts import normal_spec
 from datamodel.scheduling.answers import EdgesThat
 from datamodel.scheduling.attempts import Attempt
 from datamodel.scheduling.deciding import decided
