@@ -28,8 +28,8 @@ from datamodel.scheduling.resources import amounts
 PAGE = 1_000
 ATTEMPTS_LIMIT = 5_000
 """Of a job with more attempts, the past is told by what its status said then."""
-LOOKED_LIMIT = 200
-"""Pages of attempts that are looked at for what was free at a moment."""
+PAGES_LIMIT = 40
+"""Pages of attempts in flight that are read for what was free at a moment; for one, up to 5,000 are looked at."""
 
 
 class Seen(Protocol):
@@ -149,12 +149,12 @@ class Then:
     async def _unended(self) -> dict[str, list[Node]]:
         """By path of its edge, the attempts that held something."""
         held: dict[str, list[Node]] = {}
-        looked = 0
+        pages = 0
         async for attempts in self._pages(Query("Attempt", phases=("", PENDING, RUNNING), limit=PAGE)):
             for attempt in attempts:
                 held.setdefault(inventory_path(*place_of(attempt.path)), []).append(attempt)
-            looked += 1
-            if looked > LOOKED_LIMIT:
+            pages += 1
+            if pages > PAGES_LIMIT:
                 raise Invalid("there are too many attempts to say what was free then", field="/asOf")
         return held
 

@@ -14,7 +14,7 @@ from datamodel.scheduling.starting import Start
 from gateway.backend import Backend
 from gateway.explain import explanations, explanations_at
 from gateway.explanation import Explanation, FailedChunk, PlacedChunk, Unheard
-from gateway.graphql.context import EXPLAIN_CHARGE, Context, Info
+from gateway.graphql.context import EXPLAIN_CHARGE, EXPLAIN_THEN_CHARGE, Context, Info
 from gateway.graphql.objects import listed, object_type, plain, resolved
 from gateway.graphql.scalars import JSON, Moment
 
@@ -79,7 +79,7 @@ def explain_field() -> StrawberryField:
 
 async def _explain(root: Any, info: Info, as_of: Moment | None = None) -> Any:
     context: Context = info.context
-    context.charge(EXPLAIN_CHARGE, "explain")
+    context.charge(EXPLAIN_CHARGE if as_of is None else EXPLAIN_THEN_CHARGE, "explain")
     await context.together()
     if as_of is None:
         found = await context.batch(explanations).get(root.path)
