@@ -11,7 +11,7 @@ from typing import Protocol
 
 from msgspec import structs
 
-from datamodel.errors import Invalid
+from datamodel.errors import Gone, Invalid
 from datamodel.ledger import Entry, Totals
 from datamodel.moments import Moment, position_of
 from datamodel.node import Node
@@ -159,11 +159,14 @@ class Then:
         return held
 
     async def _pages(self, query: Query) -> AsyncIterator[list[Node]]:
-        found = await page(self._reads, query, as_of=self._position)
-        yield found.nodes
-        while found.cursor:
-            found = await page(self._reads, query, cursor=found.cursor)
+        cursor = None
+        while cursor != "":
+            try:
+                found = await page(self._reads, query, cursor=cursor or "", as_of=self._position)
+            except Gone as error:  # what was kept when this was asked is not any more
+                raise Gone(error.message, oldest=error.oldest, field="/asOf") from error
             yield found.nodes
+            cursor = found.cursor
 
 
 async def seen_at(store: Store, reads: Listed, moment: Moment, field: str) -> Then:

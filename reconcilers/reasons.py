@@ -1,7 +1,7 @@
 """reasons: of jobs that placement can do nothing for, why → their condition `Placed`.
 
 Placement alone knows, so it is a part of placement, and kept from being felt there: a job is told only once nothing of it has
-been placed for some seconds, of each group those that go first and some groups at a time, edges are asked in small slices
+been placed for some seconds, of each group those that go first, edges are asked in small slices
 between rounds, and the more edges there are, the longer nobody is asked again. Whoever wants to know it of another job, or at
 once, asks `explain`, which goes by the same function. That nothing more waits is for progress to tell.
 """
@@ -25,6 +25,7 @@ from reconcilers.failures import Retries
 from reconcilers.planning.backlog import PendingJob
 from reconcilers.planning.reasons import (
     FIRST,
+    LOOKED_AT,
     Told,
     asked_of,
     counts_of,
@@ -39,7 +40,7 @@ from reconcilers.snapshot import Snapshot, is_wanted
 EVERY_S = 5.0
 """How often jobs are looked at; who has waited for as long with nothing of it placed is told why."""
 AGAIN_S = 60.0
-"""After which a job is told numbers, too, that have hardly moved."""
+"""After which it is looked whether a job is told what is so: also of numbers that have hardly moved."""
 ASKS = 4
 """What jobs ask for that edges are asked at a time."""
 SLICE = 500
@@ -48,7 +49,6 @@ SLICE_REST_S = 0.01
 LOOKS_PER_S = 2_000
 """Edges that are asked in a second, over a long time."""
 WRITES = 64
-KNOWN_LIMIT = 1_024
 ACTOR = Actor("placement", SYSTEM)
 _AT_REST = Told(RETRIES, "chunks of it failed, and are tried again after a pause")
 
@@ -57,6 +57,7 @@ class _Known(msgspec.Struct):
     """A job that waits: how many chunks of it, since when nothing of it was placed, when it was looked at last, and what it was
     told when."""
 
+    uid: str
     waiting: int
     since_s: float
     looked_s: float = 0.0
@@ -106,7 +107,6 @@ class Reasons:
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self._known: dict[str, _Known] = {}
-        self._after = ""
         self._looks: deque[_Look] = deque()
         self._found: dict[str, Told] = {}
         self._looked = 0
@@ -136,12 +136,15 @@ class Reasons:
     def _begin(self, snapshot: Snapshot, now_s: float) -> None:
         """Chooses who is looked at: who has been told something before, and who goes first."""
         self._looked = 0
-        first, self._after = first_jobs(snapshot.backlog, self._after)
-        told = [job for path in self._known if (job := snapshot.backlog.get(path)) is not None]
-        jobs = {job.path: job for job in (*told, *first)}
-        resting = dict.fromkeys(islice(self._retries.resting(), FIRST))
+        first = first_jobs(snapshot.backlog)
+        told = sorted(
+            (path for path, known in self._known.items() if known.told is not None),
+            key=lambda path: -self._known[path].told_s,
+        )
+        before = [job for path in told[:LOOKED_AT] if (job := snapshot.backlog.get(path)) is not None]
+        jobs = {job.path: job for job in (*first, *before)}
         self._known = {path: known for path, known in self._known.items() if path in jobs}
-        self._found = {path: _AT_REST for path in resting if path not in jobs}
+        self._found = {path: _AT_REST for path in islice(self._retries.resting(), FIRST) if path not in jobs}
         looks: dict[Asked, _Look] = {}
         for job in sorted(jobs.values(), key=lambda job: self._looked_s(job.path)):
             if self._is_due(job, now_s):
@@ -154,9 +157,8 @@ class Reasons:
 
     def _is_due(self, job: PendingJob, now_s: float) -> bool:
         known = self._known.get(job.path)
-        if known is None:
-            if len(self._known) < KNOWN_LIMIT:
-                self._known[job.path] = _Known(job.waiting, now_s)
+        if known is None or known.uid != job.uid:
+            self._known[job.path] = _Known(job.uid, job.waiting, now_s)
             return False
         if known.waiting != job.waiting:
             known.waiting, known.since_s = job.waiting, now_s
@@ -211,7 +213,7 @@ class Reasons:
         known = self._known.get(path)
         if known is None or known.told is None or is_material(known.told, told):
             return True
-        return known.told.message != told.message and now_s - known.told_s >= AGAIN_S
+        return now_s - known.told_s >= AGAIN_S
 
     def _remember(self, paths: Iterable[str], found: dict[str, Told], now_s: float) -> None:
         for path in paths:

@@ -12,7 +12,9 @@ from reconcilers.planning.turns import Terms, Turn
 from reconcilers.planning.usage import Usage
 
 FIRST = 32
-"""Jobs of a group that are told why they wait, those that go first; and groups that are looked at at a time."""
+"""Jobs of a group that are told why they wait: those that go first."""
+LOOKED_AT = 1_024
+"""Of all groups together. Of more than 32 groups with as many jobs, fewer of each are."""
 MATERIAL = 0.1
 """A number that moved by no more than this part of all edges is no news by itself."""
 
@@ -41,12 +43,11 @@ def is_material(before: Told, now: Told) -> bool:
     return any(abs(now.counts[said] - before.counts[said]) > least for said in now.counts)
 
 
-def first_jobs(backlog: Backlog, after: str) -> tuple[list[PendingJob], str]:
-    """Those jobs of the groups that come after a name which go first in them, and the name after which to go on."""
-    groups = sorted(backlog.lines)
-    onward = [name for name in groups if name > after][:FIRST] or groups[:FIRST]
-    found = [job for name in onward for job in islice(_in_order(Turn(backlog.lines[name])), FIRST)]
-    return found, onward[-1] if len(groups) > FIRST else ""
+def first_jobs(backlog: Backlog) -> list[PendingJob]:
+    """Of each group those jobs that go first in it."""
+    groups = sorted(backlog.lines)[:LOOKED_AT]
+    each = min(FIRST, LOOKED_AT // max(1, len(groups)))
+    return [job for name in groups for job in islice(_in_order(Turn(backlog.lines[name])), each)]
 
 
 def standing_of(job: PendingJob, terms: Terms, usage: Usage, *, paused: bool) -> Standing:

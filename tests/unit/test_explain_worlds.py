@@ -184,6 +184,17 @@ async def apply(store: MemoryStore, group: str, what: str, edge: str) -> None:
         await done(store, Command("patchStatus", inventory_path(site, name), {"phase": "online"}), actor=SYSTEM)
 
 
+async def clear(store: MemoryStore) -> None:
+    """All jobs go, with their attempts: the past has them still."""
+    for one in await store.list_nodes("Attempt"):
+        await send(store, Command("patchStatus", one.path, {"phase": "succeeded"}), actor=EDGE)
+        await done(store, Command("delete", one.path), actor=SYSTEM)
+    for job in await store.list_nodes("Job"):
+        await done(store, Command("delete", job.path))
+        await done(store, Command("finalize", job.path, {"finalizer": "attempts"}), actor=SYSTEM)
+    assert not await store.list_nodes("Job")
+
+
 async def read(seen: Seen, jobs: list[Node], edges: list[Node]) -> Any:
     """All that explanations rest on."""
     uids = [job.uid for job in jobs]
@@ -212,6 +223,7 @@ def test_the_past_is_told_as_it_was(number: int) -> None:
             position = (await store.head()).position
             before.append((position, jobs, edges, await read(Now(store, at()), jobs, edges)))
             await step(store, dice)
+        await clear(store)
         for position, jobs, edges, was in before:
             then = await seen_at(store, Together(store), position, "/asOf")
             assert isinstance(then, Then)

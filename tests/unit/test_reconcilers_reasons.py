@@ -17,10 +17,12 @@ from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.waiting import told_of
 from datamodel.seeds import seed
 from reconcilers.failures import Retries
+from reconcilers.planning.reasons import first_jobs
 from reconcilers.planning.rollup import rollup
 from reconcilers.reasons import Reasons
 from reconcilers.snapshot import Snapshot
 from tests.graph import JOBS, SYSTEM, done, memory_store, new_edge, new_job, place, present, report
+from tests.placing import backlog, pending
 
 EVERY_S = 0.02
 LARGE = {"cpu": 64.0, "memoryBytes": 1, "powerW": 1.0}
@@ -187,6 +189,27 @@ async def test_of_many_jobs_those_are_told_that_go_first(store: MemoryStore, pla
     await placer.look(4 * EVERY_S)
     found = [await told(store, f"j{number:02}") for number in range(40)]
     assert [number for number, condition in enumerate(found) if condition is not None] == list(range(8, 40))
+
+
+async def test_a_job_of_the_same_name_begins_anew(store: MemoryStore, placer: Placer) -> None:
+    await new_job(store, requests=LARGE)
+    await placer.look()
+    assert await told(store) is not None
+    await done(store, Command("delete", f"{JOBS}/j"))
+    await done(store, Command("finalize", f"{JOBS}/j", {"finalizer": "attempts"}), actor=SYSTEM)
+    await new_job(store, requests=LARGE)
+    await placer.look(EVERY_S / 2)
+    assert await told(store) is None
+    await placer.look()
+    assert await told(store) is not None
+
+
+async def test_of_many_groups_fewer_jobs_are_told_of_each() -> None:
+    groups = [f"g{number:03}" for number in range(100)]
+    waiting = backlog(*(pending(number, group=groups[number % 100]) for number in range(2_000)))
+    first = first_jobs(waiting)
+    assert [job.group for job in first] == [group for group in groups for _ in range(10)]
+    assert [job.order for job in first[:10]] == [100 * number for number in range(10)]
 
 
 async def test_each_group_is_told_and_each_ask_in_its_turn(store: MemoryStore, placer: Placer) -> None:
