@@ -15,14 +15,30 @@ from datamodel.memory import MemoryStore
 from datamodel.node import Node
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.jobs import PENDING, RUNNING
+from datamodel.scheduling.queueing import Ahead
 from datamodel.seeds import seed
-from gateway.queue import Waits, waiting_of, waits_of
+from gateway.queue import QUEUE_LIMIT, Waits, waiting_of, waits_of
 from gateway.seeing import Now, Seen, Then, seen_at
 from gateway.together import Together
 from reconcilers.failures import Retries
 from reconcilers.planning.placement import Plan, plan
 from reconcilers.snapshot import Snapshot
-from tests.graph import EDGE, STEPS, SYSTEM, attempt, done, edge_spec, memory_store, new_edge, send
+from tests.graph import (
+    EDGE,
+    JOBS,
+    REQUESTS,
+    STEPS,
+    SYSTEM,
+    attempt,
+    done,
+    edge_spec,
+    memory_store,
+    new_edge,
+    new_job,
+    place,
+    report,
+    send,
+)
 
 GROUPS = ("default", "red")
 EDGES = ("a", "b", "c", "d")
@@ -107,13 +123,13 @@ async def step(store: MemoryStore, dice: Random) -> None:
         await send(store, Command("patchSpec", edge.path, {"capacity": capacity}), actor=EDGE)
 
 
-async def told(store: MemoryStore) -> dict[str, Waits]:
-    """By path, what is told of the jobs that wait."""
+async def told(store: MemoryStore, only: str = "") -> dict[str, Waits]:
+    """By path, what is told of the jobs that wait, or of one of them."""
     seen = Now(store, at())
     jobs = [job async for page in seen.each("Job", ("", PENDING, RUNNING)) for job in page]
     totals = await seen.totals(jobs)
     waiting = [(job, totals.get(job.uid, Totals())) for job in jobs]
-    waiting = [(job, of) for job, of in waiting if waiting_of(job, of)]
+    waiting = [(job, of) for job, of in waiting if waiting_of(job, of) and only in ("", job.path)]
     found = await waits_of(seen, waiting, await seen.placements([job.uid for job, _ in waiting]))
     return {job.path: found[job.uid] for job, _ in waiting}
 
@@ -230,3 +246,45 @@ def test_the_past_is_told_as_it_was(number: int) -> None:
             assert await read(then, jobs, edges) == was
 
     asyncio.run(check())
+
+
+async def test_where_attempts_are_gone_its_status_tells_what_was_counted() -> None:
+    store = memory_store()
+    await seed(store)
+    await new_edge(store)
+    job = await new_job(store, chunks=4)
+    paths = [await place(store, job, index) for index in range(3)]
+    for path in paths[:2]:
+        await report(store, path, phase="succeeded")
+    await done(store, Command("delete", paths[0]), actor=SYSTEM)
+    told = {"chunks": {"succeeded": 2, "placed": 1, "retrying": 0, "pending": 1}, "percentCompleted": 50.0}
+    before = (await store.head()).position
+    await done(store, Command("patchStatus", job.path, told), actor=SYSTEM)
+    counts = []
+    for position in (before, (await store.head()).position):
+        then = await seen_at(store, Together(store), position, "/asOf")
+        totals = await then.totals([*(await then.nodes([job.path])).values()])
+        counts.append((totals[job.uid].phases, totals[job.uid].progress))
+    assert counts == [({"succeeded": 1, "placed": 1}, 1_000), ({"succeeded": 2, "placed": 1}, 2_000)]
+
+
+async def test_of_a_long_queue_at_least_what_was_looked_at_is_told_and_what_placement_found_of_the_group() -> None:
+    store = memory_store()
+    await seed(store)
+    await done(store, Command("create", "/config/job-groups/a"))
+    spec = {"steps": STEPS, "requests": REQUESTS, "priority": 100}
+    made = [Command("create", f"/config/job-groups/a/jobs/j{number}", spec) for number in range(QUEUE_LIMIT)]
+    for begin in range(0, QUEUE_LIMIT, 500):
+        await done(store, *made[begin : begin + 500])
+    await new_job(store)
+    (waits,) = [waits for path, waits in (await told(store, only=f"{JOBS}/j")).items()]
+    assert (waits.reason.reason, waits.ahead) == (
+        "NoSuitableEdge",
+        Ahead(0, 0, QUEUE_LIMIT, QUEUE_LIMIT, at_least=True),
+    )
+    condition = {"type": "Placed", "status": "False", "reason": "QuotaReached", "message": "it is used up"}
+    since = {"lastTransitionTime": "2030-01-01T00:00:00+00:00"}
+    await done(store, Command("patchStatus", f"{JOBS}/j", {"conditions": [condition | since]}), actor=SYSTEM)
+    await done(store, Command("patchSpec", "/config/scheduler", {"order": "priority"}))
+    waits = (await told(store, only=f"{JOBS}/j"))[f"{JOBS}/j"]
+    assert waits.reason == ("QuotaReached", "it is used up"), "who holds what was not looked at"
