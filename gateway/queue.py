@@ -10,7 +10,7 @@ from datamodel.node import Node
 from datamodel.ports import Placement
 from datamodel.scheduling.answers import EDGES_LIMIT, Asked, Described, EdgesThat, Tally, beside, described, tallied
 from datamodel.scheduling.attempts import PLACED, RETRY
-from datamodel.scheduling.changing import Change, changes
+from datamodel.scheduling.changing import Change, changes, nearest_edge
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.fitting import hindrance
 from datamodel.scheduling.groups import group_path
@@ -109,39 +109,43 @@ async def waits_of(
     if not jobs:
         return {}
     queue = await _queue(seen, [job for job, _ in jobs])
-    edges = await _edges(seen)
-    capacity = _capacity(edges)
-    tallies: dict[Asked, Tally] = {}
+    fleet = _Fleet(await _edges(seen))
     found: dict[str, Waits] = {}
     for job, totals in jobs:
         there = [one.place for one in placements.get(job.uid, ()) if one.phase in (PLACED, RUNNING)]
         asked = Asked.by(job, queue.groups.get(group_path(job.path)), there)
-        if asked not in tallies:
-            tallies[asked] = tallied(edges, asked)
-            await asyncio.sleep(0)  # others have their turn, between one fleet of edges and the next
-        found[job.uid] = _waits(job, totals, queue, edges, tallies[asked], asked, capacity, seen)
+        found[job.uid] = _waits(job, totals, queue, fleet, asked, seen)
+        await asyncio.sleep(0)  # others have their turn
     return found
 
 
-def _waits(
-    job: Node,
-    totals: Totals,
-    queue: _Queue,
-    edges: Sequence[Described],
-    tally: Tally,
-    asked: Asked,
-    capacity: Amounts,
-    seen: Seen,
-) -> Waits:
-    waiting = waiting_of(job, totals)
-    standing = queue.standing(job, totals, waiting)
-    said = tally.edges
-    reason = _reason(job, standing, said, tally.rooms, is_whole=queue.is_whole)
-    ahead = queue.ahead(queue.queued(job, waiting), capacity)
-    wanted = changes(standing, edges, asked, tally.rooms)
-    return Waits(
-        said, reason, ahead, wanted, start_of(reason, said, tally.rooms, ahead, queue.chunks_per_minute, seen.at)
-    )
+class _Fleet:
+    """All edges, and what they have been asked."""
+
+    def __init__(self, edges: list[Described]) -> None:
+        self._edges = edges
+        self._tallies: dict[Asked, Tally] = {}
+        self._nearest: dict[tuple[Asked, str], list[Change]] = {}
+        self.capacity = _capacity(edges)
+
+    def tally(self, asked: Asked) -> Tally:
+        if asked not in self._tallies:
+            self._tallies[asked] = tallied(self._edges, asked)
+        return self._tallies[asked]
+
+    def nearest(self, asked: Asked, group: str) -> list[Change]:
+        if (asked, group) not in self._nearest:
+            self._nearest[asked, group] = nearest_edge(self._edges, asked, group)
+        return self._nearest[asked, group]
+
+
+def _waits(job: Node, totals: Totals, queue: _Queue, fleet: _Fleet, asked: Asked, seen: Seen) -> Waits:
+    waiting, tally = waiting_of(job, totals), fleet.tally(asked)
+    standing, said, rooms = queue.standing(job, totals, waiting), tally.edges, tally.rooms
+    reason = _reason(job, standing, said, rooms, is_whole=queue.is_whole)
+    ahead = queue.ahead(queue.queued(job, waiting), fleet.capacity)
+    wanted = changes(standing, rooms, [] if rooms else fleet.nearest(asked, standing.group))
+    return Waits(said, reason, ahead, wanted, start_of(reason, said, rooms, ahead, queue.chunks_per_minute, seen.at))
 
 
 def _reason(job: Node, standing: Standing, edges: Sequence[EdgesThat], rooms: int, *, is_whole: bool) -> Reason:

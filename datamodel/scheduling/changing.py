@@ -1,6 +1,6 @@
 """What would have to change for a chunk that waits to be placed: the smallest change, all of it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -46,20 +46,25 @@ class _Step(NamedTuple):
     size: float = 0.0
 
 
-def changes(standing: Standing, edges: Iterable[Described], asked: Asked, rooms: int) -> list[Change]:
-    """All that would have to be otherwise for the next chunk (of a gang, all of them) to find its place; of the edges the one
-    of which the least would have to be. `rooms`: for so many there is room."""
+def changes(standing: Standing, rooms: int, nearest: Sequence[Change]) -> list[Change]:
+    """All that would have to be otherwise for the next chunk (of a gang, all of them) to find its place. There is room for
+    `rooms` chunks; where for none, `nearest` are the changes of an edge."""
     found = list(_of_the_group(standing))
     if rooms >= standing.together:
         return found
     if rooms:
         return [*found, Change(MORE_ROOMS, f"room for {standing.together - rooms} more chunks at the same time")]
-    nearest = min(((_cost(steps), edge, steps) for edge, steps in _each(edges, asked, standing.group)), default=None)
+    return [*found, *nearest]
+
+
+def nearest_edge(edges: Iterable[Described], asked: Asked, group: str) -> list[Change]:
+    """What would have to be otherwise of the edge of which the least would have to be, for a chunk of a job in this group."""
+    nearest = min(((_cost(steps), edge, steps) for edge, steps in _each(edges, asked, group)), default=None)
     if nearest is None:
         wanted = " and ".join(measure(name, amount) for name, amount in asked.amounts)
-        return [*found, Change(NEW_EDGE, f"an edge with {wanted}")]
+        return [Change(NEW_EDGE, f"an edge with {wanted}")]
     _, edge, steps = nearest
-    return [*found, *(Change(step.what, step.message, edge) for step in steps)]
+    return [Change(step.what, step.message, edge) for step in steps]
 
 
 def _of_the_group(standing: Standing) -> Iterator[Change]:
