@@ -167,7 +167,7 @@ async def _queue(seen: Seen, asked: Sequence[Node]) -> _Queue:
             queue.is_whole = False
             break
     known |= {job.path: job for job in asked}
-    totals = await seen.totals(list(known.values()))
+    totals = await seen.about(list(known.values()))
     queue.groups = await seen.nodes({group_path(path) for path in known})
     for job in known.values():
         queue.add(job, totals.get(job.uid, Totals()))
@@ -197,7 +197,7 @@ def _capacity(edges: Iterable[Described]) -> dict[str, int]:
 def waiting_of(job: Node, totals: Totals) -> int:
     """How many chunks may be placed now, were there room: 0 where something else keeps them from it."""
     in_flight = _in_flight(totals)
-    waiting: int = job.spec["chunks"] - totals.entries + totals.phases.get(RETRY, 0)
+    waiting: int = max(0, job.spec["chunks"] - totals.entries + totals.phases.get(RETRY, 0))
     if not waits(job, job.phase, waiting, in_flight):
         return 0
     parallel: int | None = job.spec.get("maxParallel")

@@ -5,6 +5,7 @@ what it had less what the attempts that had not ended then reserve, and a job's 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -19,14 +20,14 @@ from datamodel.plan import Query
 from datamodel.pool import Pool
 from datamodel.ports import Placement, Store
 from datamodel.query import Listed, page
-from datamodel.scheduling.attempts import PLACED, RETRY, Attempt, claim_of
+from datamodel.scheduling.attempts import PLACED, RETRY, RUN, Attempt, claim_of
 from datamodel.scheduling.counts import RETRYING
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
 
 PAGE = 1_000
-ATTEMPTS_LIMIT = 5_000
+ATTEMPTS_LIMIT, ATTEMPTS_PAGE = 2_000, 200
 """Of a job with more attempts, the past is told by what its status said then."""
 PAGES_LIMIT = 40
 """Pages of attempts in flight that are read for what was free at a moment; for one, up to 5,000 are looked at."""
@@ -50,6 +51,10 @@ class Seen(Protocol):
 
     async def totals(self, jobs: Sequence[Node]) -> dict[str, Totals]:
         """By uid, those of these jobs of which something was placed."""
+        ...
+
+    async def about(self, jobs: Sequence[Node]) -> dict[str, Totals]:
+        """The same of many jobs: exactly what was in flight of them, and what had ended as their statuses said."""
         ...
 
     async def first_entries(self, jobs: Sequence[str], phase: str, limit: int) -> dict[str, list[Entry]]:
@@ -81,6 +86,9 @@ class Now:
     async def totals(self, jobs: Sequence[Node]) -> dict[str, Totals]:
         return await self._store.totals([job.uid for job in jobs])
 
+    async def about(self, jobs: Sequence[Node]) -> dict[str, Totals]:
+        return await self.totals(jobs)
+
     async def first_entries(self, jobs: Sequence[str], phase: str, limit: int) -> dict[str, list[Entry]]:
         return await self._store.first_entries(jobs, phase, limit)
 
@@ -95,7 +103,7 @@ class Then:
         self._reads = reads
         self._position = position
         self.at = at
-        self._in_flight: dict[str, list[Node]] | None = None
+        self._in_flight: list[Node] | None = None
         self._entries: dict[str, list[Entry]] = {}
 
     async def nodes(self, paths: Collection[str]) -> dict[str, Node]:
@@ -107,9 +115,9 @@ class Then:
                 yield found
 
     async def pools(self, edges: Sequence[Node]) -> dict[str, Pool]:
-        if self._in_flight is None:
-            self._in_flight = await self._unended()
-        held = self._in_flight
+        held: dict[str, list[Node]] = {}
+        for attempt in await self._unended():
+            held.setdefault(inventory_path(*place_of(attempt.path)), []).append(attempt)
         return {edge.path: pool_of(edge, held.get(edge.path, ())) for edge in edges}
 
     async def totals(self, jobs: Sequence[Node]) -> dict[str, Totals]:
@@ -130,6 +138,20 @@ class Then:
                 found[job.uid] = totals
         return found
 
+    async def about(self, jobs: Sequence[Node]) -> dict[str, Totals]:
+        in_flight = Counter(
+            (attempt.links["job"][0], RUNNING if attempt.phase == RUNNING else PLACED)
+            for attempt in await self._unended()
+            if attempt.spec["intent"] == RUN
+        )
+        found: dict[str, Totals] = {}
+        for job in jobs:
+            phases = {phase: count for phase, count in _told(job).phases.items() if phase not in (PLACED, RUNNING)}
+            phases |= {phase: count for phase in (PLACED, RUNNING) if (count := in_flight[job.uid, phase])}
+            if phases:
+                found[job.uid] = Totals(phases)
+        return found
+
     async def first_entries(self, jobs: Sequence[str], phase: str, limit: int) -> dict[str, list[Entry]]:
         every = {uid: [entry for entry in self._entries.get(uid, ()) if entry.phase == phase][:limit] for uid in jobs}
         return {uid: entries for uid, entries in every.items() if entries}
@@ -140,23 +162,24 @@ class Then:
     async def _attempts(self, job: str) -> list[Node] | None:
         """All attempts at chunks of a job, None where there are too many."""
         found: list[Node] = []
-        async for attempts in self._pages(Query("Attempt", link="job", target=job, limit=PAGE)):
+        async for attempts in self._pages(Query("Attempt", link="job", target=job, limit=ATTEMPTS_PAGE)):
             found += attempts
             if len(found) > ATTEMPTS_LIMIT:
                 return None
         return found
 
-    async def _unended(self) -> dict[str, list[Node]]:
-        """By path of its edge, the attempts that held something."""
-        held: dict[str, list[Node]] = {}
-        pages = 0
-        async for attempts in self._pages(Query("Attempt", phases=("", PENDING, RUNNING), limit=PAGE)):
-            for attempt in attempts:
-                held.setdefault(inventory_path(*place_of(attempt.path)), []).append(attempt)
-            pages += 1
-            if pages > PAGES_LIMIT:
-                raise Invalid("there are too many attempts to say what was free then", field="/asOf")
-        return held
+    async def _unended(self) -> list[Node]:
+        """All attempts that reserved something."""
+        if self._in_flight is None:
+            found: list[Node] = []
+            pages = 0
+            async for attempts in self._pages(Query("Attempt", phases=("", PENDING, RUNNING), limit=PAGE)):
+                found += attempts
+                pages += 1
+                if pages > PAGES_LIMIT:
+                    raise Invalid("there are too many attempts to say what was free then", field="/asOf")
+            self._in_flight = found
+        return self._in_flight
 
     async def _pages(self, query: Query) -> AsyncIterator[list[Node]]:
         cursor = None

@@ -336,6 +336,7 @@ async def test_a_job_is_explained_as_it_was(gateway: Gateway) -> None:
 
     await note()
     await report(gateway.store, paths[0], phase="succeeded")
+    await status(gateway, other.path, chunks={"succeeded": 1, "placed": 1})
     await note()
     job = (await gateway.store.nodes([JOB]))[JOB]
     mine = await place(gateway.store, job, requests=half)

@@ -217,6 +217,11 @@ async def read(seen: Seen, jobs: list[Node], edges: list[Node]) -> Any:
     return (
         await seen.nodes([node.path for node in (*jobs, *edges)]),
         {job: totals for job, totals in (await seen.totals(jobs)).items() if totals.entries},
+        {
+            job: in_flight
+            for job, totals in (await seen.about(jobs)).items()
+            if (in_flight := {phase: totals.phases[phase] for phase in ("placed", "running") if phase in totals.phases})
+        },
         {path: (pool.capacity, pool.used) for path, pool in (await seen.pools(edges)).items()},
         {
             phase: {uid: found for uid, found in (await seen.first_entries(uids, phase, 10)).items() if found}
