@@ -10,9 +10,13 @@ from datamodel.scheduling.answers import EdgesThat, why_waiting
 from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
+from datamodel.scheduling.changing import Change
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
+from datamodel.scheduling.queueing import Ahead
 from datamodel.scheduling.splitting import chunks_at_most, chunks_of, is_split
+from datamodel.scheduling.starting import Start
+from datamodel.scheduling.waiting import CONDITION, NO_EDGE, NO_ROOM, QUEUED, Reason
 
 
 class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
@@ -41,8 +45,20 @@ class Unheard(msgspec.Struct, frozen=True, rename="camel"):
     chunks: int
 
 
+class PlacedChunk(msgspec.Struct, frozen=True, rename="camel"):
+    """A chunk in flight: where it was placed, when, and why there and then."""
+
+    index: int
+    site: str
+    edge: str
+    since: str
+    why: str
+
+
 class Explanation(msgspec.Struct, frozen=True, rename="camel"):
-    """Why a job is as it is. `edges` is empty where nothing waits for one, or nothing is to run."""
+    """Why a job is as it is. `edges` is empty where nothing waits for one, or nothing is to run; elsewhere `reason` says in a
+    word why nothing more is placed, `queue` what goes before it, `changes` what would have to be otherwise, all of it, and
+    `start` when the next chunk may be placed. `placed` are ten chunks in flight."""
 
     path: str
     phase: str
@@ -52,23 +68,30 @@ class Explanation(msgspec.Struct, frozen=True, rename="camel"):
     edges: list[EdgesThat]
     failures: list[FailedChunk]
     unheard: list[Unheard]
+    reason: str = ""
+    queue: Ahead | None = None
+    changes: list[Change] = []
+    start: Start | None = None
+    placed: list[PlacedChunk] = []
 
 
 def summary(
     job: Node,
     counts: Mapping[str, int],
+    reason: Reason | None,
     edges: Sequence[EdgesThat],
     failures: Sequence[FailedChunk],
     unheard: Sequence[Unheard],
 ) -> str:
     """All of it in a sentence, and in another one whom nobody could tell of it."""
-    told = _of_the_job(job, counts, edges, failures, unheard)
+    told = _of_the_job(job, counts, reason, edges, failures, unheard)
     return f"{told}; {untold}" if (untold := _untold(job)) else told
 
 
 def _of_the_job(
     job: Node,
     counts: Mapping[str, int],
+    reason: Reason | None,
     edges: Sequence[EdgesThat],
     failures: Sequence[FailedChunk],
     unheard: Sequence[Unheard],
@@ -95,7 +118,7 @@ def _of_the_job(
     if waiting and not is_split(job):
         return f"it waits to be split into {chunks_at_most(job)} chunks at most: {why_waiting(edges)}"
     if waiting:
-        told = f"{waiting} of its {chunks} chunks wait: {_rests(counts, failures) or why_waiting(edges)}"
+        told = f"{waiting} of its {chunks} chunks wait: {_why(job, counts, reason, edges, failures)}"
         return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
     return _in_flight(counts, unheard) if in_flight else "all of its chunks have ended, and its status follows"
 
@@ -135,12 +158,28 @@ def _how_succeeded(job: Node, counts: Mapping[str, int]) -> str:
     return f"{succeeded} of its {chunks} chunks have succeeded: {_told(job)}"
 
 
-def _rests(counts: Mapping[str, int], failures: Sequence[FailedChunk]) -> str:
-    """Where all that waits is told, and rests before it is tried again."""
+def _why(
+    job: Node,
+    counts: Mapping[str, int],
+    reason: Reason | None,
+    edges: Sequence[EdgesThat],
+    failures: Sequence[FailedChunk],
+) -> str:
+    if resting := rests(counts, failures):
+        return f"they failed, and are tried again after a pause, the first at {resting}"
+    if reason is None:
+        return (
+            f"{job.spec['maxParallel']} are placed at a time, at most" if "maxParallel" in job.spec else "not for long"
+        )
+    return why_waiting(edges) if reason.reason in (NO_ROOM, NO_EDGE, QUEUED) else reason.message
+
+
+def rests(counts: Mapping[str, int], failures: Sequence[FailedChunk]) -> str:
+    """When the first is tried again, where all that waits is told, and rests until then; else empty."""
     resting = sorted(chunk.again_at for chunk in failures if chunk.again_at)
     if counts.get("pending") or not resting or counts.get("retrying", 0) > len(resting):
         return ""
-    return f"they failed, and are tried again after a pause, the first at {resting[0]}"
+    return resting[0]
 
 
 def _why_failed(job: Node, failures: Sequence[FailedChunk]) -> str:
@@ -174,6 +213,6 @@ def waits_for(job: Node) -> str | None:
 def _told(job: Node, *, but: str = "") -> str:
     """What its conditions say, where something is not as it should be; that of the type `but` is left out."""
     for condition in job.status.get("conditions", ()):
-        if condition["message"] and condition["type"] != but:
+        if condition["message"] and condition["type"] not in (but, CONDITION):
             return f"{condition['reason']}: {condition['message']}"
     return ""

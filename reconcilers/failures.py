@@ -86,6 +86,10 @@ class Retries:
             return None
         return max(0.001, min(self._next_s.values()) - asyncio.get_running_loop().time())
 
+    def resting(self) -> list[str]:
+        """The jobs with chunks that rest before they are tried again."""
+        return list(self._next_s)
+
     def forget(self, path: str) -> None:
         """Nothing of this job is tried again now."""
         self._remember(path, {}, 0.0)

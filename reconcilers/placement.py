@@ -23,8 +23,10 @@ from datamodel.scheduling.edges import desired_path, place_of
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import FINISHED, RUNNING, SUCCEEDED
 from reconcilers.failures import Retries
-from reconcilers.planning.placement import Decision, plan
+from reconcilers.planning.decisions import Decision
+from reconcilers.planning.placement import plan
 from reconcilers.planning.splitting import splitting
+from reconcilers.reasons import Reasons
 from reconcilers.rooms import Rooms
 from reconcilers.runtime.controller import Wake, Watch
 from reconcilers.snapshot import Snapshot
@@ -84,6 +86,7 @@ class Placement:
         self._store = store
         self._appender = appender
         self._retries = Retries(store, clock)
+        self._reasons = Reasons(store, appender, self._retries, clock)
         self._token = 0
         self._snapshot: Snapshot | None = None
         self._rooms = Rooms(store, appender, ACTOR)
@@ -117,14 +120,13 @@ class Placement:
         changed.jobs |= dict.fromkeys(self._retries.due())
         try:
             await self._refresh(snapshot, changed)
-            if snapshot.paused or not snapshot.backlog:
-                return self._retries.rest_s()
-            rest_s = await self._round(snapshot, fence)
+            is_open = not snapshot.paused and bool(snapshot.backlog)
+            rest_s = await self._round(snapshot, fence) if is_open else None
         except BaseException:
             self._changed.add(changed)
             raise
-        rests = [one for one in (rest_s, self._retries.rest_s()) if one is not None]
-        return min(rests, default=None)
+        told_s = await self._reasons.tell(snapshot, fence)
+        return min((one for one in (rest_s, told_s, self._retries.rest_s()) if one is not None), default=None)
 
     async def _round(self, snapshot: Snapshot, fence: Fence) -> float | None:
         """Decides and carries out; in how many seconds there may be more to decide, whatever changes."""

@@ -12,9 +12,9 @@ from datamodel.errors import Conflict
 from datamodel.ports import Store
 from datamodel.scheduling.attempts import ABANDON, ENDED, RUN
 from reconcilers.planning.backlog import Asker, PendingJob
+from reconcilers.planning.decisions import Blocked, Decision, Plan
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.holds import Waiting, first_of_each, keep, review, unhelped
-from reconcilers.planning.placement import Blocked, Decision, Plan
 from reconcilers.planning.preemption import clearing
 from reconcilers.planning.turns import Terms
 from reconcilers.snapshot import Snapshot

@@ -10,7 +10,7 @@ from datamodel.scheduling.attempts import AGAIN, PLACED, RUN
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
 from datamodel.scheduling.ending import is_ending
-from datamodel.scheduling.fitting import hindrance
+from datamodel.scheduling.fitting import Hindrance, hindrance
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING
 from datamodel.scheduling.placing import labels_of
@@ -18,8 +18,8 @@ from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, PRIOR
 from datamodel.scheduling.service import config_paths
 from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
+from reconcilers.planning.decisions import Decision
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.placement import Decision
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 
@@ -43,6 +43,8 @@ class Snapshot:
         self.terms: dict[str, Terms] = {}
         self.unfinished: set[str] = set()
         """Jobs of which there may be more to read than was read."""
+        self.barred: dict[str, Hindrance] = {}
+        """Edges that take nothing new, by the paths of their desired nodes, and why."""
         self._groups: dict[str, Document] = {}
         self._throttled: set[str] = set()
         self._nodes: dict[str, Node] = {}
@@ -112,8 +114,12 @@ class Snapshot:
         pools = await self._store.pools(described.values())
         for path in sorted(paths):
             edge, desired, pool = nodes.get(described[path]), nodes.get(path), pools.get(described[path])
-            if edge is None or pool is None or hindrance(edge, desired, pool) is not None:
+            self.barred.pop(path, None)
+            stands = hindrance(edge, desired, pool)
+            if edge is None or pool is None or stands is not None:
                 self.fleet.drop(path)
+                if edge is not None and stands is not None:
+                    self.barred[path] = stands
                 continue
             labels = labels_of(edge, *(nodes.get(config) for config in asked[path]))
             carbon = edge.spec.get("carbonGPerKwh")

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
+from reconcilers.planning.decisions import Decision, Plan
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.placement import Decision, Plan, plan
+from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 

@@ -15,6 +15,7 @@ from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.arrays import INDEX_LIMIT
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
+from datamodel.scheduling.deciding import Decided
 from datamodel.scheduling.edges import DesiredEdge
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import DESIRED
@@ -63,6 +64,8 @@ class AttemptSpec(Part):
     work_ws: float = 0.0
     artifacts: tuple[Artifact, ...] | None = None
     inputs: tuple[InputFile, ...] | None = None
+    decision: Decided | None = None
+    """Why it was placed here, for people: no edge goes by it."""
     intent: Literal["run", "stop", "abandon"] = "run"
 
 

@@ -12,14 +12,16 @@ from datamodel.scheduling.resources import measure
 
 
 class Hindrance(NamedTuple):
-    """What stands in the way, in a word and in a sentence about the edge. The word is one of `HINDRANCES`."""
+    """What stands in the way, in a word and in a sentence about the edge. The word is one of `HINDRANCES`; `resource` is what
+    there is too little of, where it is that."""
 
     reason: str
     message: str
+    resource: str = ""
 
 
 UNKNOWN, NOT_ONLINE, IN_TROUBLE, NO_PLACE, CORDONED = "Unknown", "NotOnline", "InTrouble", "NoPlace", "Cordoned"
-OTHER_SITE, OTHER_LABELS, TOO_SMALL, FULL = "OtherSite", "OtherLabels", "TooSmall", "Full"
+OTHER_SITE, OTHER_LABELS, TOO_SMALL, FULL, TAKEN = "OtherSite", "OtherLabels", "TooSmall", "Full", "Taken"
 HINDRANCES = {
     UNKNOWN: "without a capacity",
     NOT_ONLINE: "not online",
@@ -30,8 +32,11 @@ HINDRANCES = {
     OTHER_LABELS: "without the labels",
     TOO_SMALL: "too small",
     FULL: "full",
+    TAKEN: "taken by the job's other chunks",
 }
 """By reason, what the edge is."""
+NEVER = frozenset({UNKNOWN, OTHER_SITE, OTHER_LABELS, TOO_SMALL})
+"""Reasons that time alone does not change."""
 
 
 def hindrance(edge: Node | None, desired: Node | None, pool: Pool | None) -> Hindrance | None:
@@ -65,9 +70,9 @@ def unfit(
     for name in sorted(asked):
         if asked[name] > capacity.get(name, 0):
             has, wanted = measure(name, capacity.get(name, 0)), measure(name, asked[name])
-            return Hindrance(TOO_SMALL, f"has {has}, and a chunk asks for {wanted}")
+            return Hindrance(TOO_SMALL, f"has {has}, and a chunk asks for {wanted}", name)
     for name in sorted(asked):
         if asked[name] > free.get(name, 0):
             has, wanted = measure(name, max(0, free.get(name, 0))), measure(name, asked[name])
-            return Hindrance(FULL, f"has {has} left, and a chunk asks for {wanted}")
+            return Hindrance(FULL, f"has {has} left, and a chunk asks for {wanted}", name)
     return None

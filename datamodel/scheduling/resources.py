@@ -113,6 +113,17 @@ def measure(resource: str, amount: int) -> str:
     return f"{amount} of {resource.partition('/')[2]}"
 
 
+def too_little(resource: str) -> str:
+    """What is to be said where there is less of a pool's resource than is asked for."""
+    return f"too {'few' if '/' in resource else 'little'} {short_name(resource)}"
+
+
+def short_name(resource: str) -> str:
+    """A pool's resource as people call it."""
+    kind, _, name = resource.partition("/")
+    return f"{name} GPUs" if kind == "gpu" else name or kind
+
+
 def _counted(resources: Document) -> dict[str, int]:
     """GPUs by type and countables by name. What chunks ask for says the type beside the count."""
     found = {f"count/{name}": count for name, count in (resources.get("countables") or {}).items()}

@@ -15,8 +15,20 @@ from gateway.commands.printing import Format, Output, Table, complain, say, text
 Job = Annotated[str, Parameter(help="Jobs: NAME, GROUP/NAME, job/GROUP/NAME or a path.")]
 
 
-def explain(job: Job, /, *jobs: Job, within: Within = "", output: Output = "table", url: Url = DEFAULT_URL) -> int:
-    """Say why jobs are as they are: what their chunks wait for, why no edge takes them, and what has failed."""
+AsOf = Annotated[str, Parameter(name="--as-of", help="A position of the log or a time: what was so then.")]
+
+
+def explain(
+    job: Job,
+    /,
+    *jobs: Job,
+    as_of: AsOf = "",
+    within: Within = "",
+    output: Output = "table",
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Say why jobs are as they are: what their chunks wait for, what goes before them, what would have to change for one to be
+    placed, and what has failed."""
     if output == "name":
         raise Failure("-o: an explanation has no name", "say table, json or yaml")
     with Client(url) as client:
@@ -24,7 +36,10 @@ def explain(job: Job, /, *jobs: Job, within: Within = "", output: Output = "tabl
         told: list[tuple[str, Document]] = []
         for found in [job_of(client, word, within) for word in (job, *jobs)]:
             try:
-                told.append((found.title, client.get(f"{job_address(found)}/explain", step=found.step)))
+                answer = client.get(
+                    f"{job_address(found)}/explain", {"asOf": as_of} if as_of else None, step=found.step
+                )
+                told.append((found.title, answer))
             except Failure as failure:
                 if failure.ends_all:
                     raise
@@ -52,11 +67,19 @@ def lines_of(title: str, told: Document) -> Iterator[str]:
         rows = [["EDGES", "REASON", "AS"]]
         rows += [[str(some["edges"]), some["reason"], f"{some['example']} {some['message']}"] for some in told["edges"]]
         yield from _table(rows)
+    yield from (clean(f"  {line}") for line in _queue_lines(told))
     if told["unheard"]:
         rows = [["EDGE", "PHASE", "CHUNKS", "SINCE"]]
         rows += [
             [f"{edge['site']}/{edge['edge']}", edge["phase"], str(edge["chunks"]), edge["since"]]
             for edge in told["unheard"]
+        ]
+        yield from _table(rows)
+    if told.get("placed"):
+        rows = [["CHUNK", "PLACED ON", "SINCE", "WHY"]]
+        rows += [
+            [str(chunk["index"]), f"{chunk['site']}/{chunk['edge']}", chunk["since"], chunk["why"]]
+            for chunk in told["placed"]
         ]
         yield from _table(rows)
     if told["failures"]:
@@ -78,6 +101,20 @@ def lines_of(title: str, told: Document) -> Iterator[str]:
 def named_chunk(index: int, array_index: int | None) -> str:
     """A chunk for people, with its own index in the set that its job names."""
     return str(index) if array_index is None else f"{index} [{array_index}]"
+
+
+def _queue_lines(told: Document) -> Iterator[str]:
+    """What goes before it, what would have to change, and when it may start; a gateway of before that says none of it."""
+    if queue := told.get("queue"):
+        least = "at least " if queue["atLeast"] else ""
+        yield (
+            f"before it: {least}{queue['chunks']} chunks of {queue['jobs']} jobs,"
+            f" of its group {queue['groupChunks']} of {queue['groupJobs']}"
+        )
+    if told.get("changes"):
+        yield f"it would take: {'; '.join(change['message'] for change in told['changes'])}"
+    if start := told.get("start"):
+        yield f"start: {start['at'] or 'not known'} ({start['basis']})"
 
 
 def _table(rows: list[list[str]]) -> Iterator[str]:

@@ -22,6 +22,8 @@ EXECUTIONS_CHARGE = 5
 """What a job's `executions` count."""
 EXPLAIN_CHARGE = 10
 """What an `explain` counts."""
+EXPLAIN_THEN_CHARGE = 500
+"""What one of the past counts, for which attempts are read."""
 TOLD_MOST = 3
 """Of what a query asks for too many nodes, so much is named."""
 

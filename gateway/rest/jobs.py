@@ -25,7 +25,17 @@ from gateway.rest.conditions import etag_of
 from gateway.rest.events import job_events
 from gateway.rest.lists import answer_list
 from gateway.rest.logs import PARAMETERS, job_logs
-from gateway.rest.query import RESUME, SEEN, WATCH, asked_of, flag_of, list_parameters
+from gateway.rest.query import (
+    AS_OF,
+    RESUME,
+    SEEN,
+    WATCH,
+    asked_of,
+    flag_of,
+    list_parameters,
+    moment_of,
+    naming_parameters,
+)
 from gateway.rest.replay import KEY, replay_guard
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route
 from gateway.rest.writing import DELETING, DELETING_PROBLEMS, DRY_RUN, Writing
@@ -113,7 +123,8 @@ def _telling_routes(jobs: "_Jobs") -> list[DirectRoute]:
             summary="Say why a job is as it is: what its chunks wait for, and what has failed",
             tag="jobs",
             answer="Explanation",
-            problems=READING,
+            parameters=(AS_OF,),
+            problems=LISTING,
         ),
     ]
 
@@ -224,7 +235,9 @@ class _Jobs:
         return json_answer(document)
 
     async def explain(self, request: Request) -> Response:
-        return json_answer(await explained(self._backend, path_of(request)))
+        moment = moment_of(request.query_params, "asOf")
+        with naming_parameters():
+            return json_answer(await explained(self._backend, path_of(request), moment))
 
     async def events(self, request: Request) -> Response:
         job = await self._backend.node(path_of(request))

@@ -9,6 +9,7 @@ from sortedcontainers import SortedDict
 
 from datamodel.kinds import Document
 from datamodel.node import Node
+from datamodel.scheduling.order import rank_of
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import amounts
 from datamodel.scheduling.scheduler import ARRIVAL, PRIORITY_DEFAULT
@@ -56,10 +57,7 @@ class Ranking(NamedTuple):
 
     def key(self, job: Node) -> float:
         """The smallest goes first; of equal ones, who came first."""
-        if self.order == ARRIVAL:
-            return 0.0
-        priority: int = job.spec.get("priority", PRIORITY_DEFAULT)
-        return job.created_at.timestamp() - priority * self.ageing_s
+        return rank_of(job, self.order, self.ageing_s)
 
 
 class Arranged(NamedTuple):

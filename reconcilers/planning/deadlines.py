@@ -11,6 +11,7 @@ from datamodel.scheduling.answers import EdgesThat, why_waiting
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.ending import DEADLINE_EXCEEDED, QUEUE_DEADLINE_EXCEEDED, is_ending
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUN
+from datamodel.scheduling.waiting import NO_EDGE, NO_ROOM, told_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,19 @@ def ending(job: Node, reason: str, edges: Sequence[EdgesThat]) -> Document:
     """What is decided of a job that has taken too long. `edges` are what all of them say to a chunk of it."""
     deadlines = job.spec["deadlines"]
     if reason == QUEUE_DEADLINE_EXCEEDED:
-        message = f"nothing of it was placed for {deadlines['queueS']:g} s: {why_waiting(edges)}"
+        message = f"nothing of it was placed for {deadlines['queueS']:g} s: {_why(job, edges)}"
     else:
         message = f"it had not ended after {deadlines['jobS']:g} s"
     return {"phase": FAILED, "reason": reason, "message": message}
+
+
+def _why(job: Node, edges: Sequence[EdgesThat]) -> str:
+    """What edges say, unless placement has told it of something else: what its group may have, or who goes before it."""
+    told = told_of(job.status.get("conditions", ()))
+    if told is None or told["reason"] in (NO_EDGE, NO_ROOM):
+        return why_waiting(edges)
+    message: str = told["message"]
+    return message
 
 
 def _began(job: Node) -> datetime:

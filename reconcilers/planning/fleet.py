@@ -57,13 +57,14 @@ class _Level:
 
 class Tier(NamedTuple):
     """Edges that are equally preferred, by `key`: in order of their paths, and on the shelves of the resource by which they are
-    looked at (None: they are looked at in order), from so much on: that of which the fewest have enough, with the power-aware
-    policy power."""
+    looked at (None: they are looked at in order), from so much on: `resource`, of which the fewest have enough, with the
+    power-aware policy power."""
 
     key: tuple[int, int]
     paths: Sequence[str]
     shelves: Shelves | None
     least: int
+    resource: str = ""
 
 
 class _View:
@@ -269,10 +270,10 @@ class Fleet:
             return Tier(key, level.paths, None, 0)
         found = [(self._shelves(level, name), name, amount) for name, amount in signature]
         if self.policy == POWER_AWARE:
-            shelves, _, least = next((one for one in found if one[1] == POWER), found[0])
+            shelves, resource, least = next((one for one in found if one[1] == POWER), found[0])
         else:
-            shelves, _, least = min(found, key=lambda one: (one[0].about(one[2]), one[1]))
-        return Tier(key, level.paths, shelves, least)
+            shelves, resource, least = min(found, key=lambda one: (one[0].about(one[2]), one[1]))
+        return Tier(key, level.paths, shelves, least, resource)
 
     def _shelves(self, level: _Level, resource: str) -> Shelves:
         shelves = level.shelves.get(resource)
@@ -305,8 +306,7 @@ class Fleet:
         asker = self._held.get(path)
         if asker is None:
             return free
-        wanted, spots, _ = self.holds[asker]
-        left = dict(free)
+        (wanted, spots, _), left = self.holds[asker], dict(free)
         for name, amount in wanted.signature:
             left[name] = left.get(name, 0) - amount * spots[path] * sign
         return left

@@ -10,8 +10,8 @@ from math import inf
 
 from datamodel.kinds import Amounts
 from reconcilers.planning.backlog import Asker, Backlog, PendingJob, Signature
+from reconcilers.planning.decisions import NO_ROOM, Blocked
 from reconcilers.planning.fleet import Fleet, Hold
-from reconcilers.planning.placement import NO_ROOM, Blocked
 from reconcilers.planning.places import Places
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Usage

@@ -4,90 +4,23 @@ import heapq
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
-from datamodel.command import Command
-from datamodel.kinds import Document
-from datamodel.node import Node
-from datamodel.scheduling.attempts import attempt_name
+from datamodel.scheduling.order import share
 from datamodel.scheduling.scheduler import FAIR_SHARE
-from datamodel.scheduling.splitting import array_index
 from reconcilers.planning.backlog import Asker, Backlog, Chunk, PendingJob, Wanted
+from reconcilers.planning.decisions import JOBS_LIMIT, NO_ROOM, QUOTA, Blocked, Decision, Plan
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.search import Search
 from reconcilers.planning.splitting import split
 from reconcilers.planning.spots import Spot, arranged_spots, plain_spots
-from reconcilers.planning.turns import Terms, Turn, share
+from reconcilers.planning.turns import Terms, Turn
 from reconcilers.planning.usage import Usage
 
 LOOKS = 1_000
 """Asks that find no room before a round ends: who comes after them is looked at when something has changed."""
 BLOCKED_TOLD = 32
 
-NO_ROOM, QUOTA, JOBS_LIMIT = "NoRoom", "QuotaReached", "JobsLimitReached"
-
 _NO_TERMS = Terms()
-
-
-class Decision(NamedTuple):
-    """One chunk goes to one edge."""
-
-    job: PendingJob
-    chunk: Chunk
-    edge: str
-
-    @property
-    def attempt(self) -> str:
-        """The path of the attempt. Its name makes a second one for the same chunk and epoch a conflict."""
-        return f"{self.edge}/attempts/{attempt_name(self.job.uid, self.chunk.index, self.chunk.epoch)}"
-
-    def command(self, job: Node) -> Command:
-        """The attempt that carries the decision out. It belongs to its job's request, whatever woke the placement."""
-        return Command(
-            "create",
-            self.attempt,
-            attempt_spec(job, self.chunk, self.job.count),
-            links={"job": (job.path,)},
-            correlation=job.correlation,
-        )
-
-
-class Blocked(NamedTuple):
-    """A job that nothing more is placed of now, and why not."""
-
-    job: PendingJob
-    reason: str
-
-
-class Plan(NamedTuple):
-    """What a round decides, and the first of those that it could do nothing for: of all, and of each group. `barren`: for what
-    there is no room anywhere once all of it has been carried out. `served`: of those for whom room is kept, who needs it no
-    more then. `has_more`: it ended at its limit, with jobs that nobody had looked at."""
-
-    decisions: list[Decision]
-    blocked: list[Blocked]
-    barren: list[Wanted]
-    served: list[Asker]
-    has_more: bool
-
-
-def attempt_spec(job: Node, chunk: Chunk, count: int) -> Document:
-    """What the edge is told: all it needs, so that it reads nothing else. `count` is that of the job's chunks."""
-    spec, inputs = job.spec, job.status.get("inputs")
-    return {
-        "job": job.path,
-        "index": chunk.index,
-        "count": count,
-        "steps": spec["steps"],
-        "requests": spec["requests"],
-        "retries": spec["retries"],
-        "workWs": spec["workWs"] / count,
-        **{name: spec[name] for name in ("priority", "limits", "network", "artifacts", "annotations") if name in spec},
-        **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
-        **({"arrayIndex": array_index(job, chunk.index)} if "array" in spec else {}),
-        **({"labels": dict(job.labels)} if job.labels else {}),
-        **({"inputs": tuple(inputs)} if inputs else {}),
-    }
 
 
 def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Terms], *, order: str, limit: int) -> Plan:
@@ -98,7 +31,7 @@ def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Term
     first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
     keep others waiting that ask for something else. Where room is kept for somebody, only who asks for that has it.
     """
-    return _Round(backlog, fleet, usage, groups, order == FAIR_SHARE, limit).run()
+    return _Round(backlog, fleet, usage, groups, order, order == FAIR_SHARE, limit).run()
 
 
 @dataclass(slots=True)
@@ -128,6 +61,7 @@ class _Served:
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
+    search: Search
     spots: Iterator[Spot]
     hold: Hold | None
 
@@ -140,6 +74,7 @@ class _Round:
     fleet: Fleet
     usage: Usage
     terms: Mapping[str, Terms]
+    order: str
     fair: bool
     limit: int
     decisions: list[Decision] = field(default_factory=list)
@@ -224,9 +159,9 @@ class _Round:
         )
         return int((others - group.share) * group.terms.weight / each) + 1
 
-    def _place(self, served: _Served, wanted: int) -> int:
+    def _place(self, group: _Group, served: _Served, wanted: int) -> int:
         """Places so many chunks of a job, or as many as there is room for; how many."""
-        job, found = served.job, 0
+        job, how, share_now, found = served.job, served.search.told, group.share if self.fair else None, 0
         while found < wanted:
             spot = next(served.spots, None)
             if spot is None:
@@ -234,7 +169,7 @@ class _Round:
             edge, stays = spot
             times = min(self.fleet.times(edge, job.signature), wanted - found) if stays and wanted - found > 1 else 1
             self.fleet.take(edge, job.signature, times)
-            self.decisions += [Decision(job, chunk, edge) for chunk in islice(served.chunks, times)]
+            self.decisions += [Decision(job, chunk, edge, how, share_now) for chunk in islice(served.chunks, times)]
             found += times
         served.left -= found
         return found
@@ -244,7 +179,7 @@ class _Round:
         something was placed."""
         hold = served.hold
         self._keep(hold, -1)
-        placed = self._place_gang(group, served) if asked is None else self._place(served, asked)
+        placed = self._place_gang(group, served) if asked is None else self._place(group, served, asked)
         if placed and hold is not None:
             self.served.append(served.job.asker)
             served.hold = None
@@ -263,7 +198,7 @@ class _Round:
         if before and before + wanted > self.limit:
             self.is_full = True
             return 0
-        placed = self._place(served, wanted)
+        placed = self._place(group, served, wanted)
         if placed == wanted:
             self._count(group, served.job, placed)
             group.turn.go_on()
@@ -284,18 +219,21 @@ class _Round:
         job = turn
         if turn.most is not None:
             job = split(turn, self.fleet, search, group.terms.left(group.used, turn.signature))
-        return _Served(turn, job, job.chunks(), job.waiting, spots, hold)
+        return _Served(turn, job, job.chunks(), job.waiting, search, spots, hold)
 
     def _found(self, job: PendingJob, hold: Hold | None) -> tuple[Search, Iterator[Spot]]:
         """The edges for what the job asks for, which all have in common who ask for the same."""
-        if hold is not None:  # it finds what others do not
-            search = Search(self.fleet, job.wanted, hold.spots)
-            return search, plain_spots(self.fleet, search)
         found = self.searches.get(job.wanted)
-        if found is None:
-            search = Search(self.fleet, job.wanted)
-            found = self.searches[job.wanted] = search, plain_spots(self.fleet, search)
-        return found
+        if hold is None and found is not None:
+            return found
+        search = Search(self.fleet, job.wanted, hold.spots if hold is not None else ())
+        search.told["order"] = self.order
+        made = search, plain_spots(self.fleet, search)
+        if hold is None:
+            self.searches[job.wanted] = made
+        else:  # it finds what others do not
+            search.told["kept"] = True
+        return made
 
     def _count(self, group: _Group, job: PendingJob, placed: int) -> None:
         if placed and job.path not in group.seen:

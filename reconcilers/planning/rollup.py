@@ -1,12 +1,13 @@
 """Rolling a job's ledger up into its status."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from datamodel.kinds import Document
 from datamodel.ledger import Totals
@@ -17,6 +18,7 @@ from datamodel.scheduling.counts import RETRYING, chunk_counts, is_halted
 from datamodel.scheduling.ending import ENOUGH_SUCCEEDED, is_ending
 from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, RUNNING, SUCCEEDED, SUSPEND
 from datamodel.scheduling.splitting import chunks_of
+from datamodel.scheduling.waiting import CONDITION, told_of, waits
 from reconcilers.planning.callbacks import noted
 from reconcilers.planning.failing import NO_FAILURES, Failures, why_failed
 
@@ -145,8 +147,21 @@ def rollup(
         status["ending"] = ending
     if notices := noted(job, status, now):
         status["callbacks"] = notices
-    status["conditions"] = conditions(before.get("conditions", ()), _aspects(job, status, reduction, failures), now)
+    known = _still_told(job, status, before.get("conditions", ()))
+    status["conditions"] = conditions(known, _aspects(job, status, reduction, failures), now)
     return status
+
+
+def _still_told(job: Node, status: Document, known: Sequence[Document]) -> Sequence[Document]:
+    """The conditions but for why nothing more of the job is placed, once it does not wait for that any more: who wrote it does
+    not look at it then."""
+    if told_of(known) is None:
+        return known
+    counts, now = status["chunks"], structs.replace(job, status=status)
+    waiting = counts.get(PENDING, 0) + counts.get(RETRYING, 0)
+    if waits(now, now.phase, waiting, counts.get(PLACED, 0) + counts.get(RUNNING, 0)):
+        return known
+    return [condition for condition in known if condition["type"] != CONDITION]
 
 
 def conditions(

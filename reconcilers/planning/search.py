@@ -3,6 +3,7 @@
 import heapq
 from collections.abc import Iterable, Iterator
 
+from datamodel.kinds import Document
 from datamodel.scheduling.scheduler import POWER_AWARE, SPREAD
 from reconcilers.planning.backlog import Wanted
 from reconcilers.planning.fleet import Fleet, Tier
@@ -23,6 +24,10 @@ class Search:
         self._roomy = fleet.policy in (SPREAD, POWER_AWARE)
         self._tiers = fleet.tiers(wanted) if all(fleet.capacity[name] > 0 for name, _ in wanted.signature) else []
         self._of = {tier.key: tier for tier in self._tiers}
+        self.told: Document = {"policy": fleet.policy, "edges": sum(len(tier.paths) for tier in self._tiers)}
+        """How it looks for an edge, and among how many: what decisions say of it."""
+        if self._tiers and self._tiers[0].resource:
+            self.told["by"] = self._tiers[0].resource
         self._walk = self._candidates()
         self._last: Candidate | None = None
         self._ahead: Candidate | None = None
@@ -57,7 +62,7 @@ class Search:
 
     def _each(self) -> Iterator[Candidate]:
         self._fleet.settle()
-        for key, paths, shelves, least in self._tiers:
+        for key, paths, shelves, least, _ in self._tiers:
             if shelves is None:
                 for path in paths:
                     yield key, 0, path

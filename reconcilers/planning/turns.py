@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from datamodel.kinds import Amounts, Document
+from datamodel.scheduling.order import quota_left
 from datamodel.scheduling.resources import quota_of
 from reconcilers.planning.backlog import Ask, Line, PendingJob, Signature
 
@@ -32,16 +33,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     def left(self, used: Amounts, signature: Signature) -> int | None:
         """How many such chunks the quota leaves room for; None for any number."""
-        if not self.quota:
-            return None
-        room = [(self.quota[name] - used.get(name, 0)) // amount for name, amount in signature if name in self.quota]
-        return max(0, min(room)) if room else None
-
-
-def share(used: Amounts, capacity: Mapping[str, int], weight: float) -> float:
-    """The part that a group has of the resource of which it has the largest part, over its weight: its dominant share (Ghodsi
-    et al., Dominant Resource Fairness, 2011)."""
-    return max((amount / capacity[name] for name, amount in used.items() if capacity[name] > 0), default=0.0) / weight
+        return quota_left(self.quota, used, signature) if self.quota else None
 
 
 class Turn:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.placement import ROUND
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Signature, wanted_of
+from reconcilers.planning.decisions import Plan
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.placement import Plan, plan
+from reconcilers.planning.placement import plan
 from reconcilers.planning.usage import Held, Usage
 from sim.bench.report import latencies
 

@@ -250,7 +250,8 @@ def _compactions(rng: Random, seconds: float, replicas: int) -> tuple[float | No
         actions.append(script.Compact(at_s, keep_s, killed_s))
         if rng.random() < UNDONE:
             since_s = rng.uniform(0.1, 20.0)
-            actions.append(script.Restore(round(at_s + since_s, 3), round(since_s + rng.uniform(0.0, 40.0), 1)))
+            back_s = min(seconds, round(at_s + since_s, 3))  # later, it would undo what everything is mended by
+            actions.append(script.Restore(back_s, round(since_s + rng.uniform(0.0, 40.0), 1)))
     if rng.random() < BEHIND:
         at_s, for_s = moment(rng, 20.0, seconds * 2 / 3), rng.choice((9.0, 30.0))
         actions += [script.Away(at_s, f"reconcilers-{number}", for_s) for number in range(rng.randint(1, replicas))]

@@ -35,6 +35,7 @@ from sim.world.manners import Manners
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import EPOCH, Process
+from sim.world.reasons import Reasons, untold
 from sim.world.receivers import Receivers
 from sim.world.rests import Rests
 from sim.world.rogues import Rogues
@@ -104,6 +105,7 @@ class World:
         self._splits = Splits(self.outcome.broken.append)
         jumps = any(isinstance(action, Jump) for action in script.actions)
         self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
+        self._reasons = Reasons(self.outcome.broken.append)
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
@@ -207,6 +209,7 @@ class World:
     def _violations(self) -> Iterator[str]:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.made_wrong(self._state)
+        yield from untold(self._state)
         yield from checks.unbelievable(self._state, self._engines)
         yield from checks.untold(
             self._state, self._client, self._faults.memory, self._receivers, is_quiet=self._is_quiet
@@ -265,6 +268,7 @@ class World:
             self._beginnings.appended(event, self._state, self._universe.now_s)
             self._splits.appended(event, self._state)
             self._rests.appended(event, self._state, self._universe.now_s)
+            self._reasons.appended(event, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -282,6 +286,7 @@ class World:
         self._beginnings.restored(self._state.nodes)
         self._splits.restored(self._state)
         self._rests.restored()
+        self._reasons.restored()
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 
@@ -294,6 +299,7 @@ class World:
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
         counts["logs"] = self._logbook.whole
         counts["calls"] = self._receivers.calls
+        counts["told"] = self._reasons.told
         counts["refused"] = self._rogues.tried
         counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
         counts["oldest"] = self._database.oldest

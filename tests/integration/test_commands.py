@@ -437,6 +437,9 @@ async def test_a_job_is_explained(served: Served) -> None:
         "job/default/b: 1 of its 1 chunks wait: of 1 edges, 1 is not online (s/e is new, and not online)",
         "  EDGES  REASON     AS",
         "  1      NotOnline  s/e is new, and not online",
+        "  before it: 0 chunks of 0 jobs, of its group 0 of 0",
+        "  it would take: s/e is online",
+        "  start: not known (no chunk has succeeded lately, so nothing tells when there is room)",
     ]
     document = json.loads((await served.tendril("explain", "a", "-o", "json")).out)
     assert document["failures"][0]["reason"] == "OOMKilled"
@@ -445,3 +448,18 @@ async def test_a_job_is_explained(served: Served) -> None:
     assert several.code == 3
     assert several.err == f"tendril: {JOBS}/none does not exist; `tendril get jobs` lists what is there\n"
     assert (await served.tendril("explain", "none", "-o", "yaml")).out == ""
+
+
+async def test_a_job_is_explained_as_it_was(served: Served) -> None:
+    made = await new_job(served.gateway.store, "a")
+    then = str(await served.gateway.position())
+    await new_edge(served.gateway.store)
+    decision = {"policy": "firstFit", "order": "arrival", "edges": 1}
+    await place(served.gateway.store, made, decision=decision)
+    told = (await served.tendril("explain", "a")).out.splitlines()
+    assert told[0].startswith("job/default/a: 0 of its chunks run, 1 placed and not begun")
+    assert told[3].split() == ["CHUNK", "PLACED", "ON", "SINCE", "WHY"]
+    assert told[4].endswith("firstFit among 1 edges that suited; arrival: it was the first to come")
+    past = await served.tendril("explain", "a", "--as-of", then)
+    assert past.out.splitlines()[0] == "job/default/a: 1 of its 1 chunks wait: there is no edge"
+    assert (await served.tendril("explain", "a", "--as-of", "never")).err.startswith("tendril: --as-of: a position")

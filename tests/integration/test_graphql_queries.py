@@ -201,6 +201,38 @@ async def test_a_job_is_explained(gateway: Gateway) -> None:
     assert told["summary"].startswith("1 of its 2 chunks wait")
 
 
+async def test_a_job_is_explained_as_it_was(gateway: Gateway) -> None:
+    job = await new_job(gateway.store, "j")
+    then = await gateway.position()
+    await new_edge(gateway.store)
+    query = """query { node(path: "%s") { ... on Job {
+      now: explain { reason edges { reason } queue { groupJobs groupChunks jobs chunks atLeast } start { at basis }
+                     changes { what message edge } placed { index why } }
+      then: explain(asOf: "%s") { summary edges { reason } changes { what message edge } } } } }"""
+    told = (await ask(gateway, query % (job.path, then)))["node"]
+    assert told["now"] == {
+        "reason": "NoRoom",
+        "edges": [{"reason": "NotOnline"}],
+        "queue": {"groupJobs": 0, "groupChunks": 0, "jobs": 0, "chunks": 0, "atLeast": False},
+        "start": {"at": "", "basis": "no chunk has succeeded lately, so nothing tells when there is room"},
+        "changes": [{"what": "BeOnline", "message": "s/e is online", "edge": "s/e"}],
+        "placed": [],
+    }
+    assert told["then"] == {
+        "summary": "1 of its 1 chunks wait: there is no edge",
+        "edges": [],
+        "changes": [
+            {
+                "what": "NewEdge",
+                "message": "an edge with 0.25 cores and 1048576 bytes of memory and 1 watts",
+                "edge": "",
+            }
+        ],
+    }
+    answer = await gateway.client.post("/graphql", json={"query": query % (job.path, then - 1)})
+    assert "does not exist then" in answer.json()["errors"][0]["message"]
+
+
 @pytest.mark.parametrize("document", [{"operationName": "Other"}, {"query": "fragment F on Node { name }"}])
 async def test_an_operation_that_is_not_there_is_named(gateway: Gateway, document: dict[str, str]) -> None:
     answer = await gateway.client.post("/graphql", json={"query": "query One { __typename }", **document})

@@ -186,7 +186,7 @@ async def test_a_job_that_nobody_takes_in_time_has_failed_with_the_reason(stand:
     condition = await stand.ended(job, "failed")
     assert condition["reason"] == "QueueDeadlineExceeded"
     assert condition["message"] == (
-        "nothing of it was placed for 1 s: of 1 edges, 1 is too small (s/e has 1 cores, and a chunk asks for 64 cores)"
+        "nothing of it was placed for 1 s: of 1 edges, 1 has too little cpu (s/e has 1 cores, and a chunk asks for 64 cores)"
     )
 
 

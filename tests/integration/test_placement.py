@@ -6,10 +6,12 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
+from datamodel.node import Node
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import inventory_path
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.service import config_path
+from datamodel.scheduling.waiting import told_of
 from datamodel.verify import verify
 from tests.conftest import StartNats
 from tests.feed import connected
@@ -129,6 +131,30 @@ async def test_a_job_that_fits_nowhere_keeps_nobody_waiting(store: PostgresStore
     await attempts_when(store, small, lambda found: len(found) == 1)
     waiting = await node_when(store, big.path, lambda node: bool(node.status))
     assert (waiting.phase, waiting.status["conditions"][0]["reason"]) == ("pending", "Waiting")
+
+
+async def test_a_job_that_waits_says_why_until_it_is_placed(store: PostgresStore, bus: Bus) -> None:
+    first = await new_job(store, "first", chunks=8)
+    placed = await attempts_when(store, first, lambda found: len(found) == 8)
+    assert all(attempt.spec["decision"]["edges"] == 2 for attempt in placed)
+    waiting = await new_job(store, "waiting")
+    told = await node_when(store, waiting.path, lambda node: condition(node) is not None)
+    assert condition(told) == ("NoRoom", "of 2 edges, 2 have too little cpu left")
+    await ask_of_edge(store, "f", "cordon", "cordoned")
+    await node_when(store, waiting.path, lambda node: condition(node) == ("NoRoom", CORDONED))
+    await report(store, next(attempt.path for attempt in placed if "/edges/e/" in attempt.path), phase="succeeded")
+    await attempts_when(store, waiting, lambda found: len(found) == 1)
+    after = await node_when(store, waiting.path, lambda node: condition(node) is None)
+    assert after.status["conditions"][0]["reason"] == "Placed"
+
+
+CORDONED = "of 2 edges, 1 is cordoned, 1 has too little cpu left"
+
+
+def condition(job: Node) -> tuple[str, str] | None:
+    """What it is told of why it waits."""
+    told = told_of(job.status.get("conditions", ()))
+    return (told["reason"], told["message"]) if told is not None else None
 
 
 async def ask_of_edge(store: PostgresStore, name: str, intent: str, phase: str) -> None:

@@ -47,7 +47,7 @@ async def test_a_chunk_that_waits_is_told_what_each_edge_says(gateway: Gateway) 
     sick = next(some for some in told["edges"] if some["reason"] == "InTrouble")
     assert sick["message"] == "can start nothing: no engine"
     assert told["summary"] == (
-        "3 of its 3 chunks wait: of 5 edges, 2 are too small, 1 is cordoned, 1 is in trouble, 1 is not online"
+        "3 of its 3 chunks wait: of 5 edges, 2 have too little cpu, 1 is cordoned, 1 is in trouble, 1 is not online"
         " (s/small has 0.25 cores, and a chunk asks for 0.5 cores)"
     )
     assert (told["path"], told["phase"], told["intent"], told["chunks"]) == (JOB, "pending", "run", {"pending": 3})
@@ -68,6 +68,7 @@ async def test_a_full_edge_says_what_is_left(gateway: Gateway) -> None:
             "message": "has 0.2 cores left, and a chunk asks for 0.4 cores",
             "edges": 1,
             "example": "s/e",
+            "resource": "cpu",
         }
     ]
     assert told["summary"].endswith("; 1 of its chunks run, 1 placed and not begun")
@@ -277,3 +278,116 @@ async def test_a_job_that_has_spent_its_budget_says_so_and_its_chunks_do_not_go_
     told = await explained(gateway)
     assert told["summary"] == f"it has failed: RetryBudgetSpent: {spent}"
     assert [(chunk["goesOn"], chunk["againAt"]) for chunk in told["failures"]] == [(False, "")]
+
+
+async def explained_at(gateway: Gateway, moment: str) -> Any:
+    return (await gateway.client.get("/v1/jobs/default/j/explain", params={"asOf": moment})).json()
+
+
+async def test_what_goes_before_it_and_what_would_have_to_change_is_told(gateway: Gateway) -> None:
+    await edges(gateway, "e", cpu=1.0)
+    await edges(gateway, "f", cpu=0.75)
+    half = {"cpu": 0.5, "memoryBytes": 1, "powerW": 1.0}
+    await place(gateway.store, await new_job(gateway.store, "first", chunks=4, requests=half), edge="f")
+    await place(gateway.store, await new_job(gateway.store, "second", requests=half), requests=half)
+    await new_job(gateway.store, "j", requests={"cpu": 0.75, "memoryBytes": 1, "powerW": 1.0})
+    told = await explained(gateway)
+    assert told["reason"] == "NoRoom"
+    assert told["queue"] == {"groupJobs": 1, "groupChunks": 3, "jobs": 1, "chunks": 3, "atLeast": False}
+    assert told["changes"] == [{"what": "MoreRoom", "message": "s/e with 0.25 cores more free", "edge": "s/e"}]
+    assert told["start"] == {
+        "at": "",
+        "basis": "no chunk has succeeded lately, so nothing tells when there is room",
+    }
+    await done(gateway.store, Command("patchSpec", desired_path("s", "e"), {"cordoned": True}), actor=SYSTEM)
+    await done(
+        gateway.store,
+        Command("patchSpec", "/config/job-groups/default", {"quota": {"cpu": 0.75}, "maxJobsInFlight": 2}),
+    )
+    told = await explained(gateway)
+    assert told["summary"] == (
+        "1 of its 1 chunks wait: 2 jobs of the group default have something in flight, and 2 may"
+    )
+    assert [change["message"] for change in told["changes"]] == [
+        "maxJobsInFlight of the group default from 2 to 3",
+        "the quota of the group default from 0.75 cores to 1.75 cores",
+        "s/f with 0.5 cores more free",
+    ]
+    await done(gateway.store, Command("patchStatus", "/config/scheduler", {"chunksPerMinute": 30.0}), actor=SYSTEM)
+    quota = {"quota": None, "maxJobsInFlight": None}
+    await done(gateway.store, Command("patchSpec", "/config/job-groups/default", quota))
+    start = (await explained(gateway))["start"]
+    assert start["basis"] == "3 chunks go before it, and 30 a minute have succeeded lately"
+    assert 0 < (datetime.fromisoformat(start["at"]) - datetime.now(UTC)).total_seconds() < 10
+
+
+async def test_what_runs_says_why_it_was_placed_there(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    job = await new_job(gateway.store, "j", chunks=2)
+    decision = {"policy": "bestFit", "order": "fairShare", "edges": 12, "by": "memory", "share": 0.125}
+    await report(gateway.store, await place(gateway.store, job, decision=decision), phase="running")
+    await place(gateway.store, job, 1)
+    told = (await explained(gateway))["placed"]
+    assert [(chunk["index"], chunk["site"], chunk["edge"]) for chunk in told] == [(1, "s", "e"), (0, "s", "e")]
+    assert [chunk["why"] for chunk in told] == [
+        "",
+        "bestFit by memory among 12 edges that suited; fairShare: its group's share was 12.50%, and no other's smaller",
+    ]
+
+
+async def test_a_job_is_explained_as_it_was(gateway: Gateway) -> None:
+    """With the edges, what was free of them, its group and the Scheduler of then."""
+    half = {"cpu": 0.5, "memoryBytes": 1, "powerW": 1.0}
+    await edges(gateway, "e", cpu=1.0)
+    other = await new_job(gateway.store, "other", chunks=2, requests=half)
+    paths = [await place(gateway.store, other, index, requests=half) for index in range(2)]
+    await new_job(gateway.store, "j", chunks=2, requests=half)
+    moments: list[tuple[int, Any]] = []
+
+    async def note() -> None:
+        moments.append((await gateway.position(), await explained(gateway)))
+
+    await note()
+    await report(gateway.store, paths[0], phase="succeeded")
+    await status(gateway, other.path, chunks={"succeeded": 1, "placed": 1})
+    await note()
+    job = (await gateway.store.nodes([JOB]))[JOB]
+    mine = await place(gateway.store, job, requests=half)
+    await note()
+    await report(gateway.store, mine, phase="failed", reason="OOMKilled", exitCodes=[137])
+    await note()
+    await done(gateway.store, Command("patchSpec", "/config/job-groups/default", {"paused": True}))
+    await note()
+    await done(gateway.store, Command("patchSpec", "/config/scheduler", {"paused": True}))
+    await note()
+    await done(gateway.store, Command("patchSpec", JOB, {"intent": "suspend"}))
+    await status(gateway, inventory_path("s", "e"), phase="lost")
+    await done(gateway.store, Command("delete", other.path))
+    for position, was in moments:
+        told = await explained_at(gateway, str(position))
+        if told["start"] is not None:  # its time is the moment's
+            assert was["start"]["basis"] == told["start"].pop("basis")
+        assert {**was, "start": None} == {**told, "start": None}
+    assert [was["reason"] for _, was in moments] == [
+        "NoRoom",
+        "Queued",
+        "NoRoom",
+        "Queued",
+        "GroupPaused",
+        "SchedulerPaused",
+    ]
+
+
+async def test_a_moment_at_which_it_was_not_is_none(gateway: Gateway) -> None:
+    await edges(gateway, "e")
+    before = await gateway.position()
+    await new_job(gateway.store, "j")
+    url = "/v1/jobs/default/j/explain"
+    answer = await gateway.client.get(url, params={"asOf": str(before)})
+    assert (answer.status_code, answer.json()["detail"]) == (404, f"{JOB} does not exist then")
+    for wrong in ("yesterday", str(await gateway.position() + 1)):
+        answer = await gateway.client.get(url, params={"asOf": wrong})
+        assert answer.status_code == 422
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["?asOf"]
+    now = datetime.now(UTC).isoformat()
+    assert (await explained_at(gateway, now))["reason"] == "Queued"

@@ -5,7 +5,8 @@
 [paused=1]` says what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [priority=N] [room=N] [together=1]
 [on=RULE] [best=RULE] [lie=spread/edges]` submits, with `most=N` for `chunks=N` a job that is to be split, `plan [limit]`
 decides and carries out, and keeps and makes room, `wait SECONDS` lets time pass, `end JOB[CHUNK]` frees its edge, `fail
-JOB[CHUNK]` frees it and makes the chunk wait for its next epoch.
+JOB[CHUNK]` frees it and makes the chunk wait for its next epoch. `cordon NAME` keeps an edge from what is new, and `why
+[GROUP/]NAME` asks why nothing more of a job is placed, and what goes before it.
 """
 
 import re
@@ -15,13 +16,19 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from datamodel.scheduling.answers import Tally
+from datamodel.scheduling.fitting import CORDONED, Hindrance
 from datamodel.scheduling.placing import ANYWHERE, Rules
+from datamodel.scheduling.queueing import Group, Queued, ahead_of
 from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
+from datamodel.scheduling.waiting import why
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
+from reconcilers.planning.decisions import Plan
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.holds import Waiting, first_of_each, keep, review, unhelped
-from reconcilers.planning.placement import Plan, plan
+from reconcilers.planning.placement import plan
 from reconcilers.planning.preemption import clearing
+from reconcilers.planning.reasons import asked_of, standing_of
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 
@@ -42,6 +49,7 @@ class World:
     waiting: Waiting = field(default_factory=Waiting)
     now_s: float = 0.0
     margin: int | None = None
+    barred: dict[str, Hindrance] = field(default_factory=dict)
 
     def do(self, line: str) -> list[str]:
         command, *words = line.split()
@@ -65,6 +73,11 @@ class World:
                 self._submit(words[0], options)
             case "plan":
                 return self._plan(int(words[0]) if words else 100)
+            case "cordon":
+                self.barred[words[0]] = Hindrance(CORDONED, "is cordoned")
+                return self.do(f"gone {words[0]}")
+            case "why":
+                return [self._why(words[0])]
             case "end" | "fail":
                 self._free(words[0], again=command == "fail")
             case _:
@@ -146,6 +159,29 @@ class World:
                     said.append(f"{victim} is stopped for {job.uid}")
                     self.usage.remove(victim)
         return said
+
+    def _why(self, name: str) -> str:
+        """As the job's condition says it, and the place in the queue as `explain` does."""
+        group, _, short = name.rpartition("/")
+        job = self.jobs[f"/config/job-groups/{group or 'default'}/jobs/{short}"]
+        tally = Tally(asked_of(job, self.usage))
+        for path, edge in self.fleet.edges.items():
+            tally.ask(path, edge.labels, edge.capacity, self.fleet.free(path))
+        for edge_name, stands in self.barred.items():
+            tally.bar(f"/desired-config/sites/s/edges/{edge_name}", stands)
+        standing = standing_of(job, self.groups.get(job.group, Terms()), self.usage, paused=False)
+        reason, message = why(standing, tally.edges, tally.rooms)
+        waiting = [
+            Queued(one.path, one.group, one.place, one.waiting, one.signature)
+            for one in self.jobs.values()
+            if one.waiting
+        ]
+        mine = Queued(job.path, job.group, job.place, job.waiting, job.signature)
+        terms = {
+            name: Group(self.usage.of_group(name), self.groups.get(name, Terms()).weight) for name in self.backlog.lines
+        }
+        ahead = ahead_of(mine, waiting, terms, self.fleet.capacity, self.order, at_least=False)
+        return f"{reason}: {message}; before it: {ahead.chunks} chunks of {ahead.jobs} jobs"
 
     def _free(self, name: str, *, again: bool) -> None:
         path, chunk, edge = self.running.pop(name)

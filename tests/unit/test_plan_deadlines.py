@@ -115,10 +115,15 @@ def test_nor_does_what_it_waited_to_begin(fields: dict[str, Any], deadline: str,
 
 
 def test_the_decision_says_why_no_edge_took_it() -> None:
-    edges = [EdgesThat("TooSmall", "has 1 cores, and a chunk asks for 2 cores", 7, "s/e")]
+    edges = [EdgesThat("TooSmall", "has 1 cores, and a chunk asks for 2 cores", 7, "s/e", "cpu")]
     decided = ending(job(queueS=15), "QueueDeadlineExceeded", edges)
     assert decided["message"] == (
-        "nothing of it was placed for 15 s: of 7 edges, 7 are too small (s/e has 1 cores, and a chunk asks for 2 cores)"
+        "nothing of it was placed for 15 s: of 7 edges, 7 have too little cpu (s/e has 1 cores, and a chunk asks for 2 cores)"
     )
+    paused = {"type": "Placed", "reason": "GroupPaused", "message": "the group g is paused"}
+    told = structs.replace(job(queueS=15), status={"conditions": [paused]})
+    assert ending(told, "QueueDeadlineExceeded", edges)["message"].endswith("for 15 s: the group g is paused")
+    full = structs.replace(told, status={"conditions": [paused | {"reason": "NoRoom"}]})
+    assert ending(full, "QueueDeadlineExceeded", edges)["message"] == decided["message"]
     assert ending(job(jobS=2.5), "DeadlineExceeded", [])["message"] == "it had not ended after 2.5 s"
     check_status(Job, {"phase": "failed", "ending": decided, "queued": {"at": MADE.isoformat(), "generation": 2}})

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
 from reconcilers.planning.backlog import Arranged, Backlog, PendingJob
+from reconcilers.planning.decisions import NO_ROOM, QUOTA, Blocked, Decision
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.holds import HOLD_AFTER_S, Waiting, first_of_each, keep, review, room_for
-from reconcilers.planning.placement import NO_ROOM, QUOTA, Blocked, Decision, plan
+from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 from tests.placing import backlog, edge, fleet, holding, pending, place, planned, told

@@ -14,11 +14,12 @@ from datamodel.node import Node
 from datamodel.parts import normal_spec
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.jobs import Job
+from datamodel.scheduling.order import share
 from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, PRIORITY
 from reconcilers.planning.backlog import Backlog, PendingJob, Ranking
+from reconcilers.planning.decisions import JOBS_LIMIT, QUOTA, Decision
 from reconcilers.planning.fleet import Fleet
-from reconcilers.planning.placement import JOBS_LIMIT, QUOTA, Decision
-from reconcilers.planning.turns import Terms, share
+from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 from tests.graph import STEPS
 from tests.placing import backlog, carried_out, edge, fleet, holding, pending, place, planned, told

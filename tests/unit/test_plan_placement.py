@@ -16,8 +16,8 @@ from datamodel.scheduling.attempts import Attempt, claim_of
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.planning.backlog import Arranged, Chunk, PendingJob
+from reconcilers.planning.decisions import NO_ROOM, attempt_spec
 from reconcilers.planning.fleet import Edge
-from reconcilers.planning.placement import NO_ROOM, attempt_spec
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Usage
 from tests.graph import STEPS

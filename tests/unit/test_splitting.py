@@ -21,7 +21,7 @@ from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.schedules import Schedule
 from datamodel.scheduling.splitting import array_index, chunks_at_most, chunks_of, is_split, most_chunks
 from reconcilers.planning.backlog import Arranged, Chunk, PendingJob, Ranking
-from reconcilers.planning.placement import attempt_spec
+from reconcilers.planning.decisions import attempt_spec
 from reconcilers.planning.turns import Terms
 from tests.graph import STEPS, SYSTEM, done, memory_store, new_job, present, refusal, send
 from tests.placing import backlog, edge, fleet, pending, planned
