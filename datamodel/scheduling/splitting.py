@@ -66,12 +66,7 @@ def default_chunks(known: Mapping[str, Any]) -> int | None:
 
 def chunks_of(job: Node) -> int:
     """How many chunks a job has. One that is not split yet counts as one that waits: all of its work."""
-    return count_of(job.spec, job.status)
-
-
-def count_of(spec: Document, status: Document) -> int:
-    """The same, of a job's documents."""
-    return pieces_of(spec, status, *COUNTED_BY)
+    return pieces_of(job.spec, job.status, *COUNTED_BY)
 
 
 def is_split(job: Node) -> bool:

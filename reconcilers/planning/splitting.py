@@ -25,7 +25,7 @@ def split(job: PendingJob, fleet: Fleet, search: Search, left: int | None) -> Pe
 
 
 def splitting(job: Node, decided: PendingJob) -> tuple[Command, ...]:
-    """What settles it, before the first attempts in their unit: for a job of which nobody knows more than was decided by. None
+    """What settles it, before the first attempts in their unit: for a job that nobody has changed since it was read. Nothing
     where it is settled."""
     if decided.most is None:
         return ()

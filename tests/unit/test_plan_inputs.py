@@ -151,3 +151,20 @@ def test_only_what_may_still_begin_waits() -> None:
     for phase in ("", "pending", "failed", "aborted"):
         assert waits(a_job("j", 2, phase, inputs=[of("s")])) == (phase in ("", "pending"))
     assert not waits(a_job("j", 2))
+
+
+def test_a_chunk_of_a_job_that_is_to_be_split_is_waited_for_as_long_as_there_may_be_one() -> None:
+    job = a_job("j", 5, inputs=[of("s", chunk=3)])
+
+    def judged(most: int, *, phase: str = "pending", **status: Any) -> Waiting | Never | Ready:
+        source = a_job("s", 1, phase, maxChunks=most, workWs=9.0)
+        return judge(job, {source.path: replace(source, status=source.status | status)})
+
+    assert isinstance(judged(4), Waiting)
+    assert judged(3) == Never("InputUnknown", "inputs/0: g/s has 3 chunks, from 0 on")
+    assert judged(4, split={"chunks": 2}) == Never("InputUnknown", "inputs/0: g/s has 2 chunks, from 0 on")
+    assert isinstance(judged(4, phase="succeeded", split={"chunks": 4}), Ready)
+    every = replace(job, spec=job.spec | {"inputs": [of("s")]})
+    source = a_job("s", 1, "succeeded", maxChunks=4, workWs=9.0)
+    split = replace(source, status=source.status | {"split": {"chunks": 3}})
+    assert judge(every, {source.path: split}) == Ready({source.path: frozenset({0, 1, 2})})
