@@ -19,6 +19,7 @@ from datamodel.scheduling.order import rank_of
 from datamodel.scheduling.queueing import Ahead, Group, Queued, ahead_of
 from datamodel.scheduling.resources import amounts, quota_of
 from datamodel.scheduling.scheduler import AGEING_S, FAIR_SHARE
+from datamodel.scheduling.splitting import chunks_of
 from datamodel.scheduling.starting import Start, start_of
 from datamodel.scheduling.waiting import JOBS_LIMIT, QUOTA, Reason, Standing, bars, told_of, waits, why
 from gateway.seeing import Seen
@@ -197,7 +198,7 @@ def _capacity(edges: Iterable[Described]) -> dict[str, int]:
 def waiting_of(job: Node, totals: Totals) -> int:
     """How many chunks may be placed now, were there room: 0 where something else keeps them from it."""
     in_flight = _in_flight(totals)
-    waiting: int = max(0, job.spec["chunks"] - totals.entries + totals.phases.get(RETRY, 0))
+    waiting = max(0, chunks_of(job) - totals.entries + totals.phases.get(RETRY, 0))
     if not waits(job, job.phase, waiting, in_flight):
         return 0
     parallel: int | None = job.spec.get("maxParallel")

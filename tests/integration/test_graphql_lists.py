@@ -285,7 +285,7 @@ async def test_jobs_that_are_explained_together_are_told_what_each_is_told(
     await done(store, Command("patchStatus", "/inventory/sites/s/edges/f", {"phase": "online"}), actor=SYSTEM)
     query = """{ kinds { jobs(first: 60) { edges { node { path explain {
       phase intent summary reason chunks edges { reason message edges example resource }
-      failures { index failures goesOn againAt site edge reason message exitCodes }
+      failures { index arrayIndex failures goesOn againAt site edge reason message exitCodes }
       unheard { site edge phase since chunks }
       queue { groupJobs groupChunks jobs chunks atLeast } changes { what message edge }
       placed { index site edge since why } } } } } } }"""
