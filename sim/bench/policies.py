@@ -33,11 +33,11 @@ TOLD = (
 )
 
 
-async def compared() -> dict[str, Any]:
-    """The figures by trace and manner, and whether the bar was held."""
+async def compared(jobs: int = JOBS_LIMIT) -> dict[str, Any]:
+    """The figures by trace and manner, of the first so many jobs, and whether the bar was held."""
     edges, found = edges_of(FLEET), dict[str, Any]()
     for name in KINDS:
-        tasks = workload(trace_of(name), Shape(), limit=JOBS_LIMIT).tasks
+        tasks = workload(trace_of(name), Shape(), limit=jobs).tasks
         groups = {task.group for task in tasks}
         for manner in MANNERS:
             if manner.order != FAIR_SHARE and len(groups) == 1:

@@ -1,8 +1,9 @@
 """A job that goes before everything else, among a million chunks that wait: how soon it is placed, with a real store.
 
 The placer is the real one, in a replica of the reconcilers' runtime with the relay beside it, at a real Postgres and NATS.
-There are 10,000 edges, and 2,100 jobs of 500 chunks in 19 sizes, none of which has room any more once the edges are full of
-them. Then jobs of priority 100 come one at a time, each small enough for what is left everywhere.
+There are 10,000 edges, and 105,000 jobs of 10 chunks in 19 sizes, none of which has room any more once the edges are full of
+them; `planner.py` measures the planner alone among a million jobs. Then jobs of priority 100 come one at a time, each small
+enough for what is left everywhere.
 
 `urgentPlacedMs` counts from when the placer has read the job's event until the attempt's transaction has been answered;
 `urgentWholeMs` from before the job is appended, as another process would: over a connection of its own, with word over NATS.
@@ -14,7 +15,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
@@ -36,10 +37,7 @@ from sim.bench.report import latencies
 from sim.bench.stack import servers
 from sim.bench.waiting import TIMEOUT_S, until
 
-EDGES, SITES = 10_000, 100
-JOBS, CHUNKS = 2_100, 500
-GROUPS, SIZES = 20, 19
-URGENT = 300
+SITES, GROUPS, SIZES = 100, 20, 19
 BAR_MS = 50.0
 LEFT_CPU = 0.05
 """What is left of each edge by whatever the others ask for: they ask for tenths of a core."""
@@ -49,6 +47,15 @@ QUIET_S = 1.0
 _MIB = 2**20
 _STEPS = [{"name": "work", "image": "busybox:latest", "script": "true"}]
 _ANN, _SYSTEM = Actor("bench", USER), Actor("bench", SYSTEM)
+
+
+class Scale(NamedTuple):
+    """How much there is: edges, jobs that wait, chunks of each, and urgent jobs that come."""
+
+    edges: int = 10_000
+    jobs: int = 105_000
+    chunks: int = 10
+    urgent: int = 300
 
 
 class _Observed(PostgresStore):
@@ -93,26 +100,31 @@ class _Observed(PostgresStore):
 
 
 async def urgent() -> dict[str, Any]:
-    """The figures, and whether the bar was held."""
+    """On servers of its own."""
     async with servers() as system, PostgresStore(system.database_url, MODEL) as store:
         bus = await connect(system.nats_url, "bench")
         try:
-            began_s = time.perf_counter()
-            async with Appender(store) as appender:
-                await _furnish(appender)
-            furnished_s = time.perf_counter()
-            async with _Observed(system.database_url) as observed, _placing(observed, bus):
-                await until(_Quiet(store).reached, "the edges to be full")
-                full_s = time.perf_counter()
-                placed_ms, whole_ms = await _measure(store, bus, observed)
-            totals = await store.sum_totals()
+            return await figures(store, bus, system.database_url, Scale())
         finally:
             await bus.close()
+
+
+async def figures(store: Store, bus: Bus, database_url: str, scale: Scale) -> dict[str, Any]:
+    """The figures at an empty database, and whether the bar was held."""
+    began_s = time.perf_counter()
+    async with Appender(store) as appender:
+        await _furnish(appender, scale)
+    furnished_s = time.perf_counter()
+    async with _Observed(database_url) as observed, _placing(observed, bus):
+        await until(_Quiet(store).reached, "the edges to be full")
+        full_s = time.perf_counter()
+        pending = scale.jobs * scale.chunks - (await store.sum_totals()).entries
+        placed_ms, whole_ms = await _measure(store, bus, observed, scale.urgent)
     return {
         "urgentSystem": {
-            "edges": EDGES,
-            "jobs": JOBS,
-            "chunksPending": JOBS * CHUNKS - (totals.entries - URGENT),
+            "edges": scale.edges,
+            "jobs": scale.jobs,
+            "chunksPending": pending,
             "furnishedS": round(furnished_s - began_s, 1),
             "filledS": round(full_s - furnished_s, 1),
             "barMs": BAR_MS,
@@ -123,7 +135,9 @@ async def urgent() -> dict[str, Any]:
     }
 
 
-async def _measure(store: Store, bus: Bus, observed: _Observed) -> tuple[dict[str, float], dict[str, float]]:
+async def _measure(
+    store: Store, bus: Bus, observed: _Observed, count: int
+) -> tuple[dict[str, float], dict[str, float]]:
     sent_s: dict[str, float] = {}
     pokes: set[asyncio.Task[None]] = set()
 
@@ -132,9 +146,9 @@ async def _measure(store: Store, bus: Bus, observed: _Observed) -> tuple[dict[st
         pokes.add(task)
         task.add_done_callback(pokes.discard)
 
-    dice = Random(URGENT)  # noqa: S311 - figures that can be repeated
+    dice = Random(count)  # noqa: S311 - figures that can be repeated
     async with Appender(store, committed=poke) as appender:
-        for number in range(URGENT):
+        for number in range(count):
             uid = f"{dice.getrandbits(128):032x}"
             observed.expect(uid)
             sent_s[uid] = time.perf_counter()
@@ -150,22 +164,23 @@ async def _measure(store: Store, bus: Bus, observed: _Observed) -> tuple[dict[st
     )
 
 
-async def _furnish(appender: Appender) -> None:
+async def _furnish(appender: Appender, scale: Scale) -> None:
     """Makes the edges, which are online, the Scheduler that goes by priority, and the jobs."""
     sites = [f"s{number:03}" for number in range(SITES)]
-    edges = [(sites[number % SITES], f"e{number:05}") for number in range(EDGES)]
+    edges = [(sites[number % SITES], f"e{number:05}") for number in range(scale.edges)]
     above = [Command("apply", f"/{plane}/sites/{site}") for plane in ("inventory", "desired-config") for site in sites]
     await _write(appender, above, _SYSTEM)
     await _write(appender, [Command("create", desired_path(*edge)) for edge in edges], _SYSTEM)
     agent = Actor("bench", EDGE, scopes=frozenset(f"/sites/{site}" for site in sites))
-    dice = Random(EDGES)  # noqa: S311 - figures that can be repeated
+    dice = Random(scale.edges)  # noqa: S311 - figures that can be repeated
     await _write(appender, [Command("create", inventory_path(*edge), _edge(dice)) for edge in edges], agent)
     online = {"phase": ONLINE}
     await _write(appender, [Command("patchStatus", inventory_path(*edge), online) for edge in edges], _SYSTEM)
     groups = [Command("apply", f"/config/job-groups/g{number:02}") for number in range(GROUPS)]
     await _write(appender, [*groups, Command("patchSpec", "/config/scheduler", {"order": PRIORITY})], _ANN)
     jobs = (
-        Command("create", _job_path(number, "j"), _body((1 + number % SIZES) / 10, CHUNKS)) for number in range(JOBS)
+        Command("create", _job_path(number, "j"), _body((1 + number % SIZES) / 10, scale.chunks))
+        for number in range(scale.jobs)
     )
     await _write(appender, list(jobs), _ANN)
 
