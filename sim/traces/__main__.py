@@ -15,7 +15,7 @@ from sim.traces.replay import Manner, replay
 from sim.traces.report import show
 from sim.traces.shipped import lines
 from sim.traces.swf import opened
-from sim.traces.workload import JOBS_LIMIT, Shape, workload
+from sim.traces.workload import JOBS_LIMIT, Shape, Workload, workload
 
 app = cyclopts.App(name="traces", help="Replay a trace of jobs through the planner.")
 
@@ -42,8 +42,7 @@ def trace(
         _checked("width", width, 1, 4_096)
         _checked("jobs", jobs, 1, JOBS_LIMIT)
         there = edges_of(edges)
-        with opened(file) as read:
-            asked = workload(read, Shape(width, together), limit=jobs)
+        header, asked = _read(file, Shape(width, together), jobs)
     except Invalid as error:
         sys.stderr.write(f"traces: {error.message}\n")
         return 2
@@ -54,7 +53,7 @@ def trace(
     show(found)
     result = {
         "trace": str(file),
-        "header": read.header,
+        "header": header,
         "edges": edges,
         "width": width,
         "together": together,
@@ -72,6 +71,15 @@ def write(name: Annotated[Literal["mixed", "groups"], cyclopts.Parameter(help="W
     for line in lines(name):
         sys.stdout.write(line + "\n")
     return 0
+
+
+def _read(file: Path, shape: Shape, limit: int) -> tuple[dict[str, str], Workload]:
+    """Raises `Invalid` also where there is nothing to replay."""
+    with opened(file) as read:
+        found = workload(read, shape, limit=limit)
+    if not found.tasks:
+        raise Invalid(f"{file}: has no job that could be replayed, and {found.left_out.total()} other lines")
+    return read.header, found
 
 
 def _checked(flag: str, value: int, least: int, most: int) -> None:

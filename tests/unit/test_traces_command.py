@@ -42,11 +42,15 @@ def test_it_says_that_it_has_not_read_all(small: Path, capsys: pytest.CaptureFix
 def test_what_is_wrong_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.swf"
     path.write_text("1 2 3\n")
-    codes = (trace(path), trace(tmp_path / "none"), trace(path, edges="8"), trace(path, width=0), trace(path, jobs=0))
-    assert codes == (2, 2, 2, 2, 2)
+    empty = tmp_path / "empty.swf"
+    empty.write_text("; Version: 2.2\n1 0" + 16 * " -1")
+    codes = {trace(path), trace(tmp_path / "none"), trace(empty)}
+    codes |= {trace(path, edges="8"), trace(path, width=0), trace(path, jobs=0)}
+    assert codes == {2}
     assert capsys.readouterr().err.splitlines() == [
         "traces: line 1: has 3 fields and not 18",
         f"traces: {tmp_path}/none: No such file or directory",
+        f"traces: {empty}: has no job that could be replayed, and 1 other lines",
         "traces: '8' is not COUNTxCORES:GIB, as in 16x8:16",
         "traces: --width must be from 1 to 4096, not 0",
         "traces: --jobs must be from 1 to 1000000, not 0",
