@@ -25,6 +25,7 @@ from datamodel.scheduling.counts import RETRYING
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
+from datamodel.scheduling.splitting import chunks_of
 
 PAGE = 1_000
 ATTEMPTS_LIMIT, ATTEMPTS_PAGE = 2_000, 200
@@ -239,7 +240,7 @@ def _told(job: Node) -> Totals:
     """The totals that a job's status was made of."""
     told = job.status.get("chunks", {})
     phases = {RETRY if phase == RETRYING else phase: count for phase, count in told.items() if phase != PENDING}
-    progress = round(job.status.get("percentCompleted", 0.0) * 10 * job.spec["chunks"])
+    progress = round(job.status.get("percentCompleted", 0.0) * 10 * chunks_of(job))
     return Totals({phase: count for phase, count in phases.items() if count}, progress)
 
 

@@ -14,7 +14,7 @@ from datamodel.scheduling.attempts import ABANDON, ENDED, RUN
 from reconcilers.planning.backlog import Asker, PendingJob
 from reconcilers.planning.decisions import Blocked, Decision, Plan
 from reconcilers.planning.fleet import Fleet, Hold
-from reconcilers.planning.holds import Waiting, first_of_each, keep, review, unhelped
+from reconcilers.planning.holds import Waiting, keep_room, unhelped
 from reconcilers.planning.preemption import clearing
 from reconcilers.planning.turns import Terms
 from reconcilers.snapshot import Snapshot
@@ -47,18 +47,12 @@ class Rooms:
 
     async def make(self, snapshot: Snapshot, found: Plan, placed: Sequence[Decision], fence: Fence) -> float | None:
         """After a round. In how many seconds there is more to do, at once where others have room now; None for nothing."""
-        fleet, backlog, now_s = snapshot.fleet, snapshot.backlog, asyncio.get_running_loop().time()
-        if not (found.blocked or self._waiting or fleet.holds):
-            return None
-        if self._waiting:
-            self._waiting.placed({decision.job.asker for decision in placed})
-        self._waiting.see(found.blocked, backlog, now_s)
-        if review(fleet, backlog, snapshot.terms, found.blocked):
-            return 0.0
-        rests = [keep(fleet, snapshot.usage, first_of_each(found.blocked), self._waiting, now_s)]
-        if snapshot.preemption is not None:
-            rests.append(await self._preempt(snapshot, found.blocked, now_s, fence))
-        return min((rest_s for rest_s in rests if rest_s is not None), default=None)
+        now_s = asyncio.get_running_loop().time()
+        rest_s = keep_room(found, placed, self._waiting, snapshot, now_s)
+        if snapshot.preemption is None or not found.blocked:
+            return rest_s
+        stopped_s = await self._preempt(snapshot, found.blocked, now_s, fence)
+        return min((one for one in (rest_s, stopped_s) if one is not None), default=None)
 
     async def _preempt(
         self, snapshot: Snapshot, blocked: Sequence[Blocked], now_s: float, fence: Fence

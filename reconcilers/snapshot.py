@@ -14,7 +14,7 @@ from datamodel.scheduling.fitting import Hindrance, hindrance
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FINISHED, PENDING, RUNNING
 from datamodel.scheduling.placing import labels_of
-from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, PRIORITY_DEFAULT, SCHEDULER
+from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, HOLD_AFTER_S, PRIORITY_DEFAULT, SCHEDULER
 from datamodel.scheduling.service import config_paths
 from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
@@ -34,6 +34,7 @@ class Snapshot:
         self._store = store
         self._retries = retries
         self.paused: bool = scheduler.get("paused", False)
+        self.hold_after_s: float = scheduler.get("holdAfterS", HOLD_AFTER_S)
         self.preemption: Document | None = scheduler.get("preemption")
         self.order: str = scheduler.get("order", FAIR_SHARE)
         self.ranking = Ranking(self.order, scheduler.get("ageingS", AGEING_S))

@@ -10,6 +10,7 @@ from datamodel.scheduling.planes import CONFIG, Config
 FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE = "firstFit", "bestFit", "spread", "powerAware"
 FAIR_SHARE, PRIORITY, ARRIVAL = "fairShare", "priority", "arrival"
 AGEING_S = 60.0
+HOLD_AFTER_S = 60.0
 PRIORITY_DEFAULT = 50
 SCHEDULER = "/config/scheduler"
 
@@ -50,6 +51,15 @@ class SchedulerSpec(Part):
             ge=0, le=86_400, allow_inf_nan=False, description="seconds of waiting that are worth a point of priority"
         ),
     ] = AGEING_S
+    hold_after_s: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            allow_inf_nan=False,
+            description="when the first job of a group has found no room for so long, room is kept for it",
+        ),
+    ] = HOLD_AFTER_S
     preemption: Annotated[Preemption | None, Field(description="absent: what runs goes on, whoever waits")] = None
     paused: Annotated[bool, Field(strict=True, description="nothing is placed anywhere")] = False
 

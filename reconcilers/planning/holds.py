@@ -7,21 +7,36 @@ both of them. No end of anything is foreseen for that, since none can be told fo
 import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
+from typing import Protocol
 
 from datamodel.kinds import Amounts
 from reconcilers.planning.backlog import Asker, Backlog, PendingJob, Signature
-from reconcilers.planning.decisions import NO_ROOM, Blocked
+from reconcilers.planning.decisions import NO_ROOM, Blocked, Decision, Plan
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.places import Places
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Usage
 
-HOLD_AFTER_S = 2.0
-"""For so long somebody goes first and finds no room before any is kept: most room comes by itself."""
 HOLDS_LIMIT = 64
 """Askers for whom room is kept at a time."""
 AT_ONCE = 2
 """Of them, how many get some in one round: to look for it costs a look at every edge."""
+
+
+class Known(Protocol):
+    """What a round was decided with."""
+
+    @property
+    def backlog(self) -> Backlog: ...
+    @property
+    def fleet(self) -> Fleet: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def terms(self) -> Mapping[str, Terms]: ...
+    @property
+    def hold_after_s(self) -> float:
+        """For so long somebody goes first and finds no room before any is kept: most room comes by itself."""
 
 
 class Waiting:
@@ -91,21 +106,40 @@ def unhelped(blocked: Iterable[Blocked], fleet: Fleet) -> list[PendingJob]:
     return list(found.values())
 
 
-def keep(fleet: Fleet, usage: Usage, jobs: Sequence[PendingJob], waiting: Waiting, now_s: float) -> float | None:
+def keep(known: Known, jobs: Sequence[PendingJob], waiting: Waiting, now_s: float) -> float | None:
     """Keeps room for those of these jobs that have waited long enough; in how many seconds the next one has."""
-    rest_s, kept = inf, 0
+    fleet, rest_s, kept = known.fleet, inf, 0
     for job in jobs:
         if job.asker in fleet.holds or len(fleet.holds) >= HOLDS_LIMIT:
             continue
-        left_s = HOLD_AFTER_S - waiting.for_s(job.asker, now_s)
+        left_s = known.hold_after_s - waiting.for_s(job.asker, now_s)
         if left_s <= 0 and kept < AT_ONCE:
-            hold = room_for(job, fleet, usage)
+            hold = room_for(job, fleet, known.usage)
             if hold is not None:
                 fleet.hold(job.asker, hold)
             kept += 1
         else:
             rest_s = min(rest_s, max(left_s, 0.0))
     return rest_s if rest_s < inf else None
+
+
+def keep_room(
+    found: Plan,
+    placed: Iterable[Decision],
+    waiting: Waiting,
+    known: Known,
+    now_s: float,
+) -> float | None:
+    """What follows from a round, of which `placed` was carried out: who has room kept from now on, and who has none any more.
+    In how many seconds there is more to do; at once where others have room now."""
+    if not (found.blocked or waiting or known.fleet.holds):
+        return None
+    if waiting:
+        waiting.placed({decision.job.asker for decision in placed})
+    waiting.see(found.blocked, known.backlog, now_s)
+    if review(known.fleet, known.backlog, known.terms, found.blocked):
+        return 0.0
+    return keep(known, first_of_each(found.blocked), waiting, now_s)
 
 
 def room_for(job: PendingJob, fleet: Fleet, usage: Usage) -> Hold | None:

@@ -14,14 +14,16 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
 from deploy.local.ports import HOST
-from sim.bench import containers, flood, floors, gateway, graph, planner, scenarios, sizes, watchers
+from sim.bench import containers, flood, floors, gateway, graph, planner, policies, scenarios, sizes, urgent, watchers
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
 from sim.bench.stack import servers, stack
 
 SHELVES = 1_000
-Part = Literal["system", "graph", "sizes", "gateway", "watchers", "planner", "containers", "floods"]
+Part = Literal[
+    "system", "graph", "sizes", "gateway", "watchers", "planner", "policies", "urgent", "containers", "floods"
+]
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
 
@@ -46,6 +48,8 @@ def bench(
         "gateway": gateway.gateway,
         "watchers": watchers.watched,
         "planner": planner.planned,
+        "policies": policies.compared,
+        "urgent": urgent.urgent,
         "containers": containers.containers,
         "floods": flood.floods,
     }

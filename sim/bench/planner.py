@@ -3,16 +3,16 @@
 import time
 from collections.abc import Mapping
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.placement import ROUND
-from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Signature, wanted_of
-from reconcilers.planning.decisions import Plan
+from reconcilers.planning.backlog import Backlog, PendingJob, Signature, wanted_of
 from reconcilers.planning.fleet import Edge, Fleet
 from reconcilers.planning.placement import plan
-from reconcilers.planning.usage import Held, Usage
+from reconcilers.planning.usage import Usage
 from sim.bench.report import latencies
+from sim.yard import Yard
 
 EDGES, SITES = 10_000, 100
 GROUPS = 20
@@ -22,14 +22,6 @@ OF_A_JOB = 100
 PENDING = 1_000_000
 URGENT = 300
 MIB = 2**20
-
-
-class Yard(NamedTuple):
-    """What is planned with."""
-
-    backlog: Backlog
-    fleet: Fleet
-    usage: Usage
 
 
 async def planned() -> dict[str, Any]:
@@ -88,22 +80,10 @@ def _rounds(yard: Yard, limit: int) -> tuple[int, float]:
         start_s = time.process_time()
         found = plan(yard.backlog, yard.fleet, yard.usage, {}, order=FAIR_SHARE, limit=limit)
         seconds += time.process_time() - start_s
-        _carry_out(yard, found)
+        yard.carry_out(found)
         if not found.decisions:
             return count, seconds
         count += len(found.decisions)
-
-
-def _carry_out(yard: Yard, found: Plan) -> None:
-    by_job: dict[str, list[Chunk]] = {}
-    for decision in found.decisions:
-        by_job.setdefault(decision.job.path, []).append(decision.chunk)
-        yard.usage.add(decision.attempt, Held(decision.job.path, decision.edge, decision.job.signature))
-    for path, chunks in by_job.items():
-        job = yard.backlog.get(path)
-        if job is not None:
-            yard.backlog.put(job.without(chunks))
-    yard.fleet.know_barren(found.barren)
 
 
 def _urgent() -> list[float]:
@@ -120,7 +100,7 @@ def _urgent() -> list[float]:
         found = plan(yard.backlog, yard.fleet, yard.usage, {}, order=PRIORITY, limit=ROUND)
         taken.append(time.perf_counter() - start_s)
         assert found.decisions[0].job.order == PENDING + number, "it goes before all others"
-        _carry_out(yard, found)
+        yard.carry_out(found)
     return taken
 
 

@@ -156,7 +156,9 @@ def _rules(rng: Random, seconds: float) -> Iterator[script.AnyAction]:
     for _ in range(rng.randint(1, 3)):
         margin = rng.choice((None, 10, 10))
         policy, order = rng.choice(get_args(script.Policy)), rng.choice(get_args(script.Order))
-        yield script.Rule(moment(rng, 1.0, seconds / 2), policy, order, margin, rng.choice((1.0, 5.0)))
+        yield script.Rule(
+            moment(rng, 1.0, seconds / 2), policy, order, margin, rng.choice((1.0, 5.0)), rng.choice((0.0, 2.0, 60.0))
+        )
 
 
 class _Times:

@@ -205,7 +205,7 @@ class Client:
     async def _rule(self, wish: Rule) -> None:
         """One after the other, as with jobs."""
         preemption = {"margin": wish.margin, "afterS": wish.after_s} if wish.margin is not None else None
-        spec = {"policy": wish.policy, "order": wish.order, "preemption": preemption}
+        spec = {"policy": wish.policy, "order": wish.order, "preemption": preemption, "holdAfterS": wish.hold_after_s}
         async with self._turns.setdefault(SCHEDULER, asyncio.Lock()):
             unit = Unit((Command("patchSpec", SCHEDULER, spec),), ACTOR, cause="request:rule")
             raise_refused(await self._until_answered(lambda: self._append(unit)))

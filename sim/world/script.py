@@ -117,6 +117,7 @@ class Rule(Action, frozen=True):
     order: Order
     margin: int | None = None
     after_s: float = 1.0
+    hold_after_s: float = 60.0
 
 
 class Repeat(Action, frozen=True):

@@ -157,6 +157,7 @@ async def test_who_is_more_urgent_goes_first(store: PostgresStore) -> None:
 
 @pytest.mark.usefixtures("bus")
 async def test_a_large_chunk_has_its_turn_beside_ever_new_small_ones(store: PostgresStore) -> None:
+    await done(store, Command("patchSpec", SCHEDULER, {"holdAfterS": 1}))
     small = await new_job(store, "small", chunks=60)
     await attempts_when(store, small, lambda found: len(found) == 8)
     large = await new_job(store, "large", requests={**REQUESTS, "cpu": 4 * REQUESTS["cpu"]}, priority=60)

@@ -25,7 +25,7 @@ from datamodel.scheduling.waiting import why
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.decisions import Plan
 from reconcilers.planning.fleet import Edge, Fleet
-from reconcilers.planning.holds import Waiting, first_of_each, keep, review, unhelped
+from reconcilers.planning.holds import Waiting, keep_room, unhelped
 from reconcilers.planning.placement import plan
 from reconcilers.planning.preemption import clearing
 from reconcilers.planning.reasons import asked_of, standing_of
@@ -42,12 +42,13 @@ class World:
     order: str = ARRIVAL
     fleet: Fleet = field(default_factory=lambda: Fleet(FIRST_FIT))
     usage: Usage = field(default_factory=Usage)
-    groups: dict[str, Terms] = field(default_factory=dict)
+    terms: dict[str, Terms] = field(default_factory=dict)
     backlog: Backlog = field(default_factory=Backlog)
     jobs: dict[str, PendingJob] = field(default_factory=dict)
     running: dict[str, tuple[str, Chunk, str]] = field(default_factory=dict)
     waiting: Waiting = field(default_factory=Waiting)
     now_s: float = 0.0
+    hold_after_s: float = 2.0
     margin: int | None = None
     barred: dict[str, Hindrance] = field(default_factory=dict)
 
@@ -68,7 +69,7 @@ class World:
             case "group":
                 quota = {"cpu": int(options["quota"])} if "quota" in options else {}
                 jobs = int(options["jobs"]) if "jobs" in options else None
-                self.groups[words[0]] = Terms(float(options.get("weight", 1)), quota, jobs, "paused" in options)
+                self.terms[words[0]] = Terms(float(options.get("weight", 1)), quota, jobs, "paused" in options)
             case "job":
                 self._submit(words[0], options)
             case "plan":
@@ -121,7 +122,7 @@ class World:
         self.backlog.put(job)
 
     def _plan(self, limit: int) -> list[str]:
-        found = plan(self.backlog, self.fleet, self.usage, self.groups, order=self.order, limit=limit)
+        found = plan(self.backlog, self.fleet, self.usage, self.terms, order=self.order, limit=limit)
         self.fleet.know_barren(found.barren)
         for asker in found.served:
             self.fleet.forget(asker)
@@ -137,12 +138,9 @@ class World:
             self.running[name] = (job.path, chunk, edge)
             said.append(f"{name} epoch {chunk.epoch} on {edge.rpartition('/')[2]}")
         said += [f"{one.job.uid} waits: {one.reason}" for one in found.blocked]
-        self.waiting.placed({decision.job.asker for decision in found.decisions})
-        self.waiting.see(found.blocked, self.backlog, self.now_s)
-        review(self.fleet, self.backlog, self.groups, found.blocked)
         known = set(self.fleet.holds)
+        keep_room(found, found.decisions, self.waiting, self, self.now_s)
         stopped = self._preempt(found) if self.margin is not None else []
-        keep(self.fleet, self.usage, first_of_each(found.blocked), self.waiting, self.now_s)
         for one in found.blocked:
             if (asker := one.job.asker) in self.fleet.holds.keys() - known:
                 spots = sorted(path.rpartition("/")[2] for path in self.fleet.holds[asker].spots)
@@ -169,7 +167,7 @@ class World:
             tally.ask(path, edge.labels, edge.capacity, self.fleet.free(path))
         for edge_name, stands in self.barred.items():
             tally.bar(f"/desired-config/sites/s/edges/{edge_name}", stands)
-        standing = standing_of(job, self.groups.get(job.group, Terms()), self.usage, paused=False)
+        standing = standing_of(job, self.terms.get(job.group, Terms()), self.usage, paused=False)
         reason, message = why(standing, tally.edges, tally.rooms)
         waiting = [
             Queued(one.path, one.group, one.place, one.waiting, one.signature)
@@ -178,7 +176,7 @@ class World:
         ]
         mine = Queued(job.path, job.group, job.place, job.waiting, job.signature)
         terms = {
-            name: Group(self.usage.of_group(name), self.groups.get(name, Terms()).weight) for name in self.backlog.lines
+            name: Group(self.usage.of_group(name), self.terms.get(name, Terms()).weight) for name in self.backlog.lines
         }
         ahead = ahead_of(mine, waiting, terms, self.fleet.capacity, self.order, at_least=False)
         return f"{reason}: {message}; before it: {ahead.chunks} chunks of {ahead.jobs} jobs"

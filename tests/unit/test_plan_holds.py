@@ -1,7 +1,7 @@
 """Room that is kept: it comes as soon as what is there leaves it, whatever else is placed meanwhile, and is given to all again
 when nobody needs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -14,13 +14,23 @@ from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FIRST_FIT, POWER_A
 from reconcilers.planning.backlog import Arranged, Backlog, PendingJob
 from reconcilers.planning.decisions import NO_ROOM, QUOTA, Blocked, Decision
 from reconcilers.planning.fleet import Fleet, Hold
-from reconcilers.planning.holds import HOLD_AFTER_S, Waiting, first_of_each, keep, review, room_for
+from reconcilers.planning.holds import Waiting, first_of_each, keep, keep_room, review, room_for
 from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 from tests.placing import backlog, edge, fleet, holding, pending, place, planned, told
 
+HOLD_AFTER_S = 2.0
 POLICIES = [FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE]
+
+
+@dataclass
+class _Known:
+    backlog: Backlog
+    fleet: Fleet
+    usage: Usage = field(default_factory=Usage)
+    terms: Mapping[str, Terms] = field(default_factory=dict)
+    hold_after_s: float = HOLD_AFTER_S
 
 
 def test_who_goes_first_and_finds_no_room_has_some_kept_after_a_while() -> None:
@@ -29,9 +39,10 @@ def test_who_goes_first_and_finds_no_room_has_some_kept_after_a_while() -> None:
     queue = backlog(large)
     found = planned(queue, there)
     waiting.see(found.blocked, queue, 10.0)
-    assert keep(there, usage, first_of_each(found.blocked), waiting, 10.0) == HOLD_AFTER_S
+    known = _Known(queue, there, usage)
+    assert keep(known, first_of_each(found.blocked), waiting, 10.0) == HOLD_AFTER_S
     assert not there.holds
-    assert keep(there, usage, first_of_each(found.blocked), waiting, 10.0 + HOLD_AFTER_S) is None
+    assert keep(known, first_of_each(found.blocked), waiting, 10.0 + HOLD_AFTER_S) is None
     assert there.holds == {large.asker: Hold(large.wanted, {place(1): 1})}
     assert there.free(place(1))["cpu"] == 1000, "what is free is what it was"
     assert not there.fits(place(1), pending(2, cpu=500).signature), "but for nobody else"
@@ -150,10 +161,10 @@ def test_a_limited_number_has_room_kept_and_few_at_once() -> None:
     jobs = [pending(order, cpu=4000, group=f"g{order:03}", asks={"power": 1000 + order}) for order in range(1, 100)]
     waiting, queue = Waiting(), backlog(*jobs)
     waiting.see([Blocked(one, NO_ROOM) for one in jobs], queue, 0.0)
-    assert keep(there, Usage(), jobs, waiting, 100.0) == 0.0
+    assert keep(_Known(queue, there), jobs, waiting, 100.0) == 0.0
     assert len(there.holds) == 2
     for _ in range(100):
-        keep(there, Usage(), jobs, waiting, 100.0)
+        keep(_Known(queue, there), jobs, waiting, 100.0)
     assert len(there.holds) == 64
 
 
@@ -200,10 +211,7 @@ class _Day:
             self.queue.put(decision.job.without([decision.chunk]))
             self.usage.add(decision.attempt, Held(decision.job.path, decision.edge, decision.job.signature))
             self.running.append((tick + self.lasts.get(decision.job.order, 9), decision.edge, decision.job))
-        self.waiting.placed({decision.job.asker for decision in found.decisions})
-        self.waiting.see(found.blocked, self.queue, tick)
-        review(self.there, self.queue, {}, found.blocked)
-        keep(self.there, self.usage, first_of_each(found.blocked), self.waiting, tick)
+        keep_room(found, found.decisions, self.waiting, _Known(self.queue, self.there, self.usage), tick)
         return found.decisions
 
     def leaves_room(self, hold: Hold, tick: int) -> bool:
