@@ -10,12 +10,14 @@ from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
 from datamodel.ports import Placement
 from datamodel.scheduling.answers import EDGES_LIMIT, Asked, Described, EdgesThat, answers, beside, described
-from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.attempts import PLACED, RETRY, WHY_GIVEN_UP
 from datamodel.scheduling.counts import RETRYING, chunk_counts, is_over
 from datamodel.scheduling.edges import ONLINE, inventory_path, place_of
 from datamodel.scheduling.ending import is_ending
+from datamodel.scheduling.forecasts import Foresight
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import FAILED, FINISHED, PENDING, RUN, RUNNING
+from datamodel.scheduling.scheduler import SCHEDULER
 from datamodel.scheduling.tries import is_final, rest_s
 from gateway.backend import Backend
 from gateway.explanation import (
@@ -81,9 +83,9 @@ async def _edges_of(backend: Backend, jobs: Sequence[Node]) -> dict[str, list[Ed
     """By uid, what all edges say to these jobs. Each edge is read once, and asked once for all jobs that ask for the same."""
     if not jobs:
         return {}
-    groups = await backend.store.nodes({group_path(job.path) for job in jobs})
-    edges = await _all_edges(backend)
-    asked = {job.uid: Asked.by(job, groups.get(group_path(job.path))) for job in jobs}
+    above = await backend.store.nodes({SCHEDULER, *(group_path(job.path) for job in jobs)})
+    edges = await _all_edges(backend, Foresight.of(above.get(SCHEDULER), datetime.now(UTC)))
+    asked = {job.uid: Asked.by(job, above.get(group_path(job.path))) for job in jobs}
     told: dict[Asked, list[EdgesThat]] = {}
     for of in asked.values():
         if of not in told:
@@ -92,37 +94,46 @@ async def _edges_of(backend: Backend, jobs: Sequence[Node]) -> dict[str, list[Ed
     return {uid: told[of] for uid, of in asked.items()}
 
 
-async def _all_edges(backend: Backend) -> list[Described]:
+async def _all_edges(backend: Backend, foresight: Foresight) -> list[Described]:
     found: list[Described] = []
     after = ""
     while len(found) < EDGES_LIMIT and (edges := await backend.store.list_nodes("Edge", after=after, limit=PAGE)):
         nodes = await backend.store.nodes(beside(edges))
         pools = await backend.store.pools([edge.path for edge in edges])
-        found += described(edges, nodes, pools)
+        found += described(edges, nodes, pools, foresight)
         after = edges[-1].path
     return found
 
 
 async def _failures(backend: Backend, jobs: Sequence[tuple[Node, Totals]]) -> dict[str, list[FailedChunk]]:
-    """By uid, chunks that have failed: first those that are not tried again."""
+    """By uid, chunks that have failed, first those that are not tried again; and chunks that their edges have given up."""
     found: dict[str, list[Entry]] = {}
     for phase in (FAILED, RETRY):
         owners = [job.uid for job, totals in jobs if totals.phases.get(phase)]
         entries = await backend.store.first_entries(owners, phase, FAILURES_SHOWN) if owners else {}
         for owner, of in entries.items():
-            found[owner] = [*found.get(owner, ()), *(entry for entry in of if entry.failures)][:FAILURES_SHOWN]
+            found[owner] = [*found.get(owner, ()), *of][:FAILURES_SHOWN]
     holders = [entry.holder for of in found.values() for entry in of]
     attempts = await backend.store.nodes(holders) if holders else {}
     now = datetime.now(UTC)
     return {
-        job.uid: [_failed(entry, job, attempts.get(entry.holder), now) for entry in found.get(job.uid, ())]
+        job.uid: [
+            _failed(entry, job, attempts.get(entry.holder), now)
+            for entry in found.get(job.uid, ())
+            if entry.failures or _is_given_up(attempts.get(entry.holder))
+        ]
         for job, _ in jobs
     }
+
+
+def _is_given_up(attempt: Node | None) -> bool:
+    return attempt is not None and "intentReason" in attempt.spec
 
 
 def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> FailedChunk:
     status: Document = attempt.status if attempt is not None and attempt.phase == FAILED else {}
     site, edge = place_of(entry.holder)
+    given_up: str = attempt.spec.get("intentReason", "") if attempt is not None else ""
     over = is_over(job, job.phase) or is_ending(job)
     goes_on = not over if entry.phase == RETRY else not is_final(job, entry, attempt)
     pause_s = rest_s(job, entry, attempt, now) if goes_on else 0.0
@@ -132,8 +143,8 @@ def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> Fai
         goes_on=goes_on,
         site=site,
         edge=edge,
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
+        reason=status.get("reason") or given_up,
+        message=status.get("message", WHY_GIVEN_UP.get(given_up, "")),
         exit_codes=tuple(status.get("exitCodes", ())),
         again_at=(now + timedelta(seconds=pause_s)).isoformat(timespec="seconds") if pause_s else "",
     )

@@ -7,7 +7,7 @@ import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.answers import EdgesThat, why_waiting
-from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.attempts import PLACED, WHY_GIVEN_UP
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.ending import is_ending
@@ -16,7 +16,8 @@ from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCC
 
 class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
     """A chunk that has failed, whether it is tried again, and from when on, where that is not at once; the reason and message
-    of its newest attempt, where that is kept still."""
+    of its newest attempt, where that is kept still. One that its edge has given up is told in the same way, with no failure
+    where it never failed."""
 
     index: int
     failures: int
@@ -92,8 +93,17 @@ def _of_the_job(
     waiting = counts.get("pending", 0) + counts.get("retrying", 0)
     if waiting:
         told = f"{waiting} of its {chunks} chunks wait: {_rests(counts, failures) or why_waiting(edges)}"
+        told += _given_up(failures)
         return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
     return _in_flight(counts, unheard) if in_flight else "all of its chunks have ended, and its status follows"
+
+
+def _given_up(chunks: Sequence[FailedChunk]) -> str:
+    """Of those that wait since their edge gave them up: the first one."""
+    for chunk in chunks:
+        if chunk.goes_on and chunk.reason in WHY_GIVEN_UP:
+            return f"; chunk {chunk.index} was taken from {chunk.site}/{chunk.edge}: {WHY_GIVEN_UP[chunk.reason]}"
+    return ""
 
 
 def _in_flight(counts: Mapping[str, int], unheard: Sequence[Unheard]) -> str:

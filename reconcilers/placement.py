@@ -78,6 +78,7 @@ class Placement:
     def __init__(self, store: Store, appender: Appender, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._appender = appender
+        self._clock = clock
         self._retries = Retries(store, clock)
         self._token = 0
         self._snapshot: Snapshot | None = None
@@ -109,15 +110,16 @@ class Placement:
             snapshot = await self._read(fence)
         changed, self._changed = self._changed, _Changed()
         changed.jobs |= dict.fromkeys(self._retries.due())
+        changed.edges |= snapshot.foreseen()
         try:
             await self._refresh(snapshot, changed)
             if snapshot.paused or not snapshot.backlog:
-                return self._retries.rest_s()
+                return snapshot.rest_s()
             decided = await self._round(snapshot, fence)
         except BaseException:
             self._changed.add(changed)
             raise
-        return 0.0 if decided else self._retries.rest_s()
+        return 0.0 if decided else snapshot.rest_s()
 
     async def _round(self, snapshot: Snapshot, fence: Fence) -> bool:
         """Decides and carries out; whether there was anything to decide."""
@@ -141,7 +143,7 @@ class Placement:
         self._forget()
         self._token = fence.token  # from now on changes are noted; a resync that comes meanwhile sets it back
         try:
-            snapshot = await Snapshot.read(self._store, self._retries)
+            snapshot = await Snapshot.read(self._store, self._retries, self._clock)
         except BaseException:
             self._forget()
             raise

@@ -8,7 +8,8 @@ import msgspec
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import desired_path, place_of
-from datamodel.scheduling.fitting import HINDRANCES, hindrance, unfit
+from datamodel.scheduling.fitting import HINDRANCES, hindrance, short_soon, unfit
+from datamodel.scheduling.forecasts import Foresight
 from datamodel.scheduling.placing import Rules, labels_of
 from datamodel.scheduling.resources import amounts
 from datamodel.scheduling.service import config_paths
@@ -42,11 +43,12 @@ class Asked(NamedTuple):
 
 
 class Described(NamedTuple):
-    """An edge, its place in the desired plane, what there is of it, and its labels."""
+    """An edge, its place in the desired plane, what there is of it, how much of that is counted on, and its labels."""
 
     edge: Node
     desired: Node | None
     pool: Pool | None
+    counted_on: Pool | None
     labels: Mapping[str, str]
 
 
@@ -55,12 +57,16 @@ def beside(edges: Iterable[Node]) -> set[str]:
     return {path for edge in edges for path in _beside(edge)}
 
 
-def described(edges: Iterable[Node], nodes: Mapping[str, Node], pools: Mapping[str, Pool]) -> list[Described]:
-    """The edges with what there is of them among these nodes and pools."""
+def described(
+    edges: Iterable[Node], nodes: Mapping[str, Node], pools: Mapping[str, Pool], foresight: Foresight
+) -> list[Described]:
+    """The edges with what there is of them among these nodes and pools, for who looks so far ahead."""
     found: list[Described] = []
     for edge in edges:
         desired, site, config = (nodes.get(path) for path in _beside(edge))
-        found.append(Described(edge, desired, pools.get(edge.path), labels_of(edge, site, config)))
+        pool = pools.get(edge.path)
+        counted_on = foresight.counted_on(edge.spec, pool) if pool is not None else None
+        found.append(Described(edge, desired, pool, counted_on, labels_of(edge, site, config)))
     return found
 
 
@@ -98,4 +104,7 @@ def _answer(one: Described, asked: Mapping[str, int], rules: Rules) -> tuple[str
     if stands is not None:
         return stands
     assert pool is not None, "else it is a hindrance"
-    return unfit(one.labels, pool.capacity, pool.free, asked, rules) or (HAS_ROOM, "has room")
+    found = unfit(one.labels, pool.capacity, pool.free, asked, rules)
+    if found is None and one.counted_on is not None:
+        found = short_soon(one.counted_on.free, asked)
+    return found or (HAS_ROOM, "has room")

@@ -26,14 +26,15 @@ BARREN_KEPT = 10_000
 
 
 class Edge(msgspec.Struct, frozen=True):
-    """An edge that takes work: the path of its desired node, its site, the labels that rules look at, what it has, and how many
-    grams of CO2 a kilowatt-hour costs there, where it says so."""
+    """An edge that takes work: the path of its desired node, its site, the labels that rules look at, what it has, how many
+    grams of CO2 a kilowatt-hour costs there, where it says so, and the images that it has."""
 
     path: str
     site: str
     labels: Mapping[str, str]
     capacity: Amounts
     carbon: float | None = None
+    images: frozenset[str] = frozenset()
 
 
 class _Level:
@@ -63,7 +64,8 @@ class _View:
     __slots__ = ("_banded", "level_of", "levels", "rules")
 
     def __init__(self, rules: Rules, *, banded: bool) -> None:
-        """`banded`: edges with cleaner power come first among those that are equally preferred."""
+        """`banded`: edges with cleaner power come first among those that are equally preferred, and in that those that have the
+        images."""
         self.rules = rules
         self.levels: dict[tuple[int, int], _Level] = {}
         self.level_of: dict[str, tuple[int, int]] = {}
@@ -74,7 +76,8 @@ class _View:
         if self.rules is not ANYWHERE and self.rules.bar(edge.labels) is not None:
             return
         band = int((edge.carbon if edge.carbon is not None else 1e6) // CARBON_BAND_G) if self._banded else 0
-        key = self.level_of[edge.path] = (-self.rules.weight(edge.labels), band)
+        lacks = not edge.images.issuperset(self.rules.images)
+        key = self.level_of[edge.path] = (-self.rules.weight(edge.labels), 2 * band + lacks)
         insort(self.levels.setdefault(key, _Level()).paths, edge.path)
         self.update(edge.path, free)
 
@@ -131,6 +134,10 @@ class Fleet:
         if known is not None:
             self.capacity.subtract(known.capacity)
         self.capacity.update(edge.capacity)
+        if known is not None and msgspec.structs.replace(known, capacity=edge.capacity) == edge:
+            self.edges[edge.path] = edge  # what it has varies, and it stays where it is in every view
+            self.set_free(edge.path, free)
+            return
         self.edges[edge.path], self._free[edge.path] = edge, free
         for view in self._views.values():
             view.put(edge, free)
