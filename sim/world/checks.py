@@ -47,6 +47,14 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{path} is {node.phase or 'new'}, its intent is {node.spec['intent']}"
         elif node.kind == "Edge" and node.phase != "online":
             yield f"{path} is {node.phase}"
+        elif node.kind == "Edge" and node.spec["capacity"]["powerW"] != engines[last_name(path)].power.available_w:
+            yield f"{path} says that it has {node.spec['capacity']['powerW']} W"
+        elif node.kind == "Edge" and tuple(node.spec.get("images", ())) != (engines[last_name(path)].images or ()):
+            yield f"{path} says that it has the images {node.spec.get('images')}"
+        elif node.kind == "Edge" and "forecast" in node.spec:
+            yield f"{path} expects {node.spec['forecast']}"
+        elif node.kind == "Edge" and "maintenance" in node.status:
+            yield f"{path} is in maintenance"
         elif node.kind == "DesiredEdge" and node.spec["cordoned"]:
             yield f"{path} is cordoned"
         elif node.kind == "Job" and "schedule" in node.links and node.phase not in FINISHED:

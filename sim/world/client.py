@@ -15,19 +15,20 @@ from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.scheduler import PRIORITY_DEFAULT
-from datamodel.scheduling.service import config_path
+from datamodel.scheduling.scheduler import PRIORITY_DEFAULT, SCHEDULER
+from datamodel.scheduling.service import LOWEST_PRIORITY, config_path, config_paths
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import Behaviour
-from sim.world.hosts import SITE
+from sim.world.hosts import IMAGE, SITE
 from sim.world.process import EPOCH, Process
 from sim.world.receivers import url_of
-from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Serve, Submit, Wish
+from sim.world.script import Ask, Delete, Foresee, Maintain, Plan, Repeat, Replan, Serve, Shed, Submit, Wish
 from sim.world.terms import NEVER, NO_TERMS, spec_of
 from sim.world.universe import Universe
 from sim.world.weather import Weather
+from sim.world.windows import window_of
 
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ PATIENCE_S = 10.0
 """How much longer than it should take a chunk may run, of a job with a limit."""
 HOPELESS_CPU = 4_000.0
 """No edge of a world has as much."""
-ACTOR = Actor("client", USER)
+ACTOR, OPERATOR = Actor("client", USER), Actor("operator", USER)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -73,6 +74,8 @@ class Client:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
         self._served: dict[str, None] = {}
+        self._operated: dict[str, Document] = {}
+        """By edge, or of all of them (empty), what operators ask."""
         self._plans: dict[str, None] = {}
 
     def start(self, ready: Callable[[], object]) -> None:
@@ -100,6 +103,10 @@ class Client:
                 self._ask(self._change(job, what))
             case Serve():
                 self._ask(self._serve(wish))
+            case Foresee():
+                self._ask(self._foresee(wish))
+            case Shed() | Maintain():
+                self._ask(self._operate(wish))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
 
@@ -107,6 +114,12 @@ class Client:
         """Those of which something else was ever asked: a database that was put back may not know that they are used again."""
         for edge in self._served:
             self.ask(Serve(0.0, edge, "use"))
+
+    def end_maintenance(self) -> None:
+        """Of edges and sites that were ever to have a window."""
+        for edge, asked in self._operated.items():
+            if asked.pop("maintenance", None):
+                self._ask(self._apply_operated(edge))
 
     def suspend_all_schedules(self) -> None:
         """Those that were ever asked for."""
@@ -199,6 +212,30 @@ class Client:
             raise_refused(await self._until_answered(lambda: self._append(unit)))
         self.waiting -= 1
 
+    async def _foresee(self, wish: Foresee) -> None:
+        command = Command("patchSpec", SCHEDULER, {"forecastHorizonS": wish.horizon_s})
+        unit = Unit((command,), OPERATOR, cause="request:foresee")
+        raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
+    async def _operate(self, wish: Shed | Maintain) -> None:
+        asked = self._operated.setdefault(wish.edge, {})
+        if isinstance(wish, Shed):
+            asked["shed"] = LOWEST_PRIORITY
+        else:
+            asked["maintenance"] = [*asked.get("maintenance", ()), window_of(wish, self.process.wall())]
+        await self._apply_operated(wish.edge)
+
+    async def _apply_operated(self, edge: str) -> None:
+        """One after the other, as with jobs, and all that operators ask: what they leave out they ask no more."""
+        above, path = config_paths(SITE, edge)
+        async with self._turns.setdefault("operate", asyncio.Lock()):
+            asked = Command("apply", above, self._operated.get("", {}))
+            commands = (asked, Command("apply", path, self._operated[edge])) if edge else (asked,)
+            unit = Unit(commands, OPERATOR, cause=f"request:operate-{edge}")
+            raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
     async def _append(self, unit: Unit) -> Outcome:
         (outcome,) = await self._store.append([prepare(MODEL, unit)])
         return outcome
@@ -230,7 +267,7 @@ def _submission(wish: Submit) -> Unit:
         "chunks": wish.chunks,
         "retries": wish.retries,
         "requests": {"cpu": HOPELESS_CPU if terms.hopeless else 1.0},
-        "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
+        "steps": [{"name": f"step-{number}", "image": IMAGE, "script": script} for number in range(wish.steps)],
         "outputs": {"ran": "sum", "chunk": "collect"},
         **spec_of(terms, wish.chunks),
     }
@@ -259,7 +296,7 @@ def _plan(wish: Plan) -> Unit:
     job = {
         "chunks": wish.chunks,
         "requests": {"cpu": 1.0},
-        "steps": [{"name": "step", "image": "world", "script": script}],
+        "steps": [{"name": "step", "image": IMAGE, "script": script}],
     }
     spec: Document = {
         "cron": f"*/{wish.every_min} * * * *",

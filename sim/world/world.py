@@ -32,6 +32,7 @@ from sim.world.keepers import Keepers
 from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.logbook import Logbook
 from sim.world.manners import Manners
+from sim.world.operating import Operating
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import EPOCH, Process
@@ -102,6 +103,9 @@ class World:
         self._beginnings = Beginnings(self.outcome.broken.append)
         jumps = any(isinstance(action, Jump) for action in script.actions)
         self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
+        self._operating = Operating(
+            self.outcome.broken.append, lambda: self._faults.whole_since(""), is_timely=is_timely(script.actions)
+        )
         outboxes = Outboxes(self.outcome.broken.append)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
@@ -262,6 +266,7 @@ class World:
             self._receivers.appended(event)
             self._beginnings.appended(event, self._state, self._universe.now_s)
             self._rests.appended(event, self._state, self._universe.now_s)
+            self._operating.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -278,6 +283,7 @@ class World:
         self._receivers.restored()
         self._beginnings.restored(self._state.nodes)
         self._rests.restored()
+        self._operating.restored(self._universe.now_s)
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 
