@@ -15,11 +15,17 @@ from agents.link import Link
 from agents.logs.cutting import Limits
 from agents.logs.shipper import Shipper
 from agents.loop import Agent
+from agents.news.images import DeclaredImages, ImageHolder, ImageNews
+from agents.news.ports import News
+from agents.news.power import PowerNews, PowerSource
+from agents.news.power_file import PowerFile
+from agents.news.supplied import SuppliedPower
 from agents.outbox import Outbox
 from agents.program import live
 from agents.runtimes.choose import choose
 from agents.runtimes.process.owner import step_owner
 from agents.runtimes.protocol import Runtime
+from agents.runtimes.supply import Drawn
 from agents.secrets.asking import Asking
 from agents.secrets.runtime import SecretRuntime
 from agents.secrets.strongbox import Strongbox
@@ -64,7 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 namespace=settings.edge_kubernetes_namespace,
                 tools_image=settings.edge_kubernetes_image,
             )
-            public_key = None
+            news, public_key = _news(settings, runtime, seed), None
             if runtime.keeps_output:  # what runs nothing needs no secrets
                 asking = Asking(bus, settings.edge_site, settings.edge_name)
                 public_key = asking.public_key
@@ -78,7 +84,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 hold_s=settings.edge_artifact_hold_s,
             )
             registrations = _registrations(settings, runtime.name, public_key)
-            agent = Agent(runtime, outbox, registrations, logs=logs, carrier=carrier)
+            agent = Agent(runtime, outbox, registrations, logs=logs, carrier=carrier, news=news)
             link = Link(bus, NatsFeed(bus), outbox, settings.edge_site, settings.edge_name, settings.edges)
             try:
                 await live(agent, link, stop)
@@ -100,11 +106,32 @@ def _strongbox(settings: Settings, runtime: str) -> Strongbox:
     return Strongbox(settings.edge_home, contained=True)
 
 
+def _news(settings: Settings, runtime: Runtime, seed: int) -> list[News]:
+    """What changes of the edges while they are there."""
+    news: list[News] = []
+    source: PowerSource | None = None
+    if settings.edge_power_file is not None:
+        source = PowerFile(settings.edge_power_file)
+    elif settings.edge_simulated_tells_power and runtime.name == "simulated":
+        source = SuppliedPower(settings.edge_simulated_trace or Drawn(seed), _now)
+    if source is not None:
+        news.append(PowerNews(source, settings.edges, settings.edge_power_w, _now))
+    if runtime.name == "simulated" and settings.edge_simulated_images:
+        news.append(ImageNews(DeclaredImages(settings.edge_simulated_images), settings.edges))
+    elif isinstance(runtime, ImageHolder):
+        news.append(ImageNews(runtime, settings.edges))
+    return news
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _registrations(settings: Settings, runtime: str, public_key: str | None = None) -> list[wire.EdgeReport]:
     return [
         wire.EdgeReport(
             edge=edge,
-            at=datetime.now(UTC),
+            at=_now(),
             cpu=settings.cpu,
             memory_bytes=settings.memory_bytes,
             power_w=settings.edge_power_w,

@@ -7,27 +7,18 @@ the next action and does it. A report is in the outbox before anything that depe
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
 from agents.adopting import Adopting
 from agents.artifacts.carrier import Carrier
-from agents.convergence import (
-    Desired,
-    Remove,
-    Reported,
-    ReportEnd,
-    ReportRunning,
-    StartStep,
-    Stop,
-    Wait,
-    converge,
-)
+from agents.convergence import Desired, Remove, Reported, ReportEnd, ReportRunning, StartStep, Stop, Wait, converge
 from agents.health import Health
 from agents.introductions import Introductions
 from agents.logs.shipper import Shipper
+from agents.news.ports import News
 from agents.outbox import Outbox
 from agents.runtimes.protocol import GRACE_S, Observed, Runtime
 from agents.runtimes.reasons import ENGINE_AWAY
@@ -53,8 +44,8 @@ _log = structlog.get_logger("agent")
 
 
 class Agent:
-    """The loop. `registrations` are the reports that introduce its edges; `clock` stamps the others; `logs` ships what the
-    steps write, `carrier` what they leave."""
+    """The loop. `registrations` are the reports that introduce its edges, and `news` what changes of that; `clock` stamps the
+    others; `logs` ships what the steps write, `carrier` what they leave."""
 
     def __init__(
         self,
@@ -64,10 +55,11 @@ class Agent:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         logs: Shipper | None = None,
         carrier: Carrier | None = None,
+        news: Sequence[News] = (),
     ) -> None:
         self._runtime = runtime
         self._outbox = outbox
-        self._introductions = Introductions(outbox, registrations)
+        self._introductions = Introductions(outbox, registrations, news)
         self._health = Health(runtime, lambda trouble: self._introductions.introduce(trouble=trouble))
         self._clock = clock
         self._logs = logs
@@ -90,7 +82,7 @@ class Agent:
         """Runs until it is cancelled. What runs at the engine goes on; see `interrupt`."""
         self._remember_outbox()
         await self._runtime.open(self._queue.add)
-        await self._introductions.introduce(not_isolated=self._runtime.not_isolated)
+        await self._introductions.begin(not_isolated=self._runtime.not_isolated)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt(), name="adopt")
             group.create_task(self._introductions.run(), name="introductions")

@@ -43,6 +43,9 @@ class Settings(SimulatedSettings):
     edge_cpu: float | None = Field(default=None, gt=0, le=CPU_LIMIT, description="cores of each edge")
     edge_memory_bytes: int | None = Field(default=None, gt=0, le=MEMORY_LIMIT_BYTES, description="memory of each edge")
     edge_power_w: float = Field(default=_POWER_W, gt=0, le=POWER_LIMIT_W, description="watts of each edge")
+    edge_power_file: Path | None = Field(
+        default=None, description="a JSON file that says how much of that there is now, and is expected; read every 5 s"
+    )
     edge_labels: Annotated[dict[str, str], NoDecode] = Field(
         default={}, description="labels of each edge, as a JSON object"
     )

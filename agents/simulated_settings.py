@@ -36,6 +36,20 @@ class SimulatedSettings(BaseSettings):
         default=10.0, ge=1, le=1e6, description="how many times as long a straggler takes"
     )
 
+    edge_simulated_tells_power: bool = Field(
+        default=False, description="whether the hub is told what power there is at a time, and counts on no more"
+    )
+    edge_simulated_images: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="images that each edge has, with commas between"
+    )
+
+    @field_validator("edge_simulated_images", mode="before")
+    @classmethod
+    def _split_images(cls, listed: object) -> object:
+        if not isinstance(listed, str):
+            return listed
+        return tuple(word for part in listed.split(",") if (word := part.strip()))
+
     @field_validator("edge_simulated_trace", mode="before")
     @classmethod
     def _read_trace(cls, path: object) -> object:

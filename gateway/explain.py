@@ -9,7 +9,7 @@ from datamodel.ledger import Entry, Totals
 from datamodel.moments import Moment
 from datamodel.node import Node
 from datamodel.ports import Placement
-from datamodel.scheduling.attempts import PLACED, RETRY
+from datamodel.scheduling.attempts import PLACED, RETRY, WHY_GIVEN_UP
 from datamodel.scheduling.counts import chunk_counts, is_over
 from datamodel.scheduling.deciding import decided
 from datamodel.scheduling.edges import ONLINE, inventory_path, place_of
@@ -156,25 +156,34 @@ def _why(attempt: Node) -> str:
 
 
 async def _failures(seen: Seen, jobs: Sequence[tuple[Node, Totals]]) -> dict[str, list[FailedChunk]]:
-    """By uid, chunks that have failed: first those that are not tried again."""
+    """By uid, chunks that have failed, first those that are not tried again; and chunks that their edges have given up."""
     found: dict[str, list[Entry]] = {}
     for phase in (FAILED, RETRY):
         owners = [job.uid for job, totals in jobs if totals.phases.get(phase)]
         entries = await seen.first_entries(owners, phase, FAILURES_SHOWN) if owners else {}
         for owner, of in entries.items():
-            found[owner] = [*found.get(owner, ()), *(entry for entry in of if entry.failures)][:FAILURES_SHOWN]
+            found[owner] = [*found.get(owner, ()), *of][:FAILURES_SHOWN]
     holders = [entry.holder for of in found.values() for entry in of]
     attempts = await seen.nodes(holders) if holders else {}
     now = seen.at
     return {
-        job.uid: [_failed(entry, job, attempts.get(entry.holder), now) for entry in found.get(job.uid, ())]
+        job.uid: [
+            _failed(entry, job, attempts.get(entry.holder), now)
+            for entry in found.get(job.uid, ())
+            if entry.failures or _is_given_up(attempts.get(entry.holder))
+        ]
         for job, _ in jobs
     }
+
+
+def _is_given_up(attempt: Node | None) -> bool:
+    return attempt is not None and "intentReason" in attempt.spec
 
 
 def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> FailedChunk:
     status: Document = attempt.status if attempt is not None and attempt.phase == FAILED else {}
     site, edge = place_of(entry.holder)
+    given_up: str = attempt.spec.get("intentReason", "") if attempt is not None else ""
     over = is_over(job, job.phase) or is_ending(job)
     goes_on = not over if entry.phase == RETRY else not is_final(job, entry, attempt)
     pause_s = rest_s(job, entry, attempt, now) if goes_on else 0.0
@@ -184,8 +193,8 @@ def _failed(entry: Entry, job: Node, attempt: Node | None, now: datetime) -> Fai
         goes_on=goes_on,
         site=site,
         edge=edge,
-        reason=status.get("reason", ""),
-        message=status.get("message", ""),
+        reason=status.get("reason") or given_up,
+        message=status.get("message", WHY_GIVEN_UP.get(given_up, "")),
         exit_codes=tuple(status.get("exitCodes", ())),
         array_index=array_index(job, entry.index),
         again_at=(now + timedelta(seconds=pause_s)).isoformat(timespec="seconds") if pause_s else "",

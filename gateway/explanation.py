@@ -7,7 +7,7 @@ import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.answers import EdgesThat, why_waiting
-from datamodel.scheduling.attempts import PLACED
+from datamodel.scheduling.attempts import PLACED, WHY_GIVEN_UP
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.changing import Change
@@ -20,8 +20,9 @@ from datamodel.scheduling.waiting import CONDITION, NO_EDGE, NO_ROOM, QUEUED, Re
 
 
 class FailedChunk(msgspec.Struct, frozen=True, rename="camel"):
-    """A chunk that has failed, with its own index in the set that its job names, if that names one; if it is tried again, and
-    from when on, where that is not at once; the reason and message of its newest attempt, where that is kept still."""
+    """A chunk that has failed, with its own index in the set that its job names, if that names one; whether it is tried again,
+    and from when on, where that is not at once; the reason and message of its newest attempt, where that is kept still. One
+    that its edge has given up is told in the same way, with no failure where it never failed."""
 
     index: int
     failures: int
@@ -119,8 +120,17 @@ def _of_the_job(
         return f"it waits to be split into {chunks_at_most(job)} chunks at most: {why_waiting(edges)}"
     if waiting:
         told = f"{waiting} of its {chunks} chunks wait: {_why(job, counts, reason, edges, failures)}"
+        told += _given_up(failures)
         return f"{told}; {_in_flight(counts, unheard)}" if in_flight else told
     return _in_flight(counts, unheard) if in_flight else "all of its chunks have ended, and its status follows"
+
+
+def _given_up(chunks: Sequence[FailedChunk]) -> str:
+    """Of those that wait since their edge gave them up: the first one."""
+    for chunk in chunks:
+        if chunk.goes_on and chunk.reason in WHY_GIVEN_UP:
+            return f"; chunk {chunk.index} was taken from {chunk.site}/{chunk.edge}: {WHY_GIVEN_UP[chunk.reason]}"
+    return ""
 
 
 def _in_flight(counts: Mapping[str, int], unheard: Sequence[Unheard]) -> str:

@@ -13,18 +13,18 @@ from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.changing import Change, changes, nearest_edge
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.fitting import hindrance
+from datamodel.scheduling.forecasts import Foresight
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import PENDING, RUN, RUNNING
 from datamodel.scheduling.order import rank_of
 from datamodel.scheduling.queueing import Ahead, Group, Queued, ahead_of
 from datamodel.scheduling.resources import amounts, quota_of
-from datamodel.scheduling.scheduler import AGEING_S, FAIR_SHARE
+from datamodel.scheduling.scheduler import AGEING_S, FAIR_SHARE, SCHEDULER
 from datamodel.scheduling.splitting import chunks_of
 from datamodel.scheduling.starting import Start, start_of
 from datamodel.scheduling.waiting import JOBS_LIMIT, QUOTA, Reason, Standing, bars, told_of, waits, why
 from gateway.seeing import Seen
 
-SCHEDULER = "/config/scheduler"
 QUEUE_LIMIT = 2_000
 """Jobs that are looked at for what goes before one. Of more, at least so much is told."""
 
@@ -110,7 +110,7 @@ async def waits_of(
     if not jobs:
         return {}
     queue = await _queue(seen, [job for job, _ in jobs])
-    fleet = _Fleet(await _edges(seen))
+    fleet = _Fleet(await _edges(seen, Foresight(queue.scheduler.get("forecastHorizonS"), seen.at)))
     found: dict[str, Waits] = {}
     for job, totals in jobs:
         there = [one.place for one in placements.get(job.uid, ()) if one.phase in (PLACED, RUNNING)]
@@ -175,11 +175,11 @@ async def _queue(seen: Seen, asked: Sequence[Node]) -> _Queue:
     return queue
 
 
-async def _edges(seen: Seen) -> list[Described]:
+async def _edges(seen: Seen, foresight: Foresight) -> list[Described]:
     found: list[Described] = []
     async for edges in seen.each("Edge"):
         nodes = await seen.nodes(beside(edges))
-        found += described(edges, nodes, await seen.pools(edges))
+        found += described(edges, nodes, await seen.pools(edges), foresight)
         if len(found) >= EDGES_LIMIT:
             break
     return found

@@ -1,11 +1,12 @@
 """Giving up what runs on an edge: its chunks go elsewhere, at no cost of a retry."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
+from datamodel.node import Node
 from datamodel.ports import Store
-from datamodel.scheduling.attempts import ABANDON
+from datamodel.scheduling.attempts import ABANDON, IntentReason
 from datamodel.scheduling.jobs import PENDING, RUNNING
 
 PAGE = 500
@@ -14,17 +15,33 @@ ALIVE = ("", PENDING, RUNNING)
 
 
 async def abandon(
-    store: Store, appender: Appender, edge: str, actor: Actor, fence: Fence, intents: Collection[str]
+    store: Store,
+    appender: Appender,
+    edge: str,
+    actor: Actor,
+    fence: Fence,
+    intents: Collection[str],
+    reason: IntentReason,
 ) -> None:
     """Abandons the attempts on an edge (the path of its desired node) that are to do something of `intents`. What they reserve
     stays reserved until their own ends are confirmed."""
+    async for attempts in alive(store, edge):
+        await give_up((one for one in attempts if one.spec["intent"] in intents), appender, actor, fence, reason)
+
+
+async def alive(store: Store, edge: str) -> AsyncIterator[list[Node]]:
+    """The attempts on an edge that have not ended, some at a time."""
     after = ""
     while attempts := await store.list_nodes("Attempt", under=edge, after=after, limit=PAGE, phases=ALIVE):
+        yield attempts
         after = attempts[-1].path
-        commands = tuple(
-            Command("patchSpec", attempt.path, {"intent": ABANDON}, expected_version=attempt.version)
-            for attempt in attempts
-            if attempt.spec["intent"] in intents
-        )
-        if commands:
-            raise_refused(await appender.append(Unit(commands, actor, atomic=False, fence=fence)))
+
+
+async def give_up(
+    attempts: Iterable[Node], appender: Appender, actor: Actor, fence: Fence, reason: IntentReason
+) -> None:
+    """Abandons these, as they are."""
+    body = {"intent": ABANDON, "intentReason": reason}
+    commands = tuple(Command("patchSpec", one.path, body, expected_version=one.version) for one in attempts)
+    if commands:
+        raise_refused(await appender.append(Unit(commands, actor, atomic=False, fence=fence)))

@@ -1,4 +1,5 @@
-"""cordons: what operators ask of edges → whether anything is placed there; and what runs on a drained edge goes elsewhere."""
+"""cordons: what operators ask of edges, and maintenance windows → whether anything is placed there; and what runs on a drained
+edge goes elsewhere."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
@@ -6,13 +7,16 @@ from datetime import datetime
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.kinds import SYSTEM
+from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.attempts import ENDED, RUN
-from datamodel.scheduling.edges import desired_path, place_of
-from datamodel.scheduling.service import CORDON, CORDONED, DRAIN, DRAINED, DRAINING, OPEN, USE, config_path, intent_of
+from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.service import CORDON, CORDONED, DRAIN, DRAINED, DRAINING, OPEN, USE, config_paths
 from reconcilers.abandoning import ALIVE, abandon
+from reconcilers.places import key_of, on_edge, on_site, wake_edges
+from reconcilers.planning.maintenance import Standing, has_windows, maintenance_of, standing
 from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 1_000
@@ -20,7 +24,7 @@ ACTOR = Actor("cordons", SYSTEM)
 
 
 class Cordons:
-    """Follows what is asked of edges. The key is `SITE/EDGE`."""
+    """Follows what is asked of edges. The keys are those of `places.py`."""
 
     name = "cordons"
     shards = 1
@@ -31,40 +35,63 @@ class Cordons:
         self._appender = appender
         self._reads = reads
         self._clock = clock
+        self._wake: Callable[[str], object] = lambda _: None
         self._drained: set[str] = set()
         """Edges where what comes and goes matters."""
 
     @property
     def watches(self) -> Mapping[str, Watch]:
-        return {"EdgeConfig": _on_edge, "DesiredEdge": _on_edge, "Attempt": self._on_attempt}
+        return {
+            "EdgeConfig": on_edge,
+            "SiteConfig": on_site,
+            "Edge": self._on_inventory,
+            "DesiredEdge": on_edge,
+            "Attempt": self._on_attempt,
+        }
+
+    def listen(self, wake: Callable[[str], object]) -> None:
+        """`wake(key)` must lead to `reconcile(key)`."""
+        self._wake = wake
 
     async def keys(self) -> list[str]:
-        """Edges of which something is asked, or was: whoever takes that back may do so while nobody listens."""
-        asked = {_key_of(config.path) async for config in self._all("EdgeConfig")}
-        self._drained &= asked
-        cordoned = {_key_of(edge.path) async for edge in self._all("DesiredEdge") if edge.spec["cordoned"]}
-        return sorted(asked | cordoned)
+        """Edges of which something is asked, or was: whoever takes that back may do so while nobody listens. And sites whose
+        edges are in maintenance now and then."""
+        asked = {key_of(config.path) async for config in self._all("EdgeConfig")}
+        cordoned = {key_of(edge.path) async for edge in self._all("DesiredEdge") if edge.spec["cordoned"]}
+        self._drained &= asked | cordoned
+        sites = {f"{last_name(site.path)}/" async for site in self._all("SiteConfig") if has_windows(site)}
+        return sorted(asked | cordoned | sites)
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         site, _, name = key.partition("/")
+        if not name:
+            await wake_edges(self._store, site, self._wake)
+            return None
         place = desired_path(site, name)
-        config, desired = await self._reads.nodes(config_path(site, name), place)
-        intent = intent_of(config)
-        if intent == DRAIN:
+        above, own = config_paths(site, name)
+        config, asked, desired, edge = await self._reads.nodes(own, above, place, inventory_path(site, name))
+        found = standing(config, asked, self._clock())
+        if found.intent == DRAIN:
             self._drained.add(key)
         else:
             self._drained.discard(key)
-        if desired is not None and desired.spec["cordoned"] != (intent != USE):
-            await self._write(
-                Command("patchSpec", place, {"cordoned": intent != USE}, expected_version=desired.version), fence
-            )
-        if config is None:
-            return None
-        rest_s = self._rest_s(config) if intent == DRAIN else 0.0
-        if intent == DRAIN and not rest_s:
-            await abandon(self._store, self._appender, place, ACTOR, fence, (RUN,))
-        await self._tell(config, await self._phase(intent, place), fence)
-        return rest_s or None
+        await self._use(found, desired, edge, fence)
+        if found.leaves is not None:
+            await abandon(self._store, self._appender, place, ACTOR, fence, (RUN,), found.leaves)
+        if config is not None:
+            await self._tell(config, await self._phase(found.intent, place), fence)
+        return found.again_s
+
+    async def _use(self, found: Standing, desired: Node | None, edge: Node | None, fence: Fence) -> None:
+        """Has the edge used, or not, and says until when it is in maintenance."""
+        commands: list[Command] = []
+        if desired is not None and desired.spec["cordoned"] != (found.intent != USE):
+            cordoned = {"cordoned": found.intent != USE}
+            commands.append(Command("patchSpec", desired.path, cordoned, expected_version=desired.version))
+        if edge is not None and edge.status.get("maintenance") != maintenance_of(found):
+            commands.append(Command("patchStatus", edge.path, {"maintenance": maintenance_of(found)}))
+        if commands:
+            await self._write(fence, *commands)
 
     async def _all(self, kind: str) -> AsyncIterator[Node]:
         after = ""
@@ -72,11 +99,6 @@ class Cordons:
             for node in found:
                 yield node
             after = found[-1].path
-
-    def _rest_s(self, config: Node) -> float:
-        """For how long what runs may still go on."""
-        drain_by = config.spec.get("drainBy")
-        return max(0.0, (datetime.fromisoformat(drain_by) - self._clock()).total_seconds()) if drain_by else 0.0
 
     async def _phase(self, intent: str, place: str) -> str:
         if intent == DRAIN:
@@ -90,23 +112,20 @@ class Cordons:
             return
         since = told["since"] if told.get("phase") == phase else self._clock().isoformat()
         patch = {"phase": phase, "since": since, "observedGeneration": config.generation}
-        await self._write(Command("patchStatus", config.path, patch, expected_version=config.version), fence)
+        await self._write(fence, Command("patchStatus", config.path, patch, expected_version=config.version))
 
-    async def _write(self, command: Command, fence: Fence) -> None:
-        await self._appender.write(Unit((command,), ACTOR, fence=fence))
+    async def _write(self, fence: Fence, *commands: Command) -> None:
+        await self._appender.write(Unit(commands, ACTOR, fence=fence))
 
     def _on_attempt(self, change: Change) -> Iterable[Wake]:
         """Of a drained edge: one that came nevertheless, since it was being placed just then, and one that ended."""
-        attempt, key = change.node, _key_of(change.path)
+        attempt, key = change.node, key_of(change.path)
         if key not in self._drained:
             return ()
         new = attempt is not None and attempt.version == attempt.created_version
         return (Wake(key),) if new or attempt is None or attempt.phase in ENDED else ()
 
-
-def _on_edge(change: Change) -> Iterable[Wake]:
-    return (Wake(_key_of(change.path)),)
-
-
-def _key_of(path: str) -> str:
-    return "/".join(place_of(path))
+    def _on_inventory(self, change: Change) -> Iterable[Wake]:
+        """Of an edge that is known since: from then on it can be told of it that it is in maintenance."""
+        edge = change.node
+        return on_edge(change) if edge is not None and edge.version == edge.created_version else ()

@@ -11,8 +11,10 @@ from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling.answers import EDGES_LIMIT, Asked, Described, EdgesThat, answers, beside, described
 from datamodel.scheduling.ending import QUEUE_DEADLINE_EXCEEDED
+from datamodel.scheduling.forecasts import Foresight
 from datamodel.scheduling.groups import group_path
 from datamodel.scheduling.jobs import PENDING, RUNNING
+from datamodel.scheduling.scheduler import SCHEDULER
 from reconcilers.planning.deadlines import ending, is_timed, judge
 from reconcilers.planning.rollup import conditions
 from reconcilers.runtime.controller import Wake, Watch
@@ -70,14 +72,15 @@ class Deadlines:
     async def _edges(self, job: Node) -> list[EdgesThat]:
         """What all edges say to a chunk of it."""
         group = group_path(job.path)
-        groups = await self._store.nodes([group])
+        above = await self._store.nodes([group, SCHEDULER])
+        foresight = Foresight.of(above.get(SCHEDULER), self._clock())
         edges: list[Described] = []
         after = ""
         while len(edges) < EDGES_LIMIT and (found := await self._store.list_nodes("Edge", after=after, limit=PAGE)):
             nodes = await self._store.nodes(beside(found))
-            edges += described(found, nodes, await self._store.pools([edge.path for edge in found]))
+            edges += described(found, nodes, await self._store.pools([edge.path for edge in found]), foresight)
             after = found[-1].path
-        return answers(edges, Asked.by(job, groups.get(group)))
+        return answers(edges, Asked.by(job, above.get(group)))
 
 
 def _timed_job(change: Change) -> Iterable[Wake]:

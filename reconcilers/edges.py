@@ -19,11 +19,12 @@ from datamodel.kinds import SYSTEM
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import wire
-from datamodel.scheduling.attempts import RUN, STOP
+from datamodel.scheduling.attempts import EDGE_LOST, RUN, STOP
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
-from datamodel.scheduling.service import USE, config_path, intent_of
+from datamodel.scheduling.service import config_paths
 from reconcilers.abandoning import abandon
 from reconcilers.planning.liveness import Thresholds, judged
+from reconcilers.planning.maintenance import is_used
 from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 500
@@ -78,13 +79,13 @@ class Edges:
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         site, _, name = key.partition("/")
-        paths = inventory_path(site, name), desired_path(site, name), config_path(site, name)
-        edge, desired, config = await self._reads.nodes(*paths)
+        paths = inventory_path(site, name), desired_path(site, name), *config_paths(site, name)
+        edge, desired, above, config = await self._reads.nodes(*paths)
         if edge is None:
             self._phases.pop(key, None)
             return None
         if desired is None:
-            await self._make_desired(site, name, intent_of(config), fence)
+            await self._make_desired(site, name, fence, used=is_used(config, above, self._clock()))
         now = asyncio.get_running_loop().time()
         silent_s = now - max(self._heard_s.get(key, 0.0), self._grace_began(fence, now))
         phase, recheck_s = judged(edge.phase, silent_s, heard=key in self._heard_s, thresholds=self._thresholds)
@@ -93,7 +94,7 @@ class Edges:
         self._phases[key] = phase
         if phase == LOST:
             place = desired_path(site, name)
-            await abandon(self._store, self._appender, place, ACTOR, fence, (RUN, STOP))
+            await abandon(self._store, self._appender, place, ACTOR, fence, (RUN, STOP), EDGE_LOST)
         return recheck_s
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
@@ -124,9 +125,9 @@ class Edges:
             self._grace[fence.lease] = (fence.token, now)
         return began
 
-    async def _make_desired(self, site: str, name: str, intent: str, fence: Fence) -> None:
+    async def _make_desired(self, site: str, name: str, fence: Fence, *, used: bool) -> None:
         """An edge that is not to be used is cordoned before anything could be placed there."""
-        spec = {"cordoned": intent != USE}
+        spec = {"cordoned": not used}
         commands = (
             Command("apply", f"/desired-config/sites/{site}"),
             Command("create", desired_path(site, name), spec),

@@ -85,6 +85,7 @@ class Placement:
     def __init__(self, store: Store, appender: Appender, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._appender = appender
+        self._clock = clock
         self._retries = Retries(store, clock)
         self._reasons = Reasons(store, appender, self._retries, clock)
         self._token = 0
@@ -118,6 +119,7 @@ class Placement:
             snapshot = await self._read(fence)
         changed, self._changed = self._changed, _Changed()
         changed.jobs |= dict.fromkeys(self._retries.due())
+        changed.edges |= snapshot.foreseen()
         try:
             await self._refresh(snapshot, changed)
             is_open = not snapshot.paused and bool(snapshot.backlog)
@@ -126,7 +128,7 @@ class Placement:
             self._changed.add(changed)
             raise
         told_s = await self._reasons.tell(snapshot, fence)
-        return min((one for one in (rest_s, told_s, self._retries.rest_s()) if one is not None), default=None)
+        return min((one for one in (rest_s, told_s, snapshot.rest_s()) if one is not None), default=None)
 
     async def _round(self, snapshot: Snapshot, fence: Fence) -> float | None:
         """Decides and carries out; in how many seconds there may be more to decide, whatever changes."""
@@ -155,7 +157,7 @@ class Placement:
         self._forget()
         self._token = fence.token  # from now on changes are noted; a resync that comes meanwhile sets it back
         try:
-            snapshot = await Snapshot.read(self._store, self._retries)
+            snapshot = await Snapshot.read(self._store, self._retries, self._clock)
         except BaseException:
             self._forget()
             raise

@@ -22,6 +22,7 @@ from reconcilers.retention import Retention
 from reconcilers.runtime.replica import Replica
 from reconcilers.schedules import Schedules
 from reconcilers.settings import Settings
+from reconcilers.shedding import Shedding
 from reconcilers.stats import Stats
 
 
@@ -53,7 +54,9 @@ class Program:
         self._edges = Edges(store, appender, reads, messages, thresholds, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
-        replica.add(Cordons(store, appender, reads, clock), workers=4)
+        cordons, shedding = Cordons(store, appender, reads, clock), Shedding(store, appender, reads)
+        cordons.listen(replica.add(cordons, workers=4).wake)
+        shedding.listen(replica.add(shedding, workers=4).wake)
         replica.add(Placement(store, appender, clock), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Gates(store, appender, reads, clock), workers=4)

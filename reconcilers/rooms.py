@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import structlog
 
 from datamodel.appender import Appender
-from datamodel.command import Actor, Command, Fence, Unit
+from datamodel.command import Actor, Fence
 from datamodel.errors import Conflict
 from datamodel.ports import Store
-from datamodel.scheduling.attempts import ABANDON, ENDED, RUN
+from datamodel.scheduling.attempts import ENDED, PREEMPTED, RUN
+from reconcilers.abandoning import give_up
 from reconcilers.planning.backlog import Asker, PendingJob
 from reconcilers.planning.decisions import Blocked, Decision, Plan
 from reconcilers.planning.fleet import Fleet, Hold
@@ -92,10 +93,9 @@ class Rooms:
             running = [node for node in found.values() if node.spec["intent"] == RUN and node.phase not in ENDED]
             if not running:
                 return
-            commands = tuple(
-                Command("patchSpec", node.path, {"intent": ABANDON}, expected_version=node.version) for node in running
-            )
-            verdicts = await self._appender.append(Unit(commands, self._actor, atomic=False, fence=fence))
-            if not any(isinstance(verdict.error, Conflict) for verdict in verdicts):
-                return
+            try:
+                await give_up(running, self._appender, self._actor, fence, PREEMPTED)
+            except Conflict:
+                continue
+            return
         _log.warning("attempts that are to be stopped change all the while", attempts=attempts[:8])

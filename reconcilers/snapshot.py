@@ -1,6 +1,7 @@
 """What placement knows of the present: kept from round to round, and made true again where something has changed."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 
 from datamodel.kinds import Document
 from datamodel.ledger import Totals
@@ -19,9 +20,12 @@ from datamodel.scheduling.service import config_paths
 from reconcilers.failures import PAGE, Retries, failed_for_good
 from reconcilers.planning.backlog import Backlog, Chunk, PendingJob, Ranking, signature_of
 from reconcilers.planning.decisions import Decision
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
+from reconcilers.planning.forecasts import Forecasts
+from reconcilers.planning.images import Images
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
+from reconcilers.planning.views import Edge
 
 NODES_KEPT = 10_000
 """Jobs whose nodes are at hand when they are placed. Of more, nodes are read again then: there may be a million."""
@@ -30,7 +34,7 @@ NODES_KEPT = 10_000
 class Snapshot:
     """The present, as of what it was told to read. Made by `read`."""
 
-    def __init__(self, store: Store, retries: Retries, scheduler: Document) -> None:
+    def __init__(self, store: Store, retries: Retries, scheduler: Document, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._retries = retries
         self.paused: bool = scheduler.get("paused", False)
@@ -49,28 +53,30 @@ class Snapshot:
         self._groups: dict[str, Document] = {}
         self._throttled: set[str] = set()
         self._nodes: dict[str, Node] = {}
+        self._images = Images()
+        self._forecasts = Forecasts(scheduler.get("forecastHorizonS"), clock)
 
     @classmethod
-    async def read(cls, store: Store, retries: Retries) -> "Snapshot":
-        """All of it."""
+    async def read(cls, store: Store, retries: Retries, clock: Callable[[], datetime]) -> "Snapshot":
+        """All of it, and jobs last: for them it matters what edges have, and what their groups may have."""
         scheduler = (await store.nodes([SCHEDULER])).get(SCHEDULER)
-        found = cls(store, retries, scheduler.spec if scheduler is not None else {})
-        after = ""
-        while groups := await store.list_nodes("JobGroup", after=after, limit=PAGE):
-            found._put_groups(groups)
-            after = groups[-1].path
+        found = cls(store, retries, scheduler.spec if scheduler is not None else {}, clock)
         after = ""
         while attempts := await store.list_nodes("Attempt", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
             found.hold(attempts)
             after = attempts[-1].path
         after = ""
-        while jobs := await store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
-            await found._put_jobs(jobs)
-            after = jobs[-1].path
-        after = ""
         while edges := await store.list_nodes("DesiredEdge", after=after, limit=PAGE):
             await found.refresh_edges({edge.path for edge in edges})
             after = edges[-1].path
+        after = ""
+        while groups := await store.list_nodes("JobGroup", after=after, limit=PAGE):
+            found._put_groups(groups)
+            after = groups[-1].path
+        after = ""
+        while jobs := await store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
+            await found._put_jobs(jobs)
+            after = jobs[-1].path
         return found
 
     async def refresh_jobs(self, changed: Mapping[str, Node | None]) -> None:
@@ -121,17 +127,21 @@ class Snapshot:
                 self.fleet.drop(path)
                 if edge is not None and stands is not None:
                     self.barred[path] = stands
+                self._images.drop(path)
+                self._forecasts.drop(path)
                 continue
             labels = labels_of(edge, *(nodes.get(config) for config in asked[path]))
-            carbon = edge.spec.get("carbonGPerKwh")
-            self.fleet.put(Edge(path, names[path][0], labels, pool.capacity, carbon), pool.free)
+            carbon, images = edge.spec.get("carbonGPerKwh"), self._images.put(path, edge.spec.get("images", ()))
+            self._forecasts.put(path, edge.spec)
+            free = self._forecasts.counted_on(path, pool).free
+            self.fleet.put(Edge(path, names[path][0], labels, pool.capacity, carbon, images), free)
 
     async def refresh_pools(self, paths: Collection[str]) -> None:
         """What is free of edges of which nothing else has changed."""
         known = {inventory_path(*place_of(path)): path for path in paths if path in self.fleet.edges}
         if known:
             for described, pool in (await self._store.pools(known)).items():
-                self.fleet.set_free(known[described], pool.free)
+                self.fleet.set_free(known[described], self._forecasts.counted_on(known[described], pool).free)
 
     def end(self, attempts: Iterable[str]) -> None:
         """They hold nothing any more that counts against anybody: they have ended, or nobody wants them. What they still
@@ -151,6 +161,15 @@ class Snapshot:
     def is_throttled(self, job: str) -> bool:
         """Whether the end of one of its attempts makes room for another of its chunks."""
         return job in self._throttled
+
+    def foreseen(self) -> set[str]:
+        """The edges with whose power something else may be counted on than when they were looked at."""
+        return self._forecasts.due()
+
+    def rest_s(self) -> float | None:
+        """In how many seconds time alone may let something more be placed, or less."""
+        rests = (self._retries.rest_s(), self._forecasts.rest_s())
+        return min((rest for rest in rests if rest is not None), default=None)
 
     def edges_of(self, site: str) -> list[str]:
         """The edges of a site that take work."""
@@ -203,8 +222,10 @@ class Snapshot:
     def _put_job(self, job: Node, begun: int, retries: tuple[Chunk, ...], in_flight: int = 0) -> None:
         if "maxParallel" in job.spec:
             self._throttled.add(job.path)
-        group = self._groups.get(group_path(job.path), {})
-        pending = PendingJob.of(job, begun, retries, ranking=self.ranking, group=group, in_flight=in_flight)
+        group, images = self._groups.get(group_path(job.path), {}), self._images.preferred(job.spec)
+        pending = PendingJob.of(
+            job, begun, retries, ranking=self.ranking, group=group, in_flight=in_flight, images=images
+        )
         self._nodes[job.path] = job
         if len(self._nodes) > NODES_KEPT:
             del self._nodes[next(iter(self._nodes))]

@@ -6,10 +6,11 @@ from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.decisions import Decision, Plan
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
+from reconcilers.planning.views import Edge
 
 MIB = 2**20
 

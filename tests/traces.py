@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from reconcilers.planning.fleet import Edge
+from reconcilers.planning.views import Edge
 from sim.traces.replay import Schedule
 from sim.traces.workload import Task
 

@@ -1,37 +1,9 @@
-"""Names of images, as engines read them. Pure."""
+"""Which images may run, and what an engine calls them. Pure."""
 
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
-from typing import NamedTuple
 
-_DEFAULT_REGISTRY = "docker.io"
-
-
-class ImageName(NamedTuple):
-    """A name in full: `busybox` is `docker.io/library/busybox:latest`. With a digest, the tag says nothing."""
-
-    repository: str
-    tag: str
-    digest: str
-
-    def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
-
-
-def image_name(written: str) -> ImageName:
-    """What an engine takes a name for: the rules of github.com/distribution/reference, without its refusals."""
-    named, _, digest = written.partition("@")
-    head, slash, rest = named.partition("/")
-    if not slash or not _is_registry(head):
-        head, rest = _DEFAULT_REGISTRY, named
-    elif head == "index.docker.io":
-        head = _DEFAULT_REGISTRY
-    if head == _DEFAULT_REGISTRY and "/" not in rest:
-        rest = f"library/{rest}"
-    path, colon, tag = rest.rpartition(":")
-    if not colon or "/" in tag:
-        path, tag = rest, "latest"
-    return ImageName(f"{head}/{path}", "" if digest else tag, digest)
+from datamodel.scheduling.images import IMAGES_CHARACTERS, IMAGES_LIMIT, image_name
 
 
 def is_allowed(written: str, patterns: Iterable[str]) -> bool:
@@ -46,5 +18,15 @@ def is_called(written: str, names: Collection[str]) -> bool:
     return image_name(written) in {image_name(name) for name in names}
 
 
-def _is_registry(head: str) -> bool:
-    return "." in head or ":" in head or head == "localhost" or head != head.lower()
+def told(newest_first: Iterable[str]) -> tuple[str, ...]:
+    """The images that the hub is told of, in full and sorted: of many names, the newest."""
+    names, characters = dict[str, None](), 0
+    for written in newest_first:
+        name = str(image_name(written))
+        if name in names:
+            continue
+        characters += len(name)
+        if len(names) == IMAGES_LIMIT or characters > IMAGES_CHARACTERS:
+            break
+        names[name] = None
+    return tuple(sorted(names))

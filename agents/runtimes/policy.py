@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from agents.runtimes.images import image_name, is_allowed
+from agents.runtimes.images import is_allowed
 from agents.runtimes.protocol import Refusal, Step, Work
 from agents.runtimes.reasons import (
     DIGEST_REQUIRED,
@@ -14,6 +14,7 @@ from agents.runtimes.reasons import (
     NETWORK_FORBIDDEN,
     ROOT_FORBIDDEN,
 )
+from datamodel.scheduling.images import image_name
 
 MIB = 2**20
 

@@ -9,7 +9,8 @@ from datamodel.kinds import Amounts, Document
 from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import desired_path, place_of
-from datamodel.scheduling.fitting import FULL, HINDRANCES, TAKEN, TOO_SMALL, Hindrance, hindrance, unfit
+from datamodel.scheduling.fitting import FULL, HINDRANCES, TAKEN, TOO_SMALL, Hindrance, hindrance, short_soon, unfit
+from datamodel.scheduling.forecasts import Foresight
 from datamodel.scheduling.placing import APART, SITES, Rules, labels_of
 from datamodel.scheduling.resources import amounts, too_little
 from datamodel.scheduling.service import config_paths
@@ -52,11 +53,12 @@ class Asked(NamedTuple):
 
 
 class Described(NamedTuple):
-    """An edge, its place in the desired plane, what there is of it, and its labels."""
+    """An edge, its place in the desired plane, what there is of it, how much of that is counted on, and its labels."""
 
     edge: Node
     desired: Node | None
     pool: Pool | None
+    counted_on: Pool | None
     labels: Mapping[str, str]
 
 
@@ -65,12 +67,16 @@ def beside(edges: Iterable[Node]) -> set[str]:
     return {path for edge in edges for path in _beside(edge)}
 
 
-def described(edges: Iterable[Node], nodes: Mapping[str, Node], pools: Mapping[str, Pool]) -> list[Described]:
-    """The edges with what there is of them among these nodes and pools."""
+def described(
+    edges: Iterable[Node], nodes: Mapping[str, Node], pools: Mapping[str, Pool], foresight: Foresight
+) -> list[Described]:
+    """The edges with what there is of them among these nodes and pools, for who looks so far ahead."""
     found: list[Described] = []
     for edge in edges:
         desired, site, config = (nodes.get(path) for path in _beside(edge))
-        found.append(Described(edge, desired, pools.get(edge.path), labels_of(edge, site, config)))
+        pool = pools.get(edge.path)
+        counted_on = foresight.counted_on(edge.spec, pool) if pool is not None else None
+        found.append(Described(edge, desired, pool, counted_on, labels_of(edge, site, config)))
     return found
 
 
@@ -89,16 +95,25 @@ class Tally:
         """An edge, at its path in whichever plane, that takes nothing new."""
         self._count(path, stands)
 
-    def ask(self, path: str, labels: Mapping[str, str], capacity: Amounts, free: Amounts) -> None:
-        """An edge that takes work."""
+    def ask(
+        self,
+        path: str,
+        labels: Mapping[str, str],
+        capacity: Amounts,
+        free: Amounts,
+        counted_on: Amounts | None = None,
+    ) -> None:
+        """An edge that takes work. `counted_on`: what of that which is free is counted on, where that is less."""
         asked = self._asked
         if asked.taken and spot_of(path, asked.apart) in asked.taken:
             self._count(path, Hindrance(TAKEN, f"has chunks of the job, which are apart over {asked.apart}"))
-        elif (stands := unfit(labels, capacity, free, self._wanted, asked.rules)) is not None:
+        elif (stands := unfit(labels, capacity, free, self._wanted, asked.rules)) is not None or (
+            counted_on is not None and (stands := short_soon(counted_on, self._wanted)) is not None
+        ):
             self._count(path, stands)
         else:
             self._count(path, Hindrance(HAS_ROOM, "has room"))
-            self._make_room(path, free)
+            self._make_room(path, free if counted_on is None else counted_on)
 
     def _count(self, path: str, said: Hindrance) -> None:
         reason, message, resource = said
@@ -132,7 +147,8 @@ def tallied(edges: Iterable[Described], asked: Asked) -> Tally:
         if stands is not None:
             tally.bar(one.edge.path, stands)
         elif one.pool is not None:
-            tally.ask(one.edge.path, one.labels, one.pool.capacity, one.pool.free)
+            counted_on = one.counted_on.free if one.counted_on is not None else None
+            tally.ask(one.edge.path, one.labels, one.pool.capacity, one.pool.free, counted_on)
     return tally
 
 

@@ -38,6 +38,22 @@ _NAME = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,6})-([1-9][0-9]{0,8})")
 
 RUN, STOP, ABANDON = "run", "stop", "abandon"
 """Intents: run it; stop it, the chunk is not wanted any more; stop it, the chunk goes elsewhere."""
+IntentReason = Literal["EdgeDrained", "EdgeInMaintenance", "EdgeLost", "Preempted", "Shed"]
+EDGE_DRAINED: IntentReason = "EdgeDrained"
+EDGE_IN_MAINTENANCE: IntentReason = "EdgeInMaintenance"
+EDGE_LOST: IntentReason = "EdgeLost"
+PREEMPTED: IntentReason = "Preempted"
+SHED: IntentReason = "Shed"
+"""Why a chunk goes elsewhere: its edge is drained, or in maintenance, or lost, or has less than is reserved of it;
+or a job that matters more has its room."""
+WHY_GIVEN_UP: Mapping[str, str] = {
+    EDGE_DRAINED: "it was to be drained",
+    EDGE_IN_MAINTENANCE: "it was in maintenance",
+    EDGE_LOST: "it was lost",
+    PREEMPTED: "a job that matters more has its room",
+    SHED: "it had less than was reserved of it, and others matter more",
+}
+"""By reason, what is to be said of the edge."""
 
 
 class AttemptSpec(Part):
@@ -67,6 +83,8 @@ class AttemptSpec(Part):
     decision: Decided | None = None
     """Why it was placed here, for people: no edge goes by it."""
     intent: Literal["run", "stop", "abandon"] = "run"
+    intent_reason: IntentReason | None = None
+    """Why its chunk goes elsewhere, where that is not its own end."""
 
 
 class AttemptStatus(Part):
@@ -167,6 +185,7 @@ class Attempt(Kind):
         Column("phase", "status.phase"),
         Column("done", "status.percent", "percent"),
         Column("intent", "spec.intent"),
+        Column("why", "spec.intentReason"),
         Column("settlement", "status.settlement"),
         Column("age", "metadata.createdAt", "age"),
     )

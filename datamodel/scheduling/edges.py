@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
 
 from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part
+from datamodel.scheduling.forecasts import FORECAST_LIMIT, PowerForecast, check_in_order
+from datamodel.scheduling.images import IMAGES_LIMIT
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
 from datamodel.scheduling.resources import Capacity, amounts
 
@@ -35,16 +37,37 @@ class EdgeSpec(Part):
     """Why nothing can be started now, where the agent says so: its engine does not answer. Nothing is placed here then."""
     carbon_g_per_kwh: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None
     """What its power costs the climate, in grams of CO2, where the edge says so."""
+    forecast: Annotated[tuple[PowerForecast, ...] | None, Field(max_length=FORECAST_LIMIT)] = None
+    """What power it expects to have, where it says so, in order of time."""
+    images: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=768)], ...] | None,
+        Field(max_length=IMAGES_LIMIT),
+    ] = None
+    """The full names of the images that its engine has, where it says so; of many, the newest."""
     public_key: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]{43}=$")] | None = None
     """X25519, in base64: what its secrets are sealed to. Its agent makes another one at each start."""
 
+    @field_validator("forecast")
+    @classmethod
+    def _is_in_order(cls, forecast: tuple[PowerForecast, ...] | None) -> tuple[PowerForecast, ...] | None:
+        check_in_order(forecast)
+        return forecast
+
+
+class Maintenance(Part):
+    """A maintenance window that an edge is in: nothing new is placed there until its end, or that of one that begins before
+    it."""
+
+    until: datetime
+
 
 class EdgeStatus(Part):
-    """Whether the edge is heard from, as judged by the edges reconciler."""
+    """Whether the edge is heard from, as judged by the edges reconciler, and whether it is in maintenance."""
 
     phase: Literal["online", "suspect", "disconnected", "lost"] = "online"
     since: datetime | None = None
     reason: str = ""
+    maintenance: Maintenance | None = None
 
 
 class Edge(Kind):
@@ -59,8 +82,10 @@ class Edge(Kind):
         Column("runtime", "spec.runtime"),
         Column("cpu", "spec.capacity.cpu", "number"),
         Column("memory", "spec.capacity.memoryBytes", "bytes"),
+        Column("watts", "spec.capacity.powerW", "number"),
         Column("since", "status.since", "age"),
         Column("trouble", "spec.trouble"),
+        Column("maintenance until", "status.maintenance.until"),
     )
     offer = Offer(lambda spec: amounts(spec["capacity"]))
 

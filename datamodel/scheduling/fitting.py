@@ -8,7 +8,7 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import ONLINE
 from datamodel.scheduling.placing import SITE, Rules
-from datamodel.scheduling.resources import measure
+from datamodel.scheduling.resources import POWER, measure
 
 
 class Hindrance(NamedTuple):
@@ -21,18 +21,22 @@ class Hindrance(NamedTuple):
 
 
 UNKNOWN, NOT_ONLINE, IN_TROUBLE, NO_PLACE, CORDONED = "Unknown", "NotOnline", "InTrouble", "NoPlace", "Cordoned"
+IN_MAINTENANCE = "InMaintenance"
 OTHER_SITE, OTHER_LABELS, TOO_SMALL, FULL, TAKEN = "OtherSite", "OtherLabels", "TooSmall", "Full", "Taken"
+SHORT_SOON = "ShortSoon"
 HINDRANCES = {
     UNKNOWN: "without a capacity",
     NOT_ONLINE: "not online",
     IN_TROUBLE: "in trouble",
     NO_PLACE: "new",
     CORDONED: "cordoned",
+    IN_MAINTENANCE: "in maintenance",
     OTHER_SITE: "of another site",
     OTHER_LABELS: "without the labels",
     TOO_SMALL: "too small",
     FULL: "full",
     TAKEN: "taken by the job's other chunks",
+    SHORT_SOON: "about to have less power",
 }
 """By reason, what the edge is."""
 NEVER = frozenset({UNKNOWN, OTHER_SITE, OTHER_LABELS, TOO_SMALL})
@@ -50,6 +54,8 @@ def hindrance(edge: Node | None, desired: Node | None, pool: Pool | None) -> Hin
         return Hindrance(IN_TROUBLE, f"can start nothing: {edge.spec['trouble']}")
     if desired is None:
         return Hindrance(NO_PLACE, "has no place in the desired plane yet")
+    if (maintenance := edge.status.get("maintenance")) is not None:
+        return Hindrance(IN_MAINTENANCE, f"is in maintenance until {maintenance['until']}")
     if desired.spec["cordoned"]:
         return Hindrance(CORDONED, "is cordoned")
     return None
@@ -76,3 +82,11 @@ def unfit(
             has, wanted = measure(name, max(0, free.get(name, 0))), measure(name, asked[name])
             return Hindrance(FULL, f"has {has} left, and a chunk asks for {wanted}", name)
     return None
+
+
+def short_soon(counted_on: Amounts, asked: Amounts) -> Hindrance | None:
+    """Why an edge that has room for this now does not take it: so much is counted on as free. None where that is enough."""
+    if asked.get(POWER, 0) <= counted_on.get(POWER, 0):
+        return None
+    has, wanted = measure(POWER, max(0, counted_on.get(POWER, 0))), measure(POWER, asked[POWER])
+    return Hindrance(SHORT_SOON, f"expects to have {has} left, and a chunk asks for {wanted}", POWER)

@@ -60,18 +60,20 @@ class PlacementRules(Part):
 
 
 class Rules(NamedTuple):
-    """Which edges a chunk may go to, and which first: of no sites (any), or of these."""
+    """Which edges a chunk may go to, and which first: of no sites (any), or of these. Of edges that are equally preferred,
+    those that have all of `images` come first."""
 
     sites: tuple[str, ...] = ()
     required: str = ""
     preferred: tuple[tuple[str, int], ...] = ()
+    images: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, job: Document, group: Document) -> Self:
-        """What the specs of a job and of its group say."""
+    def of(cls, job: Document, group: Document, images: tuple[str, ...] = ()) -> Self:
+        """What the specs of a job and of its group say, and which images its edges are told apart by."""
         rules: Document = job.get("placement") or {}
         preferred = tuple((one["labels"], one["weight"]) for one in rules.get("preferred") or ())
-        return cls(tuple(group.get("sites") or ()), rules.get("required") or "", preferred)
+        return cls(tuple(group.get("sites") or ()), rules.get("required") or "", preferred, images)
 
     def bar(self, labels: Mapping[str, str]) -> str | None:
         """What of an edge with these labels does not suit: `site` or `labels`; None where it does."""

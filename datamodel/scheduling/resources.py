@@ -63,7 +63,9 @@ class Capacity(Part):
 
     cpu: _Cores
     memory_bytes: _Bytes
-    power_w: _Watts
+    power_w: Annotated[
+        float, Field(ge=0, le=POWER_LIMIT_W, allow_inf_nan=False, description="power in watts, as there is now")
+    ]
     gpus: Annotated[Countables | None, Field(description="how many, by type")] = None
     countables: Countables | None = None
 
@@ -83,11 +85,16 @@ def amounts(resources: Document) -> dict[str, int]:
     found = {
         CPU: math.ceil(resources["cpu"] * 1000),
         MEMORY: resources["memoryBytes"],
-        POWER: math.ceil(resources["powerW"] * 1000),
+        POWER: milliwatts(resources["powerW"]),
     }
     if "gpus" in resources or "countables" in resources:
         found |= _counted(resources)
     return found
+
+
+def milliwatts(power_w: float) -> int:
+    """Power in the unit of pools, rounded up as all of it is."""
+    return math.ceil(power_w * 1000)
 
 
 def quota_of(quota: Document) -> dict[str, int]:

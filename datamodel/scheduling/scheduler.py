@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from datamodel.kinds import Column, Kind, Part, Seed
+from datamodel.scheduling.forecasts import HORIZON_LIMIT_S
 from datamodel.scheduling.planes import CONFIG, Config
 
+SCHEDULER = "/config/scheduler"
 FIRST_FIT, BEST_FIT, SPREAD, POWER_AWARE = "firstFit", "bestFit", "spread", "powerAware"
 FAIR_SHARE, PRIORITY, ARRIVAL = "fairShare", "priority", "arrival"
 AGEING_S = 60.0
@@ -62,6 +64,16 @@ class SchedulerSpec(Part):
     ] = HOLD_AFTER_S
     preemption: Annotated[Preemption | None, Field(description="absent: what runs goes on, whoever waits")] = None
     paused: Annotated[bool, Field(strict=True, description="nothing is placed anywhere")] = False
+    forecast_horizon_s: Annotated[
+        float | None,
+        Field(
+            gt=0,
+            le=HORIZON_LIMIT_S,
+            allow_inf_nan=False,
+            description="no more of an edge's power is counted on than the least that it expects within so many seconds;"
+            " absent: what it has now",
+        ),
+    ] = None
 
 
 class SiteTotals(Part):

@@ -1,5 +1,7 @@
-"""What operators ask of sites and edges: whether an edge is used, and until when what runs there may go on."""
+"""What operators ask of sites and edges: whether an edge is used and until when what runs there may go on, when that is
+worked on, and what goes elsewhere where an edge has less than it had."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -7,6 +9,7 @@ from pydantic import Field
 
 from datamodel.kinds import Column, Kind, Part
 from datamodel.node import Node
+from datamodel.scheduling.maintenance import Windows
 from datamodel.scheduling.moments import Moment
 from datamodel.scheduling.planes import CONFIG, Config
 
@@ -14,11 +17,37 @@ USE, CORDON, DRAIN = "use", "cordon", "drain"
 OPEN, CORDONED, DRAINING, DRAINED = "open", "cordoned", "draining", "drained"
 
 
+LOWEST_PRIORITY = "lowestPriority"
+
+Shed = Annotated[
+    Literal["lowestPriority"] | None,
+    Field(
+        description="where less is there than is reserved, attempts of the lowest priority go elsewhere, the youngest first;"
+        " absent: nothing is stopped"
+    ),
+]
+
+
+class SiteConfigSpec(Part):
+    """What is asked of all edges of a site, beside what is asked of each."""
+
+    maintenance: Windows = None
+    shed: Shed = None
+
+
 class SiteConfig(Kind):
     """What operators ask of a site."""
 
     plane, parent, segment = CONFIG, Config, "sites"
-    examples = ({},)
+    Spec = SiteConfigSpec
+    columns = (Column("shed", "spec.shed"),)
+    examples = (
+        {},
+        {
+            "maintenance": [{"cron": "0 2 * * 0", "timeZone": "Europe/Berlin", "durationS": 7200}],
+            "shed": "lowestPriority",
+        },
+    )
 
 
 class EdgeConfigSpec(Part):
@@ -32,10 +61,13 @@ class EdgeConfigSpec(Part):
         Moment | None,
         Field(description="until then what runs on a drained edge may go on; absent: it goes elsewhere at once"),
     ] = None
+    maintenance: Windows = None
+    shed: Shed = None
 
 
 class EdgeConfigStatus(Part):
-    """How far that is. An edge is drained once nothing is left there for sure."""
+    """How far that is; a maintenance window is as if that had been asked. An edge is drained once nothing is left there for
+    sure."""
 
     phase: Literal["open", "cordoned", "draining", "drained"] = "open"
     since: datetime | None = None
@@ -54,7 +86,14 @@ class EdgeConfig(Kind):
         Column("phase", "status.phase"),
         Column("since", "status.since", "age"),
     )
-    examples = ({"intent": "drain", "drainBy": "2026-01-31T12:00:00Z"},)
+    examples = (
+        {"intent": "drain", "drainBy": "2026-01-31T12:00:00Z"},
+        {
+            "maintenance": [
+                {"begin": "2026-01-31T12:00:00Z", "end": "2026-01-31T14:00:00Z", "drain": "move", "noticeS": 600}
+            ]
+        },
+    )
 
 
 def config_path(site: str, edge: str) -> str:
@@ -64,6 +103,11 @@ def config_path(site: str, edge: str) -> str:
 def config_paths(site: str, edge: str) -> tuple[str, str]:
     """Where what is asked of a site, and of its edge, stands."""
     return f"/config/sites/{site}", config_path(site, edge)
+
+
+def sheds(configs: Iterable[Node | None]) -> bool:
+    """Whether one of these, which are asked of an edge and of its site, says that what is too much goes elsewhere."""
+    return any(config is not None and config.spec.get("shed") == LOWEST_PRIORITY for config in configs)
 
 
 def intent_of(config: Node | None) -> str:

@@ -48,8 +48,18 @@ class AttemptReport(msgspec.Struct, frozen=True, rename="camel", tag="attempt", 
     uid: str = ""
 
 
-class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid_unknown_fields=True):
-    """An edge registers: what it is and has. Sent at every start of its agent and when any of it changes."""
+class Foreseen(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """From a moment on, an edge expects to have so much power."""
+
+    at: datetime
+    power_w: float
+
+
+class EdgeReport(
+    msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid_unknown_fields=True, omit_defaults=True
+):
+    """An edge registers: what it is and has. Sent at every start of its agent and when any of it changes. What it does not say
+    is not there, so that an older hub takes what it knows."""
 
     edge: str
     at: datetime
@@ -65,6 +75,8 @@ class EdgeReport(msgspec.Struct, frozen=True, rename="camel", tag="edge", forbid
     gpus: dict[str, int] | None = None
     countables: dict[str, int] | None = None
     carbon_g_per_kwh: float | None = None
+    forecast: tuple[Foreseen, ...] | None = None
+    images: tuple[str, ...] | None = None
 
 
 Report = AttemptReport | EdgeReport

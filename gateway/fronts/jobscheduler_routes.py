@@ -12,6 +12,7 @@ from datamodel.names import check_name
 from datamodel.plan import Query
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import ONLINE
+from datamodel.scheduling.scheduler import SCHEDULER
 from datamodel.selectors import Requirement, Selector
 from gateway.backend import Backend
 from gateway.executions import executions_of
@@ -21,7 +22,6 @@ from gateway.fronts.pointers import naming
 from gateway.jobs import GROUP_DEFAULT, group_path, job_path, submit
 from gateway.page import LIMIT_MAX, PHASE
 from gateway.rest.answer import json_answer
-from gateway.rest.edges import SCHEDULER
 from gateway.rest.lists import listed
 from gateway.rest.query import Asked
 from gateway.rest.replay import KEY, replay_guard

@@ -15,6 +15,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.plan import Query
 from datamodel.pool import Pool
+from datamodel.scheduling.scheduler import SCHEDULER
 from gateway.backend import Backend
 from gateway.executions import executions_of
 from gateway.fronts import nexus as shown
@@ -22,7 +23,6 @@ from gateway.fronts.given import read_given
 from gateway.fronts.pointers import naming
 from gateway.page import LIMIT_MAX, checked_limit
 from gateway.rest.answer import json_answer
-from gateway.rest.edges import SCHEDULER
 from gateway.rest.lists import listed
 from gateway.rest.query import Asked, number_of
 from gateway.rest.route import LISTING, READING, WRITING, DirectRoute, route

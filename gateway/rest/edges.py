@@ -13,7 +13,7 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.scheduling.edges import Edge, Site, place_of
 from datamodel.scheduling.resources import CPU, MEMORY, POWER
-from datamodel.scheduling.scheduler import SchedulerStatus
+from datamodel.scheduling.scheduler import SCHEDULER, SchedulerStatus
 from datamodel.scheduling.service import OPEN, USE, config_path
 from gateway.backend import Backend
 from gateway.defaults import completed
@@ -25,7 +25,6 @@ from gateway.rest.query import asked_of, list_parameters
 from gateway.rest.replay import KEY, once_of
 from gateway.rest.route import LISTING, READING, DirectRoute, route
 
-SCHEDULER = "/config/scheduler"
 GRACE: Document = {
     "name": "graceS",
     "in": "query",

@@ -99,12 +99,14 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
         ranking: Ranking,
         group: Document,
         in_flight: int = 0,
+        images: tuple[str, ...] = (),
     ) -> Self:
         """The job as the graph has it, when so many of its chunks have been placed before, and so many are in flight. `group`:
-        the spec of its group."""
+        the spec of its group. `images`: those by which edges are told apart for it."""
         spec = job.spec
         parallel = spec.get("maxParallel")
         arranged = (spec.get("placement") or {}).get("arrangement")
+        has_rules = "placement" in spec or group.get("sites") or images
         return cls(
             job.path,
             job.uid,
@@ -112,7 +114,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
             chunks_of(job),
             wanted_of(
                 signature_of(spec),
-                ANYWHERE if "placement" not in spec and not group.get("sites") else Rules.of(spec, group),
+                Rules.of(spec, group, images) if has_rules else ANYWHERE,
             ),
             begun,
             retries,

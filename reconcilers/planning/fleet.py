@@ -1,9 +1,8 @@
 """The edges that take work and what is free of each, kept so that to find one for a chunk costs little however many there
 are."""
 
-from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
@@ -11,29 +10,17 @@ from typing import NamedTuple
 import msgspec
 
 from datamodel.kinds import Amounts
-from datamodel.scheduling.placing import ANYWHERE, Rules
+from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.resources import POWER
 from datamodel.scheduling.scheduler import FIRST_FIT, POWER_AWARE
 from reconcilers.planning.backlog import Asker, Signature, Wanted
 from reconcilers.planning.shelves import Shelves
+from reconcilers.planning.views import Edge, Level, Tier, View
 
 VIEWS_LIMIT = 64
 """Sets of rules whose edges are kept in order; of more, those that were asked for longest ago are sorted anew."""
-CARBON_BAND_G = 50.0
-"""Edges whose power is about as clean are alike to a power-aware placement, in grams of CO2 for a kilowatt-hour."""
 GROWTHS_KEPT = 1_024
 BARREN_KEPT = 10_000
-
-
-class Edge(msgspec.Struct, frozen=True):
-    """An edge that takes work: the path of its desired node, its site, the labels that rules look at, what it has, and how many
-    grams of CO2 a kilowatt-hour costs there, where it says so."""
-
-    path: str
-    site: str
-    labels: Mapping[str, str]
-    capacity: Amounts
-    carbon: float | None = None
 
 
 class Hold(NamedTuple):
@@ -43,64 +30,6 @@ class Hold(NamedTuple):
     wanted: Wanted
     spots: Mapping[str, int]
     is_cleared: bool = False
-
-
-class _Level:
-    """Edges that are equally preferred: in order, and on shelves by each resource that was asked for."""
-
-    __slots__ = ("paths", "shelves")
-
-    def __init__(self) -> None:
-        self.paths: list[str] = []
-        self.shelves: dict[str, Shelves] = {}
-
-
-class Tier(NamedTuple):
-    """Edges that are equally preferred, by `key`: in order of their paths, and on the shelves of the resource by which they are
-    looked at (None: they are looked at in order), from so much on: `resource`, of which the fewest have enough, with the
-    power-aware policy power."""
-
-    key: tuple[int, int]
-    paths: Sequence[str]
-    shelves: Shelves | None
-    least: int
-    resource: str = ""
-
-
-class _View:
-    """The edges that suit some rules, the preferred first."""
-
-    __slots__ = ("_banded", "level_of", "levels", "rules")
-
-    def __init__(self, rules: Rules, *, banded: bool) -> None:
-        """`banded`: edges with cleaner power come first among those that are equally preferred."""
-        self.rules = rules
-        self.levels: dict[tuple[int, int], _Level] = {}
-        self.level_of: dict[str, tuple[int, int]] = {}
-        self._banded = banded
-
-    def put(self, edge: Edge, free: Amounts) -> None:
-        self.drop(edge.path)
-        if self.rules is not ANYWHERE and self.rules.bar(edge.labels) is not None:
-            return
-        band = int((edge.carbon if edge.carbon is not None else 1e6) // CARBON_BAND_G) if self._banded else 0
-        key = self.level_of[edge.path] = (-self.rules.weight(edge.labels), band)
-        insort(self.levels.setdefault(key, _Level()).paths, edge.path)
-        self.update(edge.path, free)
-
-    def drop(self, path: str) -> None:
-        key = self.level_of.pop(path, None)
-        if key is not None:
-            level = self.levels[key]
-            del level.paths[bisect_left(level.paths, path)]
-            for shelves in level.shelves.values():
-                shelves.drop(path)
-
-    def update(self, path: str, free: Amounts) -> None:
-        key = self.level_of.get(path)
-        if key is not None:
-            for resource, shelves in self.levels[key].shelves.items():
-                shelves.put(path, free.get(resource, 0))
 
 
 class Draft:
@@ -127,7 +56,7 @@ class Fleet:
         """By edge, for whom room is kept there: for one at a time."""
         self._free: dict[str, Amounts] = {}
         """What is free there, but for what is kept: below zero where that is still in use."""
-        self._views: dict[Rules, _View] = {}
+        self._views: dict[Rules, View] = {}
         self._moved: set[str] = set()
         """Edges of which something else is free than the views know."""
         self._before: dict[str, Amounts] | None = None
@@ -145,6 +74,10 @@ class Fleet:
         if known is not None:
             self.capacity.subtract(known.capacity)
         self.capacity.update(edge.capacity)
+        if known is not None and msgspec.structs.replace(known, capacity=edge.capacity) == edge:
+            self.edges[edge.path] = edge  # what it has varies, and it stays where it is in every view
+            self.set_free(edge.path, free)
+            return
         left = self._beside(edge.path, free, 1)
         self.edges[edge.path], self._free[edge.path] = edge, left
         for view in self._views.values():
@@ -265,7 +198,7 @@ class Fleet:
             if len(self._barren) > BARREN_KEPT:
                 del self._barren[next(iter(self._barren))]
 
-    def _tier(self, level: _Level, key: tuple[int, int], signature: Signature) -> Tier:
+    def _tier(self, level: Level, key: tuple[int, int], signature: Signature) -> Tier:
         if self.policy == FIRST_FIT:
             return Tier(key, level.paths, None, 0)
         found = [(self._shelves(level, name), name, amount) for name, amount in signature]
@@ -275,7 +208,7 @@ class Fleet:
             shelves, resource, least = min(found, key=lambda one: (one[0].about(one[2]), one[1]))
         return Tier(key, level.paths, shelves, least, resource)
 
-    def _shelves(self, level: _Level, resource: str) -> Shelves:
+    def _shelves(self, level: Level, resource: str) -> Shelves:
         shelves = level.shelves.get(resource)
         if shelves is None:
             shelves = level.shelves[resource] = Shelves()
@@ -283,12 +216,12 @@ class Fleet:
                 shelves.put(path, self._free[path].get(resource, 0))
         return shelves
 
-    def _view(self, rules: Rules) -> _View:
+    def _view(self, rules: Rules) -> View:
         view = self._views.pop(rules, None)
         if view is None:
             if len(self._views) >= VIEWS_LIMIT:
                 del self._views[next(iter(self._views))]
-            view = _View(rules, banded=self.policy == POWER_AWARE)
+            view = View(rules, banded=self.policy == POWER_AWARE)
             for path, edge in self.edges.items():
                 view.put(edge, self._free[path])
         self._views[rules] = view  # the last one is the newest

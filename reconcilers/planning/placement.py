@@ -1,6 +1,7 @@
 """Placement: which waiting chunk goes to which edge now, and who waits for what."""
 
 import heapq
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -61,7 +62,8 @@ class _Served:
     job: PendingJob
     chunks: Iterator[Chunk]
     left: int
-    search: Search
+    found: tuple[Search, Iterator[Spot]]
+    """The edges that have room for such a chunk, however the job's lie to each other."""
     spots: Iterator[Spot]
     hold: Hold | None
 
@@ -121,6 +123,11 @@ class _Round:
             if not self._may_begin(group, job):
                 return
             served = group.served = self._serving(group, job)
+        elif served.hold is None and served.found is not self.searches.get(job.wanted):
+            served.found = self._found(job, None)
+            served.spots = self._spots(
+                served
+            )  # a gang has given back what it had taken, and there is more room than was found
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -161,7 +168,7 @@ class _Round:
 
     def _place(self, group: _Group, served: _Served, wanted: int) -> int:
         """Places so many chunks of a job, or as many as there is room for; how many."""
-        job, how, share_now, found = served.job, served.search.told, group.share if self.fair else None, 0
+        job, how, share_now, found = served.job, served.found[0].told, group.share if self.fair else None, 0
         while found < wanted:
             spot = next(served.spots, None)
             if spot is None:
@@ -213,13 +220,22 @@ class _Round:
 
     def _serving(self, group: _Group, turn: PendingJob) -> _Served:
         hold = self.fleet.holds.get(turn.asker) if self.fleet.holds and turn.asker not in self.served else None
-        search, spots = self._found(turn, hold)
-        if turn.arrangement is not None:
-            spots = arranged_spots(self.fleet, search, turn.arrangement, self.usage.of_job(turn.path))
-        job = turn
+        found, job = self._found(turn, hold), turn
         if turn.most is not None:
-            job = split(turn, self.fleet, search, group.terms.left(group.used, turn.signature))
-        return _Served(turn, job, job.chunks(), job.waiting, search, spots, hold)
+            job = split(turn, self.fleet, found[0], group.terms.left(group.used, turn.signature))
+        served = _Served(turn, job, job.chunks(), job.waiting, found, found[1], hold)
+        if turn.arrangement is not None:
+            served.spots = self._spots(served)
+        return served
+
+    def _spots(self, served: _Served) -> Iterator[Spot]:
+        """Where what is left of a job goes."""
+        (search, plain), job = served.found, served.job
+        if job.arrangement is None:
+            return plain
+        held = Counter(self.usage.of_job(job.path))
+        held.update(decision.edge for decision in self.decisions if decision.job.path == job.path)
+        return arranged_spots(self.fleet, search, job.arrangement, held)
 
     def _found(self, job: PendingJob, hold: Hold | None) -> tuple[Search, Iterator[Spot]]:
         """The edges for what the job asks for, which all have in common who ask for the same."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from datamodel.kinds import Document
 from datamodel.scheduling.scheduler import POWER_AWARE, SPREAD
 from reconcilers.planning.backlog import Wanted
-from reconcilers.planning.fleet import Fleet, Tier
+from reconcilers.planning.fleet import Fleet
+from reconcilers.planning.views import Tier
 
 Candidate = tuple[tuple[int, int], int, str]
 """An edge, after which it comes: its tier's key, and its place in that."""

@@ -99,6 +99,10 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "trouble": report.trouble[:1024],
         "publicKey": report.public_key,
         "carbonGPerKwh": report.carbon_g_per_kwh,
+        "forecast": [{"at": one.at.isoformat(), "powerW": one.power_w} for one in report.forecast]
+        if report.forecast is not None
+        else None,
+        "images": list(report.images) if report.images is not None else None,
     }
     check_labels(report.labels, "/labels")
     check_labels_size(report.labels)

@@ -8,9 +8,10 @@ from typing import Any
 from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.placement import ROUND
 from reconcilers.planning.backlog import Backlog, PendingJob, Signature, wanted_of
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.placement import plan
 from reconcilers.planning.usage import Usage
+from reconcilers.planning.views import Edge
 from sim.bench.report import latencies
 from sim.yard import Yard
 

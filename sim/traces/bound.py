@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from datamodel.kinds import Amounts
 from reconcilers.planning.backlog import Signature
-from reconcilers.planning.fleet import Edge
+from reconcilers.planning.views import Edge
 
 STEPS = (1, 2, 3)
 """The k of the functions u(k)."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from datamodel.errors import Invalid
 from datamodel.scheduling.resources import CPU_LIMIT, amounts
-from reconcilers.planning.fleet import Edge
+from reconcilers.planning.views import Edge
 from sim.traces.workload import WATTS
 
 FLEET = "16x8:16,8x16:64,4x32:256"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from datamodel.scheduling.order import share
 from reconcilers.planning.backlog import Signature
-from reconcilers.planning.fleet import Edge
 from reconcilers.planning.turns import Terms
+from reconcilers.planning.views import Edge
 from sim.traces.bound import Work, bound_ms
 from sim.traces.edges import capacity_of
 from sim.traces.replay import Schedule, Span

@@ -14,11 +14,12 @@ from datamodel.scheduling.scheduler import AGEING_S, BEST_FIT, FAIR_SHARE, HOLD_
 from reconcilers.placement import ROUND
 from reconcilers.planning.backlog import Backlog, PendingJob, Ranking, Signature
 from reconcilers.planning.decisions import Decision
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.holds import Waiting, keep_room
 from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Usage
+from reconcilers.planning.views import Edge
 from sim.traces.workload import Task
 from sim.yard import Yard
 

@@ -8,6 +8,7 @@ from sim.world import script
 from sim.world.copies import EVERY_S
 from sim.world.dice import Dice, moment
 from sim.world.doomed import doomed
+from sim.world.operators import powers, windows
 from sim.world.plans import plans
 from sim.world.traits import calling, counted, in_order, mannered, termed, timed, uneven, with_ends
 from sim.world.weather import CALM, ROUGH
@@ -74,6 +75,8 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions = list(termed(dice.stream("script/terms"), actions, seconds))
     if is_timely:
         actions.extend(doomed(dice.stream("script/doomed"), seconds))
+        actions.extend(windows(dice.stream("script/windows"), seconds, edges, slots))
+    actions.extend(powers(dice.stream("script/power"), seconds, edges, slots, is_timely=is_timely))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(

@@ -14,11 +14,12 @@ from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDE
 from datamodel.scheduling.retrying import ignored
 from datamodel.scheduling.service import OPEN
 from datamodel.state import State
-from sim.world.client import Client, path_of
+from sim.world.client import Client
 from sim.world.endings import must_fail, wrong
 from sim.world.engine import Engine
 from sim.world.faults import Memory
 from sim.world.receivers import Receivers, undelivered
+from sim.world.requests import path_of
 
 
 def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, Engine]) -> Iterator[str]:
@@ -47,6 +48,14 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{path} is {node.phase or 'new'}, its intent is {node.spec['intent']}"
         elif node.kind == "Edge" and node.phase != "online":
             yield f"{path} is {node.phase}"
+        elif node.kind == "Edge" and node.spec["capacity"]["powerW"] != engines[last_name(path)].power.available_w:
+            yield f"{path} says that it has {node.spec['capacity']['powerW']} W"
+        elif node.kind == "Edge" and tuple(node.spec.get("images", ())) != (engines[last_name(path)].images or ()):
+            yield f"{path} says that it has the images {node.spec.get('images')}"
+        elif node.kind == "Edge" and "forecast" in node.spec:
+            yield f"{path} expects {node.spec['forecast']}"
+        elif node.kind == "Edge" and "maintenance" in node.status:
+            yield f"{path} is in maintenance"
         elif node.kind == "DesiredEdge" and node.spec["cordoned"]:
             yield f"{path} is cordoned"
         elif node.kind == "Job" and "schedule" in node.links and node.phase not in FINISHED:

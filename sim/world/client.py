@@ -1,12 +1,9 @@
 """Who asks for jobs: it sends again what was not answered, and remembers what was accepted."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar, cast
-
-import msgspec
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
 from datamodel.errors import Invalid, NotFound, Transient
@@ -15,40 +12,36 @@ from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
-from datamodel.scheduling.scheduler import PRIORITY_DEFAULT, SCHEDULER
-from datamodel.scheduling.service import config_path
+from datamodel.scheduling.scheduler import SCHEDULER
+from datamodel.scheduling.service import LOWEST_PRIORITY, config_path, config_paths
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
-from sim.world.engine import Behaviour
 from sim.world.hosts import SITE
-from sim.world.process import EPOCH, Process
-from sim.world.receivers import url_of
-from sim.world.script import Ask, Delete, Plan, Repeat, Replan, Rule, Serve, Submit, Wish
-from sim.world.splits import array_of
-from sim.world.terms import NEVER, NO_TERMS, spec_of
+from sim.world.process import Process
+from sim.world.requests import ACTOR, path_of, planned, schedule_path, submission
+from sim.world.script import (
+    Ask,
+    Delete,
+    Foresee,
+    Maintain,
+    Plan,
+    Repeat,
+    Replan,
+    Rule,
+    Serve,
+    Shed,
+    Submit,
+    Wish,
+)
 from sim.world.universe import Universe
 from sim.world.weather import Weather
+from sim.world.windows import window_of
 
 T = TypeVar("T")
 
-GROUP = "/config/job-groups/default"
 AGAIN_S = 1.0
-PATIENCE_S = 10.0
-"""How much longer than it should take a chunk may run, of a job with a limit."""
-HOPELESS_CPU = 4_000.0
-"""No edge of a world has as much."""
-ACTOR = Actor("client", USER)
-
-_encode = msgspec.json.Encoder().encode
-
-
-def path_of(job: str) -> str:
-    return f"{GROUP}/jobs/{job}"
-
-
-def schedule_path(name: str) -> str:
-    return f"{GROUP}/schedules/{name}"
+OPERATOR = Actor("operator", USER)
 
 
 class Client:
@@ -74,6 +67,8 @@ class Client:
         self._tasks: set[asyncio.Task[None]] = set()
         self._turns: dict[str, asyncio.Lock] = {}
         self._served: dict[str, None] = {}
+        self._operated: dict[str, Document] = {}
+        """By edge, or of all of them (empty), what operators ask."""
         self._plans: dict[str, None] = {}
 
     def start(self, ready: Callable[[], object]) -> None:
@@ -103,6 +98,10 @@ class Client:
                 self._ask(self._serve(wish))
             case Rule():
                 self._ask(self._rule(wish))
+            case Foresee():
+                self._ask(self._foresee(wish))
+            case Shed() | Maintain():
+                self._ask(self._operate(wish))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
 
@@ -110,6 +109,12 @@ class Client:
         """Those of which something else was ever asked: a database that was put back may not know that they are used again."""
         for edge in self._served:
             self.ask(Serve(0.0, edge, "use"))
+
+    def end_maintenance(self) -> None:
+        """Of edges and sites that were ever to have a window."""
+        for edge, asked in self._operated.items():
+            if asked.pop("maintenance", None):
+                self._ask(self._apply_operated(edge))
 
     def suspend_all_schedules(self) -> None:
         """Those that were ever asked for."""
@@ -125,7 +130,7 @@ class Client:
         self.process.deliver(begin)
 
     async def _submit(self, wish: Submit) -> None:
-        (verdict,) = await self._until_answered(lambda: self._append(_submission(wish)))
+        (verdict,) = await self._until_answered(lambda: self._append(submission(wish)))
         if verdict.error is not None:
             self._complain(f"{wish.job} was refused: {verdict.error}")
         self._uids[wish.job] = verdict.uid, self._database.restores
@@ -134,7 +139,7 @@ class Client:
 
     async def _repeat(self, wish: Submit) -> None:
         """The answer must be the first one's, unless the database has forgotten that; then the job is asked for anew."""
-        (verdict,) = await self._until_answered(lambda: self._append(_submission(wish)))
+        (verdict,) = await self._until_answered(lambda: self._append(submission(wish)))
         uid, restores = self._uids[wish.job]
         if verdict.error is not None:
             self._complain(f"{wish.job} was asked for again under its key, and refused: {verdict.error}")
@@ -173,7 +178,7 @@ class Client:
         """One after the other, as with jobs."""
         path = schedule_path(wish.schedule)
         async with self._turns.setdefault(path, asyncio.Lock()):
-            (verdict,) = await self._until_answered(lambda: self._append(_plan(wish)))
+            (verdict,) = await self._until_answered(lambda: self._append(planned(wish)))
             if verdict.error is not None:
                 self._complain(f"{wish.schedule} was refused: {verdict.error}")
         self.waiting -= 1
@@ -211,6 +216,30 @@ class Client:
             raise_refused(await self._until_answered(lambda: self._append(unit)))
         self.waiting -= 1
 
+    async def _foresee(self, wish: Foresee) -> None:
+        command = Command("patchSpec", SCHEDULER, {"forecastHorizonS": wish.horizon_s})
+        unit = Unit((command,), OPERATOR, cause="request:foresee")
+        raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
+    async def _operate(self, wish: Shed | Maintain) -> None:
+        asked = self._operated.setdefault(wish.edge, {})
+        if isinstance(wish, Shed):
+            asked["shed"] = LOWEST_PRIORITY
+        else:
+            asked["maintenance"] = [*asked.get("maintenance", ()), window_of(wish, self.process.wall())]
+        await self._apply_operated(wish.edge)
+
+    async def _apply_operated(self, edge: str) -> None:
+        """One after the other, as with jobs, and all that operators ask: what they leave out they ask no more."""
+        above, path = config_paths(SITE, edge)
+        async with self._turns.setdefault("operate", asyncio.Lock()):
+            asked = Command("apply", above, self._operated.get("", {}))
+            commands = (asked, Command("apply", path, self._operated[edge])) if edge else (asked,)
+            unit = Unit(commands, OPERATOR, cause=f"request:operate-{edge}")
+            raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
     async def _append(self, unit: Unit) -> Outcome:
         (outcome,) = await self._store.append([prepare(MODEL, unit)])
         return outcome
@@ -221,78 +250,3 @@ class Client:
                 return await request()
             except Transient:
                 await asyncio.sleep(AGAIN_S)
-
-
-_MANNERS: dict[str, dict[str, Any]] = {
-    "": {},
-    "apart": {"placement": {"arrangement": {"chunks": "apart"}}},
-    "spread": {"placement": {"arrangement": {"chunks": "spread"}, "preferred": [{"labels": "tendril/edge=edge-0"}]}},
-    "packed": {"placement": {"arrangement": {"chunks": "pack"}, "required": "tendril/site"}},
-    "narrow": {"maxParallel": 2},
-    "gang": {"allOrNothing": True},
-}
-
-
-def _submission(wish: Submit) -> Unit:
-    """The same request each time."""
-    behaviour = Behaviour(wish.seconds / wish.steps, wish.fails, wish.fails_by, wish.sigma, wish.failing)
-    terms = wish.terms or NO_TERMS
-    script = _encode(behaviour).decode()
-    spec = {
-        **_chunks(wish),
-        "retries": wish.retries,
-        "requests": {"cpu": HOPELESS_CPU if terms.hopeless else 1.0},
-        "steps": [{"name": f"step-{number}", "image": "world", "script": script} for number in range(wish.steps)],
-        "outputs": {"ran": "sum", "chunk": "collect"},
-        **spec_of(terms, wish.chunks),
-    }
-    spec = {**_MANNERS[wish.manner], **spec}
-    if "%" in spec.get("array", ""):
-        del spec["maxParallel"]
-    if wish.priority != PRIORITY_DEFAULT:
-        spec["priority"] = wish.priority
-    if wish.fails_by == "time" and wish.fails < NEVER:
-        spec["limits"] = {"timeoutS": wish.seconds + PATIENCE_S}
-    if wish.tells:
-        phases = ["running", "succeeded", "failed", "aborted"]
-        spec["callbacks"] = [{"url": url_of(temper, wish.job), "on": phases} for temper in wish.tells]
-    if wish.after:
-        spec["after"] = [{"job": name, "on": wish.on} for name in wish.after]
-    if wish.start_s is not None:
-        spec["startAt"] = (EPOCH + timedelta(seconds=wish.start_s)).isoformat()
-    if wish.ttl_s is not None:
-        spec["ttlAfterFinishS"] = wish.ttl_s
-    digest = hashlib.sha256(_encode(spec)).hexdigest()
-    create = Command("create", path_of(wish.job), spec, cause=f"request:submit-{wish.job}", correlation=wish.job)
-    return Unit((create,), ACTOR, key=f"submit/{wish.job}", digest=digest)
-
-
-def _chunks(wish: Submit) -> Document:
-    """How a job says how many chunks it has."""
-    match wish.counted:
-        case "split":
-            return {"maxChunks": wish.chunks, "workWs": 100.0 * wish.chunks, "minChunkWs": 130.0}
-        case "array":
-            return {"array": array_of(wish.chunks) + ("%2" if wish.manner == "narrow" else "")}
-    return {"chunks": wish.chunks}
-
-
-def _plan(wish: Plan) -> Unit:
-    """The same request each time."""
-    script = _encode(Behaviour(wish.seconds)).decode()
-    job = {
-        "chunks": wish.chunks,
-        "requests": {"cpu": 1.0},
-        "steps": [{"name": "step", "image": "world", "script": script}],
-    }
-    spec: Document = {
-        "cron": f"*/{wish.every_min} * * * *",
-        "job": job,
-        "concurrency": wish.concurrency,
-        "keepFinished": {"successful": wish.keep, "failed": wish.keep},
-    }
-    if wish.deadline_s is not None:
-        spec["startingDeadlineS"] = wish.deadline_s
-    cause = f"request:plan-{wish.schedule}"
-    create = Command("create", schedule_path(wish.schedule), spec, cause=cause, correlation=wish.schedule)
-    return Unit((create,), ACTOR, key=f"plan/{wish.schedule}", digest=hashlib.sha256(_encode(spec)).hexdigest())

@@ -4,12 +4,13 @@ It outlives the agent, and keeps a ledger of its own of what ran: what the check
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any, Literal
 
 import msgspec
 
+from agents.news.power import Power
 from agents.runtimes.luck import Chances, fate
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
 from agents.runtimes.reasons import OOM_KILLED, PULL_FAILED
@@ -25,6 +26,9 @@ NO_CONTAINER_CODE = 125
 FOR_EVER_S = 1e6
 SLOWEST = 8.0
 """How many times as long as its script says a step may take: a world has to end."""
+
+FULL_W = 10.0
+"""The power of a host: more than all that it has room for takes."""
 
 FailsBy = Literal["exit", "memory", "image", "time"]
 
@@ -91,6 +95,9 @@ class Engine:
     ) -> None:
         self._universe, self._rng, self._wall_s, self._epoch_of = universe, rng, wall_s, epoch_of
         self.away = False
+        self.power = Power(FULL_W)
+        self.images: tuple[str, ...] | None = None
+        """Their full names, where it says which it has."""
         self.ledger: list[Line] = []
         self.attempts: dict[str, _Attempt] = {}
         self.changed: Callable[[str], None] = lambda _: None
@@ -178,6 +185,16 @@ def _part(sigma: float, attempt: str, *, fails: bool) -> float:
         return 1.0
     lot = fate(Chances(slow_sigma=sigma, failing=float(fails)), attempt)
     return min(lot.factor, SLOWEST) * (1.0 if lot.fails_at is None else lot.fails_at)
+
+
+class EnginePower:
+    """What an agent knows of its host's power."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    async def read(self, edges: Sequence[str]) -> Mapping[str, Power]:
+        return dict.fromkeys(edges, self._engine.power)
 
 
 class EngineRuntime:

@@ -3,14 +3,19 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
+from agents.news.power import Power
 from datamodel.event import Event
 from datamodel.node import Node
+from datamodel.scheduling.wire import Foreseen
 from sim.world import script
 from sim.world.client import Client
 from sim.world.database import Database
+from sim.world.engine import FULL_W
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.keepers import Keepers
+from sim.world.process import EPOCH
 from sim.world.rogues import Rogues
 from sim.world.watchers import Watcher
 
@@ -69,8 +74,12 @@ class Faults:
         match action:
             case script.Submit() | script.Delete() | script.Ask() | script.Serve() | script.Repeat():
                 self._client.ask(action)
-            case script.Plan() | script.Replan() | script.Rule():
+            case script.Plan() | script.Replan() | script.Rule() | script.Shed() | script.Maintain() | script.Foresee():
                 self._client.ask(action)
+            case script.Power(edge=edge, watts=watts, ahead=ahead):
+                now = EPOCH + timedelta(seconds=self._around.universe.now_s)
+                expected = tuple(Foreseen(now + timedelta(seconds=after_s), later_w) for after_s, later_w in ahead)
+                self._edges[edge].engine.power = Power(watts, expected)
             case script.Rogue():
                 self._rogues.do(action)
             case script.Compact():
@@ -99,8 +108,9 @@ class Faults:
         self.bitten[type(action).__name__] += bites
 
     def mend(self) -> None:
-        """Nothing is broken any more, every edge is used, and no schedule goes on."""
+        """Nothing is broken any more, every edge is used and has its power, and no schedule goes on."""
         self._client.use_all_edges()
+        self._client.end_maintenance()
         self._client.suspend_all_schedules()
         self._trouble_s = dict.fromkeys(self._trouble_s, self._around.universe.now_s)
         self._database.away = False
@@ -112,6 +122,7 @@ class Faults:
             replica.away = False
         for edge in self._edges.values():
             edge.engine.away, edge.disk.failure = False, None
+            edge.engine.power = Power(FULL_W)
 
     def _note(self, action: script.AnyAction) -> None:
         """When the trouble that an action makes is over."""

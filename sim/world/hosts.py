@@ -10,6 +10,9 @@ from agents.link import Link
 from agents.logs.shipper import Shipper
 from agents.loop import Agent
 from agents.memory_journal import Content, Disk, MemoryJournal
+from agents.news.images import DeclaredImages, ImageNews
+from agents.news.ports import News
+from agents.news.power import PowerNews
 from agents.outbox import Outbox
 from agents.program import live
 from datamodel.errors import TendrilError
@@ -18,6 +21,7 @@ from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
 from datamodel.scheduling.edges import desired_path
+from datamodel.scheduling.images import image_name
 from datamodel.scheduling.logs import key_of
 from reconcilers.program import Program
 from reconcilers.runtime.shards import Shards
@@ -25,7 +29,7 @@ from reconcilers.settings import Settings
 from sim.world.copies import Copies
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
-from sim.world.engine import Engine, EngineRuntime
+from sim.world.engine import FULL_W, Engine, EnginePower, EngineRuntime
 from sim.world.journal import WorldJournal
 from sim.world.line import Line, LineFeed, LineStreams
 from sim.world.logbook import LineTranscripts, Logbook
@@ -41,6 +45,10 @@ BEAT_S = 5.0
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
+IMAGE = "world"
+"""What all jobs run."""
+WITH_IMAGES = 0.3
+"""Of how many edges the engines say which images they have."""
 WRITING = 0.06
 """Of how many edges the steps write: shipping a log takes many steps of a world's, and one costs time."""
 
@@ -192,6 +200,8 @@ class EdgeHost(Host):
         self.engine.clearing = self._clearing
         if around.dice.stream(f"logs/{name}").random() < WRITING:
             self.engine.logbook = around.logbook
+        if around.dice.stream(f"images/{name}").random() < WITH_IMAGES:
+            self.engine.images = (str(image_name(IMAGE)),)
         self.disk = Disk()
         self._copies: Copies[Content | None] = Copies(around.universe, lambda: self.disk.content)
 
@@ -216,16 +226,23 @@ class EdgeHost(Host):
                 at=process.wall(),
                 cpu=float(self._slots),
                 memory_bytes=2**30,
-                power_w=100.0,
+                power_w=FULL_W,
                 runtime=runtime.name,
                 agent_version="world",
             )
             logs = Shipper(runtime, LineTranscripts(self.line, around.logbook)) if runtime.keeps_output else None
-            agent = Agent(runtime, outbox, [registration], process.wall, logs=logs)
+            agent = Agent(runtime, outbox, [registration], process.wall, logs=logs, news=self._news())
             link = Link(
                 self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
             )
             await live(agent, link, stop)
+
+    def _news(self) -> list[News]:
+        edges = [self.name]
+        news: list[News] = [PowerNews(EnginePower(self.engine), edges, FULL_W, self.process.wall)]
+        if self.engine.images is not None:
+            news.append(ImageNews(DeclaredImages(self.engine.images), edges))
+        return news
 
     def _new_line(self, delay_s: tuple[float, float]) -> Line:
         line = super()._new_line(delay_s)

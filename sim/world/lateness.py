@@ -19,22 +19,12 @@ from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
-from datamodel.scheduling.service import (
-    CORDON,
-    CORDONED,
-    DRAIN,
-    DRAINED,
-    DRAINING,
-    OPEN,
-    USE,
-    config_path,
-    intent_of,
-)
 from datamodel.state import State
 from sim.world.engine import Engine
 from sim.world.failing import failed, rest_s
 from sim.world.overdue import behind, held, stays
 from sim.world.receivers import temper_of, undelivered
+from sim.world.serving import counted_on, is_used, lacks, phases
 from sim.world.splits import number_of
 
 LOOK_S = 4.0
@@ -84,6 +74,7 @@ def waiting(
     running = set[str]()
     there: dict[str, list[Node]] = {}
     jobs: list[Node] = []
+    edges: list[Node] = []
     configs: list[Node] = []
     rooms: list[Pool] = []
     for node in state.nodes.values():
@@ -97,16 +88,20 @@ def waiting(
                 yield Still((node.path, node.phase), f"{node.path} is {node.phase}", name)
             elif node.spec["trouble"]:
                 yield Still((node.path, "trouble"), f"{node.path} says: {node.spec['trouble']}", name)
-            elif intent_of(state.nodes.get(config_path(*place_of(node.path)))) == USE:
-                rooms.append(state.pools.get(node.path, Pool()))
+            else:
+                edges.append(node)
         elif node.kind == "EdgeConfig":
             configs.append(node)
         elif node.kind == "Schedule" and now is not None:
             yield from (Still((node.path, number), what) for number, what in enumerate(behind(node, state, now)))
         elif node.kind == "Job":
             jobs.append(node)
+    for edge in edges:
+        if is_used(edge, state, now):
+            rooms.append(counted_on(edge, state, now))
+        yield from (Still(*lack) for lack in lacks(edge, state, there, engines[last_name(edge.path)], now))
     for config in configs:
-        yield from _service(config, state, there)
+        yield from (Still(*lack) for lack in phases(config, state, there, now))
     for job in jobs:
         yield from _callbacks(job)
         yield from _job(job, state, rooms, runs=job.uid in running)
@@ -130,20 +125,6 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     elif not engines[name].runs(last_name(attempt.path)):
         key = (attempt.path, attempt.phase, engines[name].begun(last_name(attempt.path)))
         yield Still(key, f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
-
-
-def _service(config: Node, state: State, there: Mapping[str, list[Node]]) -> Iterator[Still]:
-    place, intent = desired_path(*place_of(config.path)), intent_of(config)
-    edge = state.nodes.get(place)
-    if edge is not None and edge.spec["cordoned"] != (intent != USE):
-        yield Still((place, intent), f"{place} is to be {intent}, and its spec is {edge.spec}")
-    left = there.get(place, [])
-    for attempt in left if intent == DRAIN and "drainBy" not in config.spec else ():
-        if attempt.spec["intent"] == RUN:
-            yield Still((attempt.path, "drain"), f"{attempt.path} is to run on an edge that is drained")
-    due = {USE: OPEN, CORDON: CORDONED, DRAIN: DRAINING if left else DRAINED}[intent]
-    if (config.phase, config.status.get("observedGeneration")) != (due, config.generation):
-        yield Still((config.path, due, config.generation), f"{config.path} is {due}, and it says {config.status}")
 
 
 def _has_room(job: Node, placed: int, in_flight: int, rooms: list[Pool]) -> bool:

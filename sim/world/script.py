@@ -120,6 +120,39 @@ class Rule(Action, frozen=True):
     hold_after_s: float = 60.0
 
 
+class Shed(Action, frozen=True):
+    """Operators have what is too much for an edge, or for all of them (empty), go elsewhere from now on."""
+
+    edge: str = ""
+
+
+class Maintain(Action, frozen=True):
+    """Operators ask for one more maintenance window of an edge, or of all of them (empty): for so long, `after_s` from now, or
+    every so many minutes."""
+
+    edge: str = ""
+    after_s: float = 0.0
+    lasts_s: float = 10.0
+    every_min: int = 0
+    notice_s: float = 0.0
+    moves: bool = False
+
+
+class Power(Action, frozen=True):
+    """From now on there are so many watts at an edge, and expected is that there are others so many seconds later: pairs of
+    seconds and watts, in order."""
+
+    edge: str
+    watts: float
+    ahead: tuple[tuple[float, float], ...] = ()
+
+
+class Foresee(Action, frozen=True):
+    """Operators have placement look so many seconds ahead from now on."""
+
+    horizon_s: float
+
+
 class Repeat(Action, frozen=True):
     """The client sends the request for a job that was accepted once more, under the same idempotency key."""
 
@@ -222,10 +255,10 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Plan | Replan | Delete | Ask | Serve | Rule | Repeat
+Wish = Submit | Plan | Replan | Delete | Ask | Serve | Rule | Shed | Maintain | Foresee | Repeat
 """What the client asks for."""
 Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
-AnyAction = Wish | Rogue | Trouble | Compact | Watch
+AnyAction = Wish | Rogue | Trouble | Compact | Watch | Power
 
 
 class Script(msgspec.Struct, frozen=True, rename="camel"):

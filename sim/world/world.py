@@ -32,6 +32,7 @@ from sim.world.keepers import Keepers
 from sim.world.lateness import LOOK_S, Lateness, waiting
 from sim.world.logbook import Logbook
 from sim.world.manners import Manners
+from sim.world.operating import Operating
 from sim.world.outboxes import Outboxes
 from sim.world.past import Past
 from sim.world.process import EPOCH, Process
@@ -99,17 +100,17 @@ class World:
         self._digest = hashlib.sha256()
         self._audit = Audit(MODEL)
         self._causes = Causes()
-        self._witness = Witness(MODEL, self.outcome.broken.append, PATIENCE_S)
-        self._manners = Manners(self.outcome.broken.append)
-        self._beginnings = Beginnings(self.outcome.broken.append)
-        self._splits = Splits(self.outcome.broken.append)
+        complain = self.outcome.broken.append
+        self._witness, self._manners = Witness(MODEL, complain, PATIENCE_S), Manners(complain)
+        self._beginnings, self._splits, self._reasons = Beginnings(complain), Splits(complain), Reasons(complain)
         jumps = any(isinstance(action, Jump) for action in script.actions)
-        self._rests = Rests(self.outcome.broken.append, is_steady=not jumps)
-        self._reasons = Reasons(self.outcome.broken.append)
-        outboxes = Outboxes(self.outcome.broken.append)
+        self._rests = Rests(complain, is_steady=not jumps)
+        timely = is_timely(script.actions)
+        self._operating = Operating(complain, lambda: self._faults.whole_since(""), is_timely=timely)
+        outboxes = Outboxes(complain)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
-        self._streams, self._logbook = MemoryStreams(), Logbook(self.outcome.broken.append)
+        self._streams, self._logbook = MemoryStreams(), Logbook(complain)
         around = Surroundings(
             self._universe,
             self._dice,
@@ -121,7 +122,7 @@ class World:
             outboxes,
             self._logbook,
             self._receivers,
-            self.outcome.broken.append,
+            complain,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
         self._hub = {name: HubHost(around, name) for name in _names("reconcilers", script.replicas)}
@@ -269,6 +270,7 @@ class World:
             self._splits.appended(event, self._state)
             self._rests.appended(event, self._state, self._universe.now_s)
             self._reasons.appended(event, self._universe.now_s)
+            self._operating.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -287,6 +289,7 @@ class World:
         self._splits.restored(self._state)
         self._rests.restored()
         self._reasons.restored()
+        self._operating.restored(self._universe.now_s)
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
 

@@ -55,6 +55,8 @@ async def test_an_image_is_pulled_once_and_with_the_operators_credentials(regist
         found = await asyncio.gather(*(run(runtime, one) for one in works))
         assert [one.steps[0].exit_code for one in found] == [0] * 4
         assert registry.asked["blobs"] == 2
+        assert runtime.pulled.is_set()
+        assert {f"{registry.address}/box:1", f"{registry.address}/box@{registry.digest}"} <= set(await runtime.images())
         asked = registry.asked["manifests"]
         assert (await run(runtime, work(f"{registry.address}/box:1", 9))).steps[0].exit_code == 0
         assert registry.asked["manifests"] == asked

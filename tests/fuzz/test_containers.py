@@ -19,10 +19,11 @@ from agents.runtimes.docker.container import (
     observed,
 )
 from agents.runtimes.docker.pull import error_in
-from agents.runtimes.images import image_name, is_allowed, is_called
+from agents.runtimes.images import is_allowed, is_called
 from agents.runtimes.reasons import DISK_FULL, PIDS_EXHAUSTED
 from agents.runtimes.shared import RESULT_LIMIT_BYTES
 from datamodel.errors import Invalid, Transient
+from datamodel.scheduling.images import image_name
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything
 

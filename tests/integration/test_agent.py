@@ -11,6 +11,10 @@ import pytest_asyncio
 
 from agents.link import Link
 from agents.loop import Agent
+from agents.news.images import DeclaredImages, ImageNews
+from agents.news.ports import News
+from agents.news.power import PowerNews
+from agents.news.power_file import PowerFile
 from agents.outbox import Outbox
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
@@ -48,7 +52,7 @@ class Running:
 
 
 @asynccontextmanager
-async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Running]:
+async def running_agent(server: PrivateNats, home: Path, *news: News) -> AsyncIterator[Running]:
     """An agent of one edge with four places. What its runtime has is lost with it."""
     runtime = SimulatedRuntime(Constant(POWER_W))
     edge = wire.EdgeReport(
@@ -61,7 +65,7 @@ async def running_agent(server: PrivateNats, home: Path) -> AsyncIterator[Runnin
         agent_version="1",
     )
     async with connected(server.url("agent")) as bus, Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
-        agent, link = Agent(runtime, outbox, [edge]), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
+        agent, link = Agent(runtime, outbox, [edge], news=news), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver, agent.tell_anew))]
         running = Running(agent, outbox, runtime, tasks)
         try:
@@ -195,3 +199,39 @@ async def test_a_server_that_is_away_costs_nothing_but_time(
         finished = await node_when(store, job.path, lambda node: node.phase == "succeeded", timeout_s=20.0)
         assert finished.status["chunks"] == {"succeeded": 8}
         assert len(await attempts_of(store, job)) == 8, "nothing ran twice"
+
+
+async def test_an_edge_whose_power_shrinks_sheds_what_matters_least_which_runs_when_there_is_power_again(
+    store: PostgresStore, server: PrivateNats, tmp_path: Path
+) -> None:
+    file = tmp_path / "power.json"
+
+    def has(power_w: float) -> None:
+        (tmp_path / "new.json").write_text(f'{{"availableW": {power_w}}}')
+        (tmp_path / "new.json").replace(file)
+
+    has(POWER_W)
+    news = PowerNews(PowerFile(file), ["e"], POWER_W, lambda: datetime.now(UTC), read_s=0.05)
+    await done(store, Command("apply", "/config/sites/s", {"shed": "lowestPriority"}))
+    async with running_agent(server, tmp_path / "home", news, ImageNews(DeclaredImages(["busybox"]), ["e"])) as running:
+        await online(store)
+        asks = {"cpu": 0.1, "memoryBytes": 2**20, "powerW": POWER_W / 2}
+        jobs = [
+            await new_job(store, f"p{priority}", priority=priority, requests=asks, workWs=POWER_W * 2)
+            for priority in (90, 10)
+        ]
+        for job in jobs:
+            await attempts_when(store, job, lambda found: [attempt.phase for attempt in found] == ["running"])
+        has(POWER_W / 2)
+        await node_when(store, EDGE, lambda node: node.spec["capacity"]["powerW"] == POWER_W / 2)
+        (shed,) = await attempts_when(store, jobs[1], lambda found: found[0].phase == "stopped")
+        assert (shed.spec["intent"], shed.spec["intentReason"]) == ("abandon", "Shed")
+        await node_when(store, jobs[0].path, lambda node: node.phase == "succeeded")
+        has(POWER_W)
+        finished = await node_when(store, jobs[1].path, lambda node: node.phase == "succeeded")
+        assert finished.status["chunks"] == {"succeeded": 1}
+        assert [attempt.spec.get("intentReason") for attempt in await attempts_of(store, jobs[1])] == ["Shed", None]
+        (kept,) = await attempts_of(store, jobs[0])
+        assert kept.spec["intent"] == "run", "what matters more went on"
+        await node_when(store, EDGE, lambda node: node.spec.get("images") == ["docker.io/library/busybox:latest"])
+        await until(lambda: not running.outbox.pending)

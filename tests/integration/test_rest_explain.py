@@ -1,6 +1,6 @@
 """Why a job is as it is, over REST; on the fake and the real store."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -391,3 +391,47 @@ async def test_a_moment_at_which_it_was_not_is_none(gateway: Gateway) -> None:
         assert [error["pointer"] for error in answer.json()["errors"]] == ["?asOf"]
     now = datetime.now(UTC).isoformat()
     assert (await explained_at(gateway, now))["reason"] == "Queued"
+
+
+async def test_edges_in_maintenance_and_those_that_expect_less_power_are_told_apart(gateway: Gateway) -> None:
+    await new_job(gateway.store, "j", requests={"cpu": 0.5, "memoryBytes": 1, "powerW": 5.0})
+    await edges(gateway, "a", "b")
+    until = "2030-01-31T14:00:00+00:00"
+    for name in ("a", "b"):
+        await status(gateway, inventory_path("s", name), maintenance={"until": until})
+    told = await explained(gateway)
+    assert told["summary"] == (
+        f"1 of its 1 chunks wait: of 2 edges, 2 are in maintenance (s/a is in maintenance until {until})"
+    )
+    await status(gateway, inventory_path("s", "a"), maintenance=None)
+    await done(gateway.store, Command("patchSpec", "/config/scheduler", {"forecastHorizonS": 600}))
+    soon = (datetime.now(UTC) + timedelta(seconds=300)).isoformat()
+    forecast = {"forecast": [{"at": soon, "powerW": 2.0}]}
+    await done(gateway.store, Command("patchSpec", inventory_path("s", "a"), forecast), actor=EDGE)
+    told = await explained(gateway)
+    assert [(some["reason"], some["message"]) for some in told["edges"]] == [
+        ("InMaintenance", f"is in maintenance until {until}"),
+        ("ShortSoon", "expects to have 2 watts left, and a chunk asks for 5 watts"),
+    ]
+    await done(gateway.store, Command("patchSpec", "/config/scheduler", {"forecastHorizonS": 60}))
+    assert (await explained(gateway))["edges"][0]["reason"] == "HasRoom"
+
+
+async def test_a_chunk_that_was_shed_says_so_while_it_waits(gateway: Gateway) -> None:
+    job = await new_job(gateway.store, "j")
+    await edges(gateway, "e")
+    path = await place(gateway.store, job)
+    await done(gateway.store, Command("patchSpec", path, {"intent": "abandon", "intentReason": "Shed"}), actor=SYSTEM)
+    await status(gateway, inventory_path("s", "e"), phase="suspect")
+    told = await explained(gateway)
+    assert told["summary"] == (
+        "1 of its 1 chunks wait: of 1 edges, 1 is not online (s/e is suspect, and not online);"
+        " chunk 0 was taken from s/e: it had less than was reserved of it, and others matter more"
+    )
+    (chunk,) = told["failures"]
+    assert (chunk["index"], chunk["failures"], chunk["goesOn"], chunk["reason"]) == (0, 0, True, "Shed")
+    await report(gateway.store, path, phase="stopped")
+    assert (await explained(gateway))["failures"] == [chunk]
+    await new_edge(gateway.store, "f")
+    await place(gateway.store, job, 0, 2, "f")
+    assert (await explained(gateway))["failures"] == []

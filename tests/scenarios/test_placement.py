@@ -1,12 +1,12 @@
 """Placement, told as scripts: `placement/*.txt` has commands and, after `>`, what the planner must decide.
 
 `scheduler policy=… order=… [preempt=N]` says how (first fit in order of arrival, where nothing is said), `edge NAME cpu=N
-[power=N] [site=S] [carbon=N] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N] [jobs=N]
-[paused=1]` says what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [priority=N] [room=N] [together=1]
-[on=RULE] [best=RULE] [lie=spread/edges]` submits, with `most=N` for `chunks=N` a job that is to be split, `plan [limit]`
-decides and carries out, and keeps and makes room, `wait SECONDS` lets time pass, `end JOB[CHUNK]` frees its edge, `fail
-JOB[CHUNK]` frees it and makes the chunk wait for its next epoch. `cordon NAME` keeps an edge from what is new, and `why
-[GROUP/]NAME` asks why nothing more of a job is placed, and what goes before it.
+[power=N] [site=S] [carbon=N] [images=I,J] [LABEL=VALUE]` and `gone NAME` change the edges, `group NAME [weight=N] [quota=N]
+[jobs=N] [paused=1]` says what a group may have. `job [GROUP/]NAME chunks=N cpu=N [power=N] [rank=N] [priority=N] [room=N]
+[together=1] [on=RULE] [best=RULE] [images=I,J] [lie=spread/edges]` submits, with `most=N` for `chunks=N` a job that is to be
+split, `plan [limit]` decides and carries out, and keeps and makes room, `wait SECONDS` lets time pass, `end JOB[CHUNK]` frees
+its edge, `fail JOB[CHUNK]` frees it and makes the chunk wait for its next epoch. `cordon NAME` keeps an edge from what is new,
+and `why [GROUP/]NAME` asks why nothing more of a job is placed, and what goes before it.
 """
 
 import re
@@ -24,15 +24,19 @@ from datamodel.scheduling.scheduler import ARRIVAL, FIRST_FIT, PRIORITY_DEFAULT
 from datamodel.scheduling.waiting import why
 from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob, wanted_of
 from reconcilers.planning.decisions import Plan
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.holds import Waiting, keep_room, unhelped
 from reconcilers.planning.placement import plan
 from reconcilers.planning.preemption import clearing
 from reconcilers.planning.reasons import asked_of, standing_of
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
+from reconcilers.planning.views import Edge
 
 SCRIPTS = sorted((Path(__file__).parent / "placement").glob("*.txt"))
+
+_OF_AN_EDGE = ("cpu", "site", "carbon", "power", "images")
+"""Options that are no labels."""
 
 
 @dataclass
@@ -87,18 +91,23 @@ class World:
 
     def _edge(self, name: str, options: dict[str, str]) -> None:
         site = options.get("site", "s")
-        labels = {key: value for key, value in options.items() if key not in ("cpu", "site", "carbon", "power")}
+        labels = {key: value for key, value in options.items() if key not in _OF_AN_EDGE}
         known = {"tendril/site": site, "tendril/edge": name, "tendril/runtime": "docker", **labels}
         has = {"cpu": int(options["cpu"])}
         if "power" in options:
             has["power"] = int(options["power"])
         carbon = float(options["carbon"]) if "carbon" in options else None
-        self.fleet.put(Edge(f"/desired-config/sites/{site}/edges/{name}", site, known, has, carbon), has)
+        images = frozenset(options["images"].split(",")) if "images" in options else frozenset[str]()
+        self.fleet.put(Edge(f"/desired-config/sites/{site}/edges/{name}", site, known, has, carbon, images), has)
 
     def _submit(self, name: str, options: dict[str, str]) -> None:
         group, _, short = name.rpartition("/")
         lie = options.get("lie")
-        rules = Rules(required=options.get("on", ""), preferred=((options["best"], 1),) if "best" in options else ())
+        rules = Rules(
+            required=options.get("on", ""),
+            preferred=((options["best"], 1),) if "best" in options else (),
+            images=tuple(options["images"].split(",")) if "images" in options else (),
+        )
         signature = tuple((key, int(options[key])) for key in ("cpu", "power") if key in options)
         self._put(
             PendingJob(

@@ -12,14 +12,15 @@ from datamodel.command import Command, Fence
 from datamodel.errors import Conflict, Invalid
 from datamodel.memory import MemoryStore
 from datamodel.reads import Reads
-from datamodel.scheduling.edges import desired_path
+from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from reconcilers.cordons import Cordons
-from tests.graph import done, memory_store, new_edge, new_job, place, present, refusal, report, send
+from tests.graph import SYSTEM, done, memory_store, new_edge, new_job, place, present, refusal, report, send
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 KEY, PLACE, CONFIG = "s/e", desired_path("s", "e"), config_path("s", "e")
+EDGE_PATH = inventory_path("s", "e")
 
 
 @pytest.fixture
@@ -57,9 +58,13 @@ async def asked(store: MemoryStore, intent: str, **spec: Any) -> None:
     await done(store, Command("apply", "/config/sites/s"), Command("apply", CONFIG, {"intent": intent, **spec}))
 
 
-async def reconciled(cordons: Cordons, store: MemoryStore) -> float | None:
+async def reconciled(cordons: Cordons, store: MemoryStore, key: str = KEY) -> float | None:
     token = (await store.acquire(["cordons/0"], "mine", 60.0))["cordons/0"]
-    return await cordons.reconcile(KEY, Fence("cordons/0", token))
+    return await cordons.reconcile(key, Fence("cordons/0", token))
+
+
+def window(begin: datetime, end: datetime, **more: Any) -> dict[str, Any]:
+    return {"begin": begin.isoformat(), "end": end.isoformat(), **more}
 
 
 async def cordoned(store: MemoryStore) -> bool:
@@ -182,3 +187,79 @@ async def test_what_cannot_be_asked_names_its_field(store: MemoryStore, spec: di
         await send(store, Command("apply", CONFIG, spec))
     assert refused.value.field == field
     assert refusal(await send(store, Command("create", CONFIG, {"intent": "drain"}))) is None
+
+
+async def test_in_a_maintenance_window_nothing_new_is_placed_and_it_says_until_when(
+    store: MemoryStore, cordons: Cordons, clock: Clock
+) -> None:
+    begin, end = (NOW + timedelta(seconds=s) for s in (60, 180))
+    await done(store, Command("apply", "/config/sites/s", {"maintenance": [window(begin, end)]}))
+    path = await place(store, await new_job(store))
+    assert await reconciled(cordons, store) == 60.0
+    assert not await cordoned(store)
+    clock.now = begin
+    assert await reconciled(cordons, store) == 120.0
+    assert await cordoned(store)
+    assert (await present(store, EDGE_PATH)).status["maintenance"] == {"until": end.isoformat()}
+    assert (await present(store, path)).spec["intent"] == "run", "what runs goes on"
+    before = await store.head()
+    await reconciled(cordons, store)
+    assert await store.head() == before, "nothing differs"
+    clock.now = end
+    assert await reconciled(cordons, store) is None
+    assert not await cordoned(store)
+    assert "maintenance" not in (await present(store, EDGE_PATH)).status
+
+
+async def test_a_window_that_moves_what_runs_is_a_drain_that_ends_by_itself(
+    store: MemoryStore, cordons: Cordons, clock: Clock
+) -> None:
+    path = await place(store, await new_job(store))
+    begin, end = (NOW + timedelta(seconds=s) for s in (60, 180))
+    await asked(store, "use", maintenance=[window(begin, end, drain="move", noticeS=30)])
+    clock.now += timedelta(seconds=30)
+    assert await reconciled(cordons, store) == 30.0
+    assert await cordoned(store)
+    assert (await present(store, path)).spec["intent"] == "run"
+    clock.now = begin
+    await reconciled(cordons, store)
+    spec = (await present(store, path)).spec
+    assert (spec["intent"], spec["intentReason"]) == ("abandon", "EdgeInMaintenance")
+    assert (await present(store, CONFIG)).phase == "draining"
+    before = (await store.head()).position
+    await report(store, path, phase="stopped")
+    (change,) = await store.changes(before, 10)
+    assert [wake.key for wake in cordons.watches["Attempt"](change)] == [KEY]
+    await reconciled(cordons, store)
+    assert (await present(store, CONFIG)).phase == "drained"
+    clock.now = end
+    assert await reconciled(cordons, store) is None
+    assert (await present(store, CONFIG)).phase == "open"
+
+
+async def test_what_is_asked_of_a_site_wakes_all_its_edges(store: MemoryStore, cordons: Cordons) -> None:
+    await new_edge(store, "f")
+    before = (await store.head()).position
+    await done(store, Command("apply", "/config/sites/s", {"maintenance": [window(NOW, NOW + timedelta(days=1))]}))
+    (change,) = await store.changes(before, 10)
+    assert [wake.key for wake in cordons.watches["SiteConfig"](change)] == ["s/"]
+    woken: list[str] = []
+    cordons.listen(woken.append)
+    assert await reconciled(cordons, store, "s/") is None
+    assert woken == ["s/e", "s/f"]
+    assert await cordons.keys() == ["s/"], "after a restart, too"
+
+
+async def test_an_edge_that_comes_to_be_known_in_a_window_is_told_of_it(store: MemoryStore, cordons: Cordons) -> None:
+    end = NOW + timedelta(days=1)
+    await done(store, Command("apply", "/config/sites/s", {"maintenance": [window(NOW, end)]}))
+    before = (await store.head()).position
+    await new_edge(store, "f")
+    changes = [change for change in await store.changes(before, 10) if change.kind == "Edge"]
+    assert [wake.key for change in changes for wake in cordons.watches["Edge"](change)] == ["s/f"]
+    await reconciled(cordons, store, "s/f")
+    assert (await present(store, inventory_path("s", "f"))).status == {"maintenance": {"until": end.isoformat()}}
+    before = (await store.head()).position
+    await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "suspect"}), actor=SYSTEM)
+    (change,) = await store.changes(before, 10)
+    assert not list(cordons.watches["Edge"](change)), "else each heartbeat that is missed would wake it"

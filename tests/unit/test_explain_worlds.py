@@ -136,7 +136,7 @@ async def told(store: MemoryStore, only: str = "") -> dict[str, Waits]:
 
 
 async def planned(store: MemoryStore) -> tuple[Plan, Snapshot]:
-    snapshot = await Snapshot.read(store, Retries(store, at))
+    snapshot = await Snapshot.read(store, Retries(store, at), at)
     with snapshot.fleet.draft():
         return plan(
             snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=1_000

@@ -9,9 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.scheduler import BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
 from reconcilers.planning.backlog import wanted_of
-from reconcilers.planning.fleet import Edge, Fleet
+from reconcilers.planning.fleet import Fleet
 from reconcilers.planning.search import Search
 from reconcilers.planning.shelves import Shelves, shelf_of
+from reconcilers.planning.views import Edge
 from tests.placing import edge, fleet, place
 
 SIGNATURES = [

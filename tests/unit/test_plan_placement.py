@@ -17,9 +17,9 @@ from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.planning.backlog import Arranged, Chunk, PendingJob
 from reconcilers.planning.decisions import NO_ROOM, attempt_spec
-from reconcilers.planning.fleet import Edge
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Usage
+from reconcilers.planning.views import Edge
 from tests.graph import STEPS
 from tests.placing import backlog, carried_out, edge, fleet, pending, place, planned, told
 
@@ -82,6 +82,13 @@ def test_a_job_that_fits_nowhere_keeps_nobody_waiting() -> None:
 def test_retries_come_before_what_was_never_placed() -> None:
     waiting = backlog(pending(1, chunks=9, begun=4, retries=[Chunk(2, 3), Chunk(3, 2)]))
     assert told(planned(waiting, fleet(edge(1, 3000))).decisions) == [(1, 2, 3, "e1"), (1, 3, 2, "e1"), (1, 4, 1, "e1")]
+
+
+def test_what_a_gang_gives_back_is_found_by_those_whose_turn_it_is() -> None:
+    ones = pending(1, chunks=2, group="b")
+    gang = pending(2, chunks=3, group="a", together=True)
+    found = planned(backlog(ones, gang), fleet(edge(1, 2_500)), order=FAIR_SHARE)
+    assert told(found.decisions) == [(1, 0, 1, "e1"), (1, 1, 1, "e1")]
 
 
 def test_a_limit_cuts_a_plan_short_and_the_next_goes_on() -> None:

@@ -42,7 +42,7 @@ class Placer:
     async def look(self, seconds: float = 3 * EVERY_S) -> None:
         """Reads everything, and tells for so long."""
         loop = asyncio.get_running_loop()
-        self.snapshot = await Snapshot.read(self._store, self._retries)
+        self.snapshot = await Snapshot.read(self._store, self._retries, _now)
         end_s = loop.time() + seconds
         while loop.time() < end_s:
             rest_s = await self.reasons.tell(self.snapshot, self.fence)

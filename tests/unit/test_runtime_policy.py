@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from agents.runtimes.docker.container import container_options, host_options
-from agents.runtimes.images import image_name, is_allowed, is_called
+from agents.runtimes.images import is_allowed, is_called
 from agents.runtimes.policy import NOBODY, Policy
 from agents.runtimes.protocol import Gpus, Limits, Step, Work
 from agents.runtimes.reasons import (
@@ -18,6 +18,7 @@ from agents.runtimes.reasons import (
     UNSUPPORTED,
 )
 from agents.runtimes.unsupported import unsupported
+from datamodel.scheduling.images import image_name
 
 MIB = 2**20
 DIGEST = "sha256:" + "0" * 64

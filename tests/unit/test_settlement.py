@@ -1,7 +1,7 @@
 """From reports to commands: what is believed, what is rejected, and that an end is never lost."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from datamodel.parts import check_status
 from datamodel.prepare import prepare
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED, Attempt
+from datamodel.scheduling.images import IMAGES_LIMIT
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.steps import STEPS_LIMIT
 from reconcilers.planning.settlement import OUTPUTS_LIMIT_BYTES, Settlement, settle
@@ -220,3 +221,31 @@ def test_an_end_with_strange_details_is_one_that_the_store_takes(details: dict[s
     assert found.rejected == []
     assert found.patches[ATTEMPT]["phase"] in ENDED
     check_status(Attempt, merged({"phase": "running", "percent": 1.0}, found.patches[ATTEMPT]))
+
+
+def test_an_edge_says_what_power_it_has_and_expects_and_which_images() -> None:
+    ahead = (wire.Foreseen(AT, 0.0), wire.Foreseen(AT + timedelta(seconds=1), 7.5))
+    (registration,) = settled(
+        edge(power_w=0.0, forecast=ahead, images=("docker.io/library/busybox:latest",))
+    ).commands()
+    assert registration.body["capacity"]["powerW"] == 0.0, "there may be none now"
+    assert [one["powerW"] for one in registration.body["forecast"]] == [0.0, 7.5]
+    assert registration.body["images"] == ["docker.io/library/busybox:latest"]
+    (registration,) = settled(edge()).commands()
+    assert not registration.body.keys() & {"forecast", "images"}, "who does not know says nothing"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"power_w": -1.0},
+        {"forecast": (wire.Foreseen(AT, -1.0),)},
+        {"forecast": (wire.Foreseen(AT, 1.0), wire.Foreseen(AT, 1.0))},
+        {"images": ("",)},
+        {"images": ("x",) * (IMAGES_LIMIT + 1)},
+    ],
+)
+def test_what_an_edge_cannot_have_is_rejected(more: dict[str, Any]) -> None:
+    found = settled(edge(**more))
+    assert found.commands() == ()
+    assert len(found.rejected) == 1

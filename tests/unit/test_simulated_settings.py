@@ -40,6 +40,15 @@ def test_chances_and_the_trace_are_read(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.edge_simulated_trace.period_s == 125.0
 
 
+def test_whether_power_is_told_and_which_images_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not read_settings(Settings).edge_simulated_tells_power
+    monkeypatch.setenv("EDGE_SIMULATED_TELLS_POWER", "1")
+    monkeypatch.setenv("EDGE_SIMULATED_IMAGES", "busybox, quay.io/a/b:1,")
+    settings = read_settings(Settings)
+    assert settings.edge_simulated_tells_power
+    assert settings.edge_simulated_images == ("busybox", "quay.io/a/b:1")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

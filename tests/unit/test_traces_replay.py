@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
-from reconcilers.planning.fleet import Edge
+from reconcilers.planning.views import Edge
 from sim.traces.edges import edges_of
 from sim.traces.figures import figures
 from sim.traces.replay import Manner, replay
@@ -96,6 +96,7 @@ _manners = st.builds(
     st.sampled_from([BEST_FIT, FIRST_FIT, SPREAD, POWER_AWARE]),
     st.sampled_from([FAIR_SHARE, PRIORITY, ARRIVAL]),
     st.sampled_from([0.0, 1.0, 60.0]),
+    st.sampled_from([0.0, 0.005, 60.0]),
 )
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from datamodel.scheduling.jobs import FAILED, SUCCEEDED
-from sim.world.client import path_of
 from sim.world.engine import FailsBy
+from sim.world.requests import path_of
 from sim.world.script import Script, Submit
 from sim.world.world import World
 

@@ -17,9 +17,9 @@ from urllib3.exceptions import ReadTimeoutError
 
 from agents.runtimes.docker.complaints import reason_of_pull
 from agents.runtimes.docker.engine import is_refusal
-from agents.runtimes.images import image_name
 from agents.runtimes.reasons import IMAGE_MISSING, PULL_FAILED
 from datamodel.errors import Transient
+from datamodel.scheduling.images import image_name
 
 STALL_S = 60
 """An engine tells of each layer's progress several times a second, and gives up on a silent registry by itself."""
@@ -57,6 +57,13 @@ def find_image(client: docker.APIClient, image: str) -> Image | None:
         raise
     user = (found.get("Config") or {}).get("User") or ""
     return Image(user, [*(found.get("RepoTags") or ()), *(found.get("RepoDigests") or ())])
+
+
+def image_names(client: docker.APIClient) -> list[str]:
+    """The tags and digests of all images of the engine, those of the newest first."""
+    found = sorted(client.images(), key=lambda image: -image.get("Created", 0))
+    names = (name for image in found for of in ("RepoTags", "RepoDigests") for name in image.get(of) or ())
+    return [name for name in names if not name.startswith("<none>") and not name.endswith("<none>")]
 
 
 def pull_image(

@@ -18,6 +18,8 @@ class Pulls:
         self._stall_s = stall_s
         self._closing = threading.Event()
         self._running: dict[str, asyncio.Task[PullFailure | None]] = {}
+        self.pulled = asyncio.Event()
+        """Set when one has ended."""
 
     def begin(self, image: str) -> "asyncio.Task[PullFailure | None]":
         """The pull of the image that is under way, or a new one. It is never cancelled; it may raise `Transient`."""
@@ -40,6 +42,7 @@ class Pulls:
             return await self._engine.pull(pull_image, image, self._credentials, self._stall_s, self._closing)
         finally:
             del self._running[image]
+            self.pulled.set()
 
 
 def _heard(task: "asyncio.Task[PullFailure | None]") -> None:

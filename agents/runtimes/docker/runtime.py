@@ -21,7 +21,7 @@ from agents.runtimes.docker.engine import Engine, engine_answers
 from agents.runtimes.docker.events import EventStream
 from agents.runtimes.docker.files import open_volume_file
 from agents.runtimes.docker.logs import read_logs
-from agents.runtimes.docker.pull import STALL_S, PullFailure, find_image
+from agents.runtimes.docker.pull import STALL_S, PullFailure, find_image, image_names
 from agents.runtimes.docker.pulls import Pulls
 from agents.runtimes.docker.reads import Reads
 from agents.runtimes.docker.starting import never_started, start_container
@@ -110,6 +110,14 @@ class DockerRuntime:
         """On a connection of its own: those for work may all be waiting for an engine that hangs."""
         if not await asyncio.to_thread(engine_answers, _CHECK_TIMEOUT_S):
             raise Transient("the container engine does not answer")
+
+    @property
+    def pulled(self) -> asyncio.Event:
+        return self._pulls.pulled
+
+    async def images(self) -> list[str]:
+        """The port `ImageHolder`."""
+        return await self._engine.call(image_names)
 
     async def discover(self) -> list[Observed]:
         attempts = await self._engine.call(attempts_of, self._site, self._edges)
