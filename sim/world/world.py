@@ -103,10 +103,9 @@ class World:
         complain = self.outcome.broken.append
         self._witness, self._manners = Witness(MODEL, complain, PATIENCE_S), Manners(complain)
         self._beginnings, self._splits, self._reasons = Beginnings(complain), Splits(complain), Reasons(complain)
-        jumps = any(isinstance(action, Jump) for action in script.actions)
-        self._rests = Rests(complain, is_steady=not jumps)
-        timely = is_timely(script.actions)
-        self._operating = Operating(complain, lambda: self._faults.whole_since(""), is_timely=timely)
+        self._rests = Rests(complain, is_steady=not any(isinstance(action, Jump) for action in script.actions))
+        whole_since, timely = (lambda: self._faults.whole_since("")), is_timely(script.actions)
+        self._operating = Operating(complain, whole_since, is_timely=timely)
         outboxes = Outboxes(complain)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
