@@ -197,6 +197,8 @@ class Placement:
             if known is None and job.generation == 1 and (not may_be_held(job.spec) or job.phase == RUNNING):
                 return ()  # it has all its chunks placed, and goes on; or is held back, until it is not
             if known is not None and job.generation == known.generation and job.phase not in FINISHED:
+                if snapshot is not None:
+                    snapshot.renew(job)  # its attempts have its labels
                 return ()
         if self._token:
             self._changed.jobs[change.path] = job if new else None

@@ -197,6 +197,11 @@ class Snapshot:
             if pending is not None:
                 self._put(pending.without(chunks))
 
+    def renew(self, job: Node) -> None:
+        """What is at hand of a job that waits, as it is now: nothing that placement goes by has changed of it."""
+        if job.path in self._nodes:
+            self._nodes[job.path] = job
+
     def drop(self, path: str) -> None:
         """Nothing more of the job is to be placed."""
         self.backlog.drop(path)

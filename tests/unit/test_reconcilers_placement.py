@@ -145,6 +145,18 @@ async def online(store: MemoryStore, name: str, **spec: Any) -> None:
         await done(store, Command("patchSpec", path, spec), actor=EDGE)
 
 
+async def test_chunks_have_the_labels_that_their_job_has_when_they_are_placed(
+    store: MemoryStore, placer: Placer
+) -> None:
+    await done(store, job("j"))
+    await placer.round()
+    await done(store, Command("patchSpec", f"{JOBS}/j", {}, labels={"team": "blue"}))
+    await online(store, "e")
+    await placer.round()
+    (attempt,) = await store.list_nodes("Attempt")
+    assert attempt.spec["labels"] == {"team": "blue"}
+
+
 async def test_a_job_goes_first_where_its_images_are_and_else_anywhere(store: MemoryStore, placer: Placer) -> None:
     await online(store, "e")
     await online(store, "f", images=["docker.io/library/busybox:latest"])
