@@ -47,6 +47,8 @@ def test_what_comes_late_is_not_done_before() -> None:
     edges = edges_of("1x8:64")
     assert bound_ms([work(1_000), work(3_000, release_ms=9_000)], edges) == pytest.approx(12_000)
     assert bound_ms([work(1_000, 80, release_ms=9_000)], edges) == pytest.approx(19_000)
+    early, late = work(1_000, 8), work(1_000, 80, release_ms=9_000)
+    assert bound_ms([early, late], edges) == bound_ms([late, early], edges) == pytest.approx(19_000)
 
 
 _some = st.lists(

@@ -4,7 +4,7 @@ Of chunks that are alike: that large ones have to wait for room until it is kept
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,21 +17,21 @@ from sim.traces.replay import Manner, replay
 from sim.traces.workload import Task
 from tests.traces import task
 
-LONG_S = 120
-PLACES = 128
+LONG_S = 60
+CPU, PLACES = 0.25, 512
+"""So many that the smallest share is many chunks: what is due is rounded to whole ones."""
 policies = st.sampled_from([BEST_FIT, FIRST_FIT, SPREAD, POWER_AWARE])
 chances = st.integers(0, 2**32).map(random.Random)
 
 
-def wanted(weights: Mapping[str, int], longest_s: int, dice: random.Random) -> list[Task]:
-    """As much for each group as its part is of all places for so long, all there from the start."""
+def wanted(groups: Sequence[str], longest_s: int, dice: random.Random) -> list[Task]:
+    """As much for each group, all there from the start, one group after the other."""
     tasks: list[Task] = []
-    for group, weight in weights.items():
-        left_s = LONG_S * PLACES * weight / sum(weights.values())
+    for group in groups:
+        left_s = LONG_S * PLACES / len(groups)
         while left_s > 0:
-            tasks.append(task(0, dice.randint(1, longest_s), dice.randint(1, 20), group=group))
+            tasks.append(task(0, dice.randint(1, longest_s), dice.randint(1, 20), cpu=CPU, group=group))
             left_s -= tasks[-1].run_ms / 1000 * tasks[-1].chunks
-    dice.shuffle(tasks)
     return tasks
 
 
@@ -41,7 +41,7 @@ def test_shares_are_within_a_twentieth_of_what_weights_say(
     weights: Sequence[int], longest_s: int, policy: str, dice: random.Random
 ) -> None:
     by_group = {f"g{number}": weight for number, weight in enumerate(weights)}
-    edges, tasks = edges_of("4x32:64"), wanted(by_group, longest_s, dice)
+    edges, tasks = edges_of("4x32:64"), wanted(list(by_group), longest_s, dice)
     terms = {group: Terms(weight=float(weight)) for group, weight in by_group.items()}
     found = replay(tasks, edges, Manner(policy), terms)
     assert fairness(tasks, edges, found.spans, terms)["unfairPercent"] <= 5.0
