@@ -1,6 +1,7 @@
-"""Over long runs of the real planner: shares are as weights say, and nobody waits for ever behind who is more urgent.
+"""Over long runs of the real planner: shares are as weights say, nobody waits for ever behind who is more urgent, and no large
+chunk behind small ones.
 
-Of chunks that are alike: that large ones have to wait for room until it is kept for them is another matter.
+Shares and urgency are of chunks that are alike: large ones wait until room is kept for them.
 """
 
 import random
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datamodel.scheduling.scheduler import BEST_FIT, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
+from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, FIRST_FIT, POWER_AWARE, PRIORITY, SPREAD
 from reconcilers.planning.turns import Terms
 from sim.traces.edges import edges_of
 from sim.traces.figures import fairness
@@ -68,3 +69,21 @@ def test_age_makes_up_for_priority_however_much_comes_that_is_more_urgent(
         work_s += one.run_ms / 1000
         latest_s = max(latest_s, one.submit_ms / 1000 + work_s / 8)
     assert began_s <= latest_s + longest_s
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.sampled_from([8.0, 32.0]), st.integers(1, 9), policies, st.sampled_from([FAIR_SHARE, PRIORITY, ARRIVAL]), chances
+)
+def test_a_large_chunk_begins_once_what_ran_has_ended_however_many_small_ones_come(
+    cpu: float, longest_s: int, policy: str, order: str, dice: random.Random
+) -> None:
+    """More small ones than the edge can do, and each of them goes before the large one wherever there is room."""
+    tasks, at_s = [task(50, 5, cpu=cpu, group="large")], 0.0
+    while at_s < 200:
+        tasks.append(task(at_s, dice.randint(1, longest_s), cpu=1.0, group="small"))
+        at_s += dice.expovariate(32 * 1.2 / ((1 + longest_s) / 2))
+    tasks.sort(key=lambda one: one.submit_ms)
+    found = replay(tasks, edges_of("1x32:64"), Manner(policy, order, 0.0, 2.0))
+    (began_s,) = (span.start_ms / 1000 for span in found.spans if tasks[span.task].group == "large")
+    assert began_s <= 50.0 + 2.0 + longest_s + 0.1
