@@ -81,7 +81,7 @@ class Job(Node):
 
     uid: strawberry.Private[str]
     name: str
-    created_at: datetime
+    created_at: str
     status: BareStatus
 
     @strawberry.field
@@ -131,7 +131,11 @@ def _job(row: asyncpg.Record) -> Job:
     status: dict[str, Any] = _decode(row["status"])
     shown = BareStatus(phase=status.get("phase", "pending"), percent_completed=status.get("percentCompleted", 0.0))
     name = row["path"].rpartition("/")[2]
-    return Job(path=row["path"], uid=row["uid"], name=name, created_at=row["created_at"], status=shown)
+    return Job(path=row["path"], uid=row["uid"], name=name, created_at=_utc(row["created_at"]), status=shown)
+
+
+def _utc(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _at(place: str) -> BareExecution:

@@ -87,8 +87,8 @@ async def test_rivals(pair: Pair, course: Course, cuts: int) -> None:
     assert steps == {f"step-{number}": 1 for number in range(1, STEPS)}, "each step was made once"
     assert set(fenced) <= {Fenced, None}
     assert not [event.path for event in events if "/intruder" in event.path]
-    assert (course.unknown > 0) == (cuts > 0)
-    if not cuts:
+    assert course.unknown or not cuts, "a cut leaves something unknown; so may a machine that has much to do"
+    if not course.unknown:
         assert sum(moved) == STEPS - 1
         assert sum(patched) == 2 * PATCHES
         assert sum(event.op == "specChanged" and event.path == SHARED for event in events) == 2 * PATCHES

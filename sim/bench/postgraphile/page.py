@@ -27,4 +27,9 @@ def _job(job: dict[str, Any]) -> dict[str, Any]:
         {**one, "chunks": int(one["chunks"]), "succeeded": int(one["succeeded"])} for one in job["executions"]["nodes"]
     ]
     status = {"phase": job["phase"], "percentCompleted": job["percentCompleted"]}
-    return {"name": job["name"], "createdAt": job["createdAt"], "status": status, "executions": executions}
+    return {
+        "name": job["name"],
+        "createdAt": job["createdAt"].replace("+00:00", "Z"),
+        "status": status,
+        "executions": executions,
+    }
