@@ -107,10 +107,12 @@ class PowerNews:
 
     def _is_news(self, edge: str, power: Power) -> bool:
         """Whether it differs by a step from what was told, or the edge has some again, or none any more, or all; and what it
-        expects, by more than that time has passed."""
+        expects, by more than that some of it has passed: once all has, the edge expects nothing."""
         told, now_w = self._told.get(edge, NO_POWER), power.available_w
         ahead = self._clock()
         if tuple(one for one in told.forecast if one.at > ahead) != power.forecast:
+            return True
+        if told.forecast and not power.forecast:
             return True
         is_at_end = now_w in (0.0, self._declared_w) and now_w != told.available_w
         return is_at_end or abs(now_w - told.available_w) >= STEP * self._declared_w

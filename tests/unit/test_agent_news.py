@@ -109,23 +109,32 @@ def test_what_is_wrong_is_said_once() -> None:
     assert [log.get("error") for log in logs if "known" in log["event"]] == ["gone", "broken", None, "gone"]
 
 
-def test_a_forecast_is_told_when_it_is_another_and_not_when_time_passes() -> None:
-    begin = datetime(2030, 1, 1, tzinfo=UTC)  # as the world's clocks begin
-    points = tuple(Foreseen(begin + timedelta(seconds=s), 9.0) for s in (7, 12, 1_000))
-    other = (*points[:2], Foreseen(begin + timedelta(seconds=1_000), 3.0))
+def forecasts_told(readings: Sequence[Power], until_s: float) -> list[Any]:
     forecasts: list[Any] = []
 
     async def tell(changes: Changes) -> None:
         forecasts.extend(fields["forecast"] for fields in changes.values())
 
     async def run(process: Process) -> None:
-        readings = [Power(5.0, points)] * 5 + [Power(5.0, other)] * 3 + [Power(5.0)]
         news = PowerNews(Source(*readings), ["e"], 100.0, process.wall)
         await tell(await news.first())
         await news.run(tell)
 
-    in_time(run, 60.0)
-    assert forecasts == [points, other[2:], None]
+    in_time(run, until_s)
+    return forecasts
+
+
+def test_a_forecast_is_told_when_it_is_another_and_not_when_time_passes() -> None:
+    begin = datetime(2030, 1, 1, tzinfo=UTC)  # as the world's clocks begin
+    points = tuple(Foreseen(begin + timedelta(seconds=s), 9.0) for s in (7, 12, 1_000))
+    other = (*points[:2], Foreseen(begin + timedelta(seconds=1_000), 3.0))
+    readings = [Power(5.0, points)] * 5 + [Power(5.0, other)] * 3 + [Power(5.0)]
+    assert forecasts_told(readings, 60.0) == [points, other[2:], None]
+
+
+def test_once_all_that_was_expected_is_over_the_edge_expects_nothing() -> None:
+    points = tuple(Foreseen(datetime(2030, 1, 1, 0, 0, s, tzinfo=UTC), 9.0) for s in (7, 12))
+    assert forecasts_told([Power(5.0, points)], 60.0) == [points, None]
 
 
 def test_what_could_not_be_told_is_told_later() -> None:
