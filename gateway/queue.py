@@ -70,7 +70,8 @@ class _Queue:
             self.waiting.append(self.queued(job, waiting))
 
     def queued(self, job: Node, waiting: int) -> Queued:
-        rank = rank_of(job, self.order, self.scheduler.get("ageingS", AGEING_S))
+        margin = (self.scheduler.get("preemption") or {}).get("margin")
+        rank = rank_of(job, self.order, self.scheduler.get("ageingS", AGEING_S), margin)
         return Queued(job.path, _group(job), (rank, job.created_version), waiting, _asks(job))
 
     def standing(self, job: Node, totals: Totals, waiting: int) -> Standing:

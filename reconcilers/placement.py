@@ -134,14 +134,20 @@ class Placement:
         """Decides and carries out; in how many seconds there may be more to decide, whatever changes."""
         with snapshot.fleet.draft() as draft:
             found = plan(
-                snapshot.backlog, snapshot.fleet, snapshot.usage, snapshot.terms, order=snapshot.order, limit=ROUND
+                snapshot.backlog,
+                snapshot.fleet,
+                snapshot.usage,
+                snapshot.terms,
+                order=snapshot.order,
+                limit=ROUND,
+                margin=snapshot.margin,
             )
             placed = await self._carry_out(snapshot, found.decisions, fence)
             if len(placed) == len(found.decisions):
                 draft.keep()
                 snapshot.fleet.know_barren(found.barren)
-                for asker in found.served:
-                    snapshot.fleet.forget(asker)
+                for asker, left in found.served.items():
+                    snapshot.fleet.forget(asker, left)
         if not draft.is_kept:
             for decision in placed:
                 snapshot.fleet.take(decision.edge, decision.job.signature)

@@ -41,7 +41,8 @@ class Snapshot:
         self.hold_after_s: float = scheduler.get("holdAfterS", HOLD_AFTER_S)
         self.preemption: Document | None = scheduler.get("preemption")
         self.order: str = scheduler.get("order", FAIR_SHARE)
-        self.ranking = Ranking(self.order, scheduler.get("ageingS", AGEING_S))
+        self.margin: int | None = self.preemption["margin"] if self.preemption is not None else None
+        self.ranking = Ranking(self.order, scheduler.get("ageingS", AGEING_S), self.margin)
         self.backlog = Backlog()
         self.fleet = Fleet(scheduler.get("policy", BEST_FIT))
         self.usage = Usage()

@@ -28,5 +28,5 @@ class Yard(NamedTuple):
             if job is not None:
                 self.backlog.put(job.without(chunks))
         self.fleet.know_barren(found.barren)
-        for asker in found.served:
-            self.fleet.forget(asker)
+        for asker, left in found.served.items():
+            self.fleet.forget(asker, left)

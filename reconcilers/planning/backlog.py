@@ -50,14 +50,16 @@ Asker = tuple[str, Ask]
 
 class Ranking(NamedTuple):
     """How jobs of a group go before each other, of the Scheduler's spec: a point of priority is worth so many seconds of
-    waiting. Who waits gains on whoever came later, whatever that one's priority is: so nobody starves."""
+    waiting. Who waits gains on whoever came later, whatever that one's priority is: so nobody starves, but for those who may be
+    stopped for others, where some are (`margin`)."""
 
     order: str = ARRIVAL
     ageing_s: float = 0.0
+    margin: int | None = None
 
     def key(self, job: Node) -> float:
         """The smallest goes first; of equal ones, who came first."""
-        return rank_of(job, self.order, self.ageing_s)
+        return rank_of(job, self.order, self.ageing_s, self.margin)
 
 
 class Arranged(NamedTuple):

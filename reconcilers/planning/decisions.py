@@ -1,5 +1,6 @@
 """What placement decides: which chunk goes to which edge and why, and who waits for what."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from datamodel.command import Command
@@ -57,13 +58,14 @@ class Blocked(NamedTuple):
 
 class Plan(NamedTuple):
     """What a round decides, and the first of those that it could do nothing for: of all, and of each group. `barren`: for what
-    there is no room anywhere once all of it has been carried out. `served`: of those for whom room is kept, who needs it no
-    more then. `has_more`: it ended at its limit, with jobs that nobody had looked at."""
+    there is no room anywhere once all of it has been carried out. `served`: of those for whom room is kept and
+    something was placed, for how many chunks and where it still is then. `has_more`: it ended at its limit, with jobs that
+    nobody had looked at."""
 
     decisions: list[Decision]
     blocked: list[Blocked]
     barren: list[Wanted]
-    served: list[Asker]
+    served: dict[Asker, Mapping[str, int]]
     has_more: bool
 
 

@@ -21,6 +21,7 @@ VIEWS_LIMIT = 64
 """Sets of rules whose edges are kept in order; of more, those that were asked for longest ago are sorted anew."""
 GROWTHS_KEPT = 1_024
 BARREN_KEPT = 10_000
+NOWHERE: Mapping[str, int] = {}
 
 
 class Hold(NamedTuple):
@@ -30,6 +31,19 @@ class Hold(NamedTuple):
     wanted: Wanted
     spots: Mapping[str, int]
     is_cleared: bool = False
+
+    def left(self, placed: Iterable[str]) -> dict[str, int]:
+        """What there is to be kept yet once chunks were placed on these edges: there, or elsewhere."""
+        spots, elsewhere = dict(self.spots), 0
+        for path in placed:
+            if spots.get(path):
+                spots[path] -= 1
+            else:
+                elsewhere += 1
+        for path, times in spots.items():
+            fewer = min(times, elsewhere)
+            spots[path], elsewhere = times - fewer, elsewhere - fewer
+        return {path: times for path, times in spots.items() if times}
 
 
 class Draft:
@@ -145,10 +159,14 @@ class Fleet:
                 self.take(path, hold.wanted.signature, -times)
             self.forget(asker)
 
-    def forget(self, asker: Asker) -> None:
-        """What was kept for them was taken, or given to all."""
-        for path in self.holds.pop(asker).spots:
-            del self._held[path]
+    def forget(self, asker: Asker, left: Mapping[str, int] = NOWHERE) -> None:
+        """What was kept for them was taken, or given to all, but for that which is `left`."""
+        hold = self.holds.pop(asker)
+        if left:
+            self.holds[asker] = hold._replace(spots=left)
+        for path in hold.spots:
+            if path not in left:
+                del self._held[path]
             self._grow(path)
 
     def is_held(self, path: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from datamodel.scheduling.order import share
+from datamodel.scheduling.order import band_of, share
 from datamodel.scheduling.scheduler import FAIR_SHARE
 from reconcilers.planning.backlog import Asker, Backlog, Chunk, PendingJob, Wanted
 from reconcilers.planning.decisions import JOBS_LIMIT, NO_ROOM, QUOTA, Blocked, Decision, Plan
@@ -24,15 +24,25 @@ BLOCKED_TOLD = 32
 _NO_TERMS = Terms()
 
 
-def plan(backlog: Backlog, fleet: Fleet, usage: Usage, groups: Mapping[str, Terms], *, order: str, limit: int) -> Plan:
+def plan(
+    backlog: Backlog,
+    fleet: Fleet,
+    usage: Usage,
+    groups: Mapping[str, Terms],
+    *,
+    order: str,
+    limit: int,
+    margin: int | None = None,
+) -> Plan:
     """At most `limit` decisions, but for a job whose chunks are placed together or not at all. What they take is taken from the
     fleet: who does not carry them out has it in a draft.
 
     The group goes next that has the smallest dominant share for its weight (with the order `fairShare`; else the one whose
     first job goes before the others'), and in it the first job that finds room: who asks for something that is nowhere does not
-    keep others waiting that ask for something else. Where room is kept for somebody, only who asks for that has it.
+    keep others waiting that ask for something else. With a `margin` of priority for which some are stopped, who might be goes
+    after all for whom. Where room is kept for somebody, only who asks for that has it.
     """
-    return _Round(backlog, fleet, usage, groups, order, order == FAIR_SHARE, limit).run()
+    return _Round(backlog, fleet, usage, groups, order, order == FAIR_SHARE, limit, margin).run()
 
 
 @dataclass(slots=True)
@@ -79,10 +89,11 @@ class _Round:
     order: str
     fair: bool
     limit: int
+    margin: int | None
     decisions: list[Decision] = field(default_factory=list)
     blocked: list[Blocked] = field(default_factory=list)
     searches: dict[Wanted, tuple[Search, Iterator[Spot]]] = field(default_factory=dict)
-    served: list[Asker] = field(default_factory=list)
+    served: dict[Asker, Mapping[str, int]] = field(default_factory=dict)
     looks: int = 0
     is_full: bool = False
 
@@ -92,7 +103,7 @@ class _Round:
         heapq.heapify(heap)
         while heap and not self.is_full and self.looks < LOOKS:
             group = heap[0][-1]
-            others = min((entry[0] for entry in heap[1:3]), default=None)
+            others = min((entry[1] for entry in heap[1:3] if entry[0] == heap[0][0]), default=None)
             self._serve(group, others)
             if group.turn.job is None:
                 heapq.heappop(heap)
@@ -109,10 +120,10 @@ class _Round:
         share_now = share(used, self.fleet.capacity, terms.weight) if self.fair else 0.0
         return _Group(name, terms, used, self.usage.jobs_in_flight(name), Turn(self.backlog.lines[name]), share_now)
 
-    def _entry(self, group: _Group) -> tuple[float, tuple[float, int], str, _Group]:
+    def _entry(self, group: _Group) -> tuple[int, float, tuple[float, int], str, _Group]:
         job = group.turn.job
         assert job is not None, "it has a turn"
-        return (group.share, job.place, group.name, group)
+        return (band_of(job.priority, self.margin), group.share, job.place, group.name, group)
 
     def _serve(self, group: _Group, others: float | None) -> None:
         """Places what is due to the group's next job. `others`: the share of the group that comes after it."""
@@ -125,9 +136,7 @@ class _Round:
             served = group.served = self._serving(group, job)
         elif served.hold is None and served.found is not self.searches.get(job.wanted):
             served.found = self._found(job, None)
-            served.spots = self._spots(
-                served
-            )  # a gang has given back what it had taken, and there is more room than was found
+            served.spots = self._spots(served)  # a gang has given something back, and there is more room than was found
         quota = group.terms.left(group.used, job.signature)
         if quota is not None and quota < (served.left if job.is_gang else 1):
             self._block(group, QUOTA)
@@ -182,22 +191,26 @@ class _Round:
         return found
 
     def _place_kept(self, group: _Group, served: _Served, asked: int | None) -> int:
-        """The same (with None: all chunks of a job or none), where what is kept for who asks for this is free; and stays so, if
-        something was placed."""
-        hold = served.hold
-        self._keep(hold, -1)
-        placed = self._place_gang(group, served) if asked is None else self._place(group, served, asked)
-        if placed and hold is not None:
-            self.served.append(served.job.asker)
+        """The same (with None: all chunks of a job or none), where what is kept for who asks for this is free. So much less is
+        kept for them then."""
+        hold, before = served.hold, len(self.decisions)
+        if hold is None:
+            return self._place_all(group, served, asked)
+        self._keep(hold, hold.spots, -1)
+        placed = self._place_all(group, served, asked)
+        left = hold.left(decision.edge for decision in self.decisions[before:])
+        if placed:
+            self.served[served.job.asker] = left
             served.hold = None
-        elif not placed:
-            self._keep(hold, 1)
+        self._keep(hold, left, 1)
         return placed
 
-    def _keep(self, hold: Hold | None, sign: int) -> None:
-        if hold is not None:
-            for path, times in hold.spots.items():
-                self.fleet.take(path, hold.wanted.signature, times * sign)
+    def _place_all(self, group: _Group, served: _Served, asked: int | None) -> int:
+        return self._place_gang(group, served) if asked is None else self._place(group, served, asked)
+
+    def _keep(self, hold: Hold, spots: Mapping[str, int], sign: int) -> None:
+        for path, times in spots.items():
+            self.fleet.take(path, hold.wanted.signature, times * sign)
 
     def _place_gang(self, group: _Group, served: _Served) -> int:
         """Places all chunks of a job or none; how many. One that is larger than a round has a round for itself."""

@@ -133,8 +133,8 @@ class World:
     def _plan(self, limit: int) -> list[str]:
         found = plan(self.backlog, self.fleet, self.usage, self.terms, order=self.order, limit=limit)
         self.fleet.know_barren(found.barren)
-        for asker in found.served:
-            self.fleet.forget(asker)
+        for asker, left in found.served.items():
+            self.fleet.forget(asker, left)
         said = []
         for decision in found.decisions:
             job, chunk, edge = decision.job, decision.chunk, decision.edge

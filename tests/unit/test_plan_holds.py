@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from datamodel.scheduling.placing import Rules
 from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
-from reconcilers.planning.backlog import Arranged, Backlog, PendingJob
+from reconcilers.planning.backlog import Arranged, Backlog, Chunk, PendingJob
 from reconcilers.planning.decisions import NO_ROOM, QUOTA, Blocked, Decision
 from reconcilers.planning.fleet import Fleet, Hold
 from reconcilers.planning.holds import Waiting, first_of_each, keep, keep_room, review, room_for
@@ -60,7 +60,7 @@ def test_what_is_kept_goes_to_who_asks_for_that_as_soon_as_it_is_free() -> None:
     there.set_free(place(1), {**there.free(place(1)), "cpu": 4000})
     found = planned(queue, there)
     assert told(found.decisions) == [(1, 0, 1, "e1")]
-    assert found.served == [large.asker]
+    assert found.served == {large.asker: {}}
 
 
 def test_what_fits_beside_what_is_kept_is_placed() -> None:
@@ -85,11 +85,41 @@ def test_who_finds_room_elsewhere_leaves_what_was_kept_to_others() -> None:
         found = plan(queue, there, usage, {}, order=ARRIVAL, limit=9)
         draft.keep()
     there.know_barren(found.barren)
-    for asker in found.served:
-        there.forget(asker)
+    for asker, left in found.served.items():
+        there.forget(asker, left)
     assert told(found.decisions) == [(1, 0, 1, "e2")]
     queue.put(large.without([found.decisions[0].chunk]))
     assert told(planned(queue, there).decisions) == [(2, 0, 1, "e1")]
+
+
+def test_what_is_kept_for_several_chunks_is_taken_one_by_one() -> None:
+    urgent, small = pending(1, cpu=2000, chunks=3, rank=1.0), pending(2, cpu=1000, chunks=9)
+    there, queue, usage = fleet(edge(1, 4000), edge(2, 2000)), backlog(urgent, small), Usage()
+    for number in (1, 2):
+        there.set_free(place(number), {**there.free(place(number)), "cpu": 0})
+    there.hold(urgent.asker, Hold(urgent.wanted, {place(1): 2, place(2): 1}, is_cleared=True))
+    there.set_free(place(1), {**there.free(place(1)), "cpu": 3000})
+    with there.draft() as draft:
+        found = plan(queue, there, usage, {}, order=ARRIVAL, limit=9)
+        draft.keep()
+    assert told(found.decisions) == [(1, 0, 1, "e1")]
+    assert found.served == {urgent.asker: {place(1): 1, place(2): 1}}
+    there.forget(urgent.asker, found.served[urgent.asker])
+    queue.put(urgent.without([Chunk(0, 1)]))
+    assert there.holds[urgent.asker].spots == {place(1): 1, place(2): 1}
+    assert there.free(place(1))["cpu"] == 1000
+    assert told(planned(queue, there).decisions) == [], (
+        "what is left is not enough for the urgent one, nor for others beside it"
+    )
+    there.set_free(place(2), {**there.free(place(2)), "cpu": 2000})
+    assert [one[0] for one in told(planned(queue, there).decisions)] == [1]
+
+
+def test_what_comes_to_be_elsewhere_needs_not_be_kept() -> None:
+    hold = Hold(pending(1).wanted, {"a": 2, "b": 1})
+    assert hold.left([]) == {"a": 2, "b": 1}
+    assert hold.left(["a", "c"]) == {"b": 1}
+    assert hold.left(["c", "c", "c", "c"]) == {}
 
 
 def test_a_gang_has_room_kept_for_all_of_it() -> None:
@@ -205,8 +235,8 @@ class _Day:
             found = plan(self.queue, self.there, self.usage, {}, order=ARRIVAL, limit=50)
             draft.keep()
         self.there.know_barren(found.barren)
-        for asker in found.served:
-            self.there.forget(asker)
+        for asker, left in found.served.items():
+            self.there.forget(asker, left)
         for decision in found.decisions:
             self.queue.put(decision.job.without([decision.chunk]))
             self.usage.add(decision.attempt, Held(decision.job.path, decision.edge, decision.job.signature))

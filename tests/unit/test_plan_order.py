@@ -15,10 +15,11 @@ from datamodel.parts import normal_spec
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.order import share
-from datamodel.scheduling.scheduler import BEST_FIT, FAIR_SHARE, PRIORITY
+from datamodel.scheduling.scheduler import ARRIVAL, BEST_FIT, FAIR_SHARE, PRIORITY
 from reconcilers.planning.backlog import Backlog, PendingJob, Ranking
 from reconcilers.planning.decisions import JOBS_LIMIT, QUOTA, Decision
 from reconcilers.planning.fleet import Fleet
+from reconcilers.planning.placement import plan
 from reconcilers.planning.turns import Terms
 from reconcilers.planning.usage import Held, Usage
 from tests.graph import STEPS
@@ -65,6 +66,25 @@ def test_over_a_long_run_groups_have_what_their_weights_say(weights: Mapping[str
     for name, weight in weights.items():
         ideal = weight / sum(weights.values())
         assert had[name] / had.total() == pytest.approx(ideal, rel=0.05), f"{name} of {dict(had)}"
+
+
+@pytest.mark.parametrize("order", [FAIR_SHARE, PRIORITY, ARRIVAL])
+def test_where_some_are_stopped_for_others_these_go_first(order: str) -> None:
+    """Whatever their age and their group's share: else who is stopped would take the room again."""
+    ranking = Ranking(order, 60.0, 10)
+    old, new = ranking.key(node(0.0, priority=40)), ranking.key(node(10**6, priority=50))
+    assert new < old
+    jobs = [
+        pending(1, group="a", rank=old, priority=40),
+        pending(2, group="b", rank=new, priority=50),
+        pending(3, group="b", rank=ranking.key(node(0.0, priority=49)), priority=49),
+    ]
+    held = holding(*((jobs[1], place(1)) for _ in range(3)))
+    there = fleet(edge(1, 1_000))
+    with there.draft():
+        found = plan(backlog(*jobs), there, held, {}, order=order, limit=9, margin=10)
+    assert [decision.job.order for decision in found.decisions] == [2]
+    assert Ranking(order, 60.0).key(node(0.0, priority=40)) <= Ranking(order, 60.0).key(node(10**6, priority=50))
 
 
 def test_what_a_group_does_not_want_others_have() -> None:
