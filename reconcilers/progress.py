@@ -8,6 +8,7 @@ import msgspec
 
 from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit
+from datamodel.errors import Conflict
 from datamodel.kinds import SYSTEM, Document
 from datamodel.ledger import Totals
 from datamodel.node import Node
@@ -82,34 +83,45 @@ class Progress:
         return None
 
     async def _write(self, job: Node, totals: Totals, phase: str, failures: Failures, fence: Fence) -> None:
-        reduction = await self._reduction(job) if phase == SUCCEEDED and job.spec["outputs"] else None
+        reduction = await self._reduction(job, totals) if phase == SUCCEEDED and job.spec["outputs"] else None
         status = rollup(job, totals, phase, reduction, self._clock(), failures)
         if phase == SUCCEEDED and job.spec.get("artifacts"):
-            status["artifacts"] = await self._artifacts(job)
+            status["artifacts"] = await self._artifacts(job, totals)
         patch = {**dict.fromkeys(job.status), **status}  # null removes what the new status does not have
         patch["chunks"] = {**dict.fromkeys(job.status.get("chunks", ())), **status["chunks"]}
         command = Command("patchStatus", job.path, patch, expected_version=job.version)
         await self._appender.write(Unit((command,), ACTOR, fence=fence))
 
-    async def _artifacts(self, job: Node) -> Document:
-        """How many there are of all chunks that have succeeded, and how large they are together."""
-        count, size_bytes, after = 0, 0, -1
+    async def _artifacts(self, job: Node, totals: Totals) -> Document:
+        """How many there are of all chunks that have succeeded, and how large they are together. Raises `Conflict` where a
+        chunk more has succeeded since the totals were read."""
+        count, size_bytes, after, succeeded = 0, 0, -1, 0
         while entries := await self._store.entries(job.uid, phases=(SUCCEEDED,), after=after, limit=PAGE):
             for attempt in (await self._store.nodes([entry.holder for entry in entries])).values():
                 sizes = [artifact["bytes"] for artifact in attempt.status.get("artifacts", ())]
                 count, size_bytes = count + len(sizes), size_bytes + sum(sizes)
-            after = entries[-1].index
+            after, succeeded = entries[-1].index, succeeded + len(entries)
+        _check_as_told(job, succeeded, totals)
         return {"count": count, "bytes": size_bytes}
 
-    async def _reduction(self, job: Node) -> Reduction:
+    async def _reduction(self, job: Node, totals: Totals) -> Reduction:
+        """Of the chunks that have succeeded. Raises `Conflict` as above."""
         reduction = Reduction(job.spec["outputs"])
-        after = -1
+        after, succeeded = -1, 0
         while entries := await self._store.entries(job.uid, after=after, limit=PAGE):
             for entry in entries:
+                succeeded += entry.phase == SUCCEEDED
                 if entry.outputs is not None:
                     reduction.add(entry.index, _outputs(entry.outputs))
             after = entries[-1].index
+        _check_as_told(job, succeeded, totals)
         return reduction
+
+
+def _check_as_told(job: Node, succeeded: int, totals: Totals) -> None:
+    """What a status says of chunks and what it says of their outputs are of one moment."""
+    if succeeded != totals.phases.get(SUCCEEDED, 0):
+        raise Conflict(f"a chunk of {job.path} succeeded while they were read")
 
 
 def _job_of_attempt(change: Change) -> Iterable[Wake]:
