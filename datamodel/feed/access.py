@@ -1,0 +1,60 @@
+"""How a program gets to NATS: where it is, and what the program shows there."""
+
+import ssl
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from datamodel.errors import Invalid
+from datamodel.identity.credentials import Credential, read_credential
+
+
+class Access(NamedTuple):
+    """`creds` is the file with the program's JWT and key, which is read for each connection, so that what was renewed meanwhile
+    is shown by the next one; `ca` the file of who vouches for the server's certificate, where not the system does."""
+
+    url: str
+    creds: Path | Credential | None = None
+    ca: Path | None = None
+
+    def credential(self) -> Credential:
+        """Raises `Invalid` where there is none that can be shown."""
+        if self.creds is None:
+            raise Invalid("no credential for NATS is set", field="TENDRIL_NATS_CREDS")
+        credential = self.creds if isinstance(self.creds, Credential) else read_credential(self.creds)
+        if not credential.jwt:
+            raise Invalid("nobody has signed a credential for the key yet")
+        return credential
+
+    def check(self) -> None:
+        """Raises `Invalid` where the URL has a name or password in it: nothing else than a credential opens a server."""
+        if "@" in urlsplit(self.url).netloc:
+            raise Invalid("a URL of NATS has no user and no password: a credential opens it", field="TENDRIL_NATS_URL")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """What a certificate is checked by; None where the line is not to be secured. Raises `Invalid`."""
+        if urlsplit(self.url).scheme not in ("tls", "wss"):
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.ca)
+        except (OSError, ssl.SSLError) as error:
+            raise Invalid(f"{self.ca} holds no certificates: {error}", field="TENDRIL_NATS_CA") from error
+
+
+class NatsSettings(BaseSettings):
+    """Of every program that talks to NATS."""
+
+    model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
+
+    nats_url: str = Field(description="nats://… or tls://… of a server")
+    nats_creds: Path | None = Field(default=None, description="the file of the program's credential there")
+    nats_ca: Path | None = Field(
+        default=None, description="a file of certificates that vouch for it; without it, the system's"
+    )
+
+    @property
+    def nats(self) -> Access:
+        return Access(self.nats_url, self.nats_creds, self.nats_ca)
