@@ -1,6 +1,8 @@
 """The agents' program: one process, one agent, one edge or a group of them."""
 
 import asyncio
+import os
+import platform
 import signal
 import sys
 import zlib
@@ -11,7 +13,10 @@ import structlog
 
 from agents.artifacts.cache import Cache
 from agents.artifacts.carrier import Carrier
-from agents.link import Link
+from agents.desk import Desk
+from agents.identity import enrolled, keep_renewed
+from agents.leases import Leases
+from agents.link import FEED_HEARTBEAT_S, Link
 from agents.logs.cutting import Limits
 from agents.logs.shipper import Shipper
 from agents.loop import Agent
@@ -29,11 +34,13 @@ from agents.runtimes.supply import Drawn
 from agents.secrets.asking import Asking
 from agents.secrets.runtime import SecretRuntime
 from agents.secrets.strongbox import Strongbox
+from agents.session import Session
 from agents.settings import Settings
 from agents.sqlite_journal import SqliteJournal
 from datamodel.artifacts.jetstream import JetPieces
 from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
+from datamodel.feed.signing import Signing
 from datamodel.loading import load_extension
 from datamodel.program import read_settings, run_program
 from datamodel.scheduling import wire
@@ -53,8 +60,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     seed = settings.edge_simulated_seed
     if seed is None:
         seed = zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode())
-    bus = await connect(settings.tendril_nats_url, f"agent {settings.edge_site}/{settings.edge_name}")
+    access = await enrolled(settings)
+    bus = await connect(access, f"agent {settings.edge_site}/{settings.edge_name}")
+    messages = Signing(bus, access.credential().key)
+    desk = Desk(messages, settings.edge_site, settings.edge_name, settings.edges)
     try:
+        await desk.listen()
         async with Outbox(SqliteJournal(settings.edge_home / "outbox.sqlite")) as outbox:
             runtime = await choose(
                 settings.edge_runtime,
@@ -72,22 +83,25 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
             news, public_key = _news(settings, runtime, seed), None
             if runtime.keeps_output:  # what runs nothing needs no secrets
-                asking = Asking(bus, settings.edge_site, settings.edge_name)
+                asking = Asking(messages, settings.edge_site, settings.edge_name)
                 public_key = asking.public_key
                 runtime = SecretRuntime(runtime, _strongbox(settings, runtime.name), asking)
             logs = _shipper(settings, runtime, bus) if runtime.keeps_output else None
             carrier = Carrier(
                 runtime,
-                JetPieces(bus),
+                JetPieces(bus, desk),
                 Cache(settings.edge_home / "inputs", limit_bytes=settings.edge_inputs_bytes),
                 limit_bytes=settings.edge_artifact_bytes,
                 hold_s=settings.edge_artifact_hold_s,
             )
             registrations = _registrations(settings, runtime.name, public_key)
-            agent = Agent(runtime, outbox, registrations, logs=logs, carrier=carrier, news=news)
-            link = Link(bus, NatsFeed(bus), outbox, settings.edge_site, settings.edge_name, settings.edges)
+            feed = NatsFeed(bus, desk, heartbeat_s=FEED_HEARTBEAT_S)
+            session = Session(outbox, host=f"{platform.node()}, process {os.getpid()}")
+            leases = Leases(messages, session, runtime, settings.edge_site, settings.edge_name)
+            agent = Agent(runtime, outbox, registrations, logs=logs, carrier=carrier, news=news, leases=leases)
+            link = Link(messages, feed, outbox, settings.edge_site, settings.edge_name, settings.edges, session=session)
             try:
-                await live(agent, link, stop)
+                await bus.while_admitted(live(agent, link, stop), keep_renewed(settings, desk, bus))
             finally:
                 await runtime.close()
     finally:

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from agents.runtimes.protocol import Observed, StepState, Work
-from agents.runtimes.reasons import TIMED_OUT
+from agents.runtimes.reasons import LEASE_OVER, TIMED_OUT
 from datamodel.scheduling.attempts import ENDED, RUN
 from datamodel.scheduling.retrying import NON_ZERO_EXIT
 from datamodel.scheduling.wire import KeptArtifact
@@ -117,6 +117,8 @@ def _after(desired: Desired, observed: Observed, last: StepState) -> Action:
     codes = _codes(observed)
     if last.phase == "vanished":
         return ReportEnd("interrupted", codes, last.reason or "Vanished", last.message)
+    if last.reason == LEASE_OVER:  # by its guard: where it goes on, the hub knows
+        return ReportEnd("interrupted", codes, LEASE_OVER, "its lease was over")
     if last.reason or not _goes_on(desired, observed):
         return ReportEnd("failed", codes, last.reason or NON_ZERO_EXIT, last.message or f"exit code {last.exit_code}")
     if len(observed.steps) < len(desired.work.steps):

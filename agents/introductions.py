@@ -63,8 +63,7 @@ class Introductions:
     async def _tell_news(self, changes: Changes) -> None:
         """What changes all the time does not fill the outbox of an agent that is cut off: it is told when the hub has what was
         told before. Raises `Transient` until then, too."""
-        outbox, (incarnation, number) = self._outbox, self._newest
-        if outbox.incarnation == incarnation and outbox.pending and outbox.pending[0][0] <= number:
+        if self._outbox.holds(*self._newest):
             raise Transient("the hub has not taken in what it was told before")
         await self._tell(changes)
 

@@ -11,17 +11,21 @@ FORGET_REPORTS = 1_000
 """Committed reports that may stay in a journal: taking them away costs a write of its own, and the hub skips them if they are
 sent again after a crash."""
 
+BOOTS_KEPT = 16
+"""Starts that a journal remembers: so many in a row may be unheard of by a hub that is cut off."""
+
 
 class Found(msgspec.Struct, frozen=True):
     """What a journal holds: reports with their numbers in order, and the last number ever given in this incarnation.
 
-    `unconfirmed_after` is as it was written last.
+    `unconfirmed_after` is as it was written last. `boots` are the starts that were taken here, in order.
     """
 
     incarnation: str
     last: int
     reports: list[tuple[int, bytes]]
     unconfirmed_after: int | None = None
+    boots: tuple[int, ...] = ()
 
 
 class Journal(Protocol):
@@ -36,8 +40,13 @@ class Journal(Protocol):
         be read or another process has it."""
         ...
 
-    async def begin(self, incarnation: str, bodies: Sequence[bytes]) -> None:
-        """Begins an incarnation: these reports, numbered from 1, take the place of all that there was."""
+    async def begin(self, incarnation: str, bodies: Sequence[bytes], *, boot: int | None = None) -> None:
+        """Begins an incarnation: these reports, numbered from 1, take the place of all that there was. With `boot`, that start
+        takes the place of those that were taken here."""
+        ...
+
+    async def take(self, boot: int) -> None:
+        """Keeps a start. Of many, the `BOOTS_KEPT` highest stay."""
         ...
 
     async def write(
@@ -45,6 +54,11 @@ class Journal(Protocol):
     ) -> None:
         """Adds at most `GROUP_REPORTS` reports, numbered on from `first`, which follows the last number. Those up to and
         including `forget_through` may go; no more than `FORGET_REPORTS` of them stay. `unconfirmed_after` is kept with them."""
+        ...
+
+    async def check(self) -> None:
+        """Writes a little, which changes nothing. Raises `Transient` where the disk refuses that, or has so little room that
+        the reports of new work might not be kept."""
         ...
 
     async def close(self, forget_through: int) -> None:

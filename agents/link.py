@@ -9,15 +9,23 @@ from itertools import islice
 import msgspec
 import structlog
 
+from agents.comparing import COMPARE_S, SURE_S, Comparing
 from agents.outbox import Outbox
+from agents.session import Session
+from agents.subtree import Subtree
 from datamodel.errors import Transient
 from datamodel.feed.bus import honour_cancellation
 from datamodel.feed.ports import Messages
 from datamodel.ports import Feed, FeedItem
 from datamodel.scheduling import wire
-from datamodel.scheduling.edges import desired_path
 
 RESEND_S = 2.0
+FEED_HEARTBEAT_S = 5.0
+"""How often an idle feed is heard of: more often would cost most of an idle edge's bytes."""
+FIRST_S = 15.0
+"""How long new work waits for what was to be told before a reconnection."""
+FENCED_S = 10.0
+"""How often an agent that is not believed says that it is still there, so that operators see it."""
 
 _log = structlog.get_logger("link")
 
@@ -36,14 +44,18 @@ class Link:
         *,
         beat_s: float = wire.BEAT_S,
         resend_s: float = RESEND_S,
+        compare_s: tuple[float, float] = (COMPARE_S, SURE_S),
+        session: Session | None = None,
     ) -> None:
         """`beat_s`: how often the hub is told that the agent lives. `resend_s`: how long reports may be unanswered before they
-        are sent again."""
+        are sent again. `compare_s`: how often what the feed told is compared, and for how long a difference must be there.
+        `session`: this start of the agent, of the same outbox."""
         self._messages = messages
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
         self._beat_s, self._resend_s = beat_s, resend_s
+        self._session = session or Session(outbox)
         self._incarnation = outbox.incarnation
         self._sent = 0
         self._in_flight: deque[int] = deque()
@@ -52,57 +64,81 @@ class Link:
         self._answered = asyncio.Event()
         self._woken = outbox.grown  # one event for all that there may be to send
         self._renewed: Callable[[], None] = lambda: None
+        every_s, sure_s = compare_s
+        self.comparing = Comparing(messages, site, agent, len(self._edges), every_s=every_s, sure_s=sure_s)
         messages.on_reconnect(self._resume)
 
     async def run(self, deliver: Callable[[FeedItem], None], renewed: Callable[[], None]) -> None:
         """Keeps the link until it is cancelled; `deliver` gets the agent's part of the graph. `renewed()` is called when the
         outbox has become another one: nothing but what is pending in it is told."""
         self._renewed = renewed
+        self._outbox.owe(asyncio.get_running_loop().time() + FIRST_S)
         subject = wire.committed_subject(self._site, self._agent)
         await self._messages.subscribe(subject, self._on_committed)
-        prefixes = [f"{desired_path(self._site, edge)}/attempts" for edge in self._edges]
+        subtree = Subtree(self._site, self._edges)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send(), name="reports")
             group.create_task(self._beat(), name="heartbeats")
-            group.create_task(self._feed.follow(prefixes, deliver), name="feed")
+            group.create_task(self.comparing.run(), name="comparing")
+            following = subtree.own(self.comparing.following(deliver))
+            group.create_task(self._feed.follow(subtree.prefixes, following), name="feed")
 
     async def flushed(self) -> None:
         """Returns when the hub has committed everything."""
-        while self._outbox.pending:
+        while self._outbox.pending and not self._session.fenced:
             self._answered.clear()
             await self._answered.wait()
 
     async def _beat(self) -> None:
-        beat = wire.encode(wire.Beat(site=self._site, agent=self._agent, edges=self._edges))
+        beat = wire.encode(wire.Beat(site=self._site, agent=self._agent, count=len(self._edges)))
         while True:
-            if self._messages.connected:
+            if self._messages.connected and not self._session.fenced:
                 with contextlib.suppress(Transient):  # the next one follows soon
-                    await self._messages.publish(wire.beat_subject(self._site), beat)
+                    await self._messages.publish(wire.beat_subject(self._site, self._agent), beat)
             honour_cancellation()
             await asyncio.sleep(self._beat_s)
 
     async def _send(self) -> None:
         """Sends what is in the outbox, a few windows ahead of what is committed, and all of it again when the hub has
-        committed nothing for a while."""
+        committed nothing for a while. Once this start is not believed any more, it only says that it is still there."""
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._session.fenced:
             self._woken.clear()
             if self._messages.connected:
                 await self._send_windows()
             honour_cancellation()
             try:
-                async with asyncio.timeout_at(self._heard_s + self._resend_s if self._outbox.pending else None):
+                async with asyncio.timeout_at(self._due_s()):
                     await self._woken.wait()
             except TimeoutError:
-                if loop.time() - self._heard_s >= self._resend_s:  # else something was committed meanwhile
+                # Else something was committed meanwhile, or everything.
+                if self._due_s() is not None and loop.time() - self._heard_s >= self._resend_s:
+                    self._session.doubt()
                     self._rewind()
+        while True:
+            if self._messages.connected:
+                with contextlib.suppress(Transient):
+                    await self._publish(self._window(1, []))
+            honour_cancellation()
+            await asyncio.sleep(FENCED_S)
+
+    def _due_s(self) -> float | None:
+        """When something is to be sent though nothing wakes."""
+        return self._heard_s + self._resend_s if self._outbox.pending else None
+
+    async def _publish(self, window: wire.Window) -> None:
+        await self._messages.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
 
     async def _send_windows(self) -> None:
         if not self._in_flight:
             self._heard_s = asyncio.get_running_loop().time()  # until now, no answer was due
-        while window := self._next_window():
+        while True:
             try:
-                await self._messages.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
+                await self._session.prepare()
+                window = self._next_window()
+                if window is None:
+                    return
+                await self._publish(window)
             except Transient as error:
                 _log.info("reports could not be sent", error=error.message)
                 self._rewind()
@@ -112,15 +148,16 @@ class Link:
 
     def _next_window(self) -> wire.Window | None:
         """What comes after what was sent. No more than a few windows are in flight, so while the hub is busy, reports gather
-        into larger ones. While the outbox is not confirmed, an empty one asks how far the hub is."""
+        into larger ones. While the outbox is not confirmed, or this start not believed, an empty one asks how far the hub
+        is."""
         if self._incarnation != self._outbox.incarnation:  # what was sent of the former says nothing of this one
             self._incarnation, self._gap = self._outbox.incarnation, -1
             self._rewind()
             self._renewed()
-        pending, confirmed = self._outbox.pending, self._outbox.confirmed
-        if not pending or len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if confirmed else 1):
+        pending, settled = self._outbox.pending, self._outbox.confirmed and self._session.believed
+        if not pending or len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if settled else 1):
             return None
-        if not confirmed:
+        if not settled:
             return self._window(1, [])
         oldest = pending[0][0]
         start = max(self._sent + 1, oldest)
@@ -136,13 +173,18 @@ class Link:
         return self._window(start, reports)
 
     def _window(self, first: int, reports: list[msgspec.Raw]) -> wire.Window:
-        return wire.Window(wire.WIRE_VERSION, self._site, self._agent, self._incarnation, first, reports)
+        return self._session.window(self._site, self._agent, first, reports)
 
     def _on_committed(self, _: str, body: bytes) -> None:
         try:
             committed = wire.decode_committed(body)
         except wire.UNREADABLE as error:
             _log.warning("a commit cannot be read", error=str(error))
+            return
+        if not self._session.hear(committed):
+            self._rewind()  # nothing of what was sent was taken, and there is something else to be asked or said
+            self._answered.set()
+            self._woken.set()
             return
         if committed.incarnation != self._outbox.incarnation:
             return
@@ -165,7 +207,8 @@ class Link:
             self._woken.set()
 
     def _resume(self) -> None:
-        """After a reconnection: what was sent may be lost."""
+        """After a reconnection: what was sent may be lost, and what was not is told before anything new is begun."""
+        self._outbox.owe(asyncio.get_running_loop().time() + FIRST_S)
         self._rewind()
         self._woken.set()
 

@@ -17,6 +17,7 @@ from agents.artifacts.carrier import Carrier
 from agents.convergence import Desired, Remove, Reported, ReportEnd, ReportRunning, StartStep, Stop, Wait, converge
 from agents.health import Health
 from agents.introductions import Introductions
+from agents.leases import Leases
 from agents.logs.shipper import Shipper
 from agents.news.ports import News
 from agents.outbox import Outbox
@@ -56,16 +57,17 @@ class Agent:
         logs: Shipper | None = None,
         carrier: Carrier | None = None,
         news: Sequence[News] = (),
+        leases: Leases | None = None,
     ) -> None:
         self._runtime = runtime
         self._outbox = outbox
         self._introductions = Introductions(outbox, registrations, news)
-        self._health = Health(runtime, lambda trouble: self._introductions.introduce(trouble=trouble))
+        self._health = Health(runtime, outbox, lambda trouble: self._introductions.introduce(trouble=trouble))
         self._clock = clock
         self._logs = logs
         self._carrier = carrier
         self._adopting = Adopting(runtime)
-        self._starting = Starting(runtime, carrier)
+        self._starting = Starting(runtime, carrier, leases)
         self._telling = Telling(runtime, outbox, carrier, clock)
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
@@ -87,6 +89,7 @@ class Agent:
             group.create_task(self._adopt(), name="adopt")
             group.create_task(self._introductions.run(), name="introductions")
             group.create_task(self._health.run(), name="health")
+            group.create_task(self._starting.run(self._queue.add), name="leases")
             group.create_task(self._converge_all(), name="attempts")
             if self._logs is not None:
                 self._logs.shipped = self._queue.add
@@ -108,9 +111,9 @@ class Agent:
                 self._synced.set()
 
     def tell_anew(self) -> None:
-        """Of what was told, only what is in the outbox still is: the hub, or this agent, has forgotten the rest."""
+        """Only what is in the outbox counts as told now; what was found with its end settled is kept until its log is whole."""
         known = {**self._desired, **self._told}
-        self._told = {}
+        self._told = {name: told for name, told in self._told.items() if told.over}
         self._remember_outbox()
         for name in {**known, **self._told}:
             self._queue.add(name)
@@ -119,6 +122,8 @@ class Agent:
         """Ends everything that runs and reports it as interrupted, so that it is tried elsewhere at no cost of a retry."""
         self._stopping = True
         await self._idle.wait()
+        if self._outbox.fenced:  # what is here may be another's
+            return
         begun = [name for name, told in self._told.items() if told.story != "ended"]
         results = await asyncio.gather(*map(self._interrupt, begun), return_exceptions=True)
         for name, result in zip(begun, results, strict=True):
@@ -158,11 +163,12 @@ class Agent:
 
     def _remember_outbox(self) -> None:
         """A restarted agent knows from its outbox which stories are told."""
-        for _, body in self._outbox.pending:
+        for number, body in self._outbox.pending:
             report = wire.decode_report(body)
             if isinstance(report, wire.AttemptReport):
                 story: Reported = "running" if report.phase == "running" else "ended"
-                self._told[report.attempt] = Told(story, report.percent, uid=report.uid)
+                kept = self._outbox.incarnation, number
+                self._told[report.attempt] = Told(story, report.percent, uid=report.uid, kept=kept)
 
     async def _adopt(self) -> None:
         """Once the present is known, everything that is found at the engine is looked at."""
@@ -195,9 +201,10 @@ class Agent:
         _log.warning("again", attempt=name, error=error.message)
         self._queue.add_after(name, self._backoff.failed(name))
         desired = self._desired.get(name)
-        if self._health.trouble and desired is not None and name not in self._told and not desired.begun:
+        engine_trouble = self._health.engine_trouble
+        if engine_trouble and desired is not None and name not in self._told and not desired.begun:
             # Nobody waits for an engine that may never come back. If it has begun after all, it is found and stopped.
-            end = ReportEnd("interrupted", reason=ENGINE_AWAY, message=self._health.trouble)
+            end = ReportEnd("interrupted", reason=ENGINE_AWAY, message=engine_trouble)
             with contextlib.suppress(Transient):
                 await self._tell_end(desired, None, end)
 
@@ -205,8 +212,9 @@ class Agent:
         """Does actions until there is nothing to do for the attempt. It is observed anew where an action changed it; if it
         changes by itself meanwhile, the queue has it again."""
         observed = await self._runtime.observe(name)
-        while not self._stopping:
+        while not self._stopping and not self._outbox.fenced:
             desired, told = self._desired.get(name), self._told.get(name)
+            self._starting.look(name, desired)
             is_anothers = desired is not None and desired.left_by_another(observed)
             if self._logs is not None and observed is not None and not is_anothers:
                 self._logs.observe(observed)
@@ -221,8 +229,8 @@ class Agent:
                     return
                 case StartStep(index):
                     assert desired is not None
-                    if self._outbox.full:
-                        self._queue.add_after(name, RETRY_S[1])
+                    if index == 0 and (self._outbox.trouble or self._outbox.owes):
+                        self._queue.add_after(name, RETRY_S[bool(self._outbox.trouble)])
                         return
                     started = await self._starting.start(desired, observed, index)
                     if isinstance(started, ReportEnd):

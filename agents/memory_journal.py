@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from agents.journal import FORGET_REPORTS, GROUP_REPORTS, Found
+from agents.journal import BOOTS_KEPT, FORGET_REPORTS, GROUP_REPORTS, Found
 from datamodel.errors import Transient
 
 
@@ -22,6 +22,7 @@ class Content(msgspec.Struct, frozen=True):
     last: int
     forgotten: int = 0
     unconfirmed_after: int | None = None
+    boots: tuple[int, ...] = ()
 
 
 class Disk:
@@ -55,7 +56,7 @@ class Disk:
 
     def hold(self, holder: object) -> None:
         if self.held:
-            raise Transient("the outbox cannot be opened: it is locked")
+            raise Transient("the outbox cannot be opened: another agent has it open")
         self._holder = holder
 
     def held_by(self, holder: object) -> Content | None:
@@ -90,10 +91,18 @@ class MemoryJournal:
         found = self._disk.content
         if found is None:
             return None
-        return Found(found.incarnation, found.last, sorted(found.reports.items()), found.unconfirmed_after)
+        return Found(found.incarnation, found.last, sorted(found.reports.items()), found.unconfirmed_after, found.boots)
 
-    async def begin(self, incarnation: str, bodies: Sequence[bytes]) -> None:
-        self._disk.keep(self, Content(incarnation, dict(enumerate(bodies, 1)), len(bodies)))
+    async def begin(self, incarnation: str, bodies: Sequence[bytes], *, boot: int | None = None) -> None:
+        before = self._disk.held_by(self)
+        boots = (boot,) if boot is not None else before.boots if before is not None else ()
+        self._disk.keep(self, Content(incarnation, dict(enumerate(bodies, 1)), len(bodies), boots=boots))
+
+    async def take(self, boot: int) -> None:
+        before = self._disk.held_by(self)
+        assert before is not None
+        boots = tuple(sorted({*before.boots, boot})[-BOOTS_KEPT:])
+        self._disk.keep(self, replace(before, boots=boots))
 
     async def write(
         self, first: int, bodies: Sequence[bytes], *, forget_through: int, unconfirmed_after: int | None
@@ -110,7 +119,13 @@ class MemoryJournal:
             last=before.last + len(bodies),
             forgotten=forget_through if forgets else before.forgotten,
             unconfirmed_after=unconfirmed_after,
+            boots=before.boots,
         )
+        self._disk.keep(self, content)
+
+    async def check(self) -> None:
+        content = self._disk.held_by(self)
+        assert content is not None
         self._disk.keep(self, content)
 
     async def close(self, forget_through: int) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 import psutil
-from pydantic import Field, FiniteFloat, ValidationInfo, field_validator
+from pydantic import Field, FiniteFloat, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from agents.artifacts.cache import LIMIT_BYTES as LIMIT_INPUTS_BYTES
@@ -18,11 +18,14 @@ from agents.logs.shipper import HOLD_S
 from agents.runtimes.policy import Policy
 from agents.simulated_settings import SimulatedSettings
 from datamodel.errors import Invalid
+from datamodel.feed.access import Access
 from datamodel.names import check_labels, check_name
 from datamodel.parts import check_labels_size
+from datamodel.private import check_private
 from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES, ARTIFACTS_LIMIT
+from datamodel.scheduling.joining import Token
 from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W, Countables
-from datamodel.scheduling.wire import hosted_edges
+from datamodel.scheduling.wire import GROUP_LIMIT, hosted_edges
 
 _POWER_W = 37.0
 """The power of an edge that declares none: the largest of the simulated model's levels."""
@@ -34,10 +37,18 @@ class Settings(SimulatedSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
-    tendril_nats_url: str = Field(description="nats://… with an agent's credential")
+    tendril_nats_url: str = Field(description="nats://… or tls://… of a server")
+    tendril_nats_ca: Path | None = Field(default=None, description="a file of certificates that vouch for it")
+    edge_creds: Path | None = Field(default=None, description="the file of its credential; agent.creds in its home")
+    edge_join_token: SecretStr | None = Field(
+        default=None, description="what lets the agent join where it has no credential yet"
+    )
+    edge_join_token_file: Path | None = Field(
+        default=None, description="a file of it instead, that nobody else may read"
+    )
     edge_site: str = Field(default="local", description="the site's name")
     edge_name: str = Field(default="edge", description="the edge's name; of a group, the prefix")
-    edge_count: int = Field(default=1, ge=1, le=10_000, description="how many edges this process hosts")
+    edge_count: int = Field(default=1, ge=1, le=GROUP_LIMIT, description="how many edges this process hosts")
     edge_runtime: Literal["auto", "docker", "kubernetes", "process", "simulated"] = Field(default="auto")
     edge_home: Path = Field(default=Path(".tendril/edge"), description="where the outbox and the process runtime live")
     edge_cpu: float | None = Field(default=None, gt=0, le=CPU_LIMIT, description="cores of each edge")
@@ -168,6 +179,27 @@ class Settings(SimulatedSettings):
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise ValueError("the file is no JSON object") from error
         return path
+
+    @property
+    def creds(self) -> Path:
+        """The file of its credential."""
+        return self.edge_creds or self.edge_home / "agent.creds"
+
+    @property
+    def nats(self) -> Access:
+        return Access(self.tendril_nats_url, self.creds, self.tendril_nats_ca)
+
+    def join_token(self) -> Token | None:
+        """What it may join by, if anything. Raises `Invalid`, which shows none of it."""
+        if self.edge_join_token is not None:
+            return Token.of(self.edge_join_token.get_secret_value())
+        if self.edge_join_token_file is None:
+            return None
+        try:
+            check_private(self.edge_join_token_file)
+            return Token.of(self.edge_join_token_file.read_text(encoding="ascii"))
+        except (OSError, UnicodeError) as error:
+            raise Invalid(f"the token {self.edge_join_token_file} cannot be read: {error}") from error
 
     @property
     def policy(self) -> Policy:

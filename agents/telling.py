@@ -31,13 +31,17 @@ class Telling:
 
     async def running(self, told: Told, desired: Desired, observed: Observed, progress: ReportRunning) -> bool:
         """Tells that it runs, at once for the first time, then every 2 s or 10 %, and notes what is told. Whether nothing was
-        kept back until later."""
+        kept back until later: so is progress while the hub has not taken in what was told of it before, or an agent that is cut
+        off would fill its outbox with what nobody wants to know any more."""
         now_s = asyncio.get_running_loop().time()
         moved = progress.percent - told.percent
         if told.story == "running" and moved < PROGRESS_PERCENT and (moved <= 0 or now_s - told.at_s < PROGRESS_S):
             return moved <= 0
+        if told.story == "running" and self._outbox.holds(*told.kept):
+            return False
         report = running(desired, observed, progress, self._clock())
-        await self._outbox.add(wire.encode(report))
+        number = await self._outbox.add(wire.encode(report))
+        told.kept = self._outbox.incarnation, number
         told.story, told.percent, told.at_s, told.uid = "running", progress.percent, now_s, desired.uid
         return True
 

@@ -21,6 +21,8 @@ class Told:
     overdue: bool = False
     """It was found running beyond its limit of time, and stays so however it ends."""
     began_s: float | None = None
+    kept: tuple[str, int] = "", 0
+    """The incarnation and number of the last report of its progress."""
     over: bool = False
     """The hub has settled its end before this agent was started, which found something of it: its log may not be whole."""
 

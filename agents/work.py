@@ -47,6 +47,7 @@ class _Spec(msgspec.Struct, rename="camel"):
     artifacts: tuple[Artifact, ...] = ()
     inputs: tuple[Input, ...] = ()
     array_index: int | None = None
+    lease_s: float = 0.0
     intent: str = "run"
 
 
@@ -91,6 +92,7 @@ def desired_of(message: Message, phase: str, known: Desired | None) -> Desired:
         labels=spec.labels,
         annotations=spec.annotations,
         uid=message.uid,
+        lease_s=spec.lease_s,
     )
     return Desired(work, spec.intent, phase, message.generation, message.uid)
 

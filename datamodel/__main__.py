@@ -12,6 +12,7 @@ import cyclopts
 import uvloop
 
 from datamodel.errors import TendrilError
+from datamodel.feed.access import Access, NatsSettings
 from datamodel.feed.bus import connect
 from datamodel.feed.relayed import Relayed
 from datamodel.loading import load_model
@@ -42,11 +43,12 @@ def run(
 ) -> int:
     """The database is that of TENDRIL_DATABASE_URL, its model that of TENDRIL_MODEL. Exits with 1 where anything was found."""
     calm_collector()
-    database_url, nats_url = os.environ.get("TENDRIL_DATABASE_URL", ""), os.environ.get("TENDRIL_NATS_URL", "")
+    database_url = os.environ.get("TENDRIL_DATABASE_URL", "")
+    nats = NatsSettings().nats if os.environ.get("TENDRIL_NATS_URL") else None
     try:
         model = load_model()
         if watch:
-            return uvloop.run(_watch(database_url, model, nats_url, every))
+            return uvloop.run(_watch(database_url, model, nats, every))
         report = uvloop.run(_verify(database_url, model))
     except TendrilError as error:
         sys.stderr.write(f"verify: {error.message}\n")
@@ -64,7 +66,7 @@ async def _verify(database_url: str, model: Model) -> Report:
         return report
 
 
-async def _watch(database_url: str, model: Model, nats_url: str, every_s: float) -> int:
+async def _watch(database_url: str, model: Model, nats: Access | None, every_s: float) -> int:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -75,8 +77,8 @@ async def _watch(database_url: str, model: Model, nats_url: str, every_s: float)
             store = await opened.enter_async_context(PostgresStore(database_url, model))
             await store.check_model()
             feed = None
-            if nats_url:
-                bus = await connect(nats_url, "verify")
+            if nats is not None:
+                bus = await connect(nats, "verify")
                 opened.push_async_callback(bus.close)
                 feed = Relayed(bus)
             watch = Watch(store, _say, feed)

@@ -58,7 +58,7 @@ class Audit:
             self._nodes.carry(node, kind, parent)
             if kind.offer is not None:
                 self._reservations.offer(path, kind.offer.capacity(node.spec))
-            if kind.reserve is not None and not self._nodes.living[path].ended:
+            if kind.reserve is not None and not self._nodes.living[path].vacant:
                 self._reservations.carry(path, kind.reserve.pool(path), kind.reserve.amounts(node.spec))
         for entry in state.entries.values():
             if entry.owner in state.totals:
@@ -179,7 +179,9 @@ class Audit:
                 self._judge.check_names(claim, node, found)
             if not had_ended:
                 self._judge.follow(claim, node, found)
-        if kind.reserve is not None and node.ended:
+            elif event.op == "specChanged":
+                self._judge.revise(claim, node, found)
+        if kind.reserve is not None and node.vacant:
             self._reservations.release(node.path)
 
     def _remove(self, node: Living, found: list[str]) -> None:

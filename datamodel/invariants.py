@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from datamodel.kinds import Kind
-from datamodel.ledger import ALL, Totals
+from datamodel.ledger import ALL, Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.state import EntryKey, State
@@ -88,8 +88,17 @@ def _wrong_attempts(model: Model, state: State) -> Iterator[str]:
             yield f"node {path}: claims the same epoch as {current[key]}"
         elif epoch == entry.epoch:
             current[key] = path
-            if entry.holder != path:
+            if entry.holder != path and not _is_adopted(model.kinds[state.nodes[path].kind], entry):
                 yield f"node {path}: claims the epoch that {entry.holder} holds"
+
+
+def _is_adopted(kind: type[Kind], entry: Entry) -> bool:
+    """Whether a piece that is counted has an older attempt's result."""
+    claim = kind.settle.claim(entry.holder) if kind.settle is not None else None
+    is_older = (
+        claim is not None and (claim.owner, claim.index) == (entry.owner, entry.index) and claim.epoch < entry.epoch
+    )
+    return is_older and kind.settle is not None and entry.phase in kind.settle.final
 
 
 def _claim(kind: type[Kind], node: Node) -> tuple[EntryKey, int] | None:

@@ -94,12 +94,14 @@ class Grant:
 class Phases:
     """A lifecycle as a table: from each phase, the phases that may follow. Terminal phases have none. `rests`: phases that
     only somebody's wish leads on from, so whoever waits for an end has found it there too. `afterwards`: members of the status
-    that may change in a terminal phase, in which all others stay as they are."""
+    that may change in a terminal phase, in which all others stay as they are. `vacant`: phases that others may follow, and in
+    which nothing is reserved any more all the same."""
 
     initial: str
     allowed: Mapping[str, frozenset[str]]
     rests: frozenset[str] = frozenset()
     afterwards: frozenset[str] = frozenset()
+    vacant: frozenset[str] = frozenset()
 
     @property
     def finished(self) -> frozenset[str]:
@@ -156,6 +158,10 @@ class Claim(msgspec.Struct, frozen=True):
     epoch: int
 
 
+def _nothing(*_: object, **__: object) -> None:
+    """No older epoch is adopted, and no spec refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settle:
     """Nodes of this kind are attempts at a numbered piece of their owner's work, and settle its ledger entry.
@@ -164,7 +170,11 @@ class Settle:
 
     `begin(entry, claim, path, spec)` is the entry once the node is created, or the reason why it may not be. `advance(entry,
     spec, status)` is the entry that follows from the node's present, asked only while the node's epoch is the entry's.
-    `verdict(entry, claim, status)` is what the node's status says of its settlement once it has ended.
+    `verdict(entry, claim, spec, status)` is what the node's status says of its settlement once it has ended.
+
+    An older epoch changes nothing but where `adopt(entry, claim, path, spec, status, ended=…)` gives the entry that takes its
+    result: asked when such a node changes, and when one changes that has `ended` before. `object(entry, claim, before, spec,
+    status)` is why a node's spec may not become `spec`, where it may not.
     """
 
     owner: str
@@ -174,7 +184,9 @@ class Settle:
     advance: Callable[[Entry, Document, Document], Entry]
     final: frozenset[str]
     """Phases of an entry that its holder changes no more: the piece is counted."""
-    verdict: Callable[[Entry | None, Claim, Document], Document]
+    verdict: Callable[[Entry | None, Claim, Document, Document], Document]
+    adopt: Callable[..., Entry | None] = _nothing
+    object: Callable[[Entry | None, Claim, Document, Document, Document], str | None] = _nothing
 
 
 @dataclass(frozen=True, slots=True)

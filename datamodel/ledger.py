@@ -15,7 +15,8 @@ ALL = ""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One piece. `holder` is the path of the attempt with the current epoch; `progress` counts per mille of the piece."""
+    """One piece. `holder` is the path of the attempt with the current epoch, or of the older one whose result was adopted;
+    `progress` counts per mille of the piece."""
 
     owner: str
     index: int

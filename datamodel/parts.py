@@ -112,9 +112,15 @@ def _zero_byte_in(value: Any) -> str:
 def invalid(error: ValidationError, pointer: str) -> Invalid:
     """Pydantic's findings as our own error: the first one's pointer as its field, all of them as details."""
     found = error.errors(include_url=False)
-    details = tuple((pointer + _pointer(one["loc"]), one["msg"]) for one in found if not _follows(one, found))
+    details = tuple((pointer + _pointer(one["loc"]), message_of(one)) for one in found if not _follows(one, found))
     field, message = details[0]
     return Invalid(f"{field}: {message}", field=field, details=details[:32])
+
+
+def message_of(finding: ErrorDetails) -> str:
+    """What is wrong: of a validator of our own, what it says, without pydantic's words before it."""
+    error = finding.get("ctx", {}).get("error")
+    return str(error) if isinstance(error, ValueError) else finding["msg"]
 
 
 def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from datamodel.errors import Invalid, TendrilError
+from datamodel.parts import message_of
 
 S = TypeVar("S", bound=BaseSettings)
 
@@ -25,7 +26,7 @@ def read_settings(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         prefix = kind.model_config.get("env_prefix", "")
-        details = tuple((f"{prefix}{found['loc'][0]}".upper(), found["msg"]) for found in error.errors())
+        details = tuple((f"{prefix}{found['loc'][0]}".upper(), message_of(found)) for found in error.errors())
         listed = "; ".join(f"{name}: {message}" for name, message in details)
         raise Invalid(f"the environment is not right: {listed}", field=details[0][0], details=details) from error
 

@@ -204,6 +204,16 @@ class _Book:
         if isinstance(begun, str):
             raise Conflict(f"{path}: {begun}")
 
+    def check_settlement(self, kind: type[Kind], before: Node, spec: Document) -> None:
+        claim = kind.settle.claim(before.path) if kind.settle is not None else None
+        if kind.settle is None or claim is None:
+            return
+        owned = claim.owner in self.state.totals
+        entry = self.state.entries.get((claim.owner, claim.index)) if owned else None
+        reason = kind.settle.object(entry, claim, before.spec, spec, before.status)
+        if reason is not None:
+            raise Conflict(f"{before.path}: {reason}")
+
     def relink(self, unit: Unit, kind: type[Kind], before: Node, command: Command) -> None:
         links = revised_links(self.state, kind, before, command)
         if links != before.links:
@@ -215,6 +225,7 @@ class _Book:
         if labels != before.labels:
             self.record(unit, "labelsChanged", before.path, before.uid, before.kind, {"labels": labels})
         if spec != before.spec:
+            self.check_settlement(kind, before, spec)
             self.record(unit, "specChanged", before.path, before.uid, before.kind, {"spec": spec})
         check_owners(self.state.nodes[before.path].owners)
 
@@ -236,7 +247,7 @@ class _Book:
             if claim is not None:
                 owned = claim.owner in self.state.totals
                 entry = self.state.entries.get((claim.owner, claim.index)) if owned else None
-                status = {**status, **kind.settle.verdict(entry, claim, status)}
+                status = {**status, **kind.settle.verdict(entry, claim, before.spec, status)}
         self.record(unit, "statusChanged", before.path, before.uid, before.kind, {"status": status})
 
     def delete(self, unit: Unit, before: Node) -> None:

@@ -227,9 +227,12 @@ def _fold_ledger(kind: type[Kind], state: State, before: Node | None, node: Node
     else:
         settled = phases.is_terminal(before.phase or phases.initial)  # a later change of the node counts nothing
         gone = claim.owner not in state.totals  # and the owner's entries with it
-        if settled or gone or entry is None or entry.epoch != claim.epoch or entry.phase in rule.final:
+        if gone or entry is None:
             return
-        after = rule.advance(entry, node.spec, node.status)
+        if not settled and entry.epoch == claim.epoch:
+            after = rule.advance(entry, node.spec, node.status) if entry.phase not in rule.final else entry
+        else:
+            after = rule.adopt(entry, claim, node.path, node.spec, node.status, ended=settled) or entry
     if after != entry:
         state.put(state.entries, key, after)
         for owner in (claim.owner, ALL):

@@ -24,7 +24,7 @@ async def run(settings: Settings) -> None:
     """Serves until a signal asks it to end. Raises `Transient` where the database does not answer at the start; NATS may
     come later."""
     model = load_model()
-    link, changes = Link(settings.nats_url), Changes()
+    link, changes = Link(settings.nats), Changes()
     async with (
         PostgresStore(settings.database_url, model) as store,
         Appender(store, committed=link.poke) as appender,
@@ -32,11 +32,12 @@ async def run(settings: Settings) -> None:
     ):
         await store.check_model()
         kept = (lambda: link.transcripts), (lambda: link.artifacts)
-        backend = Backend(store, appender, Reads(store), changes, Growth(store), lambda: link.connected, *kept, secrets)
+        growth = Growth(store)
+        backend = Backend(store, appender, Reads(store), changes, growth, lambda: link.connected, *kept, secrets)
         app = create_app(backend, settings.fronts, settings.origins)
         server = Server(app, settings.host, settings.port, stopping=changes.close)
         watched = [plane.root for plane in model.planes if USER in plane.spec_writers]
-        following = asyncio.create_task(link.run(watched, changes), name="feed")
+        following = asyncio.create_task(link.run(watched, changes, growth.poked), name="feed")
         try:
             await server.serve()
         finally:

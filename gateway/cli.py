@@ -24,7 +24,9 @@ _PROGRAMS = {
     "backup": ("datamodel.keeping backup", "Write everything into a file, while the system runs."),
     "restore": ("datamodel.keeping restore", "Put a backup into a new database, and verify it."),
     "rebuild": ("datamodel.keeping rebuild", "Make the projection anew from the log, while the system runs."),
+    "agents": ("deploy.local.agents", "Have more or fewer agents of a system that is up on this machine."),
     "secrets": ("datamodel.secrets", "Make the keys of secrets, and seal anew after a new one."),
+    "edge": ("gateway.enrolling", "Make agents known by the API: enroll one, make what lets them join, revoke."),
     "compact": ("datamodel.keeping compact", "Drop the log's segments before a moment, while the system runs."),
 }
 """The same of those that read their arguments themselves; with the module, its own command where it has several. By name, since
@@ -46,6 +48,9 @@ _VERBS = {
     "cordon": ("edges:cordon", "Place nothing new on edges; what runs there goes on."),
     "drain": ("edges:drain", "Place nothing new on edges, and let what runs there go elsewhere."),
     "uncordon": ("edges:uncordon", "Use edges again."),
+    "lost": ("edges:lost", "Do not wait any longer for edges that are not heard from."),
+    "off": ("edges:off", "Say that the hosts of edges are off: nothing runs there any more."),
+    "adopt": ("edges:adopt", "Take the result of an attempt that was replaced for its chunk's."),
     "wait": ("wait:wait", "Wait until nodes are as they are wanted."),
     "logs": ("logs:logs", "Print what a chunk of a job wrote."),
     "watch": ("watch:watch", "Print what there is, and then what changes."),

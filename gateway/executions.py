@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from datamodel.ports import Placement, Store
-from datamodel.scheduling.edges import place_of
+from datamodel.scheduling.edges import DISCONNECTED, LOST, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED, RUNNING, SUCCEEDED
 
 EDGES_LIMIT = 1_000
@@ -13,7 +13,8 @@ EDGES_LIMIT = 1_000
 
 class Execution(msgspec.Struct):
     """A job on one edge. `chunks` are those whose newest attempt is or was there; an edge whose attempts were all replaced
-    has none. `percent` is the mean progress of its chunks."""
+    has none. `percent` is the mean progress of its chunks. Where the edge is not `heard` from, how those in flight are is
+    unknown, and this is what was told last."""
 
     site: str
     edge: str
@@ -22,12 +23,19 @@ class Execution(msgspec.Struct):
     succeeded: int = 0
     failed: int = 0
     percent: float = 0.0
+    heard: bool = True
 
 
 async def executions_of(store: Store, jobs: Collection[str]) -> dict[str, list[Execution]]:
     """By uid, the executions of these jobs in order of site and edge, of at most 1,000 edges each."""
     placements, places = await store.placements(jobs), await places_of(store, jobs)
-    return {job: _executions(placements[job], places[job]) for job in jobs}
+    found = {job: _executions(placements[job], places[job]) for job in jobs}
+    every = [execution for executions in found.values() for execution in executions]
+    edges = await store.nodes({inventory_path(execution.site, execution.edge) for execution in every})
+    for execution in every:
+        edge = edges.get(inventory_path(execution.site, execution.edge))
+        execution.heard = edge is not None and edge.phase not in (DISCONNECTED, LOST)
+    return found
 
 
 async def places_of(store: Store, jobs: Collection[str]) -> dict[str, list[str]]:

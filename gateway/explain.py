@@ -9,11 +9,12 @@ from datamodel.ledger import Entry, Totals
 from datamodel.moments import Moment
 from datamodel.node import Node
 from datamodel.ports import Placement
-from datamodel.scheduling.attempts import PLACED, RETRY, WHY_GIVEN_UP
+from datamodel.scheduling.attempts import PLACED, RETRY
 from datamodel.scheduling.counts import chunk_counts, is_over
 from datamodel.scheduling.deciding import decided
 from datamodel.scheduling.edges import ONLINE, inventory_path, place_of
 from datamodel.scheduling.ending import is_ending
+from datamodel.scheduling.giving_up import WHY_GIVEN_UP
 from datamodel.scheduling.jobs import FAILED, PENDING, RUN, RUNNING
 from datamodel.scheduling.splitting import array_index
 from datamodel.scheduling.starting import Start

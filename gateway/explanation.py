@@ -7,11 +7,12 @@ import msgspec
 
 from datamodel.node import Node
 from datamodel.scheduling.answers import EdgesThat, why_waiting
-from datamodel.scheduling.attempts import PLACED, WHY_GIVEN_UP
+from datamodel.scheduling.attempts import PLACED
 from datamodel.scheduling.beginning import is_held
 from datamodel.scheduling.callbacks import GIVEN_UP
 from datamodel.scheduling.changing import Change
 from datamodel.scheduling.ending import is_ending
+from datamodel.scheduling.giving_up import WHY_GIVEN_UP
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, RUN, RUNNING, SUCCEEDED, SUSPEND
 from datamodel.scheduling.queueing import Ahead
 from datamodel.scheduling.splitting import chunks_at_most, chunks_of, is_split

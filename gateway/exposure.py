@@ -11,6 +11,12 @@ def is_written_by_users(kind: type[Kind]) -> bool:
     return USER in writers and kind.parent is not None
 
 
+def is_deleted_by_users(kind: type[Kind]) -> bool:
+    """Whether users delete nodes of it: those that they write, and what they are granted to remove."""
+    grant = kind.grants.get(USER)
+    return not kind.singleton and (is_written_by_users(kind) or (grant is not None and "delete" in grant.ops))
+
+
 def check_deletable(model: Model, path: str) -> None:
     """Raises `Forbidden` for singletons: with a plane's root everything in the plane would go."""
     kind, _ = model.locate(path)

@@ -10,6 +10,11 @@ from datamodel.walk import END, Span
 from gateway.shared import Shared
 
 LOOK_S = 0.1
+"""Between two looks where no word comes."""
+SOON_S = 0.01
+"""Between two looks at least, however often word comes: it comes with every commit."""
+WAKE_S = 50e-6
+"""And for each watcher so much: where many are woken at a time, they have to read meanwhile."""
 PATHS = 1_000
 """Found in one look; after more, everybody is woken."""
 
@@ -18,8 +23,8 @@ _Part = tuple[str, str]
 
 
 class Growth:
-    """Looks at the log's end while somebody waits for it to move, and wakes those whose part of the graph has changed. A wake
-    too many costs its watcher a look."""
+    """Looks at the log's end while somebody waits for it to move, at once where word comes that it has, and wakes those whose
+    part of the graph has changed. A wake too many costs its watcher a look."""
 
     def __init__(self, store: Store, look_s: float = LOOK_S) -> None:
         self._store = store
@@ -28,6 +33,11 @@ class Growth:
         self._look_s = look_s
         self._waiting: dict[_Part, set[asyncio.Event]] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._poked = asyncio.Event()
+
+    def poked(self) -> None:
+        """Somebody says that the log has grown."""
+        self._poked.set()
 
     @contextlib.contextmanager
     def watch(self, kind: str, under: str) -> Iterator[asyncio.Event]:
@@ -61,7 +71,16 @@ class Growth:
                 for part in parts:
                     for grown in self._waiting.get(part, ()):
                         grown.set()
-            await asyncio.sleep(self._look_s)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the log has grown, or may have without a word."""
+        soon_s = min(self._look_s, SOON_S + WAKE_S * sum(map(len, self._waiting.values())))
+        await asyncio.sleep(soon_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._look_s - soon_s):
+                await self._poked.wait()
+        self._poked.clear()
 
     def _parts(self, paths: Iterable[str]) -> set[_Part]:
         """The parts that these paths are in."""

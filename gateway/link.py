@@ -2,13 +2,14 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from datamodel.artifacts.jetstream import JetPieces
 from datamodel.artifacts.ports import KeptPieces
-from datamodel.errors import Transient
+from datamodel.errors import Forbidden, Invalid, Transient
+from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect, honour_cancellation
 from datamodel.feed.follow import NatsFeed
 from datamodel.feed.message import POKE
@@ -26,8 +27,8 @@ _log = structlog.get_logger("link")
 class Link:
     """One connection for as long as the process lives, and one follower of the feed while somebody watches."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._bus: Bus | None = None
         self._transcripts: JetTranscripts | None = None
         self._artifacts: JetPieces | None = None
@@ -51,26 +52,32 @@ class Link:
             raise Transient("NATS has not been reached yet")
         return self._artifacts
 
-    async def run(self, prefixes: Sequence[str], changes: Changes, *, linger_s: float = LINGER_S) -> None:
-        """Connects, and tells of what changes at and below these paths while somebody watches, until it is cancelled."""
-        while self._bus is None:
+    async def run(
+        self, prefixes: Sequence[str], changes: Changes, grown: Callable[[], None], *, linger_s: float = LINGER_S
+    ) -> None:
+        """Connects, and tells of what changes at and below these paths while somebody watches, until it is cancelled.
+        `grown()` is called whenever anybody says that the log has grown."""
+        while True:
             try:
-                self._bus = await connect(self._url, "gateway")
-            except Transient as error:
+                self._bus = bus = await connect(self._access, "gateway")
+                await bus.subscribe(POKE, lambda _, __: grown())
+                self._transcripts, self._artifacts = JetTranscripts(bus), JetPieces(bus)
+                try:
+                    await bus.while_admitted(self._follow(NatsFeed(bus), prefixes, changes, linger_s))
+                finally:
+                    await bus.close()
+            except (Forbidden, Invalid, Transient) as error:
                 _log.warning("not connected", error=error.message)
                 honour_cancellation()
                 await asyncio.sleep(RETRY_S)
-        self._transcripts, self._artifacts = JetTranscripts(self._bus), JetPieces(self._bus)
-        feed = NatsFeed(self._bus)
-        try:
-            while True:
-                await changes.watched()
-                async with asyncio.TaskGroup() as group:
-                    following = group.create_task(feed.follow(prefixes, changes.deliver))
-                    await changes.unwatched(linger_s)
-                    following.cancel()
-        finally:
-            await self._bus.close()
+
+    async def _follow(self, feed: NatsFeed, prefixes: Sequence[str], changes: Changes, linger_s: float) -> None:
+        while True:
+            await changes.watched()
+            async with asyncio.TaskGroup() as group:
+                following = group.create_task(feed.follow(prefixes, changes.deliver))
+                await changes.unwatched(linger_s)
+                following.cancel()
 
     def poke(self) -> None:
         """Tells the relay that the log has grown. A poke that is lost costs latency and nothing else."""

@@ -203,8 +203,9 @@ async def seen_at(store: Store, reads: Listed, moment: Moment, field: str) -> Th
 
 
 def entries_of(attempts: Iterable[Node]) -> list[Entry]:
-    """What the ledger has of attempts at the chunks of one job, in order of index: it goes by the newest at each, and counts of
-    all others how often they failed, where that was counted. Outputs are left out."""
+    """What the ledger has of attempts at the chunks of one job, in order of index: it goes by the newest at each, or the older
+    one whose success is the chunk's, and counts of all others how often they failed, where that was counted. Outputs are left
+    out."""
     tries: dict[int, dict[int, Node]] = {}
     for attempt in attempts:
         claim = claim_of(attempt.path)
@@ -215,17 +216,24 @@ def entries_of(attempts: Iterable[Node]) -> list[Entry]:
 
 def _entry(index: int, tries: Mapping[int, Node]) -> Entry:
     epoch = max(tries)
-    newest = tries[epoch]
-    claim, settle = claim_of(newest.path), Attempt.settle
+    counted = next((of for of, attempt in tries.items() if _is_adopted(attempt)), epoch)
+    holder = tries[counted]
+    claim, settle = claim_of(holder.path), Attempt.settle
     assert claim is not None, "it was found by it"
     assert settle is not None, "attempts settle chunks"
     failures = sum(
         attempt.phase == FAILED and attempt.status.get("settlement") == "counted"
         for of, attempt in tries.items()
-        if of < epoch
+        if of != counted
     )
-    entry = Entry(owner=claim.owner, index=index, epoch=epoch, phase=PLACED, holder=newest.path, failures=failures)
-    return structs.replace(settle.advance(entry, newest.spec, newest.status), outputs=None)
+    entry = Entry(owner=claim.owner, index=index, epoch=epoch, phase=PLACED, holder=holder.path, failures=failures)
+    return structs.replace(settle.advance(entry, holder.spec, holder.status), outputs=None)
+
+
+def _is_adopted(attempt: Node) -> bool:
+    """Whether its success is its chunk's, be it the newest at it or not."""
+    by_word = attempt.spec.get("adopted", False)
+    return attempt.phase == SUCCEEDED and (by_word or attempt.status.get("settlement") == "counted")
 
 
 def pool_of(edge: Node, attempts: Iterable[Node]) -> Pool:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from datamodel.feed.access import NatsSettings
 from datamodel.secrets.opening import KeepingSettings
 
 Front = Literal["hades", "jobscheduler", "nexus"]
@@ -15,13 +16,12 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 """As browsers send them: in small letters, and without what comes after the port."""
 
 
-class Settings(KeepingSettings):
+class Settings(KeepingSettings, NatsSettings):
     """Read once, at the start."""
 
     model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
 
     database_url: str = Field(description="postgresql://… of the store")
-    nats_url: str = Field(description="nats://… with the gateway's credential")
     host: str = Field(default="127.0.0.1", description="the loopback address to serve on")
     port: int = Field(default=8080, ge=0, le=65535, description="the TCP port to serve on; 0 lets the system choose")
     fronts: Annotated[frozenset[Front], NoDecode] = Field(

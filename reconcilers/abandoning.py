@@ -6,7 +6,8 @@ from datamodel.appender import Appender
 from datamodel.command import Actor, Command, Fence, Unit, raise_refused
 from datamodel.node import Node
 from datamodel.ports import Store
-from datamodel.scheduling.attempts import ABANDON, IntentReason
+from datamodel.scheduling.attempts import ABANDON
+from datamodel.scheduling.giving_up import IntentReason
 from datamodel.scheduling.jobs import PENDING, RUNNING
 
 PAGE = 500
@@ -38,10 +39,16 @@ async def alive(store: Store, edge: str) -> AsyncIterator[list[Node]]:
 
 
 async def give_up(
-    attempts: Iterable[Node], appender: Appender, actor: Actor, fence: Fence, reason: IntentReason
+    attempts: Iterable[Node],
+    appender: Appender,
+    actor: Actor,
+    fence: Fence,
+    reason: IntentReason,
+    *,
+    atomic: bool = False,
 ) -> None:
-    """Abandons these, as they are."""
+    """Abandons these, as they are. `atomic`: all or none, where it matters which of them go."""
     body = {"intent": ABANDON, "intentReason": reason}
     commands = tuple(Command("patchSpec", one.path, body, expected_version=one.version) for one in attempts)
     if commands:
-        raise_refused(await appender.append(Unit(commands, actor, atomic=False, fence=fence)))
+        raise_refused(await appender.append(Unit(commands, actor, atomic=atomic, fence=fence)))

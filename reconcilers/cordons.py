@@ -11,7 +11,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.attempts import RUN, VACANT
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.service import CORDON, CORDONED, DRAIN, DRAINED, DRAINING, OPEN, USE, config_paths
 from reconcilers.abandoning import ALIVE, abandon
@@ -75,21 +75,23 @@ class Cordons:
             self._drained.add(key)
         else:
             self._drained.discard(key)
-        await self._use(found, desired, edge, fence)
+        phase = await self._phase(found.intent, place)
+        await self._use(found, phase, desired, edge, fence)
         if found.leaves is not None:
             await abandon(self._store, self._appender, place, ACTOR, fence, (RUN,), found.leaves)
         if config is not None:
-            await self._tell(config, await self._phase(found.intent, place), fence)
+            await self._tell(config, phase, fence)
         return found.again_s
 
-    async def _use(self, found: Standing, desired: Node | None, edge: Node | None, fence: Fence) -> None:
-        """Has the edge used, or not, and says until when it is in maintenance."""
+    async def _use(self, found: Standing, phase: str, desired: Node | None, edge: Node | None, fence: Fence) -> None:
+        """Has the edge used, or not, and says so of it, and until when it is in maintenance."""
         commands: list[Command] = []
         if desired is not None and desired.spec["cordoned"] != (found.intent != USE):
             cordoned = {"cordoned": found.intent != USE}
             commands.append(Command("patchSpec", desired.path, cordoned, expected_version=desired.version))
-        if edge is not None and edge.status.get("maintenance") != maintenance_of(found):
-            commands.append(Command("patchStatus", edge.path, {"maintenance": maintenance_of(found)}))
+        told = {"maintenance": maintenance_of(found), "service": None if phase == OPEN else phase}
+        if edge is not None and any(edge.status.get(name) != value for name, value in told.items()):
+            commands.append(Command("patchStatus", edge.path, told))
         if commands:
             await self._write(fence, *commands)
 
@@ -123,7 +125,7 @@ class Cordons:
         if key not in self._drained:
             return ()
         new = attempt is not None and attempt.version == attempt.created_version
-        return (Wake(key),) if new or attempt is None or attempt.phase in ENDED else ()
+        return (Wake(key),) if new or attempt is None or attempt.phase in VACANT else ()
 
     def _on_inventory(self, change: Change) -> Iterable[Wake]:
         """Of an edge that is known since: from then on it can be told of it that it is in maintenance."""

@@ -1,7 +1,7 @@
 """edges: heartbeats → online, suspect, disconnected, lost; and a place in the desired plane for every edge.
 
-Heartbeats stay in memory: only their transitions are facts of the graph. A replica that takes a shard over has heard
-nothing yet, so it grants every edge the full time.
+Heartbeats stay in memory (`heard.py`): only their transitions are facts of the graph. A replica that takes a shard over has
+heard nothing yet, so it grants every edge the full time. An edge that is online, and whose agent is heard from, costs nothing.
 """
 
 import asyncio
@@ -16,19 +16,26 @@ from datamodel.command import Actor, Command, Fence, Unit
 from datamodel.errors import Conflict
 from datamodel.feed.ports import Messages
 from datamodel.kinds import SYSTEM
+from datamodel.names import last_name
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import wire
-from datamodel.scheduling.attempts import EDGE_LOST, RUN, STOP
-from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.attempts import RUN, STOP
+from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.giving_up import EDGE_LOST
 from datamodel.scheduling.service import config_paths
+from datamodel.scheduling.words import OFF, unkept
 from reconcilers.abandoning import abandon
+from reconcilers.cutting import replace_overdue
+from reconcilers.heard import Heard
 from reconcilers.planning.liveness import Thresholds, judged
 from reconcilers.planning.maintenance import is_used
 from reconcilers.runtime.controller import Wake, Watch
+from reconcilers.words import end_all, have_kept, leave, told
 
 PAGE = 500
-EDGES_LIMIT = 100_000
+QUIET = 0.6
+"""Of the time after which an edge is suspected: when its agent has been silent for so long, its edges are looked at."""
 ACTOR = Actor("edges", SYSTEM)
 _log = structlog.get_logger("edges")
 
@@ -47,27 +54,30 @@ class Edges:
         reads: Reads,
         messages: Messages,
         thresholds: Thresholds,
+        counts: Callable[[str, str], int],
         clock: Callable[[], datetime],
     ) -> None:
+        """`counts(site, agent)` says how many edges an agent has that was heard just now."""
         self._store = store
         self._appender = appender
         self._reads = reads
         self._messages = messages
         self._thresholds = thresholds
+        self._counts = counts
         self._clock = clock
-        self._heard_s: dict[str, float] = {}
-        self._phases: dict[str, str] = {}
+        self._heard = Heard(QUIET * thresholds.suspect_s, keep_s=thresholds.lost_s)
         self._grace: dict[str, tuple[int, float]] = {}
-        self._wake: Callable[[str], object] = lambda _: None
+        self._phases: dict[str, str] = {}
 
     @property
     def watches(self) -> Mapping[str, Watch]:
-        return {"Edge": self._on_edge}
+        on_edge = self._on_edge
+        return {"Edge": on_edge, "EdgeConfig": on_edge, "SiteConfig": self._on_site, "Attempt": self._on_attempt}
 
     async def listen(self, wake: Callable[[str], object]) -> None:
         """Subscribes to all heartbeats; `wake(key)` must lead to `reconcile(key)`."""
-        self._wake = wake
-        await self._messages.subscribe("beat.*", self._on_beat)
+        self._heard.wake = wake
+        await self._messages.subscribe(wire.beat_subject("*", "*"), self._on_beat)
 
     async def keys(self) -> list[str]:
         keys: list[str] = []
@@ -83,22 +93,55 @@ class Edges:
         edge, desired, above, config = await self._reads.nodes(*paths)
         if edge is None:
             self._phases.pop(key, None)
+            self._heard.judge(key, is_away=False)
+            await leave(self._store, self._appender, desired, ACTOR, fence)
             return None
         if desired is None:
             await self._make_desired(site, name, fence, used=is_used(config, above, self._clock()))
         now = asyncio.get_running_loop().time()
-        silent_s = now - max(self._heard_s.get(key, 0.0), self._grace_began(fence, now))
-        phase, recheck_s = judged(edge.phase, silent_s, heard=key in self._heard_s, thresholds=self._thresholds)
+        since_s, grace_s = self._heard.since_s(key), self._grace_began(fence, now)
+        silent_s = now - (grace_s if since_s is None else max(since_s, grace_s))
+        thresholds = self._thresholds.said_by((config, above))
+        phase, recheck_s = judged(edge.phase, silent_s, heard=since_s is not None, thresholds=thresholds)
+        word = unkept(config)
+        if word is not None and phase != ONLINE:
+            phase = LOST
         if phase != edge.phase:
-            await self._judge(key, edge.path, phase, silent_s, fence)
+            reason = told(word) if word is not None and phase == LOST else f"silent for {silent_s:.0f} s"
+            await self._judge(key, edge.path, phase, reason, fence)
         self._phases[key] = phase
+        self._heard.judge(key, is_away=phase != ONLINE)
+        place = desired_path(site, name)
         if phase == LOST:
-            place = desired_path(site, name)
             await abandon(self._store, self._appender, place, ACTOR, fence, (RUN, STOP), EDGE_LOST)
-        return recheck_s
+            if word is not None and word.says == OFF:
+                await end_all(self._store, self._appender, place, ACTOR, fence, word, self._clock())
+        if word is not None and config is not None:  # of an edge that is heard from, it says nothing
+            await have_kept(self._appender, config, ACTOR, fence, word)
+        if phase == LOST:
+            return recheck_s
+        if phase == DISCONNECTED:
+            cut_s = silent_s - thresholds.disconnected_s
+            next_s = await replace_overdue(self._store, self._appender, place, ACTOR, fence, cut_s)
+            return min((rest for rest in (recheck_s, next_s) if rest is not None), default=None)
+        watched = thresholds.suspect_s >= self._thresholds.suspect_s and self._heard.is_watched(key)
+        return None if phase == ONLINE and watched else recheck_s
 
     def _on_edge(self, change: Change) -> Iterable[Wake]:
         return (Wake("/".join(place_of(change.path))),)
+
+    def _on_attempt(self, change: Change) -> Iterable[Wake]:
+        """One that comes to an edge that is cut off or lost: it was being placed just when that was seen."""
+        attempt = change.node
+        if attempt is None or attempt.version != attempt.created_version:
+            return ()
+        key = "/".join(place_of(change.path))
+        return (Wake(key),) if self._phases.get(key) in (DISCONNECTED, LOST) else ()
+
+    def _on_site(self, change: Change) -> Iterable[Wake]:
+        """The edges of this replica there may be judged by other times now."""
+        site = last_name(change.path)
+        return tuple(Wake(key) for key in self._phases if key.startswith(f"{site}/"))
 
     def _on_beat(self, subject: str, body: bytes) -> None:
         try:
@@ -106,17 +149,9 @@ class Edges:
         except wire.UNREADABLE as error:
             _log.warning("a heartbeat cannot be read", subject=subject, error=str(error))
             return
-        now = asyncio.get_running_loop().time()
-        if subject != wire.beat_subject(beat.site):
-            return
-        if len(self._heard_s) > EDGES_LIMIT:
-            self._heard_s = {k: at for k, at in self._heard_s.items() if now - at < self._thresholds.lost_s}
-        for edge in beat.edges:
-            key = f"{beat.site}/{edge}"
-            if wire.hosts(beat.agent, edge) and (key in self._heard_s or len(self._heard_s) <= EDGES_LIMIT):
-                self._heard_s[key] = now
-                if self._phases.get(key) not in (None, ONLINE):
-                    self._wake(key)
+        is_own = subject == wire.beat_subject(beat.site, beat.agent)
+        if is_own and beat.hosted == self._counts(beat.site, beat.agent):
+            self._heard.hear(beat.site, beat.agent, beat.hosted)
 
     def _grace_began(self, fence: Fence, now: float) -> float:
         token, began = self._grace.get(fence.lease, (0, now))
@@ -137,8 +172,8 @@ class Edges:
             if verdict.error is not None and not isinstance(verdict.error, Conflict):
                 raise verdict.error
 
-    async def _judge(self, key: str, path: str, phase: str, silent_s: float, fence: Fence) -> None:
-        reason = "heard" if phase == ONLINE else f"silent for {silent_s:.0f} s"
+    async def _judge(self, key: str, path: str, phase: str, reason: str, fence: Fence) -> None:
+        reason = "heard" if phase == ONLINE else reason
         patch = {"phase": phase, "since": self._clock().isoformat(), "reason": reason}
         unit = Unit(
             (Command("patchStatus", path, patch),), ACTOR, cause=MESSAGE if phase == ONLINE else "", fence=fence

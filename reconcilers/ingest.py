@@ -18,7 +18,9 @@ from datamodel.feed.ports import Messages
 from datamodel.kinds import SYSTEM
 from datamodel.names import check_name
 from datamodel.ports import Store
+from datamodel.scheduling import windows as versions
 from datamodel.scheduling import wire
+from reconcilers.boots import Boots
 from reconcilers.planning.settlement import Settlement, settle
 from reconcilers.runtime.controller import Watch
 from reconcilers.runtime.metrics import Metrics
@@ -43,11 +45,21 @@ class Ingest:
     resync_s = 3600.0
     watches: Mapping[str, Watch] = {}
 
-    def __init__(self, store: Store, appender: Appender, messages: Messages, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        appender: Appender,
+        messages: Messages,
+        metrics: Metrics,
+        hosts: Callable[[str, str, str], bool] = lambda _, agent, edge: wire.hosts(agent, edge),
+    ) -> None:
+        """`hosts(site, agent, edge)`: whether an agent speaks for an edge."""
+        self._hosts = hosts
         self._store = store
         self._appender = appender
         self._messages = messages
         self._metrics = metrics
+        self._boots = Boots(store, appender)
         self._inboxes: dict[str, list[bytes]] = {}
         self._waiting_bytes = 0
         self._through: dict[str, int] = {}
@@ -69,12 +81,14 @@ class Ingest:
                 for body in (*bodies, *self._emptied(key)):
                     self._keep(key, body)
                 raise
-        return None
+        return await self._boots.recheck(key, fence)
 
     async def _take_in(self, key: str, bodies: Sequence[bytes], fence: Fence) -> None:
         windows = [window for body in bodies if (window := await self._opened(key, body)) is not None]
+        believed = [window for window in windows if await self._boots.admits(key, window, fence)]
+        self._metrics.count(self.name, "fenced", len(windows) - len(believed))
         for incarnation in dict.fromkeys(window.incarnation for window in windows):
-            await self._take(key, incarnation, [w for w in windows if w.incarnation == incarnation], fence)
+            await self._take(key, incarnation, [w for w in believed if w.incarnation == incarnation], fence)
 
     def _on_window(self, subject: str, body: bytes) -> None:
         _, site, agent = subject.split(".")
@@ -103,15 +117,15 @@ class Ingest:
         try:
             check_name(site, "/site")
             check_name(agent, "/agent")
-            window = wire.decode_window(body)
+            window = versions.decode_window(body)
         except (Invalid, *wire.UNREADABLE) as error:
             await self._quarantine(key, f"no window: {error}", body)
             return None
         if (window.site, window.agent) != (site, agent):
             await self._quarantine(key, f"sent by {key} in the name of {window.site}/{window.agent}"[:512], body)
             return None
-        if window.version != wire.WIRE_VERSION or window.first < 1 or not _INCARNATION.fullmatch(window.incarnation):
-            await self._quarantine(key, "not a window of this wire version", body)
+        if window.first < 1 or not _INCARNATION.fullmatch(window.incarnation):
+            await self._quarantine(key, "not a window of an outbox", body)
             return None
         return window
 
@@ -123,14 +137,16 @@ class Ingest:
         if through is None or not reports:  # with nothing to settle, no write would refute what is remembered
             through = (await self._store.marks([mark])).get(mark, 0)
             reports = following(windows, through)
+        version = min((window.version for window in windows), default=versions.SPEAKS[0])
         for start in range(0, len(reports), RUN_REPORTS):
             run = reports[start : start + RUN_REPORTS]
             self._through.pop(mark, None)  # unknown until this run is committed
-            await self._settle(site, agent, Advance(mark, through, through + len(run)), run, fence)
+            await self._settle(site, agent, Advance(mark, through, through + len(run)), run, fence, version)
             through += len(run)
         self._remember(mark, through)
         gap = any(window.first > through + 1 for window in windows)
-        await self._answer(key, wire.Committed(incarnation=incarnation, through=through, gap=gap))
+        newest = await self._boots.newest(key, fence)
+        await self._answer(key, wire.Committed(incarnation, through, gap, versions.SPEAKS, newest))
 
     async def _answer(self, key: str, committed: wire.Committed) -> None:
         site, _, agent = key.partition("/")
@@ -144,8 +160,11 @@ class Ingest:
             self._through.clear()
         self._through[mark] = through
 
-    async def _settle(self, site: str, agent: str, advance: Advance, run: Sequence[msgspec.Raw], fence: Fence) -> None:
-        found = settle(site, agent, advance.mark.rpartition("/")[2], run, advance.after + 1)
+    async def _settle(
+        self, site: str, agent: str, advance: Advance, run: Sequence[msgspec.Raw], fence: Fence, version: int
+    ) -> None:
+        incarnation, first = advance.mark.rpartition("/")[2], advance.after + 1
+        found = settle(site, agent, incarnation, run, first, version, self._hosts)
         for reason, body in found.rejected:
             await self._quarantine(f"{site}/{agent}", reason, body)
         if found.registrations:

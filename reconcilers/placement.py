@@ -219,7 +219,9 @@ class Placement:
         ended = attempt is None or attempt.phase in ENDED
         if attempt is not None and (ended or attempt.spec["intent"] != RUN):
             throttled = self._snapshot is None or self._snapshot.is_throttled(attempt.spec["job"])
-            if throttled or attempt.phase != SUCCEEDED:
+            if (
+                throttled or attempt.phase != SUCCEEDED or attempt.spec["intent"] != RUN
+            ):  # it may have waited for another
                 self._changed.jobs[attempt.spec["job"]] = None
         elif not ended:
             if attempt is not None and not self._is_held(change.path):

@@ -8,13 +8,19 @@ from datamodel.ports import Store
 from datamodel.secrets.ports import Revealing
 from reconcilers.callbacks import WORKERS, Callbacks
 from reconcilers.calling.ports import Sender
+from reconcilers.contact import Contact
 from reconcilers.cordons import Cordons
+from reconcilers.credentials import Credentials, Issuing
 from reconcilers.deadlines import Deadlines
+from reconcilers.digests import Digests
+from reconcilers.doubles import Doubles
 from reconcilers.edges import Edges
 from reconcilers.expiry import Expiry
 from reconcilers.gates import Gates
 from reconcilers.handover import Handover
+from reconcilers.identities import Identities, Verified
 from reconcilers.ingest import Ingest
+from reconcilers.joining import Joining
 from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
@@ -42,21 +48,27 @@ class Program:
         sender: Sender,
         clock: Callable[[], datetime] = _utc_now,
         secrets: Revealing | None = None,
+        issuing: Issuing | None = None,
     ) -> None:
-        """Without `secrets`, no edge is handed any, and no callback signed."""
+        """Without `secrets`, no edge is handed any, and no callback signed; without `issuing`, no credential."""
         self._replica = replica = Replica(
             "reconcilers", store, messages, streams, lease_ttl_s=settings.lease_ttl_s, poll_s=settings.poll_s
         )
         self.shards = replica.shards
         appender, reads = replica.appender, replica.reads
         thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
-        self._ingest = Ingest(store, appender, messages, replica.metrics)
-        self._edges = Edges(store, appender, reads, messages, thresholds, clock)
+        self.identities = Identities(reads, replica.metrics, clock)
+        replica.add(self.identities, workers=1)
+        told = Verified(messages, self.identities)
+        self._ingest = Ingest(store, appender, told, replica.metrics, self.identities.hosts)
+        self._edges = Edges(store, appender, reads, told, thresholds, self.identities.count, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
         cordons, shedding = Cordons(store, appender, reads, clock), Shedding(store, appender, reads)
         cordons.listen(replica.add(cordons, workers=4).wake)
         shedding.listen(replica.add(shedding, workers=4).wake)
+        contact = Contact(store, appender, reads, clock)
+        contact.listen(replica.add(contact, workers=4).wake)
         replica.add(Placement(store, appender, clock), workers=1)
         replica.add(Progress(store, appender, reads, clock), workers=128)
         replica.add(Gates(store, appender, reads, clock), workers=4)
@@ -66,15 +78,26 @@ class Program:
         replica.add(Retention(store, appender, reads))
         callbacks = Callbacks(store, appender, reads, sender, settings.terms(), clock, secrets)
         callbacks.listen(replica.add(callbacks, workers=WORKERS).wake)
+        replica.add(Doubles(store, appender), workers=4)
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)
-        self._handover = Handover(store, secrets, messages) if secrets is not None else None
+        self._digests = Digests(store, streams, told, replica.metrics, self.identities.hosts)
+        self._answering = replica.add(self._digests, workers=2)
+        self._handover = Handover(store, secrets, told) if secrets is not None else None
         self._handing = replica.add(self._handover) if self._handover is not None else None
+
+        self._joining = Joining(appender, reads, messages, clock) if issuing is not None else None
+        self._taking_in = replica.add(self._joining, workers=1) if self._joining is not None else None
+        if issuing is not None:
+            replica.add(Credentials(store, appender, reads, *issuing, clock), workers=1)
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises `Transient` where it cannot begin to listen."""
         await self._ingest.listen(self._ingesting.wake)
         await self._edges.listen(self._judging.wake)
+        await self._digests.listen(self._answering.wake)
         if self._handover is not None and self._handing is not None:
             await self._handover.listen(self._handing.wake)
+        if self._joining is not None and self._taking_in is not None:
+            await self._joining.listen(self._taking_in.wake)
         await self._replica.run()

@@ -110,9 +110,9 @@ class Progress:
         after, succeeded = -1, 0
         while entries := await self._store.entries(job.uid, after=after, limit=PAGE):
             for entry in entries:
-                succeeded += entry.phase == SUCCEEDED
-                if entry.outputs is not None:
-                    reduction.add(entry.index, _outputs(entry.outputs))
+                if entry.phase == SUCCEEDED:
+                    succeeded += 1
+                    reduction.add(entry.index, {} if entry.outputs is None else _outputs(entry.outputs))
             after = entries[-1].index
         _check_as_told(job, succeeded, totals)
         return reduction

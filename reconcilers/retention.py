@@ -10,7 +10,7 @@ from datamodel.kinds import SYSTEM
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.attempts import ABANDON, ENDED, RUN, STOP, STOPPED
+from datamodel.scheduling.attempts import ABANDON, RUN, STOP, STOPPED, VACANT
 from datamodel.scheduling.edges import LOST, inventory_path, place_of
 from datamodel.scheduling.ending import is_ending
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUSPEND
@@ -97,8 +97,8 @@ class Retention:
         waiting, after = 0, ""
         while attempts := await self._store.linked("Attempt", "job", uid, after=after, limit=PAGE):
             after = attempts[-1].path
-            ended = [attempt for attempt in attempts if attempt.phase in ENDED]
-            running = [attempt for attempt in attempts if attempt.phase not in ENDED]
+            ended = [attempt for attempt in attempts if attempt.phase in VACANT]
+            running = [attempt for attempt in attempts if attempt.phase not in VACANT]
             stop = [
                 Command("patchSpec", attempt.path, {"intent": intent}, expected_version=attempt.version)
                 for attempt in running

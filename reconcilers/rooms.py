@@ -10,7 +10,8 @@ from datamodel.appender import Appender
 from datamodel.command import Actor, Fence
 from datamodel.errors import Conflict
 from datamodel.ports import Store
-from datamodel.scheduling.attempts import ENDED, PREEMPTED, RUN
+from datamodel.scheduling.attempts import ENDED, RUN
+from datamodel.scheduling.giving_up import PREEMPTED
 from reconcilers.abandoning import give_up
 from reconcilers.planning.backlog import Asker, PendingJob
 from reconcilers.planning.decisions import Blocked, Decision, Plan

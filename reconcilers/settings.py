@@ -1,5 +1,6 @@
 """What the reconcilers' program can be told, by environment variables."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FiniteFloat
@@ -55,6 +56,10 @@ class Settings(RuntimeSettings, RevealingSettings):
     callbacks_attempts: int = Field(default=30, ge=1, le=100, description="after which a callback is given up")
     callbacks_give_up_s: FiniteFloat = Field(
         default=86_400.0, ge=0, le=30 * 86_400, description="after which a callback is given up"
+    )
+
+    nats_authority: Path | None = Field(
+        default=None, description="the file of keys that credentials are signed with; without it, none are"
     )
 
     def exposure(self) -> Exposure:

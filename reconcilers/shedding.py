@@ -10,8 +10,8 @@ from datamodel.node import Node
 from datamodel.pool import Pool
 from datamodel.ports import Store
 from datamodel.reads import Reads
-from datamodel.scheduling.attempts import SHED
 from datamodel.scheduling.edges import desired_path, inventory_path
+from datamodel.scheduling.giving_up import SHED
 from datamodel.scheduling.service import config_paths, sheds
 from reconcilers.abandoning import alive, give_up
 from reconcilers.places import key_of, on_edge, on_site, wake_edges
@@ -68,7 +68,8 @@ class Shedding:
         async for some in alive(self._store, desired_path(site, name)):
             attempts += some
         jobs = await self._store.nodes({attempt.spec["job"] for attempt in attempts})
-        await give_up(shed(attempts, pool.capacity, jobs), self._appender, ACTOR, fence, SHED)
+        least = shed(attempts, pool.capacity, jobs)
+        await give_up(least, self._appender, ACTOR, fence, SHED, atomic=True)  # one that has changed may keep its place
         return None
 
 

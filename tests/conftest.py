@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import settings
 from xdist.remote import Producer
 
+from datamodel.feed.access import Access
 from datamodel.scheduling.model import MODEL
 from deploy.local.nats import Nats
 from deploy.local.postgres import Postgres
@@ -91,9 +92,9 @@ async def shared_nats(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 @pytest.fixture
-def nats_url(shared_nats: Nats) -> str:
+def nats_access(shared_nats: Nats) -> Access:
     """The shared server, in the role that may do everything. A test names its streams uniquely or removes them."""
-    return shared_nats.url("reconcilers")
+    return shared_nats.access("reconcilers")
 
 
 @pytest_asyncio.fixture

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from datamodel.command import Fence
 from datamodel.errors import Conflict, Transient
+from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect
 from datamodel.feed.ports import Streams
 from datamodel.ports import Feed, FeedItem, Message, Restarted, Store, Synced
@@ -69,8 +70,8 @@ async def arrived(bus: Bus) -> None:
 
 
 @asynccontextmanager
-async def connected(url: str, name: str = "test") -> AsyncIterator[Bus]:
-    bus = await connect(url, name)
+async def connected(access: Access, name: str = "test") -> AsyncIterator[Bus]:
+    bus = await connect(access, name)
     try:
         yield bus
     finally:

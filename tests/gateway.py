@@ -1,7 +1,7 @@
 """A gateway of a test's own: the application over an open store, with a feed that moves where the test needs one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from datamodel.appender import Appender
 from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.ports import KeptPieces
+from datamodel.feed.access import Access
 from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.reads import Reads
@@ -54,7 +55,7 @@ class Gateway:
 @asynccontextmanager
 async def open_gateway(
     store: Store,
-    nats_url: str = "",
+    access: Access | None = None,
     transcripts: Transcripts | None = None,
     artifacts: KeptPieces | None = None,
     secrets: Keeping | None = None,
@@ -65,7 +66,7 @@ async def open_gateway(
     transcripts and artifacts that it is given. Secrets are kept in memory unless the test says where."""
     async with AsyncExitStack() as stack:
         changes = Changes()
-        link = await stack.enter_async_context(linked(nats_url, changes)) if nats_url else None
+        link = await stack.enter_async_context(linked(access, changes)) if access is not None else None
         poke = link.poke if link is not None else _nothing
         appender = await stack.enter_async_context(Appender(store, committed=poke))
         kept, pieces = transcripts or MemoryTranscripts(), artifacts or MemoryPieces()
@@ -129,10 +130,12 @@ async def serving(gateway: Gateway) -> AsyncIterator[tuple[Server, httpx.AsyncCl
 
 
 @asynccontextmanager
-async def linked(nats_url: str, changes: Changes, *, linger_s: float = LINGER_S) -> AsyncIterator[Link]:
+async def linked(
+    access: Access, changes: Changes, *, grown: Callable[[], None] = lambda: None, linger_s: float = LINGER_S
+) -> AsyncIterator[Link]:
     """A link that is connecting or connected, and tells those who watch of what changes in the config plane."""
-    link = Link(nats_url)
-    task = asyncio.create_task(link.run(["/config"], changes, linger_s=linger_s))
+    link = Link(access)
+    task = asyncio.create_task(link.run(["/config"], changes, grown, linger_s=linger_s))
     try:
         yield link
     finally:

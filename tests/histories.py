@@ -32,6 +32,8 @@ STRICT = {
 """A policy by which some exit codes of the eight that histories have are the end of a chunk."""
 REASONS = ("NonZeroExit", "NonZeroExit", "OOMKilled")
 
+UNHEARD = ("EdgeLost", "EdgeCutOff")
+
 Move = tuple[str, int]
 """What to do, and a number that chooses to whom."""
 
@@ -44,6 +46,9 @@ _WEIGHTS = {
     "interrupt": 2,
     "stopped": 2,
     "abandon": 4,
+    "lose": 3,
+    "adopt": 3,
+    "off": 2,
     "stop": 1,
     "resume": 1,
     "remove": 3,
@@ -95,6 +100,15 @@ class History:
             case "abandon" | "stop" | "resume" if attempts:
                 path = attempts[number % len(attempts)].path
                 self.send(SYSTEM, Command("patchSpec", path, {"intent": "run" if name == "resume" else name}))
+            case "lose" if running:
+                body = {"intent": "abandon", "intentReason": UNHEARD[number % 2]}
+                self.send(SYSTEM, Command("patchSpec", running[number % len(running)].path, body))
+            case "adopt" if attempts:
+                kept = [node for node in attempts if node.status.get("settlement") == "superseded"]
+                known = kept if kept and number % 4 else attempts
+                self.send(USER, Command("patchSpec", known[number % len(known)].path, {"adopted": True}))
+            case "off" if running:
+                self.send(EDGE, Command("patchStatus", running[number % len(running)].path, {"phase": "abandoned"}))
             case "remove" if attempts:
                 self.send(SYSTEM, Command("delete", attempts[number % len(attempts)].path))
             case "job":

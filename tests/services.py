@@ -1,9 +1,11 @@
 """The real servers that tests run against: NATS servers that may be killed, images of a Docker engine."""
 
 import gc
+import hashlib
 import os
 import shutil
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from signal import SIGKILL, SIGSTOP
 
@@ -11,6 +13,11 @@ import docker
 import pytest
 from docker.errors import DockerException
 
+from datamodel.feed.access import Access
+from datamodel.identity.credentials import Credential, write_credential
+from datamodel.identity.nkeys import Key
+from datamodel.scheduling import wire
+from datamodel.scheduling.permissions import standing
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
 from sim.bench.busybox import busybox_tar
@@ -18,15 +25,22 @@ from sim.bench.busybox import busybox_tar
 IMAGE = "tendril-test/busybox:1"
 
 
+def agent_key(site: str, agent: str) -> Key:
+    """The key that an agent has in tests: who knows its name can sign for it."""
+    return Key("user", hashlib.sha256(f"{site}/{agent}".encode()).digest())
+
+
 class PrivateNats:
     """A NATS server of one test, which may kill it, wipe its store and start it again on the same port."""
 
     def __init__(self, home: Path) -> None:
-        self._nats = Nats(home)
+        self.nats = Nats(home)
         self._supervisor = Supervisor(home / "logs")
+        self._home = home
+        self.log = home / "logs" / "nats.log"
 
     async def start(self) -> None:
-        await self._nats.start(self._supervisor)
+        await self.nats.start(self._supervisor)
 
     def pause(self) -> None:
         """SIGSTOP, as a machine that hangs: it answers nothing until it is killed."""
@@ -42,10 +56,19 @@ class PrivateNats:
 
     def wipe(self) -> None:
         """Loses every stream. The server must not run."""
-        shutil.rmtree(self._nats.store, ignore_errors=True)
+        shutil.rmtree(self.nats.store, ignore_errors=True)
 
-    def url(self, role: Role = "reconcilers") -> str:
-        return self._nats.url(role)
+    def access(self, role: Role = "reconcilers") -> Access:
+        return self.nats.access(role)
+
+    def agent(self, site: str, name: str, count: int = 1) -> Access:
+        """How an agent that hosts so many edges connects, with its key of tests."""
+        role, title, tags = standing(site, name, wire.hosted_edges(name, count))
+        key = agent_key(site, name)
+        path = self._home / f"{site}_{name}.creds"
+        jwt = self.nats.authority.sign(role, key.public, title, datetime.now(UTC), expires=None, tags=tags)
+        write_credential(path, Credential(key, jwt))
+        return Access(self.nats.url, path)
 
 
 def docker_client() -> docker.DockerClient:

@@ -48,7 +48,9 @@ async def choose(
     if kind == "docker":
         from agents.runtimes.docker.runtime import DockerRuntime  # noqa: PLC0415
 
-        return DockerRuntime(site=site, edges=edges, policy=policy, copies=state_dir)
+        return DockerRuntime(
+            site=site, edges=edges, policy=policy, copies=state_dir, leases=state_dir.parent / "leases"
+        )
     if kind == "kubernetes":
         from agents.runtimes.kubernetes.runtime import KubernetesRuntime  # noqa: PLC0415
 

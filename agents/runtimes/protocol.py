@@ -117,7 +117,7 @@ class Work(msgspec.Struct, frozen=True):
     the job in watt-seconds (only the simulated runtime takes it as its duration). Limits of 0 mean none. `given` is of
     the steps that are being started, by their numbers: of one, or of all where the engine goes from one to the next. `labels`
     and `annotations` are the job's, for an engine of whose workloads other programs know by theirs. `uid` is that of the node
-    that asks for it, and is kept with what is made at the engine.
+    that asks for it, and is kept with what is made at the engine. With `lease_s`, it runs only under a lease of the hub's.
     """
 
     site: str
@@ -138,6 +138,7 @@ class Work(msgspec.Struct, frozen=True):
     labels: Mapping[str, str] = {}
     annotations: Mapping[str, str] = {}
     uid: str = ""
+    lease_s: float = 0.0
 
     def given_to(self, index: int) -> Given:
         """The secrets of a step that is being started."""
@@ -271,6 +272,12 @@ class Runtime(Protocol):
         exited with a reason; only an engine that does not answer raises `Transient`. Where nothing is observed of the
         step yet (its image is being pulled), `changed` says when it is worth to start it again.
         """
+        ...
+
+    async def lease(self, attempt: str, until_s: float) -> bool:
+        """Lets an attempt run until a time of CLOCK_BOOTTIME and no longer, from before its first step on: then it is killed,
+        whether or not an agent is there, and observed as exited with `LEASE_OVER`. Said again, the later time holds. False
+        where the runtime could not end it without its agent; then it is not to be started. Raises `Transient`."""
         ...
 
     async def stop(self, attempt: str, grace_s: float) -> None:

@@ -38,6 +38,9 @@ PIDS_EXHAUSTED: Final = "PidsExhausted"
 TIMED_OUT: Final = "TimedOut"
 """The attempt ran longer than its job allows, and was ended."""
 
+LEASE_OVER: Final = "LeaseOver"
+"""The hub could not be asked in time whether it may go on, or said that it may not, and its guard has ended it."""
+
 ENGINE_AWAY: Final = "EngineAway"
 """The edge's engine did not answer for so long that the attempt, of which nothing had begun, was given back."""
 

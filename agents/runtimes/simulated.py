@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from agents.runtimes.luck import USUAL, Chances, Fate, fate
 from agents.runtimes.power import Drain
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
+from agents.runtimes.reasons import LEASE_OVER
 from agents.runtimes.supply import Supply
-from agents.runtimes.unsupported import unsupported
 
 _STOPPED_CODE = 143  # ended by TERM
 _SOONEST_S = 1e-6  # a change of power that rounding puts into the present is looked at again, not for ever
@@ -65,13 +65,15 @@ class SimulatedRuntime:
         self._opened_s = 0.0
         self._attempts: dict[str, _Attempt] = {}
         self._drains: dict[str, Drain] = {}
+        self._leases: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
         self._planned: dict[str, float] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._changed: Callable[[str], None] = lambda _: None
 
-    def refuses(self, work: Work) -> Refusal | None:
-        return unsupported(work, self.name)
+    def refuses(self, _: Work) -> Refusal | None:
+        """Nothing: what a job asks for is as simulated as what it does."""
+        return None
 
     async def open(self, changed: Callable[[str], None]) -> None:
         self._changed = changed
@@ -106,6 +108,13 @@ class SimulatedRuntime:
         self._drain(work.edge, now_s).join(work.attempt, drains_ws, work.power_w or 1.0)
         self._schedule(work.edge, now_s)
 
+    async def lease(self, attempt: str, until_s: float) -> bool:
+        """What it has is gone with its agent, so a timer in here is guard enough."""
+        until_s = self._leases[attempt] = max(until_s, self._leases.get(attempt, 0.0))
+        left_s = until_s - time.clock_gettime(time.CLOCK_BOOTTIME)
+        asyncio.get_running_loop().call_later(max(0.0, left_s), self._run_out, attempt, until_s)
+        return True
+
     async def stop(self, attempt: str, grace_s: float) -> None:  # noqa: ARG002 - it ends at once
         found = self._attempts.get(attempt)
         if found is not None and self._leave(found):
@@ -123,6 +132,7 @@ class SimulatedRuntime:
 
     async def remove(self, attempt: str) -> None:
         found = self._attempts.get(attempt)
+        self._leases.pop(attempt, None)
         if found is not None:
             self._leave(found)
             del self._attempts[attempt]
@@ -137,8 +147,14 @@ class SimulatedRuntime:
             percent *= lot.fails_at
         return Observed.of(work, (StepState("running", attempt.started_s),), percent)
 
-    def _end(self, attempt: _Attempt, code: int) -> None:
-        attempt.end = StepState("exited", attempt.started_s, self._clock(), code)
+    def _run_out(self, name: str, until_s: float) -> None:
+        found = self._attempts.get(name)
+        if found is not None and self._leases.get(name) == until_s and self._leave(found):
+            self._end(found, _STOPPED_CODE, LEASE_OVER)
+            self._changed(name)
+
+    def _end(self, attempt: _Attempt, code: int, reason: str = "") -> None:
+        attempt.end = StepState("exited", attempt.started_s, self._clock(), code, reason)
 
     def _leave(self, attempt: _Attempt) -> bool:
         """Takes it out of its edge's drain; False where it has ended, at the latest at this very moment."""

@@ -122,6 +122,9 @@ class SecretRuntime:
         else:
             await self._inner.start_step(replace(work, given=given), index)
 
+    async def lease(self, attempt: str, until_s: float) -> bool:
+        return await self._inner.lease(attempt, until_s)
+
     async def stop(self, attempt: str, grace_s: float) -> None:
         await self._inner.stop(attempt, grace_s)
 

@@ -5,6 +5,7 @@ and any part of an artifact can be asked for by its subject alone, which a crede
 """
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from nats.js.api import DiscardPolicy, StorageType, StreamConfig
 
@@ -51,21 +52,37 @@ async def keep_stream(bus: Bus, *, kept_s: float, limit_bytes: int) -> bool:
     return await keep(bus, config)
 
 
+class Catalogue(Protocol):
+    """What there is, as `Pieces` and their stream tell it. Both may raise `Transient`."""
+
+    async def numbers(self, key: str) -> set[int]: ...
+
+    async def limit_bytes(self) -> float: ...
+
+
 class JetPieces:
     """The port `KeptPieces`. Who has no stream yet, and who is cut off, gets `Transient`."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, catalogue: Catalogue | None = None) -> None:
+        """`catalogue` tells what is there to one who may not ask for the stream's state."""
         self._stream = KeptStream(bus, STREAM)
+        self._catalogue = catalogue
 
     async def put(self, key: str, number: int, body: bytes) -> bool:
         sequence = await self._stream.append(subject_of(key, number), 0, body, timeout_s=PUT_TIMEOUT_S)
         return sequence is not None
 
     async def has_room(self, artifacts: Mapping[str, int]) -> bool:
-        limit_bytes = await self._stream.limit_bytes()
+        limit_bytes = await (self._catalogue or self).limit_bytes()
         return sum(stored_bytes(key, size_bytes) for key, size_bytes in artifacts.items()) <= limit_bytes
 
+    async def limit_bytes(self) -> float:
+        """How much all of them take at most."""
+        return await self._stream.limit_bytes()
+
     async def numbers(self, key: str) -> set[int]:
+        if self._catalogue is not None:
+            return await self._catalogue.numbers(key)
         found = await self._stream.subjects(f"{SUBJECTS}.{key}.*")
         return {int(subject.rpartition(".")[2]) for subject in found}
 

@@ -144,6 +144,10 @@ class Judge(Protocol):
         """Judges whether an attempt's spec says what its name claims."""
         ...
 
+    def revise(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """Judges another spec of an attempt that had ended."""
+        ...
+
     def follow(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """Judges the change of an attempt that had not ended, in spec or status."""
         ...

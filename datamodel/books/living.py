@@ -39,3 +39,9 @@ class Living(msgspec.Struct, eq=False):
         """Whether nothing follows its phase. What has no phases never ends."""
         phases = self.declared.phases
         return phases is not None and not phases.allowed.get(self.status.get("phase") or phases.initial)
+
+    @property
+    def vacant(self) -> bool:
+        """Whether it holds nothing any more, though something may follow its phase."""
+        phases = self.declared.phases
+        return self.ended or (phases is not None and self.status.get("phase") in phases.vacant)

@@ -2,16 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamManager
 
-from datamodel.errors import Transient
+from datamodel.errors import Forbidden, Transient
+from datamodel.feed.access import Access
 from datamodel.feed.ports import Received
 
 _log = structlog.get_logger("bus")
@@ -20,6 +21,7 @@ NATS_FAILURES = (nats.errors.Error, OSError, TimeoutError)
 """What nats-py raises when the server, the connection or an answer fails (its own timeout is a builtin TimeoutError too)."""
 
 
+_REFUSED = "authorization violation"
 REQUEST_TIMEOUT_S = 3.0
 """For an answer of JetStream's."""
 
@@ -28,9 +30,12 @@ class Bus:
     """A client that reconnects for ever, and tells who asked when it did. It is the port `Messages`; `client` is for who
     needs more of NATS."""
 
-    def __init__(self, client: Client, reconnected: list[Callable[[], None]]) -> None:
+    def __init__(
+        self, client: Client, reconnected: list[Callable[[], None]], ended: asyncio.Event | None = None
+    ) -> None:
         self.client = client
         self._reconnected = reconnected
+        self._ended = ended if ended is not None else asyncio.Event()
 
     @property
     def connected(self) -> bool:
@@ -47,12 +52,17 @@ class Bus:
         except NATS_FAILURES as error:
             raise Transient(f"NATS did not take a message: {error}") from error
 
-    async def subscribe(self, subject: str, received: Received) -> None:
+    async def subscribe(self, subject: str, received: Received, *, queue: str = "") -> None:
+        """Of all who listen with the same `queue`, one gets each message."""
+
         async def on_message(message: Msg) -> None:
+            if message.headers:  # none of ours has any: a server's answer to one who chose this subject for it
+                _log.warning("a message is none of ours", subject=message.subject)
+                return
             received(message.subject, message.data)
 
         try:
-            await self.client.subscribe(subject, cb=on_message)
+            await self.client.subscribe(subject, queue=queue, cb=on_message)
         except NATS_FAILURES as error:
             raise Transient(f"NATS did not take a subscription: {error}") from error
 
@@ -62,6 +72,27 @@ class Bus:
 
     def off_reconnect(self, call: Callable[[], None]) -> None:
         self._reconnected.remove(call)
+
+    async def while_admitted(self, *works: Coroutine[Any, Any, None]) -> None:
+        """Runs these until one of them ends; the others are cancelled then. Raises what it raises, and `Forbidden` when the
+        server has ended the connection for good: what was shown there has expired, or is revoked."""
+        tasks = [asyncio.ensure_future(work) for work in works]
+        ended = asyncio.ensure_future(self._ended.wait())
+        try:
+            await asyncio.wait((*tasks, ended), return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    return task.result()
+            raise Forbidden(f"NATS has ended the connection: {self.client.last_error}")
+        finally:
+            ended.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, ended, return_exceptions=True)
+
+    async def renew(self) -> None:
+        """Connects anew, to show what the credential's file holds now."""
+        await self.client.force_reconnect()
 
     async def close(self) -> None:
         """Leaves; what was not sent yet is lost, as with any cut."""
@@ -81,30 +112,55 @@ def honour_cancellation() -> None:
         raise asyncio.CancelledError
 
 
-async def connect(url: str, name: str) -> Bus:
-    """Connects, and keeps trying for as long as it takes. Raises `Transient` where the server refuses the credentials."""
+async def connect(access: Access, name: str) -> Bus:
+    """Connects, and keeps trying for as long as it takes. Raises `Forbidden` where the server refuses the credential, and
+    `Invalid` where there is none to show."""
+    access.check()
     reconnected: list[Callable[[], None]] = []
+    ended = asyncio.Event()
+    public = access.credential().key.public
+
+    client = Client()
 
     async def on_error(error: Exception) -> None:
         _log.warning("nats error", error=f"{type(error).__name__}: {error}")
+        if _REFUSED in str(error).lower():  # it would say the same again
+            if not joined:
+                raise Forbidden(f"NATS at {access.url} refuses the credential of {name}") from error
+            closing.append(asyncio.ensure_future(client.close()))
 
     async def on_reconnect() -> None:
         _log.info("nats reconnected")
         for call in tuple(reconnected):
             call()
 
+    async def on_close() -> None:
+        ended.set()
+
+    joined: list[Bus] = []
+    closing: list[asyncio.Future[None]] = []
     try:
-        client = await nats.connect(
-            url,
+        await client.connect(
+            access.url,
             name=name,
+            tls=access.tls(),
+            user_jwt_cb=lambda: bytearray(access.credential().jwt.encode()),
+            signature_cb=lambda nonce: access.credential().answer(nonce),
+            inbox_prefix=f"_INBOX.{public}",
             error_cb=on_error,
             reconnected_cb=on_reconnect,
+            closed_cb=on_close,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # a fraction does
             ping_interval=5,
             max_outstanding_pings=2,
             skip_subject_validation=True,
         )
+    except Forbidden:
+        await client.close()
+        raise
     except NATS_FAILURES as error:
-        raise Transient(f"NATS at {url.rpartition('@')[2]} refused the connection: {error}") from error
-    return Bus(client, reconnected)
+        raise Transient(f"NATS at {access.url} refused the connection: {error}") from error
+    bus = Bus(client, reconnected, ended)
+    joined.append(bus)
+    return bus

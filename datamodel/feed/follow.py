@@ -3,24 +3,24 @@
 import asyncio
 import contextlib
 import random
-import uuid
 from collections.abc import Callable, Sequence
 
 import structlog
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+from nats.js.api import Header
 
 from datamodel.errors import Transient
 from datamodel.feed.bus import NATS_FAILURES, Bus, honour_cancellation
+from datamodel.feed.consumers import Consumers, JetConsumers
 from datamodel.feed.message import UNREADABLE, decode
 from datamodel.feed.ports import Stream
-from datamodel.feed.stream import TOMBSTONE_TTL_S, graph_subject, newest_stream, stream_name
+from datamodel.feed.stream import TOMBSTONE_TTL_S
 from datamodel.ports import FeedItem, Restarted, Synced
 
 HEARTBEAT_S = 1.0
-SILENCE_S = 3.5
-"""Without a message or a heartbeat for this long, the consumer is taken for dead."""
+SILENCE = 3.5
+"""Without a message or a heartbeat for as many heartbeats' time, the consumer is taken for dead."""
 
 _RETRY_S = (0.05, 1.0)
 _CONTROL = "100"
@@ -29,10 +29,17 @@ _log = structlog.get_logger("feed")
 
 
 class NatsFeed:
-    """The feed as a program sees it. One `follow` is one ephemeral push consumer."""
+    """The feed as a program sees it. One `follow` is one ephemeral push consumer.
 
-    def __init__(self, bus: Bus) -> None:
+    `heartbeat_s`: how often the server says that there is nothing to say, at the cost of some 160 bytes. It shows that the
+    consumer is still there, which also a reconnection does, and whether the last message was lost.
+    """
+
+    def __init__(self, bus: Bus, consumers: Consumers | None = None, *, heartbeat_s: float = HEARTBEAT_S) -> None:
+        """`consumers` makes them for who may not."""
         self._bus = bus
+        self._heartbeat_s = heartbeat_s
+        self._consumers = consumers if consumers is not None else JetConsumers(bus)
 
     async def follow(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
         """Calls `deliver` for the nodes at and below these paths, until it is cancelled.
@@ -40,11 +47,11 @@ class NatsFeed:
         `Restarted` comes before a present is delivered and `Synced` after it; each message has the whole node. `deliver`
         must be quick: it runs in the connection's reader.
         """
-        follower = _Follower(self._bus, prefixes, deliver)
+        follower = _Follower(self._bus, self._consumers, prefixes, deliver, self._heartbeat_s)
         delay = _RETRY_S[0]
         while True:
             try:
-                stream = await newest_stream(self._bus)
+                stream = await self._consumers.newest()
                 if stream is not None and stream.complete:
                     await follower.run(stream)
                     delay = _RETRY_S[0]
@@ -58,10 +65,19 @@ class NatsFeed:
 class _Follower:
     """One subscription's memory across consumers: how far it has come in which stream."""
 
-    def __init__(self, bus: Bus, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        consumers: Consumers,
+        prefixes: Sequence[str],
+        deliver: Callable[[FeedItem], None],
+        heartbeat_s: float,
+    ) -> None:
         self._bus = bus
+        self._consumers = consumers
         self._prefixes = prefixes
         self._deliver = deliver
+        self._heartbeat_s = heartbeat_s
         self._epoch = 0
         self._sequence = 0
         self._synced = False
@@ -87,47 +103,27 @@ class _Follower:
             self._epoch, self._sequence, self._synced = stream.epoch, 0, False
         self._broken = self._drained = False
         self._consumed, self._complete_at = 0, None
-        inbox = self._bus.client.new_inbox()
-        subscription = await self._bus.client.subscribe(inbox, cb=self._on_message)
+        place = self._consumers.place()
+        subscription = await self._bus.client.subscribe(place.inbox, cb=self._on_message)
         self._bus.on_reconnect(self._break)
-        name = f"f{uuid.uuid4().hex}"
         try:
             if not resumes:
                 self._deliver(Restarted())
-            info = await self._bus.manager.add_consumer(
-                stream_name(stream.epoch), self._config(name, inbox, stream.epoch, resumes)
-            )
-            if not info.num_pending:
+            after = self._sequence if resumes else None
+            if not await self._consumers.make(stream.epoch, place, self._prefixes, after, self._heartbeat_s):
                 self._on_everything_delivered()
             self._heard_s = self._now_s()
-            while not self._broken and self._now_s() - self._heard_s < SILENCE_S:
+            while not self._broken and self._now_s() - self._heard_s < SILENCE * self._heartbeat_s:
                 honour_cancellation()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HEARTBEAT_S):
                         await self._woken.wait()
                 self._woken.clear()
                 if self._drained and not self._synced:
-                    await self._confirm(stream_name(stream.epoch), name)
+                    await self._confirm(stream.epoch, place.name)
         finally:
             self._bus.off_reconnect(self._break)
-            await self._leave(subscription, stream_name(stream.epoch), name)
-
-    def _config(self, name: str, inbox: str, epoch: int, resumes: bool) -> ConsumerConfig:  # noqa: FBT001
-        subjects = [subject for path in self._prefixes for subject in _subjects(epoch, path)]
-        return ConsumerConfig(
-            name=name,
-            deliver_subject=inbox,
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE if resumes else DeliverPolicy.LAST_PER_SUBJECT,
-            opt_start_seq=self._sequence + 1 if resumes else None,
-            ack_policy=AckPolicy.NONE,
-            max_deliver=1,
-            flow_control=True,
-            idle_heartbeat=HEARTBEAT_S,
-            inactive_threshold=30,
-            mem_storage=True,
-            num_replicas=1,
-            filter_subjects=subjects,
-        )
+            await self._leave(subscription, stream.epoch, place.name)
 
     async def _on_message(self, message: Msg) -> None:
         self._heard_s = self._now_s()
@@ -137,7 +133,7 @@ class _Follower:
             return
         tokens = message.reply.split(".")
         at = 5 if len(tokens) == 9 else 7  # later servers name the domain and the account too
-        consumed = int(tokens[at + 1])
+        consumed = int(tokens[at + 1]) if len(tokens) > 8 else 0  # else it is no consumer's
         if consumed != self._consumed + 1 or self._broken:
             self._break()
             return
@@ -169,16 +165,16 @@ class _Follower:
         elif not self._broken:  # a heartbeat that waits for no answer of ours: the server has nothing to send
             self._on_everything_delivered()
 
-    async def _confirm(self, stream: str, consumer: str) -> None:
+    async def _confirm(self, epoch: int, consumer: str) -> None:
         """Asks the server whether nothing waits. A message may say so just when a node's former state was taken away and its
         new one, which is there and comes next, is not counted yet: of a stream that changes all the time one present in some
         hundred was not complete. Counting to the number that waited at the start would not do either: what changes meanwhile
         goes to the end, behind what is new."""
         self._drained = False
-        info = await self._bus.manager.consumer_info(stream, consumer)
-        if info.num_pending or info.delivered is None:
+        waiting = await self._consumers.waiting(epoch, consumer)
+        if waiting.messages or waiting.sent is None:
             return  # more comes, and with the last of it another word that nothing waits
-        self._complete_at = info.delivered.consumer_seq
+        self._complete_at = waiting.sent
         if self._consumed >= self._complete_at:
             self._on_everything_delivered()
 
@@ -192,15 +188,10 @@ class _Follower:
             self._synced = True
             self._deliver(Synced())
 
-    async def _leave(self, subscription: Subscription, stream: str, consumer: str) -> None:
+    async def _leave(self, subscription: Subscription, epoch: int, consumer: str) -> None:
         try:
             await subscription.unsubscribe()
             if self._bus.client.is_connected:
-                await self._bus.manager.delete_consumer(stream, consumer)
-        except NATS_FAILURES:
+                await self._consumers.remove(epoch, consumer)
+        except (Transient, *NATS_FAILURES):
             return  # the server removes an unused consumer by itself
-
-
-def _subjects(epoch: int, path: str) -> tuple[str, str]:
-    own = graph_subject(epoch, path)
-    return own, f"{own}.>"

@@ -10,13 +10,16 @@ import msgspec
 from msgspec import structs
 from pydantic import Field
 
-from datamodel.kinds import Claim, Column, Document, Kind, Link, Part, Phases, Reserve, Settle
+from datamodel.kinds import USER, Claim, Column, Document, Grant, Immutable, Kind, Link, Part, Phases, Reserve, Settle
 from datamodel.ledger import Entry
 from datamodel.names import last_name
+from datamodel.scheduling.adoption import adopted, objection
 from datamodel.scheduling.arrays import INDEX_LIMIT
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
+from datamodel.scheduling.cutoff import AFTER_LIMIT_S
 from datamodel.scheduling.deciding import Decided
 from datamodel.scheduling.edges import DesiredEdge
+from datamodel.scheduling.giving_up import IntentReason
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.planes import DESIRED
 from datamodel.scheduling.resources import Requests, amounts
@@ -25,6 +28,11 @@ from datamodel.scheduling.steps import Annotations, Limits, Network, Step
 
 INTERRUPTED, STOPPED = "interrupted", "stopped"
 ENDED = frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED})
+ABANDONED = "abandoned"
+"""Somebody said that its host is off: nothing is reserved any more. Its edge may come back, and tell what became of it."""
+VACANT = ENDED | {ABANDONED}
+HOST_OFF = "HostOff"
+"""The reason of an attempt that is abandoned."""
 
 PLACED, RETRY = "placed", "retry"
 """Phases of a ledger entry that an attempt has not: placed and not heard of, and waiting for a new attempt."""
@@ -38,22 +46,6 @@ _NAME = re.compile(r"([0-9a-f]{32})-(0|[1-9][0-9]{0,6})-([1-9][0-9]{0,8})")
 
 RUN, STOP, ABANDON = "run", "stop", "abandon"
 """Intents: run it; stop it, the chunk is not wanted any more; stop it, the chunk goes elsewhere."""
-IntentReason = Literal["EdgeDrained", "EdgeInMaintenance", "EdgeLost", "Preempted", "Shed"]
-EDGE_DRAINED: IntentReason = "EdgeDrained"
-EDGE_IN_MAINTENANCE: IntentReason = "EdgeInMaintenance"
-EDGE_LOST: IntentReason = "EdgeLost"
-PREEMPTED: IntentReason = "Preempted"
-SHED: IntentReason = "Shed"
-"""Why a chunk goes elsewhere: its edge is drained, or in maintenance, or lost, or has less than is reserved of it;
-or a job that matters more has its room."""
-WHY_GIVEN_UP: Mapping[str, str] = {
-    EDGE_DRAINED: "it was to be drained",
-    EDGE_IN_MAINTENANCE: "it was in maintenance",
-    EDGE_LOST: "it was lost",
-    PREEMPTED: "a job that matters more has its room",
-    SHED: "it had less than was reserved of it, and others matter more",
-}
-"""By reason, what is to be said of the edge."""
 
 
 class AttemptSpec(Part):
@@ -82,16 +74,20 @@ class AttemptSpec(Part):
     inputs: tuple[InputFile, ...] | None = None
     decision: Decided | None = None
     """Why it was placed here, for people: no edge goes by it."""
+    replace_after_s: Annotated[float, Field(ge=0, le=AFTER_LIMIT_S, allow_inf_nan=False)] | None = None
+    """So long after its edge counts as cut off, the chunk goes elsewhere; absent: once that is lost."""
+    adopted: Annotated[bool | None, Immutable(once=True), Field(strict=True)] = None
+    """Somebody said that its result is the chunk's, though another attempt had been made by the time that it came."""
     intent: Literal["run", "stop", "abandon"] = "run"
     intent_reason: IntentReason | None = None
     """Why its chunk goes elsewhere, where that is not its own end."""
 
 
 class AttemptStatus(Part):
-    """What the edge reported. `settlement` says what the hub made of the end: it was `counted`, an older epoch's
+    """What the edge reported. `settlement` says what the hub made of the end when it came: it was `counted`, an older epoch's
     (`superseded`), or its job was gone (`orphaned`)."""
 
-    phase: Literal["pending", "running", "succeeded", "failed", "interrupted", "stopped"] = "pending"
+    phase: Literal["pending", "running", "succeeded", "failed", "interrupted", "stopped", "abandoned"] = "pending"
     started_at: datetime | None = None
     finished_at: datetime | None = None
     percent: Annotated[float, Field(ge=0, le=100)] = 0.0
@@ -122,10 +118,12 @@ def _pool(path: str) -> str:
 
 
 def _held(status: Document) -> bool:
-    return status.get("phase") not in ENDED
+    return status.get("phase") not in VACANT
 
 
 def _begin(entry: Entry | None, claim: Claim, path: str, spec: Document) -> Entry | str:
+    if spec.get("adopted"):
+        return "it has no result that could be adopted"
     if spec["index"] != claim.index or not claim.index < spec["count"]:
         return f"its name claims chunk {claim.index}, its spec says {spec['index']} of {spec['count']}"
     if entry is None:
@@ -151,7 +149,7 @@ def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
             is_final = failures > spec["retries"] or action_of(spec.get("exitCodes", ()), status) == FAIL
             after = FAILED if is_final else RETRY
             return structs.replace(entry, phase=after, progress=0, failures=failures)
-        case "interrupted":
+        case "interrupted" | "abandoned":
             return structs.replace(entry, phase=RETRY, progress=0)
         case "stopped":
             return structs.replace(entry, phase=ABORTED if spec["intent"] == STOP else RETRY, progress=0)
@@ -166,12 +164,28 @@ def _raw(outputs: Mapping[str, Any] | None) -> msgspec.Raw | None:
     return None if outputs is None else msgspec.Raw(msgspec.json.encode(outputs, order="sorted"))
 
 
-def _verdict(entry: Entry | None, claim: Claim, status: Document) -> Document:
-    if _held(status):
+def _adopt(entry: Entry, claim: Claim, path: str, spec: Document, status: Document, *, ended: bool) -> Entry | None:
+    if not adopted(claim.epoch, entry.epoch, entry.phase, spec, status, ended=ended):
+        return None
+    outputs = _raw(status.get("outputs"))
+    return structs.replace(entry, holder=path, phase=SUCCEEDED, progress=1000, outputs=outputs)
+
+
+def _object(entry: Entry | None, claim: Claim, before: Document, spec: Document, status: Document) -> str | None:
+    if not spec.get("adopted") or before.get("adopted"):
+        return None
+    if entry is None:
+        return "its job is gone"
+    return objection(claim.epoch, entry.epoch, entry.phase, status)
+
+
+def _verdict(entry: Entry | None, claim: Claim, spec: Document, status: Document) -> Document:
+    if status.get("phase") not in ENDED:
         return {}
     if entry is None:
         return {"settlement": "orphaned"}
     current = entry.epoch == claim.epoch and entry.phase not in COUNTED
+    current = current or adopted(claim.epoch, entry.epoch, entry.phase, spec, status, ended=False)
     return {"settlement": "counted" if current else "superseded"}
 
 
@@ -187,15 +201,22 @@ class Attempt(Kind):
         Column("intent", "spec.intent"),
         Column("why", "spec.intentReason"),
         Column("settlement", "status.settlement"),
+        Column("adopted", "spec.adopted"),
         Column("age", "metadata.createdAt", "age"),
     )
     phases = Phases(
         PENDING,
         {
-            PENDING: frozenset({RUNNING, SUCCEEDED, FAILED, INTERRUPTED, STOPPED}),
-            RUNNING: frozenset({SUCCEEDED, FAILED, INTERRUPTED, STOPPED}),
+            PENDING: VACANT | {RUNNING},
+            RUNNING: VACANT,
+            ABANDONED: ENDED,
         },
+        vacant=frozenset({ABANDONED}),
     )
     links = {"job": Link(to="Job", reverse="attempts", required=True, gone="keep")}
     reserve = Reserve(pool=_pool, amounts=lambda spec: amounts(spec["requests"]), held=_held)
-    settle = Settle(owner="job", claim=claim_of, begin=_begin, advance=_advance, final=COUNTED, verdict=_verdict)
+    settle = Settle(
+        "job", claim_of, begin=_begin, advance=_advance, final=COUNTED, verdict=_verdict, adopt=_adopt, object=_object
+    )
+    grants = {USER: Grant(frozenset(), patches=({"adopted": True},))}
+    """Who asks for jobs may adopt a result."""

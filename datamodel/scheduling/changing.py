@@ -18,7 +18,7 @@ RESUME_SCHEDULER, RESUME_GROUP, RAISE_JOBS, RAISE_QUOTA = (
     "RaiseJobsLimit",
     "RaiseQuota",
 )
-UNCORDON, MORE_ROOM, MORE_ROOMS, APART = "Uncordon", "MoreRoom", "MoreRooms", "Leave"
+UNCORDON, WINDOW_ENDS, MORE_ROOM, MORE_ROOMS, APART = "Uncordon", "MaintenanceEnds", "MoreRoom", "MoreRooms", "Leave"
 BE_ONLINE, MEND, LABEL, SITE_OF_GROUP, LARGER, NEW_EDGE = (
     "BeOnline",
     "Mend",
@@ -27,7 +27,17 @@ BE_ONLINE, MEND, LABEL, SITE_OF_GROUP, LARGER, NEW_EDGE = (
     "LargerEdge",
     "NewEdge",
 )
-_EFFORT = {UNCORDON: 1, MORE_ROOM: 2, APART: 3, BE_ONLINE: 4, MEND: 5, LABEL: 6, SITE_OF_GROUP: 7, LARGER: 8}
+_EFFORT = {
+    UNCORDON: 1,
+    WINDOW_ENDS: 2,
+    MORE_ROOM: 3,
+    APART: 4,
+    BE_ONLINE: 5,
+    MEND: 6,
+    LABEL: 7,
+    SITE_OF_GROUP: 8,
+    LARGER: 9,
+}
 """What is smaller: an operator's word before what time brings, and that before another machine."""
 
 
@@ -99,7 +109,9 @@ def _steps(one: Described, name: str, capacity: Amounts, free: Amounts, asked: A
         yield _Step(BE_ONLINE, f"{name} is online")
     if one.edge.spec["trouble"]:
         yield _Step(MEND, f"{name} can start something again: {one.edge.spec['trouble']}")
-    if one.desired is not None and one.desired.spec["cordoned"]:
+    if (window := one.edge.status.get("maintenance")) is not None:
+        yield _Step(WINDOW_ENDS, f"the maintenance of {name} ends, as it does at {window['until']}")
+    elif one.desired is not None and one.desired.spec["cordoned"]:
         yield _Step(UNCORDON, f"uncordon {name}")
     rules, site = asked.rules, one.labels[SITE]
     if rules.sites and site not in rules.sites:

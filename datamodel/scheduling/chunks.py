@@ -20,6 +20,8 @@ class ChunkJudge:
     def begin(self, claim: Claim, attempt: Living, found: list[str]) -> None:
         """A new attempt: the next chunk's first, or the next one at a chunk that waits for it."""
         self.check_names(claim, attempt, found)
+        if attempt.spec.get("adopted"):
+            found.append("it is adopted, and has only just been made")
         owner = self._book.owner(claim.owner)
         chunk = owner.pieces.get(claim.index) if owner is not None else None
         if owner is None or chunk is None:
@@ -60,7 +62,12 @@ class ChunkJudge:
         """An attempt that had not ended has changed, in spec or status. Only the chunk's newest one counts."""
         owner = self._book.owner(claim.owner)
         chunk = owner.pieces.get(claim.index) if owner is not None else None
-        counts = chunk is not None and chunk.epoch == claim.epoch and chunk.phase not in _FINAL
+        is_open = chunk is not None and chunk.phase not in _FINAL
+        counts = is_open and chunk is not None and chunk.epoch == claim.epoch
+        if is_open and chunk is not None and chunk.epoch > claim.epoch and _comes_first(attempt):
+            counts, chunk.holder = True, attempt.path
+        if attempt.spec.get("adopted"):
+            found.append("it is adopted, and had not ended")
         if attempt.ended:
             due = "orphaned" if owner is None else "counted" if counts else "superseded"
             told = attempt.status.get("settlement", "")
@@ -68,6 +75,23 @@ class ChunkJudge:
                 found.append(f"its end is {due}, and it says {told or 'nothing'}")
         if owner is not None and chunk is not None and counts:
             self._settle(owner, chunk, attempt)
+
+    def revise(self, claim: Claim, attempt: Living, found: list[str]) -> None:
+        """One that had ended has another spec: somebody has adopted its result, or nothing is another by that. What was adopted
+        is its chunk's from then on."""
+        owner = self._book.owner(claim.owner)
+        chunk = owner.pieces.get(claim.index) if owner is not None else None
+        if not attempt.spec.get("adopted") or (chunk is not None and chunk.holder == attempt.path):
+            return
+        if owner is None or chunk is None:
+            found.append("it is adopted, and its job is gone")
+            return
+        if attempt.status.get("phase") != SUCCEEDED or attempt.status.get("settlement") != "superseded":
+            found.append("it is adopted, and has no result that was kept")
+        if chunk.phase == SUCCEEDED or chunk.epoch <= claim.epoch:
+            found.append(f"it is adopted, and its chunk is {chunk.phase} in epoch {chunk.epoch}")
+        chunk.holder = attempt.path
+        self._settle(owner, chunk, attempt)
 
     def _settle(self, owner: Owner, chunk: Piece, attempt: Living) -> None:
         intent, status = attempt.spec["intent"], attempt.status
@@ -81,12 +105,18 @@ class ChunkJudge:
             self._book.move(owner, chunk, RETRY if again else FAILED, 0)
         elif phase == STOPPED and intent == STOP:
             self._book.move(owner, chunk, ABORTED, 0)
-        elif phase in (INTERRUPTED, STOPPED) or intent == ABANDON:
+        elif phase in (INTERRUPTED, STOPPED, "abandoned") or intent == ABANDON:
             self._book.move(owner, chunk, RETRY, 0)
         elif phase == RUNNING:
             self._book.move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
         else:
             self._book.move(owner, chunk, PLACED, 0)
+
+
+def _comes_first(attempt: Living) -> bool:
+    """Whether it has succeeded, though its chunk went elsewhere since its edge was not heard from: then that counts, if nothing
+    was counted by then."""
+    return attempt.status.get("phase") == SUCCEEDED and attempt.spec.get("intentReason") in ("EdgeLost", "EdgeCutOff")
 
 
 def _gives_up(attempt: Living) -> bool:

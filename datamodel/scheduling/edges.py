@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 
-from datamodel.kinds import SYSTEM, Column, Kind, Offer, Part
+from datamodel.kinds import SYSTEM, USER, Column, Grant, Kind, Offer, Part
 from datamodel.scheduling.forecasts import FORECAST_LIMIT, PowerForecast, check_in_order
 from datamodel.scheduling.images import IMAGES_LIMIT
 from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inventory
@@ -61,13 +61,25 @@ class Maintenance(Part):
     until: datetime
 
 
+class Clone(Part):
+    """Another agent of this one's name, started before it from a copy of the same disk, that still runs and is not believed.
+    `host` is where it says that it runs."""
+
+    since: datetime
+    host: str = ""
+
+
 class EdgeStatus(Part):
-    """Whether the edge is heard from, as judged by the edges reconciler, and whether it is in maintenance."""
+    """Whether the edge is heard from, as judged by the edges reconciler, and whether it is in maintenance. `clone`: its agent
+    runs twice. Operators end one of the two, and start the other again where that is the one that was not believed."""
 
     phase: Literal["online", "suspect", "disconnected", "lost"] = "online"
     since: datetime | None = None
     reason: str = ""
     maintenance: Maintenance | None = None
+    service: Literal["cordoned", "draining", "drained"] | None = None
+    """What operators or a window ask of it: nothing new is placed there, and what runs goes elsewhere, or has gone."""
+    clone: Clone | None = None
 
 
 class Edge(Kind):
@@ -79,6 +91,7 @@ class Edge(Kind):
     selectable = ("status.phase", "spec.runtime", "spec.agent")
     columns = (
         Column("phase", "status.phase"),
+        Column("service", "status.service"),
         Column("runtime", "spec.runtime"),
         Column("cpu", "spec.capacity.cpu", "number"),
         Column("memory", "spec.capacity.memoryBytes", "bytes"),
@@ -86,8 +99,11 @@ class Edge(Kind):
         Column("since", "status.since", "age"),
         Column("trouble", "spec.trouble"),
         Column("maintenance until", "status.maintenance.until"),
+        Column("clone on", "status.clone.host"),
     )
     offer = Offer(lambda spec: amounts(spec["capacity"]))
+    grants = {USER: Grant(frozenset({"delete"}))}
+    """Operators remove what is gone for ever, once nothing of it is reserved."""
 
 
 class DesiredSite(Kind):

@@ -20,6 +20,7 @@ from datamodel.scheduling.artifacts import (
 )
 from datamodel.scheduling.beginning import AFTER_LIMIT, TTL_LIMIT_S, Dependency, check_once
 from datamodel.scheduling.callbacks import CALLBACKS_LIMIT, Callback, Notice, check_urls
+from datamodel.scheduling.cutoff import CutOff
 from datamodel.scheduling.ending import Completion, Deadlines, Ending, Queued, Retried, check_completion
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.moments import Moment
@@ -74,6 +75,7 @@ class JobSpec(Part):
     retry_policy: Annotated[RetryPolicy | None, IMMUTABLE] = None
     completion: Annotated[Completion | None, IMMUTABLE] = None
     deadlines: Annotated[Deadlines | None, IMMUTABLE] = None
+    cut_off: Annotated[CutOff | None, IMMUTABLE] = None
     intent: Annotated[
         Literal["run", "suspend", "abort"],
         Immutable(once="abort"),

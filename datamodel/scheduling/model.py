@@ -4,6 +4,7 @@ from datamodel.model import Model
 from datamodel.scheduling import groups, planes, scheduler
 from datamodel.scheduling.attempts import Attempt
 from datamodel.scheduling.chunks import ChunkJudge
+from datamodel.scheduling.credentials import Credential, JoinToken
 from datamodel.scheduling.edges import DesiredEdge, DesiredSite, Edge, Site
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.jobs import Job
@@ -14,7 +15,7 @@ from datamodel.scheduling.service import EdgeConfig, SiteConfig
 
 MODEL = Model(
     [
-        *(Config, Scheduler, JobGroup, Job, Schedule, SiteConfig, EdgeConfig),
+        *(Config, Scheduler, JobGroup, Job, Schedule, SiteConfig, EdgeConfig, Credential, JoinToken),
         *(DesiredConfig, DesiredSite, DesiredEdge, Attempt),
         *(Inventory, Site, Edge),
     ],

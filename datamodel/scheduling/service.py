@@ -12,6 +12,8 @@ from datamodel.node import Node
 from datamodel.scheduling.maintenance import Windows
 from datamodel.scheduling.moments import Moment
 from datamodel.scheduling.planes import CONFIG, Config
+from datamodel.scheduling.silence import Silence
+from datamodel.scheduling.words import Word
 
 USE, CORDON, DRAIN = "use", "cordon", "drain"
 OPEN, CORDONED, DRAINING, DRAINED = "open", "cordoned", "draining", "drained"
@@ -28,7 +30,7 @@ Shed = Annotated[
 ]
 
 
-class SiteConfigSpec(Part):
+class SiteConfigSpec(Silence):
     """What is asked of all edges of a site, beside what is asked of each."""
 
     maintenance: Windows = None
@@ -46,11 +48,14 @@ class SiteConfig(Kind):
         {
             "maintenance": [{"cron": "0 2 * * 0", "timeZone": "Europe/Berlin", "durationS": 7200}],
             "shed": "lowestPriority",
+            "suspectAfterS": 60,
+            "disconnectedAfterS": 300,
+            "lostAfterS": 14400,
         },
     )
 
 
-class EdgeConfigSpec(Part):
+class EdgeConfigSpec(Silence):
     """What an edge is to be used for."""
 
     intent: Annotated[
@@ -63,6 +68,7 @@ class EdgeConfigSpec(Part):
     ] = None
     maintenance: Windows = None
     shed: Shed = None
+    word: Word | None = None
 
 
 class EdgeConfigStatus(Part):
@@ -72,6 +78,8 @@ class EdgeConfigStatus(Part):
     phase: Literal["open", "cordoned", "draining", "drained"] = "open"
     since: datetime | None = None
     observed_generation: int = 0
+    word: int | None = None
+    """The position of the newest word that was kept."""
 
 
 class EdgeConfig(Kind):

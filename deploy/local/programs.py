@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from datamodel.feed.access import Access
 from datamodel.loading import VARIABLE
 from deploy.local.child import Child
 from deploy.local.nats import SITE, Role
@@ -18,9 +19,9 @@ AGENT_STOP_TIMEOUT_S = 20.0
 
 # Names that say where a program connects or who it is: only we say that to our children.
 _OURS = (
-    *("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL"),
+    *("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL", "TENDRIL_NATS_CREDS", "TENDRIL_NATS_CA", "TENDRIL_NATS_AUTHORITY"),
     *("TENDRIL_SECRETS_KEYS", "TENDRIL_SECRETS_KEY_FILE", "TENDRIL_SECRETS_PUBLIC_KEY"),
-    *("EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME"),
+    *("EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME", "EDGE_CREDS", "EDGE_JOIN_TOKEN", "EDGE_JOIN_TOKEN_FILE"),
 )
 
 
@@ -35,7 +36,8 @@ class Programs:
     settings: Settings
     home: Path
     database_url: str
-    nats_urls: Mapping[Role, str]
+    accesses: Mapping[Role, Access]
+    authority: Path
     secrets_key: Path
     secrets_public_key: str
     inherited: Mapping[str, str]
@@ -48,7 +50,9 @@ class Programs:
 
     def reconcilers(self) -> Child:
         """All reconcilers in one process."""
-        environment = self._with_database("reconcilers", TENDRIL_SECRETS_KEY_FILE=str(self.secrets_key))
+        environment = self._with_database(
+            "reconcilers", TENDRIL_SECRETS_KEY_FILE=str(self.secrets_key), TENDRIL_NATS_AUTHORITY=str(self.authority)
+        )
         return Child("reconcilers", _module("reconcilers"), environment)
 
     def gateway(self) -> Child:
@@ -56,15 +60,44 @@ class Programs:
         environment = self._with_database("gateway", TENDRIL_SECRETS_PUBLIC_KEY=self.secrets_public_key)
         return Child("gateway", _module("gateway"), environment, ready=self._gateway_ready)
 
+    def token(self) -> Child:
+        """Makes what the agents join by, where they have not yet; then it ends."""
+        asked = (SITE, "--name=up", f"--uses={self.settings.edges}", f"--out={self._token}", f"--url={self.address}")
+        return Child("token", (*_module("gateway.enrolling"), "token", *asked), self._environment())
+
     def agents(self) -> list[Child]:
         """One process for each edge, `edge-1` to `edge-n`, ready when the graph shows its edge online."""
         return [self._agent(f"edge-{number}") for number in range(1, self.settings.edges + 1)]
+
+    def scaled(self, site: str, name: str, edges: int, runtime: str) -> Child:
+        """An agent of another site with so many edges; its capacity is this machine's where the environment says none."""
+        child = self.scaled_name(site, name)
+        environment = self._environment(
+            TENDRIL_NATS_URL=self.accesses["reconcilers"].url,
+            EDGE_SITE=site,
+            EDGE_NAME=name,
+            EDGE_COUNT=str(edges),
+            EDGE_RUNTIME=runtime,
+            EDGE_HOME=str(self.home / "edges" / child),
+        )
+        return Child(child, _module("agents"), environment, stop_timeout_s=AGENT_STOP_TIMEOUT_S)
+
+    def enrollment(self, site: str, name: str, edges: int) -> Child:
+        """Makes such an agent known with so many edges, and its key where it has none yet; then it ends."""
+        creds = self.home / "edges" / self.scaled_name(site, name) / "agent.creds"
+        asked = (f"{site}/{name}", f"--count={edges}", f"--out={creds}", f"--url={self.address}")
+        return Child("enrollment", (*_module("gateway.enrolling"), "enroll", *asked), self._environment())
+
+    def scaled_name(self, site: str, name: str) -> str:
+        """What the child of such an agent is called."""
+        return f"{site}.{name}"
 
     def by_hand(self) -> dict[str, str]:
         """The variables under which a person can start any program beside these, in the role that may do everything."""
         return {
             "TENDRIL_DATABASE_URL": self.database_url,
-            "TENDRIL_NATS_URL": self.nats_urls["reconcilers"],
+            **_nats(self.accesses["reconcilers"]),
+            "TENDRIL_NATS_AUTHORITY": str(self.authority),
             "TENDRIL_SECRETS_KEY_FILE": str(self.secrets_key),
             "TENDRIL_SECRETS_PUBLIC_KEY": self.secrets_public_key,
             "TENDRIL_HOST": HOST,
@@ -78,11 +111,16 @@ class Programs:
         """The gateway's base URL."""
         return f"http://{HOST}:{self.settings.port}"
 
+    @property
+    def _token(self) -> Path:
+        return self.home / "run" / "join-token"
+
     def _agent(self, name: str) -> Child:
         """An agent knows NATS alone: no database URL."""
         settings = self.settings
         environment = self._environment(
-            TENDRIL_NATS_URL=self.nats_urls["agent"],
+            TENDRIL_NATS_URL=self.accesses["reconcilers"].url,
+            EDGE_JOIN_TOKEN_FILE=str(self._token),
             EDGE_SITE=SITE,
             EDGE_NAME=name,
             EDGE_HOME=str(self.home / "edges" / name),
@@ -97,7 +135,7 @@ class Programs:
         return Child(name, _module("agents"), environment, ready=online, stop_timeout_s=AGENT_STOP_TIMEOUT_S)
 
     def _with_database(self, role: Role, **own: str) -> dict[str, str]:
-        return self._environment(TENDRIL_DATABASE_URL=self.database_url, TENDRIL_NATS_URL=self.nats_urls[role], **own)
+        return self._environment(TENDRIL_DATABASE_URL=self.database_url, **_nats(self.accesses[role]), **own)
 
     def _environment(self, **own: str) -> dict[str, str]:
         inherited = {name: value for name, value in self.inherited.items() if name not in _OURS}
@@ -117,6 +155,10 @@ class Programs:
     async def _edge_online(self, name: str) -> bool:
         answer = await _get(f"{self.address}/v1/edges?phase=online&fieldSelector=metadata.name={name}")
         return answer is not None and answer.status_code == httpx.codes.OK and bool(answer.json()["items"])
+
+
+def _nats(access: Access) -> dict[str, str]:
+    return {"TENDRIL_NATS_URL": access.url, "TENDRIL_NATS_CREDS": str(access.creds)}
 
 
 def _module(name: str) -> tuple[str, ...]:

@@ -1,18 +1,9 @@
-"""Files that only their owner may read."""
+"""Passwords of servers that nobody but us has to know."""
 
-import os
 import secrets
 from pathlib import Path
 
-
-def write_private(path: Path, text: str) -> None:
-    """Puts `text` at `path` with mode 0600: it never exists there with another mode or with half the text."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no Path
-        file.write(text)
-    draft.replace(path)
+from datamodel.private import write_private
 
 
 def kept_password(path: Path) -> str:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from datamodel.private import write_private
 from datamodel.secrets.keyring import Keyring, new_key
-from deploy.local.secret import write_private
 
 
 class SecretsKey:

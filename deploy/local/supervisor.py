@@ -75,6 +75,18 @@ class Supervisor:
             await asyncio.gather(*(keeper.stop() for keeper in group))
             self._groups.pop()
 
+    async def end(self, name: str) -> None:
+        """Ends the child of a name for good, before the others; nothing where there is none."""
+        for group in self._groups:
+            for keeper in [keeper for keeper in group if keeper.child.name == name]:
+                await keeper.stop()
+                group.remove(keeper)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all children that were launched, in order."""
+        return [keeper.child.name for group in self._groups for keeper in group]
+
     def pid(self, name: str) -> int | None:
         """The process id of a child that was started; None while it does not run."""
         return next((keeper.pid for group in self._groups for keeper in group if keeper.child.name == name), None)

@@ -9,23 +9,26 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from signal import SIGHUP, SIGINT, SIGTERM
+from typing import TypeVar
 
 import psutil
 from pydantic import ValidationError
 
 from datamodel.errors import Conflict, TendrilError
 from datamodel.loading import VARIABLE, load_model
+from datamodel.private import write_private
 from datamodel.scheduling.model import MODEL
 from deploy.local.home import locked_home
-from deploy.local.nats import PERMISSIONS, Nats
+from deploy.local.nats import ROLES, Nats
 from deploy.local.ports import HOST
 from deploy.local.postgres import Postgres
 from deploy.local.programs import Programs
-from deploy.local.secret import write_private
+from deploy.local.scaling import Scaling
 from deploy.local.secrets_key import SecretsKey
 from deploy.local.settings import Settings, variable
 from deploy.local.supervisor import Supervisor
 
+T = TypeVar("T")
 READY_TIMEOUT_S = 60.0
 MIGRATION_TIMEOUT_S = 300.0
 
@@ -53,14 +56,19 @@ async def up(settings: Settings) -> None:
         environment = home / "run" / "environment"
         async with Supervisor(home / "logs") as supervisor:
             _say(f"starting in {home}")
-            if await _done_before(stop, _start(settings, home, environment, supervisor)):
-                await stop.wait()
+            programs = await _done_before(stop, _start(settings, home, environment, supervisor))
+            scaling = asyncio.create_task(Scaling(home, supervisor, programs).run()) if programs is not None else None
+            await stop.wait()
             _say("stopping")
+            if scaling is not None:
+                scaling.cancel()
+                await asyncio.wait({scaling})
         environment.unlink(missing_ok=True)
         _say("stopped")
 
 
-async def _start(settings: Settings, home: Path, environment: Path, supervisor: Supervisor) -> None:
+async def _start(settings: Settings, home: Path, environment: Path, supervisor: Supervisor) -> Programs | None:
+    """The programs, where agents are among them."""
     postgres, nats = Postgres(home), Nats(home)
     await postgres.start(supervisor)
     await nats.start(supervisor)
@@ -69,7 +77,8 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
         settings=settings,
         home=home,
         database_url=postgres.url(),
-        nats_urls={role: nats.url(role) for role in PERMISSIONS},
+        accesses={role: nats.access(role) for role in ROLES},
+        authority=nats.authority_file,
         secrets_key=key.file,
         secrets_public_key=key.public,
         inherited=os.environ,
@@ -83,6 +92,8 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
         supervisor.launch(programs.reconcilers())
     supervisor.launch(programs.gateway())
     if schedules:
+        await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
+        await supervisor.run(programs.token(), timeout_s=READY_TIMEOUT_S)
         supervisor.launch(*programs.agents())
     await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
     _say(
@@ -92,11 +103,12 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
   GraphQL     {programs.address}/graphql
   Postgres    database tendril at {postgres.socket}
   NATS        {HOST}:{nats.port}
-  passwords   {environment}
+  credentials {environment}
   logs        {home / "logs"}
 """
     )
     _say(_scheduling(settings, programs) if schedules else _another(environment))
+    return programs if schedules else None
 
 
 def _scheduling(settings: Settings, programs: Programs) -> str:
@@ -126,8 +138,8 @@ def _stop_signalled() -> asyncio.Event:
     return stop
 
 
-async def _done_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -> bool:
-    """Whether the work got done; it is cancelled where `stop` comes first. Raises what the work raises."""
+async def _done_before(stop: asyncio.Event, work: Coroutine[None, None, T | None]) -> T | None:
+    """What came of the work; it is cancelled where `stop` comes first, and nothing does. Raises what the work raises."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -136,9 +148,8 @@ async def _done_before(stop: asyncio.Event, work: Coroutine[None, None, None]) -
         working.cancel()
         with suppress(asyncio.CancelledError):
             await working
-        return False
-    await working
-    return True
+        return None
+    return await working
 
 
 def _check_port(port: int) -> None:

@@ -1,4 +1,5 @@
-"""`tendril cordon`, `drain` and `uncordon`: what operators ask of edges."""
+"""`tendril cordon`, `drain` and `uncordon`: what operators ask of edges. `lost` and `off`: what they know of those that are not
+heard from. `adopt`: what they take of such that came back."""
 
 import math
 from typing import Annotated
@@ -11,8 +12,9 @@ from gateway.commands.deadline import seconds_of
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Within, one_of
 
-EDGE = "Edge"
+EDGE, ATTEMPT = "Edge", "Attempt"
 Edges = Annotated[str, Parameter(help="Edges: SITE/EDGE, edge/SITE/EDGE or a path.")]
+Reason = Annotated[str, Parameter(name="--reason", help="How it is known, for the record.")]
 Grace = Annotated[str, Parameter(name="--grace", help="What runs may go on for as long as `30s`, `10m` or `2h`.")]
 
 
@@ -30,6 +32,31 @@ def drain(edge: Edges, /, *edges: Edges, within: Within = "", grace: Grace = "",
 def uncordon(edge: Edges, /, *edges: Edges, within: Within = "", url: Url = DEFAULT_URL) -> int:
     """Use edges again."""
     return _ask("uncordon", (edge, *edges), within, url, "is used again")
+
+
+def lost(edge: Edges, /, *edges: Edges, within: Within = "", reason: Reason = "", url: Url = DEFAULT_URL) -> int:
+    """Do not wait any longer for edges that are not heard from: their chunks go elsewhere. What they reserve stays reserved."""
+    return _ask("lost", (edge, *edges), within, url, "is given up", {"reason": reason} if reason else {})
+
+
+def off(edge: Edges, /, *edges: Edges, within: Within = "", reason: Reason = "", url: Url = DEFAULT_URL) -> int:
+    """Say that the hosts of edges are off: nothing runs there, and nothing is reserved of them any more."""
+    return _ask("off", (edge, *edges), within, url, "counts as switched off", {"reason": reason} if reason else {})
+
+
+def adopt(
+    attempt: Annotated[str, Parameter(help="An attempt: SITE/EDGE/NAME, attempt/SITE/EDGE/NAME or a path.")],
+    /,
+    within: Within = "",
+    url: Url = DEFAULT_URL,
+) -> int:
+    """Take the result of an attempt that was replaced for its chunk's; what runs of that is stopped."""
+    with Client(url) as client:
+        kinds = kinds_of(client)
+        kind = kinds.named(ATTEMPT)
+        target = one_of(kinds, kind, attempt, within)
+        site, edge, name = kind.shown(target.path).split("/")
+        return ask_each(client, [(target, f"/v1/edges/{site}/{edge}/attempts/{name}/adopt")], "is adopted")
 
 
 def _ask(

@@ -86,7 +86,11 @@ class Kinds:
         found = known.get(_plain(word))
         if found is None:
             close = get_close_matches(_plain(word), known, n=1)
-            meant = f"did you mean `{known[close[0]].singular}`? " if close else ""
+            meant = (
+                f"did you mean `{known[close[0]].singular}`? "
+                if close
+                else "a name comes after its kind, as in job/NAME; "
+            )
             raise Failure(f"there is no kind {word!r}", f"{meant}`tendril kinds` lists what there is", Exit.INVALID)
         return found
 

@@ -31,6 +31,7 @@ def _executions_field() -> StrawberryField:
             *(plain(name, str) for name in ("site", "edge")),
             *(plain(name, int) for name in ("chunks", "running", "succeeded", "failed")),
             plain("percent", float),
+            plain("heard", bool),
         ],
         Execution.__doc__,
     )

@@ -5,7 +5,7 @@ import msgspec
 from datamodel.errors import Invalid, NotFound
 from datamodel.names import last_name
 from datamodel.node import Node
-from datamodel.scheduling.attempts import ENDED, attempt_name, claim_of
+from datamodel.scheduling.attempts import VACANT, attempt_name, claim_of
 from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.logs import key_of
 from datamodel.scheduling.splitting import chunks_at_most
@@ -33,7 +33,7 @@ class Found(msgspec.Struct, frozen=True):
 
     @property
     def ended(self) -> bool:
-        return self.node.phase in ENDED
+        return self.node.phase in VACANT
 
 
 def asked_of(job: Node, chunk: int | None, epoch: int | None, attempt: str | None) -> Asked:

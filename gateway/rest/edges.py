@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TypedDict
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,10 +12,12 @@ from datamodel.kinds import Document
 from datamodel.names import check_name
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.scheduling.edges import Edge, Site, place_of
+from datamodel.scheduling.edges import Edge, Site, desired_path, inventory_path, place_of
 from datamodel.scheduling.resources import CPU, MEMORY, POWER
 from datamodel.scheduling.scheduler import SCHEDULER, SchedulerStatus
 from datamodel.scheduling.service import OPEN, USE, config_path
+from datamodel.scheduling.words import REASON_LIMIT
+from gateway.adoption import SUMMARY, adopt
 from gateway.backend import Backend
 from gateway.defaults import completed
 from gateway.edges import GRACE_LIMIT_S, INTENTS, SUMMARIES, ask_of_edge
@@ -24,6 +27,7 @@ from gateway.rest.lists import list_document, listed
 from gateway.rest.query import asked_of, list_parameters
 from gateway.rest.replay import KEY, once_of
 from gateway.rest.route import LISTING, READING, DirectRoute, route
+from gateway.words import WORDS, say_of_edge
 
 GRACE: Document = {
     "name": "graceS",
@@ -31,6 +35,24 @@ GRACE: Document = {
     "schema": {"type": "integer", "minimum": 0, "maximum": GRACE_LIMIT_S, "default": 0},
     "description": "for how long what runs there may go on",
 }
+
+
+REASON: Document = {
+    "name": "reason",
+    "in": "query",
+    "schema": {"type": "string", "maxLength": REASON_LIMIT, "default": ""},
+    "description": "how it is known, for the record",
+}
+ASKING = (*READING, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""Problems of what is asked of an edge."""
+
+
+class Guards(TypedDict):
+    """How a request says that it is to be done once, and at which version."""
+
+    expected_version: int | None
+    key: str
+    digest: str
 
 
 def edge_routes(backend: Backend) -> list[DirectRoute]:
@@ -45,6 +67,15 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             answer="EdgeInUseList",
             parameters=list_parameters(Edge),
             problems=LISTING,
+        ),
+        route(
+            "GET",
+            "/v1/edges/{site}/{edge}",
+            edges.edge,
+            summary="Read an edge, with what is free and used",
+            tag="edges",
+            answer="EdgeInUse",
+            problems=READING,
         ),
         route(
             "GET",
@@ -66,6 +97,18 @@ def edge_routes(backend: Backend) -> list[DirectRoute]:
             problems=READING,
         ),
         *(_verb_route(edges, verb) for verb in INTENTS),
+        *(_word_route(edges, says) for says in WORDS),
+        route(
+            "POST",
+            "/v1/edges/{site}/{edge}/attempts/{attempt}/adopt",
+            edges.adopt,
+            summary=SUMMARY,
+            tag="edges",
+            status=HTTPStatus.ACCEPTED,
+            answer="Attempt",
+            parameters=(IF_MATCH, KEY),
+            problems=ASKING,
+        ),
     ]
 
 
@@ -82,12 +125,24 @@ def _verb_route(edges: "_Edges", verb: str) -> DirectRoute:
         status=HTTPStatus.ACCEPTED,
         answer="EdgeConfig",
         parameters=(*((GRACE,) if verb == "drain" else ()), IF_MATCH, KEY),
-        problems=(
-            *READING,
-            HTTPStatus.CONFLICT,
-            HTTPStatus.PRECONDITION_FAILED,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-        ),
+        problems=ASKING,
+    )
+
+
+def _word_route(edges: "_Edges", says: str) -> DirectRoute:
+    async def say(request: Request) -> Response:
+        return await edges.say(request, says)
+
+    return route(
+        "POST",
+        f"/v1/edges/{{site}}/{{edge}}/{says}",
+        say,
+        summary=WORDS[says],
+        tag="edges",
+        status=HTTPStatus.ACCEPTED,
+        answer="EdgeConfig",
+        parameters=(REASON, IF_MATCH, KEY),
+        problems=ASKING,
     )
 
 
@@ -105,12 +160,21 @@ class _Edges:
         places = {edge.path: config_path(*place_of(edge.path)) for edge in found.nodes}
         configs = await self._backend.store.nodes_at(places.values(), found.position)
         items = [
-            node_document(self._backend.model, edge)
-            | (_capacity(pools.get(edge.path, Pool())) if is_present else {})
-            | {"service": _service(configs.get(places[edge.path]))}
+            self._in_use(edge, pools.get(edge.path, Pool()) if is_present else None, configs.get(places[edge.path]))
             for edge in found.nodes
         ]
         return json_answer(list_document(found, items))
+
+    async def edge(self, request: Request) -> Response:
+        place = _name(request, "site"), _name(request, "edge")
+        edge = await self._backend.node(inventory_path(*place))
+        pools = await self._backend.store.pools([edge.path])
+        config = await self._backend.reads.node(config_path(*place))
+        return json_answer(self._in_use(edge, pools.get(edge.path, Pool()), config))
+
+    def _in_use(self, edge: Node, pool: Pool | None, config: Node | None) -> Document:
+        capacity = _capacity(pool) if pool is not None else {}
+        return node_document(self._backend.model, edge) | capacity | {"service": _service(config)}
 
     async def ask(self, request: Request, verb: str) -> Response:
         site, edge = (_name(request, part) for part in ("site", "edge"))
@@ -132,6 +196,27 @@ class _Edges:
                 digest=once.digest,
             )
         return json_answer(node_document(self._backend.model, config), HTTPStatus.ACCEPTED, etag_of(config))
+
+    async def say(self, request: Request, says: str) -> Response:
+        site, edge = (_name(request, part) for part in ("site", "edge"))
+        reason = request.query_params.get("reason", "")
+        if len(reason) > REASON_LIMIT:
+            raise Invalid(f"it has at most {REASON_LIMIT} characters", field="?reason")
+        once = once_of(self._backend, request)
+        version = await expected_version(once, request, config_path(site, edge))
+        guards: Guards = {"expected_version": version, "key": once.key, "digest": once.digest}
+        with conditions_of(request):
+            config = await say_of_edge(self._backend, site, edge, says, reason, **guards)
+        return json_answer(node_document(self._backend.model, config), HTTPStatus.ACCEPTED, etag_of(config))
+
+    async def adopt(self, request: Request) -> Response:
+        site, edge, name = (_name(request, part) for part in ("site", "edge", "attempt"))
+        once = once_of(self._backend, request)
+        version = await expected_version(once, request, f"{desired_path(site, edge)}/attempts/{name}")
+        guards: Guards = {"expected_version": version, "key": once.key, "digest": once.digest}
+        with conditions_of(request):
+            attempt = await adopt(self._backend, site, edge, name, **guards)
+        return json_answer(node_document(self._backend.model, attempt), HTTPStatus.ACCEPTED, etag_of(attempt))
 
     async def list_sites(self, request: Request) -> Response:
         found = await listed(self._backend, asked_of(request, Site))

@@ -9,7 +9,7 @@ from datamodel.errors import Invalid, NotFound
 from datamodel.kinds import Document, Kind
 from datamodel.node import Node
 from gateway.backend import Backend
-from gateway.exposure import is_written_by_users
+from gateway.exposure import is_deleted_by_users, is_written_by_users
 from gateway.patches import JSON_PATCH, MERGE_PATCH
 from gateway.rest.answer import json_answer, node_document
 from gateway.rest.conditions import IF_ABSENT, IF_MATCH, IF_NONE_MATCH, etag_of, is_known
@@ -49,7 +49,9 @@ class _Nodes:
         if not self._kind.singleton:
             routes.append(self._listing(collection))
         if writes and not self._kind.singleton:
-            routes += [self._creating(collection), self._deleting(one)]
+            routes.append(self._creating(collection))
+        if is_deleted_by_users(self._kind):
+            routes.append(self._deleting(one))
         return routes
 
     def _reading(self, one: str) -> list[DirectRoute]:

@@ -7,6 +7,7 @@ from datamodel.command import Command
 from datamodel.kinds import Document
 from datamodel.node import Node
 from datamodel.scheduling.attempts import attempt_name
+from datamodel.scheduling.cutoff import attempt_terms
 from datamodel.scheduling.scheduler import ARRIVAL
 from datamodel.scheduling.splitting import array_index
 from reconcilers.planning.backlog import Asker, Chunk, PendingJob, Wanted
@@ -82,6 +83,7 @@ def attempt_spec(job: Node, chunk: Chunk, count: int) -> Document:
         "workWs": spec["workWs"] / count,
         **{name: spec[name] for name in ("priority", "limits", "network", "artifacts", "annotations") if name in spec},
         **({"exitCodes": rules} if (rules := spec.get("retryPolicy", {}).get("exitCodes")) else {}),
+        **attempt_terms(spec),
         **({"arrayIndex": array_index(job, chunk.index)} if "array" in spec else {}),
         **({"labels": dict(job.labels)} if job.labels else {}),
         **({"inputs": tuple(inputs)} if inputs else {}),

@@ -1,8 +1,11 @@
 """Whether an edge is there, judged by how long it has been silent."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from datamodel.node import Node
 from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, SUSPECT
+from datamodel.scheduling.silence import told_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,10 @@ class Thresholds:
     disconnected_s: float
     lost_s: float
 
+    def said_by(self, configs: Iterable[Node | None]) -> "Thresholds":
+        """Those of an edge, where these are the defaults: see `datamodel.scheduling.silence.told_s`."""
+        return Thresholds(*told_s(configs, (self.suspect_s, self.disconnected_s, self.lost_s)))
+
 
 _WORSE = (ONLINE, SUSPECT, DISCONNECTED, LOST)
 
@@ -20,13 +27,15 @@ _WORSE = (ONLINE, SUSPECT, DISCONNECTED, LOST)
 def judged(before: str, silent_s: float, *, heard: bool, thresholds: Thresholds) -> tuple[str, float | None]:
     """The phase that follows, and in how many seconds it would change if the silence goes on.
 
-    An edge that this judge has never `heard` gets the full time from the start of its watch, but no better phase than it
-    had: only a heartbeat brings an edge back.
+    Only a heartbeat that is new brings an edge back, and then it is online: somebody may have said that it is lost, and it may
+    be silent for longer than it once took. An edge that this judge has never `heard` gets the full time from the start of
+    its watch.
     """
     phase, recheck_s = _liveness(silent_s, thresholds)
-    if heard or (before and _WORSE.index(before) <= _WORSE.index(phase)):
+    if heard and (phase == ONLINE or not before):
         return phase, recheck_s
-    return before, recheck_s
+    is_worse = bool(before) and _WORSE.index(before) <= _WORSE.index(phase)
+    return phase if is_worse else before, recheck_s
 
 
 def _liveness(silent_s: float, thresholds: Thresholds) -> tuple[str, float | None]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from datamodel.kinds import Document
 from datamodel.node import Node
-from datamodel.scheduling.attempts import EDGE_DRAINED, EDGE_IN_MAINTENANCE, IntentReason
+from datamodel.scheduling.giving_up import EDGE_DRAINED, EDGE_IN_MAINTENANCE, IntentReason
 from datamodel.scheduling.maintenance import MOVE
 from datamodel.scheduling.schedules import zone
 from datamodel.scheduling.service import CORDON, DRAIN, USE, intent_of

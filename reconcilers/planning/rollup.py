@@ -1,6 +1,7 @@
 """Rolling a job's ledger up into its status."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from datamodel.scheduling.jobs import ABORTED, FAILED, FINISHED, PENDING, RUN, R
 from datamodel.scheduling.splitting import chunks_of
 from datamodel.scheduling.waiting import CONDITION, told_of, waits
 from reconcilers.planning.callbacks import noted
+from reconcilers.planning.contact import CONDITION as UNHEARD
 from reconcilers.planning.failing import NO_FAILURES, Failures, why_failed
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
@@ -37,16 +39,21 @@ class Reduction:
     """A job's outputs as its chunks' outputs come in, in order of index: one reduction for each declared name.
 
     `sum` adds numbers, `collect` lists the values, `merge` joins objects (a later chunk's member wins). Values that do not
-    fit their reduction are left out and named in `problems`.
+    fit their reduction are left out and named in `problems`, as is what not all chunks have left.
     """
 
     declared: Mapping[str, str]
     outputs: dict[str, Any] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    chunks: int = 0
+    _left: Counter[str] = field(default_factory=Counter)
+    """How many of the chunks have left each."""
 
     def add(self, index: int, outputs: Mapping[str, Any]) -> None:
+        self.chunks += 1
         for name, how in self.declared.items():
             if name in outputs:
+                self._left[name] += 1
                 self._reduce(index, name, how, outputs[name])
 
     def _reduce(self, index: int, name: str, how: str, value: Any) -> None:
@@ -61,6 +68,9 @@ class Reduction:
 
     def result(self) -> dict[str, Any]:
         """What was reduced; nothing, and a problem more, where it is too large for a node."""
+        for name in self.declared:
+            if self._left[name] < self.chunks:
+                self.problems.append(f"{self._left[name]} of {self.chunks} chunks have left {name}")
         size = len(msgspec.json.encode(self.outputs))
         if size > OUTPUTS_LIMIT_BYTES:
             self.problems.append(f"the outputs are {size} bytes; a job keeps at most {OUTPUTS_LIMIT_BYTES}")
@@ -148,6 +158,8 @@ def rollup(
     if notices := noted(job, status, now):
         status["callbacks"] = notices
     known = _still_told(job, status, before.get("conditions", ()))
+    if phase in FINISHED:
+        known = [condition for condition in known if condition["type"] != UNHEARD]
     status["conditions"] = conditions(known, _aspects(job, status, reduction, failures), now)
     return status
 

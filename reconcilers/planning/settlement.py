@@ -1,6 +1,6 @@
 """From an agent's reports to commands: which parts of the graph they change, and which reports cannot be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -19,6 +19,7 @@ from datamodel.scheduling.edges import Edge, desired_path, inventory_path
 from datamodel.scheduling.jobs import FAILED
 from datamodel.scheduling.planes import EDGE
 from datamodel.scheduling.steps import STEPS_LIMIT
+from datamodel.scheduling.windows import decode_report
 
 OUTPUTS_LIMIT_BYTES = 64 * 1024
 """Of one chunk. With the largest spec and messages it stays a node that the store takes, so an end is never refused."""
@@ -59,15 +60,24 @@ class Settlement:
         return Actor(f"agent:{site}/{agent}", EDGE, frozenset(f"/sites/{site}/edges/{edge}" for edge in self.edges))
 
 
-def settle(site: str, agent: str, incarnation: str, reports: Sequence[msgspec.Raw], first: int = 1) -> Settlement:
-    """Decodes reports one by one, which are numbered from `first` on; those that do not parse or speak for another agent's edge
-    are rejected with a reason."""
+def settle(
+    site: str,
+    agent: str,
+    incarnation: str,
+    reports: Sequence[msgspec.Raw],
+    first: int = 1,
+    version: int = 1,
+    hosts: Callable[[str, str, str], bool] = lambda _, agent, edge: wire.hosts(agent, edge),
+) -> Settlement:
+    """Decodes reports one by one, which are numbered from `first` on, as that version of the wire has them; those that do not
+    parse, or speak for an edge that is not the agent's, are rejected with a reason. `hosts(site, agent, edge)` says whether it
+    is."""
     found = Settlement(f"{site}/{agent}/{incarnation}")
     for number, raw in enumerate(reports, first):
         try:
-            report = wire.decode_report(raw)
+            report = decode_report(raw, version)
             check_name(report.edge, "/edge")
-            if not wire.hosts(agent, report.edge):
+            if not hosts(site, agent, report.edge):
                 raise Invalid(f"agent {agent} speaks for edge {report.edge[:80]}", field="/edge")
             if isinstance(report, wire.EdgeReport):
                 path = inventory_path(site, report.edge)

@@ -23,7 +23,7 @@ def run_reconcilers(program: str, make: Callable[[Replica], Iterable[Reconciler]
 
     async def run() -> None:
         settings, model = read_settings(RuntimeSettings), load_model()
-        bus = await connect(settings.nats_url, program)
+        bus = await connect(settings.nats, program)
         try:
             async with PostgresStore(settings.database_url, model) as store:
                 await store.check_model()
@@ -32,7 +32,7 @@ def run_reconcilers(program: str, make: Callable[[Replica], Iterable[Reconciler]
                 replica.keep_log(settings)
                 for reconciler in make(replica):
                     replica.add(reconciler)
-                await replica.run()
+                await bus.while_admitted(replica.run())
         finally:
             await bus.close()
 

@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, FiniteFloat
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from datamodel.feed.access import NatsSettings
 from datamodel.lease import LEASE_LIMIT_S
 
 
@@ -18,13 +19,12 @@ def _directory(path: Path) -> Path:
     raise ValueError("there is no such directory")
 
 
-class RuntimeSettings(BaseSettings):
+class RuntimeSettings(NatsSettings):
     """Read once, at the start. Times are seconds."""
 
     model_config = SettingsConfigDict(env_prefix="TENDRIL_", frozen=True, extra="ignore")
 
     database_url: str = Field(description="postgresql://… of the store")
-    nats_url: str = Field(description="nats://… with the reconcilers' credential")
     lease_ttl_s: FiniteFloat = Field(
         default=5.0, ge=1, le=LEASE_LIMIT_S, description="how long a dead replica's shards stay its own"
     )

@@ -14,7 +14,20 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.program import calm_collector
 from datamodel.scheduling.model import MODEL
 from deploy.local.ports import HOST
-from sim.bench import containers, flood, floors, gateway, graph, planner, policies, scenarios, sizes, urgent, watchers
+from sim.bench import (
+    containers,
+    fleet,
+    flood,
+    floors,
+    gateway,
+    graph,
+    planner,
+    policies,
+    scenarios,
+    sizes,
+    urgent,
+    watchers,
+)
 from sim.bench.client import Client
 from sim.bench.model import MODEL as BENCH
 from sim.bench.report import machine, show
@@ -22,7 +35,7 @@ from sim.bench.stack import servers, stack
 
 SHELVES = 1_000
 Part = Literal[
-    "system", "graph", "sizes", "gateway", "watchers", "planner", "policies", "urgent", "containers", "floods"
+    "system", "graph", "sizes", "gateway", "watchers", "planner", "policies", "urgent", "containers", "floods", "fleet"
 ]
 
 app = cyclopts.App(name="bench", help="Measure what Tendril carries on this machine.")
@@ -52,6 +65,7 @@ def bench(
         "urgent": urgent.urgent,
         "containers": containers.containers,
         "floods": flood.floods,
+        "fleet": fleet.fleet,
     }
     figures: dict[str, Any] = {}
     try:
@@ -68,7 +82,7 @@ def bench(
 
 async def _measure(edges: int, chunks: int, jobs: int, singles: int, rate: int, seconds: int) -> dict[str, Any]:
     async with stack(edges=edges) as system, PostgresStore(system.database_url, MODEL) as store:
-        bus = await connect(system.nats_url, "bench")
+        bus = await connect(system.nats, "bench")
         client = Client(HOST, system.port)
         try:
             await client.open(scenarios.CONNECTIONS)
@@ -90,7 +104,7 @@ async def _measure(edges: int, chunks: int, jobs: int, singles: int, rate: int, 
 async def _measure_graph() -> dict[str, Any]:
     """Without any program: one process at the servers."""
     async with servers() as system, PostgresStore(system.database_url, BENCH) as store:
-        bus = await connect(system.nats_url, "bench")
+        bus = await connect(system.nats, "bench")
         try:
             items = await graph.furnish(store, SHELVES)
             return {

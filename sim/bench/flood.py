@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import msgspec
-
 from agents.runtimes.docker.attempt import attempts_of
 from datamodel.errors import Transient
+from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect
+from datamodel.identity.envelope import unseal
 from datamodel.postgres.store import PostgresStore
-from datamodel.scheduling import wire
+from datamodel.scheduling import windows, wire
 from datamodel.scheduling.model import MODEL
 from deploy.local.nats import SITE
 from deploy.local.ports import HOST
@@ -58,7 +58,7 @@ class Beats:
         if self._heard_s is not None:
             self.late_s.append(max(0.0, now_s - self._heard_s - wire.BEAT_S))
         self._heard_s = now_s
-        self.edges = len(msgspec.json.decode(body, type=wire.Beat).edges)
+        self.edges = wire.decode_beat(unseal(body).body).hosted
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Ends:
 
     def hear(self, _: str, body: bytes) -> None:
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-        for report in map(wire.decode_report, wire.decode_window(body).reports):
+        for report in map(wire.decode_report, windows.decode_window(unseal(body).body).reports):
             if (
                 isinstance(report, wire.AttemptReport)
                 and report.outputs is not None
@@ -100,12 +100,12 @@ async def flooded(runtime: Literal["process", "docker"], cleared: Callable[[], b
         stack(edges=OTHERS + 1, **settings) as system,
         PostgresStore(system.database_url, MODEL) as store,
         _client(system.port) as client,
-        _bus(system.nats_url) as bus,
+        _bus(system.nats) as bus,
     ):
         await client.post("/v1/jobs", _document("others", RUNNING[runtime], _OTHER))
         await until(lambda: _begun(client, "others", RUNNING[runtime]), "the other chunks to run")
         beats, ends = Beats(), Ends()
-        await bus.subscribe(wire.beat_subject(SITE), beats.hear)
+        await bus.subscribe(wire.beat_subject(SITE, "*"), beats.hear)
         await bus.subscribe(wire.report_subject(SITE, ">"), ends.hear)
         await until(done(lambda: len(beats.late_s) >= QUIET), "beats without a flood")
         quiet, beats.late_s, ends.late_s = (beats.late_s, ends.late_s), [], []
@@ -152,8 +152,8 @@ async def _client(port: int) -> AsyncIterator[Client]:
 
 
 @contextlib.asynccontextmanager
-async def _bus(nats_url: str) -> AsyncIterator[Bus]:
-    bus = await connect(nats_url, "bench")
+async def _bus(access: Access) -> AsyncIterator[Bus]:
+    bus = await connect(access, "bench")
     try:
         yield bus
     finally:

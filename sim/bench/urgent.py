@@ -102,7 +102,7 @@ class _Observed(PostgresStore):
 async def urgent() -> dict[str, Any]:
     """On servers of its own."""
     async with servers() as system, PostgresStore(system.database_url, MODEL) as store:
-        bus = await connect(system.nats_url, "bench")
+        bus = await connect(system.nats, "bench")
         try:
             return await figures(store, bus, system.database_url, Scale())
         finally:

@@ -12,6 +12,7 @@ from itertools import groupby
 from math import inf
 
 from datamodel.scheduling.attempts import ENDED
+from datamodel.scheduling.giving_up import UNHEARD
 from datamodel.scheduling.jobs import FINISHED, SUCCEEDED
 from sim.chaos.history import History, Order, Request, Seen
 from sim.chaos.ledger import Line
@@ -28,6 +29,8 @@ class AttemptSeen:
     epoch: int
     phase: str
     settlement: str
+    reason: str = ""
+    """Why its chunk went elsewhere, where it did."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ def _one_attempt_is_current(evidence: Evidence) -> Iterator[str]:
 
 
 def _the_newest_attempt_counts(evidence: Evidence) -> Iterator[str]:
-    """Of every chunk of a succeeded job, one attempt is said to be counted as a success: that of the last epoch."""
+    """Of every chunk of a succeeded job, one attempt is said to be counted as a success: that of the last epoch, or one that
+    was replaced since its edge was not heard from, and came first."""
     attempts: dict[tuple[str, int], list[AttemptSeen]] = {}
     for attempt in evidence.attempts:
         attempts.setdefault((attempt.owner, attempt.chunk), []).append(attempt)
@@ -191,8 +195,9 @@ def _the_newest_attempt_counts(evidence: Evidence) -> Iterator[str]:
             continue
         for chunk in range(evidence.history.orders[name].chunks):
             found = attempts.get((job.uid, chunk), [])
-            counted = [a.epoch for a in found if a.phase == SUCCEEDED and a.settlement == "counted"]
-            if counted != [max((a.epoch for a in found), default=0)]:
+            successes = [a for a in found if a.phase == SUCCEEDED and a.settlement == "counted"]
+            counted, last = [a.epoch for a in successes], max((a.epoch for a in found), default=0)
+            if counted != [last] and not (len(counted) == 1 and successes[0].reason in UNHEARD):
                 epochs = sorted(a.epoch for a in found)
                 yield f"{name}: of chunk {chunk} the epochs {counted} are counted, of {epochs}"
 

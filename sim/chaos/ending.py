@@ -49,7 +49,8 @@ async def _attempts(up: Machine, edge: str) -> list[AttemptSeen]:
         assert claim is not None, "the system names attempts so"
         status = node["status"]
         name, phase, settlement = node["metadata"]["name"], status["phase"], status["settlement"]
-        found.append(AttemptSeen(edge, name, claim.owner, claim.index, claim.epoch, phase, settlement))
+        reason = node["spec"].get("intentReason") or ""
+        found.append(AttemptSeen(edge, name, claim.owner, claim.index, claim.epoch, phase, settlement, reason))
     return found
 
 

@@ -26,9 +26,9 @@ from sim.chaos.machine import Machine, machine
 LEASE_TTL_S = 1.0
 ENVIRONMENT = {
     "TENDRIL_LEASE_TTL_S": str(LEASE_TTL_S),
-    "TENDRIL_SUSPECT_AFTER_S": "1.5",
-    "TENDRIL_DISCONNECTED_AFTER_S": "2",
-    "TENDRIL_LOST_AFTER_S": "2.5",
+    "TENDRIL_SUSPECT_AFTER_S": "2",
+    "TENDRIL_DISCONNECTED_AFTER_S": "2.4",
+    "TENDRIL_LOST_AFTER_S": "2.8",
     "EDGE_CPU": "0.5",
     "EDGE_SANDBOX": "false",
 }

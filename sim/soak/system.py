@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datamodel.errors import NotFound
+from datamodel.feed.access import Access
 from deploy.local.ports import HOST
 from sim.bench.stack import stack
 
@@ -18,7 +19,7 @@ class System:
 
     url: str
     database_url: str
-    nats_url: str
+    nats: Access
     parent_pid: int
 
 
@@ -26,7 +27,7 @@ class System:
 async def own_system(edges: int) -> AsyncIterator[System]:
     """A system with so many simulated edges, as children of this process; nothing is left of it."""
     async with stack(edges=edges) as found:
-        yield System(f"http://{HOST}:{found.port}", found.database_url, found.nats_url, os.getpid())
+        yield System(f"http://{HOST}:{found.port}", found.database_url, found.nats, os.getpid())
 
 
 def running_system(home: Path) -> System:
@@ -41,6 +42,6 @@ def running_system(home: Path) -> System:
     return System(
         f"http://{variables['TENDRIL_HOST']}:{variables['TENDRIL_PORT']}",
         variables["TENDRIL_DATABASE_URL"],
-        variables["TENDRIL_NATS_URL"],
+        Access(variables["TENDRIL_NATS_URL"], Path(variables["TENDRIL_NATS_CREDS"])),
         parent_pid,
     )

@@ -53,7 +53,7 @@ class Watcher:
 
 @asynccontextmanager
 async def watching(system: System) -> AsyncIterator[Watcher]:
-    bus = await connect(system.nats_url, "soak")
+    bus = await connect(system.nats, "soak")
     try:
         async with Database(system.database_url) as database:
             yield Watcher(system, database, bus)

@@ -14,9 +14,10 @@ from cyclopts.validators import Number
 from datamodel.errors import Invalid
 from datamodel.program import calm_collector
 from sim.world.author import script_of
+from sim.world.file import read, written
 from sim.world.report import told
 from sim.world.run import run
-from sim.world.script import Script, read, written
+from sim.world.script import Script
 from sim.world.shrink import shrunk
 from sim.world.world import Outcome
 

@@ -8,9 +8,10 @@ from sim.world import script
 from sim.world.copies import EVERY_S
 from sim.world.dice import Dice, moment
 from sim.world.doomed import doomed
-from sim.world.operators import powers, windows
+from sim.world.operators import adoptions, cuts, powers, windows
 from sim.world.plans import plans
-from sim.world.traits import calling, counted, in_order, mannered, termed, timed, uneven, with_ends
+from sim.world.traits import calling, counted, cut_off, in_order, mannered, termed, timed, uneven, with_ends
+from sim.world.troubles import clones, swallowed
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -20,6 +21,8 @@ LOAD = 0.3
 """How much of the edges' time the jobs take, if nothing has to run twice."""
 ROGUES = 0.3
 """The probability of each kind of rogue, and that a job is asked for again."""
+FORGERS = 3
+"""How often reports are forged at most. That has a stream of its own."""
 BUSY = 0.5
 """The probability that a fault or a rogue comes at a time when a job ought to run: what idles shows little."""
 QUIET = 0.2
@@ -58,6 +61,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     jobs = [action for action in actions if isinstance(action, script.Submit)]
     actions.extend(_faults(rng, _Times(rng, seconds, jobs, edges * slots), edges, replicas))
     actions.extend(_rogues(others, _Times(others, seconds, jobs, edges * slots), jobs))
+    actions.extend(_forgers(dice.stream("script/forgers"), seconds, jobs, edges * slots))
     actions.extend(_stories(others, seconds, edges, slots))
     actions.extend(_asks(dice.stream("script/asks"), seconds, jobs, edges, slots))
     actions.extend(_serves(dice.stream("script/serving"), seconds, edges, slots))
@@ -66,6 +70,9 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions = calling(dice.stream("script/callbacks"), actions)
     actions = list(counted(dice.stream("script/counts"), actions))
     actions = list(in_order(dice.stream("script/order"), actions))
+    actions = list(cut_off(dice.stream("script/cutoffs"), actions))
+    actions.extend(cuts(dice.stream("script/cuts"), seconds, edges, slots))
+    actions.extend(adoptions(dice.stream("script/adoptions"), seconds, edges, slots))
     is_timely = script.is_timely(actions)
     if is_timely:
         actions = [
@@ -77,6 +84,8 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
         actions.extend(doomed(dice.stream("script/doomed"), seconds))
         actions.extend(windows(dice.stream("script/windows"), seconds, edges, slots))
     actions.extend(powers(dice.stream("script/power"), seconds, edges, slots, is_timely=is_timely))
+    actions.extend(swallowed(dice.stream("script/swallowed"), seconds, edges, slots))
+    actions.extend(clones(dice.stream("script/clones"), seconds, edges, slots))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)
     return script.Script(
@@ -211,10 +220,17 @@ def _faults(rng: Random, times: _Times, edges: int, replicas: int) -> list[scrip
     return [rng.choices(makers, weights)[0](times.any()) for _ in range(count)]
 
 
+def _forgers(rng: Random, seconds: float, jobs: Sequence[script.Submit], slots: int) -> Iterator[script.AnyAction]:
+    """Who speaks in the names of agents, mostly while there is something to say."""
+    times = _Times(rng, seconds, jobs, slots)
+    for _ in range(rng.randint(0, FORGERS)):
+        yield script.Rogue(times.any(), "forged")
+
+
 def _rogues(rng: Random, times: _Times, jobs: Sequence[script.Submit]) -> Iterator[script.AnyAction]:
     """What must be refused, or answered as it was before, at any time."""
     for tries in get_args(script.Tries):
-        if rng.random() < ROGUES:
+        if tries != "forged" and rng.random() < ROGUES:
             yield script.Rogue(times.any(), tries)
     for job in jobs:
         if rng.random() < ROGUES:

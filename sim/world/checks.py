@@ -10,6 +10,7 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.beginning import is_held, job_path
+from datamodel.scheduling.edges import place_of
 from datamodel.scheduling.jobs import ABORT, ABORTED, FAILED, FINISHED, SUCCEEDED, SUSPEND
 from datamodel.scheduling.retrying import ignored
 from datamodel.scheduling.service import OPEN
@@ -18,6 +19,8 @@ from sim.world.client import Client
 from sim.world.endings import must_fail, wrong
 from sim.world.engine import Engine
 from sim.world.faults import Memory
+from sim.world.hosts import EdgeHost
+from sim.world.keys import SITE
 from sim.world.receivers import Receivers, undelivered
 from sim.world.requests import path_of
 
@@ -50,6 +53,8 @@ def unrest(state: State, client: Client, memory: Memory, engines: Mapping[str, E
             yield f"{path} is {node.phase}"
         elif node.kind == "Edge" and node.spec["capacity"]["powerW"] != engines[last_name(path)].power.available_w:
             yield f"{path} says that it has {node.spec['capacity']['powerW']} W"
+        elif node.kind == "Edge" and node.spec["trouble"]:
+            yield f"{path} says that nothing can be started: {node.spec['trouble']}"
         elif node.kind == "Edge" and tuple(node.spec.get("images", ())) != (engines[last_name(path)].images or ()):
             yield f"{path} says that it has the images {node.spec.get('images')}"
         elif node.kind == "Edge" and "forecast" in node.spec:
@@ -164,3 +169,16 @@ def _version(body: bytes) -> int | None:
 def stamp(nodes: Mapping[str, Node]) -> bytes:
     """All nodes, as bytes."""
     return msgspec.json.encode([nodes[path] for path in sorted(nodes)])
+
+
+def unseen(state: State, edges: Mapping[str, EdgeHost]) -> Iterator[str]:
+    """What agents believe of their attempts otherwise than it is: a feed, or what makes good what it missed, is broken."""
+    above = f"/desired-config/sites/{SITE}/edges/"
+    there: dict[str, dict[str, int]] = {name: {} for name in edges}
+    for path, node in state.nodes.items():
+        if node.kind == "Attempt":
+            there.setdefault(place_of(path)[1], {})[path.removeprefix(above)] = node.version
+    for name, edge in edges.items():
+        known, believed = there[name], edge.comparing.versions if edge.comparing is not None else {}
+        for path in sorted(path for path in known.keys() | believed.keys() if known.get(path) != believed.get(path)):
+            yield f"{name} believes that {path} is at {believed.get(path)}, and it is at {known.get(path)}"

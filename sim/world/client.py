@@ -1,15 +1,17 @@
 """Who asks for jobs: it sends again what was not answered, and remembers what was accepted."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from datamodel.command import Actor, Command, Outcome, Unit, raise_refused
-from datamodel.errors import Invalid, NotFound, Transient
+from datamodel.errors import Conflict, Invalid, NotFound, Transient
 from datamodel.kinds import USER, Document
 from datamodel.ports import Log, Store
 from datamodel.prepare import prepare
+from datamodel.scheduling.edges import ONLINE, inventory_path
 from datamodel.scheduling.jobs import ABORT, FAILED
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.scheduler import SCHEDULER
@@ -17,10 +19,11 @@ from datamodel.scheduling.service import LOWEST_PRIORITY, config_path, config_pa
 from datamodel.seeds import seed
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
-from sim.world.hosts import SITE
+from sim.world.keys import SITE, introductions
 from sim.world.process import Process
-from sim.world.requests import ACTOR, path_of, planned, schedule_path, submission
+from sim.world.requests import ACTOR, adoptions, path_of, planned, schedule_path, submission, word_of
 from sim.world.script import (
+    Adopt,
     Ask,
     Delete,
     Foresee,
@@ -29,9 +32,11 @@ from sim.world.script import (
     Repeat,
     Replan,
     Rule,
+    Say,
     Serve,
     Shed,
     Submit,
+    Times,
     Wish,
 )
 from sim.world.universe import Universe
@@ -71,11 +76,13 @@ class Client:
         """By edge, or of all of them (empty), what operators ask."""
         self._plans: dict[str, None] = {}
 
-    def start(self, ready: Callable[[], object]) -> None:
-        """Writes the model's seeds, calls `ready()`, and then does what it is asked."""
+    def start(self, ready: Callable[[], object], agents: Iterable[str] = ()) -> None:
+        """Writes the model's seeds and the agents' credentials, calls `ready()`, and then does what it is asked."""
+        known = Unit(introductions(agents), ACTOR, cause="request:enroll", correlation="enroll")
 
         async def run() -> None:
             await self._until_answered(lambda: seed(cast("Log", self._store)))
+            raise_refused(await self._until_answered(lambda: self._append(known)))
             ready()
             await asyncio.get_running_loop().create_future()
 
@@ -100,8 +107,12 @@ class Client:
                 self._ask(self._rule(wish))
             case Foresee():
                 self._ask(self._foresee(wish))
-            case Shed() | Maintain():
+            case Shed() | Maintain() | Times():
                 self._ask(self._operate(wish))
+            case Say():
+                self._ask(self._say(wish))
+            case Adopt(job=job) if job in self.accepted:
+                self._ask(self._adopt(job))
             case Repeat(job=job) if job in self.accepted:
                 self._ask(self._repeat(self.accepted[job]))
 
@@ -222,12 +233,15 @@ class Client:
         raise_refused(await self._until_answered(lambda: self._append(unit)))
         self.waiting -= 1
 
-    async def _operate(self, wish: Shed | Maintain) -> None:
+    async def _operate(self, wish: Shed | Maintain | Times) -> None:
         asked = self._operated.setdefault(wish.edge, {})
-        if isinstance(wish, Shed):
-            asked["shed"] = LOWEST_PRIORITY
-        else:
-            asked["maintenance"] = [*asked.get("maintenance", ()), window_of(wish, self.process.wall())]
+        match wish:
+            case Shed():
+                asked["shed"] = LOWEST_PRIORITY
+            case Times(disconnected_s=disconnected_s, lost_s=lost_s):
+                asked |= {"disconnectedAfterS": disconnected_s, "lostAfterS": lost_s}
+            case Maintain():
+                asked["maintenance"] = [*asked.get("maintenance", ()), window_of(wish, self.process.wall())]
         await self._apply_operated(wish.edge)
 
     async def _apply_operated(self, edge: str) -> None:
@@ -238,6 +252,28 @@ class Client:
             commands = (asked, Command("apply", path, self._operated[edge])) if edge else (asked,)
             unit = Unit(commands, OPERATOR, cause=f"request:operate-{edge}")
             raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
+    async def _say(self, wish: Say) -> None:
+        """As the gateway does it."""
+        path = inventory_path(SITE, wish.edge)
+        edge = (await self._until_answered(lambda: self._store.nodes([path]))).get(path)
+        if edge is not None and edge.phase != ONLINE:
+            head = await self._until_answered(self._store.head)
+            unit = word_of(wish, head.position)
+            raise_refused(await self._until_answered(lambda: self._append(unit)))
+        self.waiting -= 1
+
+    async def _adopt(self, name: str) -> None:
+        """One after the other, as with jobs; what is refused has been settled otherwise meanwhile."""
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            job = (await self._until_answered(lambda: self._store.nodes([path_of(name)]))).get(path_of(name))
+            uid = job.uid if job is not None else ""
+            attempts = await self._until_answered(lambda: self._store.linked("Attempt", "job", uid, limit=1_000))
+            for unit in adoptions(attempts):
+                for verdict in await self._until_answered(partial(self._append, unit)):
+                    if not isinstance(verdict.error, Conflict | NotFound):
+                        raise_refused((verdict,))
         self.waiting -= 1
 
     async def _append(self, unit: Unit) -> Outcome:

@@ -70,6 +70,7 @@ class Database:
             self.position = older[-1].head.position
             self.restores += 1
             self._witness.restored(self._universe.now_s)
+            self._outboxes.restored()
             self._restored(older[-1].head)
 
     @property

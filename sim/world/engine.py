@@ -103,6 +103,8 @@ class Engine:
         self.changed: Callable[[str], None] = lambda _: None
         self.logbook: Logbook | None = None
         """Where it is told what steps write; None where they are silent."""
+        self.beginning: Callable[[str], object] = lambda _: None
+        """Called with the name of an attempt whose first step is about to be started."""
         self.clearing: Callable[[str], object] = lambda _: None
         """Called with the name of an attempt whose containers are about to be removed."""
 
@@ -121,6 +123,8 @@ class Engine:
         attempt = self.attempts.setdefault(work.attempt, _Attempt(work, []))
         if index != len(attempt.steps) or attempt.end is not None:
             return
+        if index == 0:
+            self.beginning(work.attempt)
         behaviour = _behaviour(work.steps[index].script or "{}")
         fails_by = behaviour.fails_by if behaviour.fails_at(work.attempt, self._epoch_of(work.attempt)) else ""
         if fails_by == "image":
@@ -239,6 +243,9 @@ class EngineRuntime:
 
     async def start_step(self, work: Work, index: int) -> None:
         await self._ask(lambda: self._engine.start(work, index))
+
+    async def lease(self, attempt: str, until_s: float) -> bool:  # noqa: ARG002 - it has no guard outside of the agent
+        return False
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """The script ignores TERM now and then, and is killed after the grace."""

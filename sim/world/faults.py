@@ -11,6 +11,7 @@ from datamodel.node import Node
 from datamodel.scheduling.wire import Foreseen
 from sim.world import script
 from sim.world.client import Client
+from sim.world.clones import Clones
 from sim.world.database import Database
 from sim.world.engine import FULL_W
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
@@ -19,9 +20,12 @@ from sim.world.process import EPOCH
 from sim.world.rogues import Rogues
 from sim.world.watchers import Watcher
 
+Spells = script.Pause | script.Cut | script.Away | script.Full | script.Swallow | script.Clone
 DATABASE = "database"
 READ_S = 5.0
 """Where nothing is broken, everybody has read by then what was written."""
+HEALED_S = 240.0
+"""In which what a feed missed is made good: three looks, of which rough weather may lose some."""
 ENDING_S = 20.0
 """How long an agent may take to end by itself: it gives its steps ten seconds, and the hub five."""
 
@@ -55,9 +59,11 @@ class Faults:
         rogues: Rogues,
         keepers: Keepers,
         watchers: Mapping[script.Watch, Watcher],
+        slots: int,
     ) -> None:
         self.bitten = Counter[str]()
         self.memory = Memory()
+        self.clones = Clones(edges, slots)
         self._trouble_s: dict[str, float] = {}
         self._spells: dict[tuple[type[script.Spell], str], float] = {}
         self._around, self._hosts, self._edges, self._hub, self._client = around, hosts, edges, hub, client
@@ -74,7 +80,9 @@ class Faults:
         match action:
             case script.Submit() | script.Delete() | script.Ask() | script.Serve() | script.Repeat():
                 self._client.ask(action)
-            case script.Plan() | script.Replan() | script.Rule() | script.Shed() | script.Maintain() | script.Foresee():
+            case script.Plan() | script.Replan() | script.Rule() | script.Shed() | script.Maintain() | script.Times():
+                self._client.ask(action)
+            case script.Foresee() | script.Say() | script.Adopt():
                 self._client.ask(action)
             case script.Power(edge=edge, watts=watts, ahead=ahead):
                 now = EPOCH + timedelta(seconds=self._around.universe.now_s)
@@ -94,7 +102,7 @@ class Faults:
                 self._hosts[program].stop(down_s)
             case script.Crash() | script.LoseDisk() | script.RestoreDisk():
                 self._lose(action)
-            case script.Pause() | script.Cut() | script.Away() | script.Full():
+            case script.Pause() | script.Cut() | script.Away() | script.Full() | script.Swallow() | script.Clone():
                 bites = self._have_a_spell(action)
             case script.Jump(program=program, by_s=by_s) if program == DATABASE:
                 self._database.jumped_s += by_s
@@ -113,6 +121,7 @@ class Faults:
         self._client.end_maintenance()
         self._client.suspend_all_schedules()
         self._trouble_s = dict.fromkeys(self._trouble_s, self._around.universe.now_s)
+        self.clones.end_all()
         self._database.away = False
         for host in self._hosts.values():
             host.process.resume()
@@ -121,7 +130,7 @@ class Faults:
         for replica in self._hub.values():
             replica.away = False
         for edge in self._edges.values():
-            edge.engine.away, edge.disk.failure = False, None
+            edge.engine.away, edge.disk.failure, edge.swallowing = False, None, False
             edge.engine.power = Power(FULL_W)
 
     def _note(self, action: script.AnyAction) -> None:
@@ -130,7 +139,7 @@ class Faults:
             case script.Fall(at_s=at_s, program=program, down_s=down_s):
                 until_s = at_s + down_s + (ENDING_S if isinstance(action, script.Stop) else 0.0)
             case script.Spell(at_s=at_s, program=program, for_s=for_s):
-                until_s = at_s + for_s
+                until_s = at_s + for_s + (HEALED_S if isinstance(action, script.Swallow) else 0.0)
             case script.Jump(at_s=until_s, program=program):
                 pass
             case script.Restore(at_s=until_s) | script.Wipe(at_s=until_s):
@@ -167,7 +176,7 @@ class Faults:
             case script.RestoreDisk(age_s=age_s):
                 edge.restore(age_s)
 
-    def _have_a_spell(self, action: script.Pause | script.Cut | script.Away | script.Full) -> bool:
+    def _have_a_spell(self, action: Spells) -> bool:
         """Whether there was anything to bite. Where two of a kind overlap, the later end is the end."""
         universe, spell = self._around.universe, (type(action), action.program)
         begin, end, bites = self._spell(action)
@@ -176,9 +185,7 @@ class Faults:
         universe.at(end_s, lambda: end() if self._spells[spell] == end_s else None)
         return bites
 
-    def _spell(
-        self, action: script.Pause | script.Cut | script.Away | script.Full
-    ) -> tuple[Callable[[], object], Callable[[], object], bool]:
+    def _spell(self, action: Spells) -> tuple[Callable[[], object], Callable[[], object], bool]:
         match action:
             case script.Pause(program=program):
                 process = self._hosts[program].process
@@ -191,9 +198,15 @@ class Faults:
                     self._edges[program].engine if program in self._edges else self._hub.get(program, self._database)
                 )
                 return lambda: setattr(found, "away", True), lambda: setattr(found, "away", False), True
+            case script.Clone(program=program):
+                bites = self.clones.begin(program)
+                return lambda: None, lambda: self.clones.end(program), bites
             case script.Full(program=program):
                 disk = self._edges[program].disk
                 return lambda: setattr(disk, "failure", "full"), lambda: setattr(disk, "failure", None), True
+            case script.Swallow(program=program):
+                edge = self._edges[program]
+                return lambda: setattr(edge, "swallowing", True), lambda: setattr(edge, "swallowing", False), True
 
 
 def _goes(node: Node | None) -> bool:

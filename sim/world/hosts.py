@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from agents.comparing import SURE_S, Comparing
 from agents.link import Link
 from agents.logs.shipper import Shipper
 from agents.loop import Agent
@@ -15,14 +16,18 @@ from agents.news.ports import News
 from agents.news.power import PowerNews
 from agents.outbox import Outbox
 from agents.program import live
+from agents.session import Session
 from datamodel.errors import TendrilError
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
+from datamodel.feed.signing import Signing
+from datamodel.identity.envelope import unseal
 from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.images import image_name
 from datamodel.scheduling.logs import key_of
+from datamodel.scheduling.windows import BOOT_BITS
 from reconcilers.program import Program
 from reconcilers.runtime.shards import Shards
 from reconcilers.settings import Settings
@@ -31,6 +36,7 @@ from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import FULL_W, Engine, EnginePower, EngineRuntime
 from sim.world.journal import WorldJournal
+from sim.world.keys import SITE, agent_key
 from sim.world.line import Line, LineFeed, LineStreams
 from sim.world.logbook import LineTranscripts, Logbook
 from sim.world.outboxes import Outboxes
@@ -39,12 +45,15 @@ from sim.world.receivers import Receivers
 from sim.world.universe import Universe
 from sim.world.weather import Weather
 
-SITE = "s"
 BEAT_S = 5.0
 """Three beats in a row must be lost before an edge is suspected: rough seas lose one of a hundred."""
+COMPARE_S = 40.0
+"""Rather often, so that what the feed misses is made good before a world's end."""
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
+KNOWN_S = 0.5
+"""After which an agent knows what its disk has said, and what it has asked of its engine before is done."""
 IMAGE = "world"
 """What all jobs run."""
 WITH_IMAGES = 0.3
@@ -192,22 +201,36 @@ class HubHost(Host):
 class EdgeHost(Host):
     """One agent with one edge: its engine and its disk outlive the program."""
 
-    def __init__(self, around: Surroundings, name: str, slots: int) -> None:
-        super().__init__(around, name, around.weather.edge_delay_s)
-        self._rng = around.dice.stream(f"edge/{name}")
+    def __init__(self, around: Surroundings, name: str, slots: int, *, host: str = "") -> None:
+        """`host`: the machine's name, where that is not the edge's: it runs from a copy of another one's disk."""
+        self.host = host or name
+        super().__init__(around, self.host, around.weather.edge_delay_s)
+        self.name = name
+        self._rng = around.dice.stream(f"edge/{self.host}")
         self._slots = slots
         self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
-        self.engine.clearing = self._clearing
-        if around.dice.stream(f"logs/{name}").random() < WRITING:
+        self.engine.clearing, self.engine.beginning = self._clearing, self._beginning
+        if not host and around.dice.stream(f"logs/{name}").random() < WRITING:
             self.engine.logbook = around.logbook
         if around.dice.stream(f"images/{name}").random() < WITH_IMAGES:
             self.engine.images = (str(image_name(IMAGE)),)
         self.disk = Disk()
+        self.swallowing = False
+        """Whether messages of the feed to its agent are lost."""
+        self.comparing: Comparing | None = None
+        """What the agent of now, or the last one, compares."""
+        self._journal: WorldJournal | None = None
         self._copies: Copies[Content | None] = Copies(around.universe, lambda: self.disk.content)
 
     def kill(self, down_s: float) -> None:
         super().kill(down_s)
         self.disk.crash(unsynced=self._rng.random() < 0.5)
+
+    def end(self) -> None:
+        """The machine is gone for good."""
+        super().kill(0.0)
+        self._boots += 1  # nobody starts it again
+        self.engine.wipe()
 
     def restore(self, age_s: float) -> None:
         """The disk is as it was so long ago, or as near to it as copies go back."""
@@ -216,8 +239,8 @@ class EdgeHost(Host):
 
     async def run(self, stop: asyncio.Event) -> None:
         around, process, rng = self.around, self.process, self._rng
-        around.outboxes.began(SITE, self.name)
-        journal = WorldJournal(process, MemoryJournal(self.disk), rng, self._kept)
+        around.outboxes.began(SITE, self.name, self.host)
+        journal = self._journal = WorldJournal(process, MemoryJournal(self.disk), rng, self._kept, self._forgot)
         incarnations = iter(lambda: f"{rng.getrandbits(128):032x}", "")
         async with Outbox(journal, lambda: next(incarnations)) as outbox:
             runtime = EngineRuntime(process, self.engine, rng, unheard=UNHEARD)
@@ -232,9 +255,19 @@ class EdgeHost(Host):
             )
             logs = Shipper(runtime, LineTranscripts(self.line, around.logbook)) if runtime.keeps_output else None
             agent = Agent(runtime, outbox, [registration], process.wall, logs=logs, news=self._news())
+            feed = LineFeed(self.line, around.streams, lambda: self.swallowing)
             link = Link(
-                self.line, LineFeed(self.line, around.streams), outbox, SITE, self.name, [self.name], beat_s=BEAT_S
+                Signing(self.line, agent_key(self.name)),
+                feed,
+                outbox,
+                SITE,
+                self.name,
+                [self.name],
+                beat_s=BEAT_S,
+                compare_s=(COMPARE_S, SURE_S),
+                session=Session(outbox, host=self.host, draw=lambda: rng.getrandbits(BOOT_BITS)),
             )
+            self.comparing = link.comparing
             await live(agent, link, stop)
 
     def _news(self) -> list[News]:
@@ -251,10 +284,22 @@ class EdgeHost(Host):
 
     def _published(self, subject: str, body: bytes) -> None:
         if subject == wire.report_subject(SITE, self.name):
-            self.around.outboxes.sent(body)
+            self.around.outboxes.sent(unseal(body).body, self.host)
 
     def _kept(self, incarnation: str, first: int, bodies: Sequence[bytes]) -> None:
-        self.around.outboxes.kept(f"{SITE}/{self.name}/{incarnation}", first, bodies)
+        self.around.outboxes.kept(f"{SITE}/{self.name}/{incarnation}", first, bodies, self.host)
+
+    def _forgot(self, incarnation: str, through: int) -> None:
+        """A database that was put back has forgotten too."""
+        if not self.around.database.restores:
+            state = self.around.database.store.state
+            self.around.outboxes.forgot(f"{SITE}/{self.name}/{incarnation}", through, state, self.host)
+
+    def _beginning(self, attempt: str) -> None:
+        """What a disk takes no report of is not begun, once the agent knows."""
+        refused_s = self._journal.refused_s if self._journal is not None else None
+        if refused_s is not None and self.around.universe.now_s - refused_s > KNOWN_S:
+            self.around.complain(f"{self.name} begins {attempt}, and its disk takes no reports")
 
     def _clearing(self, attempt: str) -> None:
         """Of a database that was put back, the agent may still know that the attempt is not wanted."""

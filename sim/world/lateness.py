@@ -14,12 +14,13 @@ from datamodel.feed.ports import Stream
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.scheduling.attempts import AGAIN, ENDED, PLACED, RUN
+from datamodel.scheduling.attempts import AGAIN, ENDED, PLACED, RUN, VACANT
 from datamodel.scheduling.beginning import is_held
-from datamodel.scheduling.edges import LOST, ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import ABORT, FAILED, FINISHED, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import amounts
 from datamodel.state import State
+from sim.world.cutoffs import is_double, unheard
 from sim.world.engine import Engine
 from sim.world.failing import failed, rest_s
 from sim.world.overdue import behind, held, stays
@@ -30,6 +31,8 @@ from sim.world.splits import number_of
 LOOK_S = 4.0
 STILL_S = 18.0
 """For how long nothing may stand still."""
+GRACE_S = 36.0
+"""Who begins to judge edges grants each the whole time again, until it is cut off."""
 SETTLED_S = 45.0
 """After the last trouble: a late request may come 20 s after it, and take a lease for 15 s, which is tried for every 5 s."""
 
@@ -79,8 +82,9 @@ def waiting(
     rooms: list[Pool] = []
     for node in state.nodes.values():
         if node.kind == "Attempt" and node.phase not in ENDED:
-            running.update(node.links["job"])
-            there.setdefault(desired_path(*place_of(node.path)), []).append(node)
+            if node.phase not in VACANT:
+                running.update(node.links["job"])
+                there.setdefault(desired_path(*place_of(node.path)), []).append(node)
             yield from _attempt(node, state, engines)
         elif node.kind == "Edge":
             name = place_of(node.path)[1]
@@ -122,6 +126,11 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
         yield Still((attempt.path, "rest"), f"{attempt.path} is to run, and its job is not")
     elif edge is not None and edge.phase == LOST:
         yield Still((attempt.path, "abandon"), f"{attempt.path} is to run on an edge that is lost")
+    elif edge is not None and edge.phase == DISCONNECTED and "replaceAfterS" in attempt.spec:
+        limit_s = attempt.spec["replaceAfterS"] + GRACE_S + STILL_S
+        yield Still((attempt.path, "replace"), f"{attempt.path} is to run on an edge that is cut off", limit_s=limit_s)
+    elif is_double(attempt, state):
+        yield Still((attempt.path, "double"), f"{attempt.path} is to run, and another has its chunk's result")
     elif not engines[name].runs(last_name(attempt.path)):
         key = (attempt.path, attempt.phase, engines[name].begun(last_name(attempt.path)))
         yield Still(key, f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
@@ -174,6 +183,11 @@ def _job(job: Node, state: State, rooms: list[Pool], *, runs: bool) -> Iterator[
     if over or any(told.get(phase, 0) != counts.get(phase, 0) for phase in (PLACED, RUNNING, SUCCEEDED, FAILED)):
         key = (job.path, "status", *sorted(counts.items()))
         yield Still(key, f"{job.path} is {job.phase or 'new'} with {told}, and its chunks are {counts}")
+    known = next(
+        (one for one in job.status.get("conditions", ()) if one["type"] == "Heard"), {"status": "True", "message": ""}
+    )
+    if job.status and known["message"] != unheard(job, state):
+        yield Still((job.path, "heard", unheard(job, state)), f"{job.path} says of what is not heard from: {known}")
     waits = placed < chunks or sum(counts.get(phase, 0) for phase in AGAIN) > found.for_good
     is_due = waits and intent == RUN and not is_decided and not is_held(job)
     if is_due and _has_room(job, placed, in_flight, rooms):

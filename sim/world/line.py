@@ -209,13 +209,17 @@ class LineStreams:
 
 
 class LineFeed:
-    """The port `Feed` on a line."""
+    """The port `Feed` on a line. While it `swallows`, messages do not come out of it, and it goes on as if they had."""
 
-    def __init__(self, line: Line, streams: MemoryStreams) -> None:
-        self._line, self._streams = line, streams
+    def __init__(self, line: Line, streams: MemoryStreams, swallows: Callable[[], bool] = lambda: False) -> None:
+        self._line, self._streams, self._swallows = line, streams, swallows
 
     async def follow(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
-        subscription = _Subscription(self._line, self._streams, prefixes, deliver)
+        def take(item: FeedItem) -> None:
+            if not (isinstance(item, Message) and self._swallows()):
+                deliver(item)
+
+        subscription = _Subscription(self._line, self._streams, prefixes, take)
         self._line.on_cut(subscription.detach)
         self._line.on_reconnect(subscription.attach)
         subscription.attach()

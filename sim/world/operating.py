@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from datamodel.event import Event
 from datamodel.node import Node
 from datamodel.pool import Pool
-from datamodel.scheduling.attempts import ENDED, RUN, SHED
+from datamodel.scheduling.attempts import ENDED, RUN
 from datamodel.scheduling.edges import desired_path, inventory_path, place_of
+from datamodel.scheduling.giving_up import SHED
 from datamodel.scheduling.resources import POWER
 from datamodel.scheduling.scheduler import PRIORITY_DEFAULT, SCHEDULER
 from datamodel.scheduling.service import USE, config_paths, sheds

@@ -10,7 +10,7 @@ from msgspec import structs
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
-from datamodel.scheduling.attempts import ENDED
+from datamodel.scheduling.attempts import VACANT
 from datamodel.scheduling.edges import inventory_path, place_of
 from datamodel.scheduling.jobs import FINISHED
 from datamodel.scheduling.scheduler import BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
@@ -81,7 +81,7 @@ def untold(state: State) -> Iterator[str]:
     for node in state.nodes.values():
         if node.kind == "Attempt":
             attempts.setdefault(node.links["job"][0], []).append(node)
-            if node.phase not in ENDED:
+            if node.phase not in VACANT:
                 held.setdefault(inventory_path(*place_of(node.path)), []).append(node)
     for (owner, _), entry in sorted(state.entries.items()):
         entries.setdefault(owner, []).append(structs.replace(entry, outputs=None))

@@ -1,6 +1,7 @@
 """What the client asks the system for, as it asks for it: the same request each time."""
 
 import hashlib
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -8,12 +9,16 @@ import msgspec
 
 from datamodel.command import Actor, Command, Unit
 from datamodel.kinds import USER, Document
+from datamodel.node import Node
+from datamodel.scheduling.jobs import SUCCEEDED
 from datamodel.scheduling.scheduler import PRIORITY_DEFAULT
+from datamodel.scheduling.service import config_paths
 from sim.world.engine import Behaviour
 from sim.world.hosts import IMAGE
+from sim.world.keys import SITE
 from sim.world.process import EPOCH
 from sim.world.receivers import url_of
-from sim.world.script import Plan, Submit
+from sim.world.script import Plan, Say, Submit
 from sim.world.splits import array_of
 from sim.world.terms import NEVER, NO_TERMS, spec_of
 
@@ -23,6 +28,8 @@ PATIENCE_S = 10.0
 HOPELESS_CPU = 4_000.0
 """No edge of a world has as much."""
 ACTOR = Actor("client", USER)
+SAYING = Actor("client/words", USER)
+"""Who owns nothing else of what is asked of edges."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,6 +79,8 @@ def submission(wish: Submit) -> Unit:
         spec["after"] = [{"job": name, "on": wish.on} for name in wish.after]
     if wish.start_s is not None:
         spec["startAt"] = (EPOCH + timedelta(seconds=wish.start_s)).isoformat()
+    if wish.replace_s is not None:
+        spec["cutOff"] = {"policy": "replace", "afterS": wish.replace_s}
     if wish.ttl_s is not None:
         spec["ttlAfterFinishS"] = wish.ttl_s
     digest = hashlib.sha256(_encode(spec)).hexdigest()
@@ -87,6 +96,23 @@ def _chunks(wish: Submit) -> Document:
         case "array":
             return {"array": array_of(wish.chunks) + ("%2" if wish.manner == "narrow" else "")}
     return {"chunks": wish.chunks}
+
+
+def word_of(wish: Say, position: int) -> Unit:
+    """What an operator says of an edge, beside all else that is asked of it."""
+    above, path = config_paths(SITE, wish.edge)
+    word = {"says": wish.says, "position": position, "reason": "they say so"}
+    commands = Command("apply", above), Command("apply", path), Command("patchSpec", path, {"word": word})
+    return Unit(commands, SAYING, cause=f"request:{wish.says}-{wish.edge}")
+
+
+def adoptions(attempts: Iterable[Node]) -> list[Unit]:
+    """A request for each of these that has a result which was kept."""
+    return [
+        Unit((Command("patchSpec", one.path, {"adopted": True}),), SAYING, cause="request:adopt")
+        for one in attempts
+        if one.phase == SUCCEEDED and one.status.get("settlement") == "superseded" and "adopted" not in one.spec
+    ]
 
 
 def planned(wish: Plan) -> Unit:

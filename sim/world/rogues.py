@@ -15,6 +15,7 @@ from msgspec import structs
 
 from datamodel.command import Actor, Advance, Command, Fence, Outcome, Unit
 from datamodel.errors import Conflict, Fenced, Forbidden, Invalid, NotFound, TendrilError, Transient
+from datamodel.identity.envelope import seal
 from datamodel.kinds import SYSTEM, USER, Document
 from datamodel.names import last_name
 from datamodel.node import Node
@@ -26,7 +27,8 @@ from datamodel.scheduling.edges import desired_path, place_of
 from datamodel.scheduling.model import MODEL
 from datamodel.scheduling.planes import EDGE
 from sim.world.database import Connection
-from sim.world.hosts import SITE, Surroundings
+from sim.world.hosts import Surroundings
+from sim.world.keys import SITE, agent_key
 from sim.world.line import Line
 from sim.world.process import Process
 from sim.world.script import Rogue
@@ -87,6 +89,7 @@ class Rogues:
             "replaced": self._place_again,
             "unsettled": self._delete_what_runs,
             "reused": self._use_a_key_again,
+            "forged": self._forge,
         }
 
     def start(self) -> None:
@@ -182,7 +185,34 @@ class Rogues:
         self.tried += 1
 
     async def _report(self, name: str, attempt: Node, *phases: Phase) -> None:
-        """Sends a window over the bus in an agent's name."""
+        """Sends a window over the bus as an agent would."""
+        subject, window = self._window(name, attempt, phases)
+        await self._line.publish(subject, seal(agent_key(place_of(attempt.path)[1]), subject, window))
+
+    async def _forge(self, name: str) -> None:
+        """Somebody who speaks in an agent's name: without a signature, with another key, and with what the agent has signed
+        itself for another place, or of something else."""
+        attempt = await self._any("Attempt", ("pending", "running"))
+        if attempt is None:
+            return
+        subject, window = self._window(name, attempt, ("failed",))
+        own, other = agent_key(place_of(attempt.path)[1]), agent_key(name)
+        elsewhere = subject.replace("report.", "secrets.")
+        for forged in (
+            window,
+            seal(other, subject, window),
+            seal(own, elsewhere, window),
+            seal(own, subject, b"") + window,
+        ):
+            await self._line.publish(subject, forged)
+        await asyncio.sleep(SETTLED_S)
+        found = await self._asked(lambda: self._store.nodes([attempt.path]))
+        if attempt.path in found and found[attempt.path].status.get("message") == name:
+            self._complain(f"{name} has forged what became of {attempt.path}, and was believed")
+        self.tried += 1
+
+    def _window(self, name: str, attempt: Node, phases: Sequence[Phase]) -> tuple[str, bytes]:
+        """What tells of an attempt, and where that is to be said."""
         site, edge = place_of(attempt.path)
         told, outputs = last_name(attempt.path), attempt.status.get("outputs")
         reports = [
@@ -191,7 +221,7 @@ class Rogues:
         ]
         raw = [msgspec.Raw(wire.encode(report)) for report in reports]
         window = wire.Window(wire.WIRE_VERSION, site, edge, name, 1, raw)
-        await self._line.publish(wire.report_subject(site, edge), wire.encode(window))
+        return wire.report_subject(site, edge), wire.encode(window)
 
     async def _write_for_another(self, name: str) -> None:
         """An agent that writes what another edge has to say, and one that says what only the system may."""

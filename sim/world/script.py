@@ -1,11 +1,10 @@
 """A script: what happens to a world, action by action. It is written by a seed, or read from a file."""
 
-from collections.abc import Callable, Sequence
-from typing import Literal, TypeVar
+from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
-from datamodel.errors import Invalid
 from sim.world.engine import FailsBy
 from sim.world.receivers import Temper
 from sim.world.terms import Terms
@@ -14,7 +13,6 @@ from sim.world.weather import CALM, Weather
 Manner = Literal["", "apart", "spread", "packed", "narrow", "gang"]
 Counted = Literal["", "split", "array"]
 
-T = TypeVar("T")
 Concurrency = Literal["allow", "forbid", "replace"]
 Tries = Literal[
     "lapsed",
@@ -27,6 +25,7 @@ Tries = Literal[
     "replaced",
     "unsettled",
     "reused",
+    "forged",
 ]
 
 
@@ -43,7 +42,8 @@ class Submit(Action, frozen=True):
     first so many chunks fail at all. What is to fail for ever has no such limit, but a deadline among its `terms`. `manner`:
     its chunks are never two on one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of
     whatever it reaches. It comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s`
-    after its end. `counted`: it may be split into so many chunks at most, or has an array of so many indices."""
+    after its end. `counted`: it may be split into so many chunks at most, or has an array of so many indices. With
+    `replace_s` its chunks go elsewhere so long after their edge was cut off."""
 
     job: str
     chunks: int
@@ -63,6 +63,7 @@ class Submit(Action, frozen=True):
     failing: int = 0
     terms: Terms | None = None
     counted: Counted = ""
+    replace_s: float | None = None
 
 
 class Plan(Action, frozen=True):
@@ -136,6 +137,27 @@ class Maintain(Action, frozen=True):
     every_min: int = 0
     notice_s: float = 0.0
     moves: bool = False
+
+
+class Times(Action, frozen=True):
+    """Operators say after how much silence an edge, or all of them (empty), count as cut off and as lost."""
+
+    edge: str = ""
+    disconnected_s: float = 30.0
+    lost_s: float = 90.0
+
+
+class Say(Action, frozen=True):
+    """An operator says that an edge is lost, or that its host is off, if it is not heard from then. They may be wrong."""
+
+    edge: str
+    says: Literal["lost", "off"]
+
+
+class Adopt(Action, frozen=True):
+    """Somebody adopts all results of the job that were kept and are not counted."""
+
+    job: str
 
 
 class Power(Action, frozen=True):
@@ -218,8 +240,16 @@ class Away(Spell, frozen=True):
     """The `database`, or the engine of an edge, does not answer; of a replica: the database does not answer that one."""
 
 
+class Swallow(Spell, frozen=True):
+    """Messages of the feed do not reach the agent, and neither it nor the feed notices."""
+
+
 class Full(Spell, frozen=True):
     """An agent's disk takes no writes."""
+
+
+class Clone(Spell, frozen=True):
+    """Another host runs from a copy of the edge's disk, under its name."""
 
 
 class Jump(Action, frozen=True):
@@ -255,9 +285,11 @@ class Watch(Action, frozen=True):
     slow_s: float
 
 
-Wish = Submit | Plan | Replan | Delete | Ask | Serve | Rule | Shed | Maintain | Foresee | Repeat
+Wish = Submit | Plan | Replan | Delete | Ask | Serve | Rule | Shed | Maintain | Times | Say | Adopt | Foresee | Repeat
 """What the client asks for."""
-Trouble = Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full
+Trouble = (
+    Kill | Stop | Pause | Cut | Jump | Away | Restore | Wipe | Crash | LoseDisk | RestoreDisk | Full | Swallow | Clone
+)
 AnyAction = Wish | Rogue | Trouble | Compact | Watch | Power
 
 
@@ -285,31 +317,3 @@ def is_timely(actions: Sequence[AnyAction]) -> bool:
     """Whether the clocks of the hub, and of the database, are always right."""
     jumps = [action.program for action in actions if isinstance(action, Jump)]
     return not any(program == "database" or program.startswith("reconcilers") for program in jumps)
-
-
-_encode = msgspec.json.Encoder().encode
-_head = msgspec.json.Decoder(Script).decode
-_action: msgspec.json.Decoder[AnyAction] = msgspec.json.Decoder(AnyAction)
-
-
-def written(script: Script) -> str:
-    """As a file: a line for the world, then one for each action."""
-    lines = [script.with_actions(()), *script.actions]
-    return "".join(f"{_encode(line).decode()}\n" for line in lines)
-
-
-def read(text: str) -> Script:
-    """The script of a file; raises `Invalid` naming the line."""
-    head, *rest = [line for line in text.splitlines() if line.strip()] or [""]
-    script, *_ = _decoded(_head, [head], 1)
-    return script.with_actions(_decoded(_action.decode, rest, 2))
-
-
-def _decoded(decode: Callable[[str], T], lines: Sequence[str], first: int) -> list[T]:
-    decoded = []
-    for number, line in enumerate(lines, first):
-        try:
-            decoded.append(decode(line))
-        except msgspec.DecodeError as error:
-            raise Invalid(f"line {number} of the script: {error}", field=f"/{number}") from error
-    return decoded

@@ -26,8 +26,19 @@ UNEVEN, SIGMAS = 0.2, (0.0, 0.5, 1.0)
 ORDERED, LATER, SHORT_LIVED = 0.15, 0.1, 0.15
 """The probability that a job comes after others, begins at a time, or goes after one."""
 LATER_S, TTLS_S = 40.0, (0.0, 5.0, 60.0)
+REPLACED, REPLACED_S = 0.3, (0.0, 5.0, 30.0)
+"""The probability that a job has its chunks run elsewhere when their edge is cut off, and for how long it waits before."""
 TERMED, RETRIED = 0.4, 0.3
 """The probability that a job says more of its failures and its time, and that what may have failed by that is tried again."""
+
+
+def cut_off(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """The same, where some jobs do not wait until an edge that is cut off is lost."""
+    for action in actions:
+        if isinstance(action, script.Submit) and rng.random() < REPLACED:
+            yield replace(action, replace_s=rng.choice(REPLACED_S))
+        else:
+            yield action
 
 
 def with_ends(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:

@@ -11,6 +11,7 @@ from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.edges import LOST, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED
+from datamodel.scheduling.service import config_path
 from datamodel.state import State
 
 IN_FLIGHT_S = 60.0
@@ -52,7 +53,8 @@ class Witness:
         for unit in units:
             for command in unit.commands:
                 node = state.nodes.get(command.path)
-                if node is not None and node.kind == "Edge" and command.op == "patchStatus":
+                is_edge = node is not None and node.kind == "Edge"
+                if node is not None and is_edge and command.op == "patchStatus" and not _is_said(node, state):
                     self._judged(unit, node, command.body.get("phase", ""), now_s)
                 if command.op != "patchStatus" or node is None or node.version != command.expected_version:
                     continue
@@ -121,3 +123,9 @@ class Witness:
                 back = now_s - self._back_s.get(path, -IN_FLIGHT_S) < IN_FLIGHT_S
                 if edge is not None and edge.phase != LOST and not back:
                     yield node
+
+
+def _is_said(edge: Node, state: State) -> bool:
+    """Whether an operator has said that an edge is lost: whoever judges it goes by that."""
+    config = state.nodes.get(config_path(*place_of(edge.path)))
+    return config is not None and "word" in config.spec

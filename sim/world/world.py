@@ -24,6 +24,7 @@ from sim.world import checks
 from sim.world.beginnings import Beginnings
 from sim.world.causes import Causes
 from sim.world.client import Client
+from sim.world.cutoffs import Cutoffs
 from sim.world.database import Database
 from sim.world.dice import Dice
 from sim.world.faults import Faults
@@ -104,6 +105,7 @@ class World:
         self._witness, self._manners = Witness(MODEL, complain, PATIENCE_S), Manners(complain)
         self._beginnings, self._splits, self._reasons = Beginnings(complain), Splits(complain), Reasons(complain)
         self._rests = Rests(complain, is_steady=not any(isinstance(action, Jump) for action in script.actions))
+        self._cutoffs = Cutoffs(complain)
         timely = is_timely(script.actions)
         self._operating = Operating(complain, lambda: self._faults.whole_since(""), is_timely=timely)
         outboxes = Outboxes(complain)
@@ -132,14 +134,13 @@ class World:
         self._keepers, self._past = Keepers(around), Past()
         watching = [action for action in script.actions if isinstance(action, Watch)]
         self._watchers = {action: Watcher(around, action, self._past) for action in watching}
-        self._faults = Faults(
-            around, self._hosts, self._edges, self._hub, self._client, self._rogues, self._keepers, self._watchers
-        )
+        doers = self._client, self._rogues, self._keepers, self._watchers
+        self._faults = Faults(around, self._hosts, self._edges, self._hub, *doers, script.slots)
         self._lateness = Lateness(self._faults.whole_since, around.complain)
 
     def run(self) -> Outcome:
         with self._dice.in_charge(), self._universe:
-            self._client.start(self._begin)
+            self._client.start(self._begin, self._edges)
             if not self._goes_wrong_until(self._script.seconds):
                 self._faults.mend()
                 self._come_to_rest()
@@ -198,6 +199,7 @@ class World:
 
     def _unrest(self) -> Iterator[str]:
         yield from checks.unrest(self._state, self._client, self._faults.memory, self._engines)
+        yield from checks.unseen(self._state, self._edges)
         if self._rogues.waiting:
             yield f"{self._rogues.waiting} rogues are not answered"
         if self._keepers.waiting:
@@ -210,7 +212,7 @@ class World:
         yield from checks.lost_or_wrong(self._state, self._client, self._faults.memory)
         yield from checks.made_wrong(self._state)
         yield from untold(self._state)
-        yield from checks.unbelievable(self._state, self._engines)
+        yield from checks.unbelievable(self._state, {**self._engines, **dict(self._faults.clones.engines())})
         yield from checks.untold(
             self._state, self._client, self._faults.memory, self._receivers, is_quiet=self._is_quiet
         )
@@ -262,14 +264,11 @@ class World:
         touched = Keys()
         for event in events:
             self._faults.memory.written(event)
-            self._witness.appended(event, self._state, self._universe.now_s)
-            self._manners.appended(event, self._state, self._universe.now_s)
             self._receivers.appended(event)
-            self._beginnings.appended(event, self._state, self._universe.now_s)
             self._splits.appended(event, self._state)
-            self._rests.appended(event, self._state, self._universe.now_s)
             self._reasons.appended(event, self._universe.now_s)
-            self._operating.appended(event, self._state, self._universe.now_s)
+            for one in (self._witness, self._manners, self._beginnings, self._rests, self._cutoffs, self._operating):
+                one.appended(event, self._state, self._universe.now_s)
             self._digest.update(_encode(event))
             self.outcome.counts[event.op] += 1
             self.outcome.broken.extend(self._audit.step(event))
@@ -283,11 +282,10 @@ class World:
         self._audit = Audit.at(MODEL, head, self._state)
         self._manners.restored(self._state, self._universe.now_s)
         self._causes.restored()
-        self._receivers.restored()
         self._beginnings.restored(self._state.nodes)
         self._splits.restored(self._state)
-        self._rests.restored()
-        self._reasons.restored()
+        for one in (self._receivers, self._rests, self._reasons, self._cutoffs):
+            one.restored()
         self._operating.restored(self._universe.now_s)
         if self._watchers:
             self._past.restored(head.position, self._state.nodes)
@@ -302,11 +300,11 @@ class World:
         counts["logs"] = self._logbook.whole
         counts["calls"] = self._receivers.calls
         counts["told"] = self._reasons.told
+        counts.update(self._cutoffs.counts)
         counts["refused"] = self._rogues.tried
         counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
         counts["oldest"] = self._database.oldest
-        for fault, times in self._faults.bitten.items():
-            counts[fault] = times
+        counts.update(self._faults.bitten)
 
 
 def _settings(script: Script) -> Settings:

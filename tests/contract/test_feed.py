@@ -46,7 +46,7 @@ async def memory() -> Broker:
 
 @pytest_asyncio.fixture
 async def nats(nats_server: StartNats) -> AsyncIterator[Broker]:
-    url = (await nats_server()).url()
+    url = (await nats_server()).access()
     async with connected(url) as bus, connected(url) as other:
         yield Broker(bus, JetStreams(bus), JetStreams(other), NatsFeed(other))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from agents.journal import FORGET_REPORTS, GROUP_REPORTS, Found, Journal
+from agents.journal import BOOTS_KEPT, FORGET_REPORTS, GROUP_REPORTS, Found, Journal
 from agents.memory_journal import Disk, MemoryJournal
 from agents.sqlite_journal import SqliteJournal
 from datamodel.errors import Transient
@@ -212,7 +212,7 @@ async def test_a_process_that_starts_knows_what_is_unconfirmed(machine: Machine,
 
 
 async def test_two_processes_cannot_have_it(machine: Machine, journal: Journal) -> None:
-    with pytest.raises(Transient, match="locked"):
+    with pytest.raises(Transient, match="another agent has it open"):
         await machine.start()
     await write(journal, 1, b"a")
     await journal.close(0)
@@ -255,3 +255,49 @@ async def test_a_full_disk_can_be_closed(machine: Machine, journal: Journal) -> 
     _, found = await machine.start()
     assert found is not None
     assert found.reports[-1] == (2, b"b")
+
+
+async def test_it_is_found_out_whether_the_disk_takes_anything(machine: Machine, journal: Journal) -> None:
+    await write(journal, 1, b"a", unconfirmed_after=0)
+    await journal.check()
+    assert await after_a_crash(machine) == Found("i", 1, [(1, b"a")], unconfirmed_after=0)
+
+
+async def test_starts_are_kept_in_order_through_crashes_and_new_incarnations(
+    machine: Machine, journal: Journal
+) -> None:
+    for boot in (2**62, 5, 7):
+        await journal.take(boot)
+    await write(journal, 1, b"a")
+    found = await after_a_crash(machine)
+    assert found == Found("i", 1, [(1, b"a")], boots=(5, 7, 2**62))
+
+
+async def test_a_new_incarnation_may_know_of_one_start_only(machine: Machine, journal: Journal) -> None:
+    await journal.take(5)
+    await journal.begin("j", [])
+    _, found = await restart(machine)
+    assert found == Found("j", 0, [], boots=(5,))
+    journal, _ = await restart(machine)
+    await journal.begin("k", [b"a"], boot=9)
+    assert await after_a_crash(machine) == Found("k", 1, [(1, b"a")], boots=(9,))
+
+
+async def test_the_newest_starts_stay(machine: Machine, journal: Journal) -> None:
+    for boot in range(1, BOOTS_KEPT + 4):
+        await journal.take(boot)
+    found = await after_a_crash(machine)
+    assert found is not None
+    assert found.boots == tuple(range(4, BOOTS_KEPT + 4))
+
+
+async def test_a_full_disk_takes_no_start(machine: Machine, journal: Journal) -> None:
+    await journal.take(5)
+    await write(journal, 1, LARGE)
+    machine.fill()
+    with pytest.raises(Transient, match="full"):
+        await journal.begin("j", [LARGE, LARGE], boot=9)
+    machine.make_room()
+    found = await after_a_crash(machine)
+    assert found is not None
+    assert (found.incarnation, found.boots) == ("i", (5,))

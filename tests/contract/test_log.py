@@ -128,7 +128,7 @@ async def test_a_refused_unit_does_not_use_its_key_up(store: Store) -> None:
         (SYSTEM, Command("create", f"{GROUPS}/x")),
         (USER, Command("patchStatus", f"{GROUPS}/default", {})),
         (USER, Command("create", "/desired-config/sites/x")),
-        (USER, Command("delete", "/inventory/sites/s/edges/e")),
+        (USER, Command("delete", "/inventory/sites/s")),
         (SYSTEM, Command("patchSpec", "/inventory/sites/s/edges/e", {"agent": "other"})),
         (Actor("other", "edge", frozenset({"/sites/other"})), Command("delete", "/inventory/sites/s/edges/e")),
         (Actor("prefix", "edge", frozenset({"/sites/s/edges/"})), Command("delete", "/inventory/sites/s/edges/e")),

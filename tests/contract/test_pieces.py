@@ -15,6 +15,7 @@ from datamodel.artifacts.memory import MemoryPieces
 from datamodel.artifacts.pieces import PIECE_BYTES, SEALED_BYTES, Sealing, count_of, size_of
 from datamodel.artifacts.ports import KeptPieces, Pieces
 from datamodel.errors import Gone, Invalid, Transient
+from datamodel.feed.access import Access
 from tests.conftest import StartNats
 from tests.feed import connected
 from tests.waiting import until
@@ -25,8 +26,8 @@ CONTENT = bytes(range(256)) * (SIZE // 256 + 1)
 
 
 @pytest_asyncio.fixture
-async def jetstream(nats_url: str) -> AsyncIterator[JetPieces]:
-    async with connected(nats_url) as bus:
+async def jetstream(nats_access: Access) -> AsyncIterator[JetPieces]:
+    async with connected(nats_access) as bus:
         await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
         yield JetPieces(bus)
 
@@ -93,7 +94,7 @@ async def test_an_artifact_that_is_not_what_it_was_is_not_read_to_its_end(pieces
 
 async def test_who_has_no_stream_yet_is_told_to_try_again(nats_server: StartNats, key: str) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         pieces = JetPieces(bus)
         for asked in (pieces.put(key, 0, b"a"), pieces.numbers(key), pieces.kept_s()):
             with pytest.raises(Transient):
@@ -102,7 +103,7 @@ async def test_who_has_no_stream_yet_is_told_to_try_again(nats_server: StartNats
 
 async def test_what_is_too_old_or_too_much_goes(nats_server: StartNats, key: str) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         assert await keep_stream(bus, kept_s=KEPT_S, limit_bytes=6 * PIECE_BYTES)
         pieces = JetPieces(bus)
         assert await pieces.kept_s() == KEPT_S
@@ -119,7 +120,7 @@ async def test_there_is_room_for_what_can_be_kept_whole_and_for_nothing_else(
     nats_server: StartNats, key: str, size: int
 ) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         limit_bytes = stored_bytes(key, size)
         await keep_stream(bus, kept_s=KEPT_S, limit_bytes=limit_bytes)
         pieces = JetPieces(bus)
@@ -141,7 +142,7 @@ async def test_who_waits_for_an_answer_waits_no_longer_than_for_the_next_connect
     nats_server: StartNats, key: str
 ) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
         server.pause()
         sent = bus.client.stats["out_msgs"]

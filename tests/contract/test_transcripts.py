@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from datamodel.errors import Conflict, Transient
+from datamodel.feed.access import Access
 from datamodel.transcripts.jetstream import STREAM, JetTranscripts, keep_stream
 from datamodel.transcripts.memory import MemoryTranscripts
 from datamodel.transcripts.ports import ENTRY_LIMIT_BYTES, READ_ENTRIES, Transcripts
@@ -19,8 +20,8 @@ KEPT_S, LIMIT_BYTES = 3600.0, 64 * 1024 * 1024
 
 
 @pytest_asyncio.fixture
-async def jetstream(nats_url: str) -> AsyncIterator[JetTranscripts]:
-    async with connected(nats_url) as bus:
+async def jetstream(nats_access: Access) -> AsyncIterator[JetTranscripts]:
+    async with connected(nats_access) as bus:
         await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
         yield JetTranscripts(bus)
 
@@ -99,7 +100,7 @@ async def test_the_stream_refuses_what_is_too_large(jetstream: JetTranscripts, k
 
 async def test_a_stream_that_is_there_takes_new_bounds_and_keeps_what_it_has(nats_server: StartNats, key: str) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         transcripts = JetTranscripts(bus)
         with pytest.raises(Transient):
             await transcripts.append(key, 0, b"there is no stream")
@@ -112,7 +113,7 @@ async def test_a_stream_that_is_there_takes_new_bounds_and_keeps_what_it_has(nat
 
 async def test_what_is_kept_outlives_the_server_and_who_is_cut_off_is_told_so(nats_server: StartNats, key: str) -> None:
     server = await nats_server()
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         await keep_stream(bus, kept_s=KEPT_S, limit_bytes=LIMIT_BYTES)
         transcripts = JetTranscripts(bus)
         first = await transcripts.append(key, 0, b"a")

@@ -32,8 +32,8 @@ class Wire:
         self.receive: Any = None
         self.told: list[wire.Committed] = []
 
-    async def subscribe(self, subject: str, *, cb: Any) -> None:
-        assert subject == "report.*.*"
+    async def subscribe(self, subject: str, *, queue: str, cb: Any) -> None:
+        assert (subject, queue) == ("report.*.*", "")
         self.receive = cb
 
     async def publish(self, subject: str, payload: bytes) -> None:

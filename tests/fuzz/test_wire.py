@@ -13,6 +13,7 @@ from datamodel.feed.message import decode, encode, event_id
 from datamodel.node import Node
 from datamodel.ports import Change, Message
 from datamodel.scheduling import wire
+from datamodel.scheduling.digest import decode_differences, decode_look
 from tests.fuzz.budget import budget
 from tests.fuzz.documents import anything, finite, swept
 from tests.fuzz.reports import ATTEMPT, EDGE, WINDOW, attempt_reports, edge_reports, windows
@@ -24,7 +25,10 @@ _reports = attempt_reports(_names) | edge_reports
 _committed = st.fixed_dictionaries(
     {"incarnation": _names, "through": st.integers(0, 9)}, optional={"gap": st.booleans()}
 )
-_beats = st.fixed_dictionaries({"site": st.just("s"), "agent": _names, "edges": st.lists(_names, max_size=3)})
+_beats = st.fixed_dictionaries(
+    {"site": st.just("s"), "agent": _names},
+    optional={"count": st.integers(0, 9), "edges": st.lists(_names, max_size=3)},
+)
 _messages = st.fixed_dictionaries(
     {
         "event": st.just("i"),
@@ -42,11 +46,30 @@ _messages = st.fixed_dictionaries(
     },
 )
 
+_looks = st.fixed_dictionaries(
+    {
+        "number": st.integers(0, 9),
+        "edges": st.integers(1, 9),
+        "sums": st.sampled_from(["0" * 16, "0123456789abcdef" * 3]),
+    },
+    optional={"missed": st.lists(_names, max_size=8), "healed": st.integers(0, 9)},
+)
+_differences = st.fixed_dictionaries(
+    {"number": st.integers(0, 9), "through": st.integers(0, 9)},
+    optional={
+        "buckets": st.dictionaries(
+            st.integers(0, 9).map(str), st.dictionaries(_names, st.integers(0, 9), max_size=3), max_size=3
+        )
+    },
+)
+
 DECODERS: list[tuple[str, Decode, st.SearchStrategy[Any]]] = [
     ("report", wire.decode_report, _reports),
     ("window", wire.decode_window, windows(_reports)),
     ("committed", wire.decode_committed, _committed),
     ("beat", wire.decode_beat, _beats),
+    ("look", decode_look, _looks),
+    ("differences", decode_differences, _differences),
     ("message", decode, _messages),
     ("event", event_id, _messages),
 ]
@@ -64,7 +87,9 @@ WHOLE: list[tuple[Decode, Any]] = [
     (wire.decode_report, EDGE),
     (wire.decode_window, WINDOW),
     (wire.decode_committed, {"incarnation": "1", "through": 1, "gap": True, "later": 1}),
-    (wire.decode_beat, {"site": "s", "agent": "e", "edges": ["e"]}),
+    (wire.decode_beat, {"site": "s", "agent": "e", "count": 3, "edges": ["e"]}),
+    (decode_look, {"number": 1, "edges": 2, "sums": "0" * 32, "missed": ["e/attempts/a"], "healed": 1}),
+    (decode_differences, {"number": 1, "through": 2, "buckets": {"0": {"e/attempts/a": 3}}, "later": 1}),
     (decode, {"path": "/config", "uid": "u", "kind": "Config", "version": 7, "spec": {"a": 1}, "later": 1}),
     (event_id, {"event": "i", "path": "/config", "spec": {"a": 1}}),
 ]
@@ -125,7 +150,7 @@ def test_a_report_survives_the_way(report: wire.Report) -> None:
 @budget(60)
 @given(
     committed=st.builds(wire.Committed, st.text(), st.integers(), st.booleans()),
-    beat=st.builds(wire.Beat, st.text(), st.text(), st.lists(st.text())),
+    beat=st.builds(wire.Beat, st.text(), st.text(), st.integers(0, wire.GROUP_LIMIT), st.lists(st.text())),
 )
 def test_commits_and_beats_survive_the_way(committed: wire.Committed, beat: wire.Beat) -> None:
     assert wire.decode_committed(wire.encode(committed)) == committed

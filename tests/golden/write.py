@@ -9,11 +9,13 @@ from pathlib import Path
 import msgspec
 
 from datamodel.command import Actor, Command, Unit, raise_refused
+from datamodel.identity.nkeys import Key
 from datamodel.kinds import SYSTEM, USER
 from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.prepare import prepare
 from datamodel.scheduling import model as scheduling
+from datamodel.scheduling.credentials import ISSUER, credential_path, token_path
 from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from tests import garden
@@ -58,7 +60,7 @@ async def grow(store: MemoryStore) -> None:
 
 async def schedule(store: MemoryStore) -> None:
     """Jobs on two edges: one that succeeds at its second try, one that fails, one that is deleted while it runs. In the end an
-    edge is drained, and a schedule makes a job that waits for another and for a moment."""
+    edge is drained, a schedule makes a job that waits for another and for a moment, and a credential comes and goes."""
     await done(store, Command("create", "/config/job-groups/g", {"description": "of nights"}, labels={"team": "a"}))
     for edge in ("e", "f"):
         await new_edge(store, edge)
@@ -93,6 +95,14 @@ async def schedule(store: MemoryStore) -> None:
     await done(store, Command("apply", "/config/sites/s"), Command("apply", config_path("s", "e"), drain))
     drained = {"phase": "drained", "since": "2026-01-01T01:00:00Z", "observedGeneration": 1}
     await done(store, Command("patchStatus", config_path("s", "e"), drained), actor=RECONCILER)
+    key, expires = Key("user", bytes(32)).public, "2026-01-02T00:00:00Z"
+    await done(store, Command("create", token_path("s", "t"), {"publicKey": key, "expiresAt": expires, "uses": 2}))
+    await done(store, Command("create", credential_path("s", "e"), {"publicKey": key}), actor=RECONCILER)
+    signed = {"phase": "signed", "publicKey": key, "jwt": "a.b.c", "issuedAt": expires, "expiresAt": expires}
+    await done(store, Command("patchStatus", credential_path("s", "e"), signed), actor=RECONCILER)
+    await done(store, Command("delete", credential_path("s", "e")))
+    finalize = Command("finalize", credential_path("s", "e"), {"finalizer": ISSUER})
+    await done(store, finalize, actor=RECONCILER)
     await nightly(store)
 
 

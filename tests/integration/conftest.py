@@ -26,7 +26,7 @@ async def server(nats_server: StartNats) -> PrivateNats:
 @pytest_asyncio.fixture
 async def bus(server: PrivateNats) -> AsyncIterator[Bus]:
     """A connection to it that may do everything."""
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         yield bus
 
 

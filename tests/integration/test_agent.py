@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
+from agents.desk import Desk
 from agents.link import Link
 from agents.loop import Agent
 from agents.news.images import DeclaredImages, ImageNews
@@ -21,6 +22,7 @@ from agents.runtimes.supply import Constant
 from agents.sqlite_journal import SqliteJournal
 from datamodel.command import Command
 from datamodel.feed.follow import NatsFeed
+from datamodel.feed.signing import Signing
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling import wire
 from datamodel.scheduling.edges import inventory_path
@@ -30,7 +32,7 @@ from tests.conftest import StartNats
 from tests.feed import connected
 from tests.graph import done, new_job, present
 from tests.hub import attempts_of, attempts_when, gone, node_when, running_hub
-from tests.services import PrivateNats
+from tests.services import PrivateNats, agent_key
 from tests.waiting import until
 
 EDGE = inventory_path("s", "e")
@@ -64,8 +66,14 @@ async def running_agent(server: PrivateNats, home: Path, *news: News) -> AsyncIt
         runtime="simulated",
         agent_version="1",
     )
-    async with connected(server.url("agent")) as bus, Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
-        agent, link = Agent(runtime, outbox, [edge], news=news), Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"])
+    async with connected(server.agent("s", "e")) as bus, Outbox(SqliteJournal(home / "outbox.sqlite")) as outbox:
+        messages = Signing(bus, agent_key("s", "e"))
+        desk = Desk(messages, "s", "e", ["e"])
+        await desk.listen()
+        agent, link = (
+            Agent(runtime, outbox, [edge], news=news),
+            Link(messages, NatsFeed(bus, desk), outbox, "s", "e", ["e"]),
+        )
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(agent.deliver, agent.tell_anew))]
         running = Running(agent, outbox, runtime, tasks)
         try:
@@ -83,7 +91,7 @@ async def server(nats_server: StartNats) -> PrivateNats:
 
 @pytest_asyncio.fixture
 async def store(database_url: str, server: PrivateNats) -> AsyncIterator[PostgresStore]:
-    async with PostgresStore(database_url, MODEL) as store, running_hub(database_url, server.url()):
+    async with PostgresStore(database_url, MODEL) as store, running_hub(database_url, server.access()):
         yield store
         found = await verify(store)
         assert found.clean, str(found)

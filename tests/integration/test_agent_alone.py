@@ -13,7 +13,7 @@ import pytest
 from agents.logs.shipper import Shipper
 from agents.loop import LOOK_S, Agent
 from agents.outbox import Outbox
-from agents.runtimes.protocol import Observed
+from agents.runtimes.protocol import Observed, Refusal, Work
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
 from agents.sqlite_journal import SqliteJournal
@@ -101,6 +101,13 @@ class Alone:
         assert self.told == ["succeeded"]
         assert not self.runtime._attempts
         assert not len(self.agent._queue)
+
+
+class Unable(SimulatedRuntime):
+    """One that cannot give what is asked for."""
+
+    def refuses(self, _: Work) -> Refusal | None:
+        return Refusal("Unsupported", "no network here")
 
 
 @asynccontextmanager
@@ -229,11 +236,10 @@ async def test_what_runs_too_long_is_stopped_and_has_failed(tmp_path: Path) -> N
 
 
 async def test_what_the_runtime_cannot_give_fails_at_once_and_starts_nothing(tmp_path: Path) -> None:
-    async with alone(tmp_path) as one:
+    async with alone(tmp_path, Unable(Constant(100.0))) as one:
         one.show(message(network="bridge"))
         await until(lambda: one.told == ["failed"])
-        assert one.end.reason == "Unsupported"
-        assert one.end.message == "the simulated runtime of this edge cannot give network"
+        assert (one.end.reason, one.end.message) == ("Unsupported", "no network here")
         assert not one.runtime._attempts
         one.agent.deliver(message("failed", network="bridge"))
         await until(one.knows_nothing)
@@ -257,3 +263,36 @@ async def test_what_is_found_with_its_end_settled_is_kept_until_its_log_is_whole
         await runtime.close()
     found = [decode(entry.body) for entry in transcripts.entries(f"s.e.{NAME}")]
     assert [frame.last for frame in found] == [True] * frames
+
+
+class Slow(MemoryTranscripts):
+    """Takes nothing in before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def append(self, key: str, after: int, body: bytes) -> int:
+        self.asked.set()
+        await self.may.wait()
+        return await super().append(key, after, body)
+
+
+async def test_what_is_found_with_its_end_settled_is_kept_though_the_outbox_becomes_another_one(tmp_path: Path) -> None:
+    runtime, transcripts = SimulatedRuntime(Constant(100.0)), Slow()
+    await runtime.start_step(desired_of(message(), "", None).work, 0)
+    async with Outbox(SqliteJournal(tmp_path / "outbox.sqlite")) as outbox:
+        agent = Agent(runtime, outbox, [], logs=Shipper(runtime, transcripts))
+        task = asyncio.create_task(agent.run())
+        Alone(agent, outbox, runtime).show(message("succeeded"))
+        await transcripts.asked.wait()
+        agent.tell_anew()
+        await until(lambda: not len(agent._queue) and agent._idle.is_set())
+        assert runtime._attempts, "what is not told yet would be lost with it"
+        transcripts.may.set()
+        await until(lambda: not runtime._attempts)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await runtime.close()
+    found = [decode(entry.body) for entry in transcripts.entries(f"s.e.{NAME}")]
+    assert [frame.last for frame in found] == [True]

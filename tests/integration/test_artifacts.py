@@ -42,8 +42,8 @@ async def stand(database_url: str, nats_server: StartNats, tmp_path: Path) -> As
     server = await nats_server()
     async with (
         PostgresStore(database_url, MODEL) as store,
-        running_hub(database_url, server.url()),
-        open_gateway(store, server.url("gateway")) as gateway,
+        running_hub(database_url, server.access()),
+        open_gateway(store, server.access("gateway")) as gateway,
         serving(gateway) as (_, client),
     ):
         yield Stand(server, store, gateway, client, tmp_path)
@@ -128,7 +128,7 @@ async def test_a_chunk_without_its_artifact_fails_with_a_reason(
 
 
 async def test_an_upload_goes_on_where_a_killed_agent_was(stand: Stand) -> None:
-    async with connected(stand.server.url()) as bus:
+    async with connected(stand.server.access()) as bus:
         pieces = JetPieces(bus)
         async with stand.agent() as agent:
             job, attempt = await uploading(stand)
@@ -148,7 +148,7 @@ async def test_an_upload_goes_on_where_a_killed_agent_was(stand: Stand) -> None:
 
 
 async def test_an_upload_goes_on_when_a_killed_server_is_back(stand: Stand) -> None:
-    async with connected(stand.server.url()) as bus, stand.agent() as agent:
+    async with connected(stand.server.access()) as bus, stand.agent() as agent:
         job, attempt = await uploading(stand)
         await begun(JetPieces(bus), attempt)
         os.kill(agent.pid, signal.SIGSTOP)
@@ -163,7 +163,7 @@ async def test_an_upload_goes_on_when_a_killed_server_is_back(stand: Stand) -> N
 
 
 async def test_a_server_that_lost_what_it_had_gets_all_of_it_again(stand: Stand) -> None:
-    async with connected(stand.server.url()) as bus, stand.agent() as agent:
+    async with connected(stand.server.access()) as bus, stand.agent() as agent:
         job, attempt = await uploading(stand)
         await begun(JetPieces(bus), attempt)
         os.kill(agent.pid, signal.SIGSTOP)
@@ -194,9 +194,9 @@ async def test_a_download_that_was_cut_goes_on_by_a_range(stand: Stand) -> None:
 
 
 async def test_an_edge_speaks_for_its_own_site_alone(stand: Stand) -> None:
-    async with connected(stand.server.url()) as bus:
+    async with connected(stand.server.access()) as bus:
         await eventually(lambda: _taken(JetPieces(bus), "attic.edge-1.a.x"))
-    async with connected(stand.server.url("agent")) as bus:
+    async with connected(stand.server.agent(SITE, "edge-1")) as bus:
         pieces = JetPieces(bus)
         assert await pieces.put(f"{SITE}.edge-1.a.x", 0, b"mine") is True
         assert await pieces.get("attic.edge-1.a.x", 0) == b"theirs", "which may be an input here"
@@ -209,7 +209,7 @@ async def test_an_edge_speaks_for_its_own_site_alone(stand: Stand) -> None:
                 await bus.client.jsm(timeout=0.5).add_consumer(STREAM, config)
         with pytest.raises(nats.errors.Error):
             await bus.client.jsm(timeout=0.5).purge_stream(STREAM)
-    async with connected(stand.server.url()) as bus:
+    async with connected(stand.server.access()) as bus:
         assert (await bus.manager.stream_info(STREAM)).state.messages == 2
 
 

@@ -22,7 +22,7 @@ from datamodel.secrets.value import hidden
 from sim.chaos.machine import ROOT
 from tests.conftest import StartNats
 from tests.graph import done, new_job, present
-from tests.hub import node_when, running_hub
+from tests.hub import nats_variables, node_when, running_hub
 from tests.receiver import NEVER, Receiver, receiving
 from tests.services import PrivateNats
 from tests.waiting import until
@@ -42,7 +42,7 @@ class Hub:
 
     @asynccontextmanager
     async def running(self, **settings: Any) -> AsyncIterator[None]:
-        async with running_hub(self.database_url, self.server.url(), **{**OPEN, **settings}):
+        async with running_hub(self.database_url, self.server.access(), **{**OPEN, **settings}):
             yield
 
     @asynccontextmanager
@@ -52,7 +52,7 @@ class Hub:
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(ROOT),
             "TENDRIL_DATABASE_URL": self.database_url,
-            "TENDRIL_NATS_URL": self.server.url(),
+            **nats_variables(self.server.access()),
             "TENDRIL_LEASE_TTL_S": "1",
             **{f"TENDRIL_{name.upper()}": str(value) for name, value in OPEN.items()},
         }

@@ -90,7 +90,10 @@ async def test_nodes_are_listed_and_shown(served: Served) -> None:
     told = await served.tendril("get", "jobs", "--sort", "-path", "--limit", "1", "-o", "name")
     assert (told.out, told.err) == ("job/night/b\n", "there are more than these 1\n")
     table = (await served.tendril("get", "edges")).out.splitlines()
-    assert [line.split()[:3] for line in table] == [["NAME", "PHASE", "RUNTIME"], ["s/e", "online", "simulated"]]
+    assert [line.split()[:4] for line in table] == [
+        ["NAME", "PHASE", "SERVICE", "RUNTIME"],
+        ["s/e", "online", "-", "simulated"],
+    ]
     assert json.loads((await served.tendril("get", "job", "a", "-o", "json")).out)["metadata"]["path"] == f"{JOBS}/a"
     mixed = ("get", "job/a", "edge/s/e", "job/none", "job/night/b")
     assert (await served.tendril(*mixed, "-o", "name")).out == "job/default/a\nedge/s/e\njob/night/b\n"
@@ -113,7 +116,7 @@ async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) 
         (("get", "jobs", "-g", "none"), 3, "--in: /config/job-groups/none does not exist"),
         (("get", "jobs", "--sort", "colour"), 2, "--sort: nothing is sorted by 'colour'"),
         (("get", "jobs", "--colour", "red"), 2, "Unknown option"),
-        (("get", "flowers"), 2, "there is no kind 'flowers'"),
+        (("get", "flowers"), 2, "there is no kind 'flowers'; a name comes after its kind, as in job/NAME"),
         (("delete", "scheduler"), 7, "DELETE is not possible here"),
         (("wait", "job/x"), 3, f"{JOBS}/x does not exist"),
         (("wait", "job/a", "--timeout", "1s"), 6, "it was not so after 1s"),
@@ -254,9 +257,7 @@ async def test_chunks_are_said_beside_the_file_and_printed_as_the_job_has_them(s
         "tendril: --array, --chunks, --max-chunks: each says how many chunks there are; give one of them\n",
     )
     wrong = await served.tendril("submit", str(file), "--array", "0-3,1")
-    assert (
-        wrong.err == f"tendril: {file}: /array: Value error, the index 1 is in it twice; correct that and try again\n"
-    )
+    assert wrong.err == f"tendril: {file}: /array: the index 1 is in it twice; correct that and try again\n"
     await new_edge(served.gateway.store)
     async with running(served.url, "submit", str(file), "--array", "7,40%1", "--logs") as process:
         assert await lines(process, 1) == ["job/default/a submitted"]
@@ -420,6 +421,31 @@ async def test_edges_are_cordoned_drained_and_used_again(served: Served) -> None
     assert (await served.gateway.store.nodes([path]))[path].spec["intent"] == "cordon", (
         "what one refuses keeps no other"
     )
+
+
+async def test_edges_are_said_to_be_lost_or_off_and_late_results_adopted(served: Served) -> None:
+    store = served.gateway.store
+    for name, phase in (("e", "disconnected"), ("f", "online")):
+        await new_edge(store, name)
+        patch = Command("patchStatus", f"/inventory/sites/s/edges/{name}", {"phase": phase})
+        await done(store, patch, actor=SYSTEM)
+    told = await served.tendril("lost", "s/e", "s/f", "--reason", "sunk")
+    assert (told.code, told.out, "s/f is heard from" in told.err) == (4, "edge/s/e is given up\n", True)
+    assert (await served.tendril("off", "edge/s/e")).out == "edge/s/e counts as switched off\n"
+    word = (await store.nodes(["/config/sites/s/edges/e"]))["/config/sites/s/edges/e"].spec["word"]
+    assert (word["says"], word["reason"]) == ("off", "")
+    made = await new_job(store, "late", chunks=1)
+    older = await place(store, made)
+    await done(store, Command("patchSpec", older, {"intent": "abandon"}), actor=SYSTEM)
+    await place(store, made, epoch=2, edge="f")
+    refused = await served.tendril("adopt", older)
+    assert (refused.code, "only what has succeeded can be adopted" in refused.err) == (4, True)
+    await report(store, older, phase="succeeded")
+    adopted = await served.tendril("adopt", "s/e/" + older.rpartition("/")[2])
+    assert (adopted.code, adopted.out.endswith(" is adopted\n")) == (0, True), adopted.err
+    assert (await store.totals([made.uid]))[made.uid].phases == {"succeeded": 1}
+    await done(store, Command("patchStatus", "/inventory/sites/s/edges/e", {"phase": "lost"}), actor=SYSTEM)
+    assert (await served.tendril("delete", "edge", "s/e")).code == 0
 
 
 async def test_a_job_is_explained(served: Served) -> None:

@@ -236,7 +236,7 @@ async def test_reconcilers_that_are_told_so_forget_the_log(
     await busy(store)
     head = (await store.head()).position
     server = await nats_server()
-    async with running_hub(database_url, server.url(), keep_log_days=0.0, export_log=tmp_path):
+    async with running_hub(database_url, server.access(), keep_log_days=0.0, export_log=tmp_path):
 
         async def is_forgotten() -> bool:
             return (await store.segments())[0].first > head - SIZE

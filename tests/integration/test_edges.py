@@ -33,7 +33,7 @@ async def test_an_edge_goes_and_comes_back(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:
     await new_edge(store)
-    async with running_hub(database_url, server.url(), **SHORT):
+    async with running_hub(database_url, server.access(), **SHORT):
         async with heard(bus, "e"):
             await phase(store, EDGE_E, "online")
         for wanted in ("suspect", "disconnected", "lost"):
@@ -53,7 +53,7 @@ async def test_an_edge_that_registers_gets_a_place_in_the_desired_plane(
 ) -> None:
     await new_edge(store)
     await done(store, Command("create", EDGE_F, edge_spec()), actor=EDGE)
-    async with running_hub(database_url, server.url()), heard(bus, "f"):
+    async with running_hub(database_url, server.access()), heard(bus, "f"):
         await phase(store, EDGE_F, "online")
         assert (await present(store, desired_path("s", "f"))).spec == {"cordoned": False}
 
@@ -65,7 +65,7 @@ async def test_an_edge_that_is_cordoned_before_it_comes_has_a_cordoned_place_fro
     cordon = Command("apply", config_path("s", "f"), {"intent": "cordon"})
     await done(store, Command("apply", "/config/sites/s"), cordon)
     await done(store, Command("create", EDGE_F, edge_spec()), actor=EDGE)
-    async with running_hub(database_url, server.url()), heard(bus, "f"):
+    async with running_hub(database_url, server.access()), heard(bus, "f"):
         await phase(store, config_path("s", "f"), "cordoned")
         await node_when(store, desired_path("s", "f"), lambda node: True)
     events = [event for event in await store.events(0, 1000) if event.path == desired_path("s", "f")]
@@ -77,7 +77,7 @@ async def test_the_chunks_of_a_lost_edge_get_a_new_attempt_and_its_reservation_s
 ) -> None:
     await new_edge(store, "e")
     await new_edge(store, "f")
-    async with running_hub(database_url, server.url(), **SHORT), heard(bus, "f"):
+    async with running_hub(database_url, server.access(), **SHORT), heard(bus, "f"):
         await phase(store, EDGE_F, "online")
         async with heard(bus, "e"):
             await phase(store, EDGE_E, "online")
@@ -91,19 +91,19 @@ async def test_the_chunks_of_a_lost_edge_get_a_new_attempt_and_its_reservation_s
         assert (await present(store, first.path)).spec["intent"] == "abandon"
         assert (await store.pools([EDGE_E]))[EDGE_E].used["cpu"] == 250
 
-        await report(store, first.path, phase="succeeded", outputs={"n": 1})
-        assert (await present(store, first.path)).status["settlement"] == "superseded"
-        assert not (await store.pools([EDGE_E]))[EDGE_E].used
         await report(store, second.path, phase="succeeded", outputs={"n": 2})
         done_job = await node_when(store, job.path, lambda node: node.phase == "succeeded")
         assert done_job.status["chunks"] == {"succeeded": 1}
+        await report(store, first.path, phase="succeeded", outputs={"n": 1})
+        assert (await present(store, first.path)).status["settlement"] == "superseded"
+        assert not (await store.pools([EDGE_E]))[EDGE_E].used
 
 
 async def test_a_job_that_is_aborted_waits_for_no_edge_that_is_lost(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:
     await new_edge(store)
-    async with running_hub(database_url, server.url(), **SHORT):
+    async with running_hub(database_url, server.access(), **SHORT):
         async with heard(bus, "e"):
             await phase(store, EDGE_E, "online")
             job = await new_job(store, chunks=1)
@@ -119,13 +119,13 @@ async def test_a_controller_that_restarts_grants_everyone_the_full_time(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:
     await new_edge(store)
-    async with running_hub(database_url, server.url(), **SHORT), heard(bus, "e"):
+    async with running_hub(database_url, server.access(), **SHORT), heard(bus, "e"):
         await phase(store, EDGE_E, "online")
     online = (await present(store, EDGE_E)).version
-    patient = {"suspect_after_s": 600.0, "disconnected_after_s": 700.0}
-    async with running_hub(database_url, server.url(), **patient):
+    patient: dict[str, Any] = {"suspect_after_s": 600.0, "disconnected_after_s": 700.0}
+    async with running_hub(database_url, server.access(), **patient):
         job = await new_job(store)
         await attempts_when(store, job, lambda found: len(found) == 1)
         assert (await present(store, EDGE_E)).version == online
-    async with running_hub(database_url, server.url(), **SHORT):
+    async with running_hub(database_url, server.access(), **SHORT):
         await phase(store, EDGE_E, "suspect")

@@ -23,7 +23,7 @@ async def server(nats_server: StartNats) -> PrivateNats:
 
 @pytest_asyncio.fixture
 async def store(database_url: str, server: PrivateNats) -> AsyncIterator[PostgresStore]:
-    async with PostgresStore(database_url, MODEL) as store, running_hub(database_url, server.url()):
+    async with PostgresStore(database_url, MODEL) as store, running_hub(database_url, server.access()):
         yield store
 
 

@@ -6,6 +6,7 @@ import pytest_asyncio
 
 from datamodel.command import Command
 from datamodel.feed.bus import Bus
+from datamodel.feed.message import POKE
 from datamodel.feed.stream import JetStreams, newest_stream, stream_name
 from datamodel.memory import MemoryStore
 from datamodel.seeds import seed
@@ -60,7 +61,7 @@ async def woken(wake: asyncio.Event) -> None:
 
 async def test_nobody_follows_until_somebody_watches(server: PrivateNats, bus: Bus, publisher: Publisher) -> None:
     changes = Changes()
-    async with linked(server.url("gateway"), changes, linger_s=LINGER_S) as link:
+    async with linked(server.access("gateway"), changes, linger_s=LINGER_S) as link:
         await until(lambda: link.connected)
         assert await followers(bus) == 0
         with changes.watch(GROUP) as wake:
@@ -80,7 +81,7 @@ async def test_one_that_comes_back_soon_or_joins_finds_the_feed_followed(
     server: PrivateNats, bus: Bus, publisher: Publisher
 ) -> None:
     changes = Changes()
-    async with linked(server.url("gateway"), changes, linger_s=60.0):
+    async with linked(server.access("gateway"), changes, linger_s=60.0):
         with changes.watch("/config/scheduler") as wake:
             await woken(wake)
         with changes.watch(GROUP) as first, changes.watch(GROUP) as second:
@@ -94,8 +95,18 @@ async def test_ending_while_somebody_watches_leaves_no_consumer(
     server: PrivateNats, bus: Bus, publisher: Publisher
 ) -> None:
     changes = Changes()
-    async with linked(server.url("gateway"), changes):
+    async with linked(server.access("gateway"), changes):
         with changes.watch(GROUP) as wake:
             await woken(wake)
             assert await followers(bus) == 1
     assert await followers(bus) == 0
+
+
+async def test_word_that_the_log_has_grown_is_passed_on(bus: Bus, server: PrivateNats) -> None:
+    grown = asyncio.Event()
+    async with linked(server.access("gateway"), Changes(), grown=grown.set) as link:
+        await until(lambda: link.connected)
+        await bus.publish(POKE, b"somebody")
+        await woken(grown)
+        link.poke()
+        await woken(grown)

@@ -19,6 +19,7 @@ from datamodel.ports import Store
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling import wire
 from datamodel.scheduling.model import MODEL
+from datamodel.scheduling.windows import SPEAKS
 from reconcilers.ingest import INBOX_WINDOWS, Ingest
 from reconcilers.runtime.controller import Controller
 from reconcilers.runtime.metrics import Metrics
@@ -96,7 +97,7 @@ async def store(database_url: str) -> AsyncIterator[PostgresStore]:
 
 @pytest_asyncio.fixture
 async def bus(nats_server: StartNats) -> AsyncIterator[Bus]:
-    async with connected((await nats_server()).url()) as bus:
+    async with connected((await nats_server()).access()) as bus:
         yield bus
 
 
@@ -152,7 +153,7 @@ async def test_an_agent_registers_its_edge(store: PostgresStore, agent: Agent) -
 async def test_a_gap_is_asked_for_again(store: PostgresStore, agent: Agent, job: Node) -> None:
     path = await place(store, job)
     await agent.send(2, agent.report(path, "succeeded"))
-    await until(lambda: agent.answers == [wire.Committed("1", 0, gap=True)])
+    await until(lambda: agent.answers == [wire.Committed("1", 0, gap=True, speaks=SPEAKS)])
     assert (await present(store, path)).phase == ""
     await agent.send(1, agent.report(path, "running"), agent.report(path, "succeeded"))
     await agent.committed(2)
@@ -268,7 +269,7 @@ async def test_an_empty_window_asks_how_far_the_hub_is(store: PostgresStore, age
     agent.answers.clear()
     await agent.send(1)
     await agent.committed(7)
-    assert agent.answers == [wire.Committed("1", 7, gap=False)]
+    assert agent.answers == [wire.Committed("1", 7, gap=False, speaks=SPEAKS)]
 
 
 async def test_what_a_database_that_was_put_back_has_forgotten_is_written_again(

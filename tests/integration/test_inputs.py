@@ -31,8 +31,8 @@ async def stand(database_url: str, nats_server: StartNats, tmp_path: Path) -> As
     server = await nats_server()
     async with (
         PostgresStore(database_url, MODEL) as store,
-        running_hub(database_url, server.url()),
-        open_gateway(store, server.url("gateway")) as gateway,
+        running_hub(database_url, server.access()),
+        open_gateway(store, server.access("gateway")) as gateway,
         serving(gateway) as (_, client),
     ):
         yield Stand(server, store, gateway, client, tmp_path)
@@ -133,7 +133,7 @@ async def test_a_source_that_fails_or_is_deleted_fails_who_waits_for_it(stand: S
 async def test_what_the_hub_has_lost_fails_the_attempt(stand: Stand) -> None:
     async with stand.agent():
         await ended(stand, await stand.job(LEAVE, name="a", artifacts=PARTS))
-        async with connected(stand.server.url()) as bus:
+        async with connected(stand.server.access()) as bus:
             await bus.manager.purge_stream(STREAM)
         job = await stand.job("true", name="b", retries=0, inputs=[an_input()])
         await ended(stand, job, "failed")

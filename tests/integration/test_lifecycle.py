@@ -7,6 +7,7 @@ from typing import Any
 import pytest_asyncio
 
 from datamodel.command import Command
+from datamodel.feed.access import Access
 from datamodel.node import Node
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.edges import inventory_path
@@ -27,8 +28,8 @@ PAUSE_S = 1.5
 class Stand:
     """One edge of four places, the reconcilers, and a way to ask."""
 
-    def __init__(self, store: PostgresStore, nats_url: str) -> None:
-        self.store, self._nats_url = store, nats_url
+    def __init__(self, store: PostgresStore, access: Access) -> None:
+        self.store, self._access = store, access
 
     async def fail(self, attempt: Node, code: int = 1) -> None:
         now = datetime.now(UTC).isoformat()
@@ -36,7 +37,7 @@ class Stand:
         await report(self.store, attempt.path, phase="failed", **how)
 
     async def retry(self, job: Node) -> None:
-        async with open_gateway(self.store, self._nats_url) as gateway:
+        async with open_gateway(self.store, self._access) as gateway:
             await act(gateway.backend, job.path, "retry")
 
     async def placed(self, job: Node, count: int) -> list[Node]:
@@ -56,9 +57,9 @@ async def stand(nats_server: StartNats, database_url: str) -> AsyncIterator[Stan
     server = await nats_server()
     async with PostgresStore(database_url, MODEL) as store:
         await new_edge(store)
-        async with connected(server.url()) as bus, heard(bus, "e"), running_hub(database_url, server.url()):
+        async with connected(server.access()) as bus, heard(bus, "e"), running_hub(database_url, server.access()):
             await node_when(store, EDGE, lambda node: node.phase == "online")
-            yield Stand(store, server.url("gateway"))
+            yield Stand(store, server.access("gateway"))
         found = await verify(store)
         assert found.clean, str(found)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest_asyncio
 from nats.aio.msg import Msg
 
+from agents.desk import Desk
 from agents.link import RESEND_S, Link
 from agents.memory_journal import Disk, MemoryJournal
 from agents.outbox import Outbox
+from agents.session import Session
 from agents.sqlite_journal import SqliteJournal
 from datamodel.feed.bus import Bus
 from datamodel.feed.follow import NatsFeed
@@ -37,7 +39,7 @@ class Hub:
             self.beats.append(wire.decode_beat(message.data))
 
         await self.bus.client.subscribe(wire.report_subject("s", "e"), cb=on_window)
-        await self.bus.client.subscribe(wire.beat_subject("s"), cb=on_beat)
+        await self.bus.client.subscribe(wire.beat_subject("s", "e"), cb=on_beat)
         await arrived(self.bus)
 
     @property
@@ -56,7 +58,7 @@ async def server(nats_server: StartNats) -> PrivateNats:
 
 @pytest_asyncio.fixture
 async def hub(server: PrivateNats) -> AsyncIterator[Hub]:
-    async with connected(server.url()) as bus:
+    async with connected(server.access()) as bus:
         hub = Hub(bus)
         await hub.listen()
         yield hub
@@ -75,8 +77,11 @@ async def linked(
     """The link in the agent's own role, with the permissions that come with it. `renewed` gets each incarnation
     that follows another."""
     renewed = [] if renewed is None else renewed
-    async with connected(server.url("agent")) as bus, asyncio.TaskGroup() as group:
-        link = Link(bus, NatsFeed(bus), outbox, "s", "e", ["e"], resend_s=resend_s)
+    async with connected(server.agent("s", "e")) as bus, asyncio.TaskGroup() as group:
+        session = Session(outbox)
+        session.version = 1  # the hub of these tests has said so
+        feed = NatsFeed(bus, Desk(bus, "s", "e", ["e"]))
+        link = Link(bus, feed, outbox, "s", "e", ["e"], resend_s=resend_s, session=session)
         task = group.create_task(link.run(Seen().deliver, lambda: renewed.append(outbox.incarnation)))
         yield link
         task.cancel()
@@ -202,7 +207,7 @@ async def test_after_an_outage_everything_that_is_not_committed_is_sent(
 
 
 async def test_heartbeats_name_the_edges(link: Link, hub: Hub) -> None:
-    assert hub.beats[0] == wire.Beat(site="s", agent="e", edges=["e"])
+    assert hub.beats[0] == wire.Beat(site="s", agent="e", count=1)
 
 
 async def test_what_waited_before_the_start_is_sent(server: PrivateNats, outbox: Outbox, hub: Hub) -> None:

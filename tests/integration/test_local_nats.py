@@ -1,19 +1,21 @@
 """A private NATS server: one credential a role, each with its own subjects, and a port that stays."""
 
-import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import nats
 import pytest
 import pytest_asyncio
-from nats.errors import Error
 
+from datamodel.errors import Forbidden
+from datamodel.feed.access import Access
+from datamodel.feed.bus import connect
+from datamodel.identity.credentials import Credential, read_credential, write_credential
+from datamodel.identity.nkeys import Key
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
+from tests.feed import connected
+from tests.raw_nats import conversation, is_allowed
 
 
 @pytest_asyncio.fixture
@@ -22,107 +24,85 @@ async def supervisor(tmp_path: Path) -> AsyncIterator[Supervisor]:
         yield supervisor
 
 
-async def conversation(url: str, *commands: str) -> str:
-    """What the server says to these lines of its protocol, in order, until it answers a PING or hangs up."""
-    parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    connect = json.dumps({"user": parts.username, "pass": parts.password})
-    writer.write("".join(f"{line}\r\n" for line in (f"CONNECT {connect}", *commands)).encode())
-    answers = ""
-    while (line := (await reader.readline()).decode()) and line != "PONG\r\n":
-        answers += line
-    writer.close()
-    await writer.wait_closed()
-    return answers
-
-
 @pytest.mark.parametrize(
     ("role", "action", "subject", "allowed"),
     [
-        ("reconcilers", "publish", "graph.config", True),
-        ("reconcilers", "subscribe", "report.>", True),
-        ("gateway", "publish", "poke", True),
-        ("gateway", "publish", "graph.config", False),
-        ("gateway", "publish", "report.local.edge-1", False),
-        ("gateway", "subscribe", "graph.>", True),
-        ("gateway", "subscribe", "report.>", False),
-        ("agent", "publish", "report.local.edge-1", True),
-        ("agent", "publish", "beat.local", True),
-        ("agent", "publish", "graph.config", False),
-        ("agent", "publish", "poke", False),
-        ("agent", "publish", "logs.local.edge-1.a", True),
-        ("agent", "publish", "logs.attic.edge-1.a", False),
-        ("agent", "publish", "$JS.API.DIRECT.GET.LOGS.logs.local.edge-1.a", True),
-        ("agent", "publish", "$JS.API.DIRECT.GET.LOGS.logs.attic.edge-1.a", False),
-        ("agent", "publish", "$JS.API.DIRECT.GET.LOGS", False),
-        ("agent", "publish", "$JS.API.STREAM.MSG.GET.LOGS", False),
-        ("agent", "publish", "$JS.API.CONSUMER.CREATE.LOGS", False),
-        ("agent", "publish", "$JS.API.CONSUMER.CREATE.LOGS.c", False),
-        ("agent", "publish", "$JS.API.CONSUMER.CREATE.LOGS.c.logs.attic.>", False),
-        ("agent", "publish", "$JS.API.CONSUMER.DURABLE.CREATE.LOGS.c", False),
-        ("agent", "publish", "$JS.API.CONSUMER.MSG.NEXT.LOGS.c", False),
-        ("agent", "publish", "$JS.API.CONSUMER.CREATE.GRAPH-1.c", True),
-        ("agent", "publish", "$JS.API.STREAM.PURGE.LOGS", False),
-        ("agent", "publish", "artifacts.local.edge-1.a.data.0", True),
-        ("agent", "publish", "artifacts.attic.edge-1.a.data.0", False),
-        ("agent", "publish", "$JS.API.DIRECT.GET.ARTIFACTS.artifacts.attic.edge-1.a.data.0", True),
-        ("agent", "publish", "$JS.API.CONSUMER.CREATE.ARTIFACTS.c", False),
-        ("agent", "publish", "$JS.API.STREAM.PURGE.ARTIFACTS", False),
-        ("agent", "subscribe", "artifacts.>", False),
-        ("gateway", "publish", "artifacts.local.edge-1.a.data.0", False),
-        ("agent", "subscribe", "logs.>", False),
-        ("gateway", "publish", "logs.local.edge-1.a", False),
-        ("gateway", "publish", "$JS.API.DIRECT.GET.LOGS", True),
-        ("gateway", "subscribe", "logs.local.edge-1.a", True),
-        ("agent", "subscribe", "committed.local.edge-1", True),
-        ("agent", "subscribe", "graph.>", False),
-        ("agent", "subscribe", "report.>", False),
+        ("reconcilers", "PUB", "graph.config", True),
+        ("reconcilers", "SUB", "report.>", True),
+        ("gateway", "PUB", "poke", True),
+        ("gateway", "PUB", "graph.config", False),
+        ("gateway", "PUB", "report.local.edge-1", False),
+        ("gateway", "PUB", "hub.local.edge-1", False),
+        ("gateway", "PUB", "told.local.edge-1", False),
+        ("gateway", "SUB", "graph.>", True),
+        ("gateway", "SUB", "report.>", False),
+        ("gateway", "SUB", "_INBOX.>", False),
+        ("gateway", "PUB", "artifacts.local.edge-1.a.data.0", False),
+        ("gateway", "PUB", "logs.local.edge-1.a", False),
+        ("gateway", "PUB", "$JS.API.DIRECT.GET.LOGS", True),
+        ("gateway", "SUB", "logs.local.edge-1.a", True),
+        ("gateway", "PUB", "$JS.API.STREAM.PURGE.LOGS", False),
+        ("gateway", "PUB", "$SYS.REQ.CLAIMS.UPDATE", False),
+        ("gateway", "SUB", "$SYS.>", False),
     ],
 )
 async def test_a_role_has_its_own_subjects_and_no_others(
     shared_nats: Nats, *, role: Role, action: str, subject: str, allowed: bool
 ) -> None:
-    command = f"PUB {subject} 0\r\n" if action == "publish" else f"SUB {subject} 1"
-    answers = await conversation(shared_nats.url(role), command, "PING")
-    assert ("permissions violation" not in answers.lower()) == allowed
+    assert await is_allowed(shared_nats.access(role), action, subject) == allowed
 
 
-@pytest.mark.parametrize("role", ["gateway", "agent"])
-async def test_a_reading_role_can_consume_a_stream_and_cannot_make_one(shared_nats: Nats, role: Role) -> None:
-    writer = await nats.connect(shared_nats.url("reconcilers"))
-    reader = await nats.connect(shared_nats.url(role))
-    name = f"STREAM_{role}"
-    await writer.jetstream().add_stream(name=name, subjects=[f"stream.{role}"])
-    await writer.jetstream().publish(f"stream.{role}", b"hello")
-    subscription = await reader.jetstream().subscribe(f"stream.{role}", stream=name, ordered_consumer=True)
-    assert (await subscription.next_msg(timeout=5)).data == b"hello"
-    with pytest.raises(Error):
-        await reader.jetstream(timeout=0.3).add_stream(name="OTHER", subjects=["other"])
-    await writer.jetstream().delete_stream(name)
-    await reader.close()
-    await writer.close()
+async def test_the_gateway_can_consume_a_stream_and_cannot_make_one(shared_nats: Nats) -> None:
+    async with (
+        connected(shared_nats.access("reconcilers")) as writer,
+        connected(shared_nats.access("gateway")) as reader,
+    ):
+        await writer.client.jetstream().add_stream(name="STREAM", subjects=["stream"])
+        await writer.client.jetstream().publish("stream", b"hello")
+        jetstream = reader.client.jetstream()
+        subscription = await jetstream.subscribe("stream", stream="STREAM", ordered_consumer=True)
+        assert (await subscription.next_msg(timeout=5)).data == b"hello"
+        assert not await is_allowed(shared_nats.access("gateway"), "PUB", "$JS.API.STREAM.CREATE.OTHER")
+        await writer.client.jetstream().delete_stream("STREAM")
 
 
-async def test_a_stranger_is_refused(shared_nats: Nats) -> None:
-    stranger = f"nats://agent:guess@127.0.0.1:{shared_nats.port}"
-    assert "authorization violation" in (await conversation(stranger, "PING")).lower()
+async def test_nobody_gets_in_without_a_credential(shared_nats: Nats) -> None:
+    assert "authorization violation" in (await conversation(shared_nats.url, {}, "PING")).lower()
+    password = {"user": "reconcilers", "pass": "guess"}
+    assert "authorization violation" in (await conversation(shared_nats.url, password, "PING")).lower()
 
 
-async def test_a_restart_keeps_port_passwords_and_streams(tmp_path: Path, supervisor: Supervisor) -> None:
+async def test_a_credential_of_another_authority_is_refused(
+    shared_nats: Nats, tmp_path: Path, supervisor: Supervisor
+) -> None:
+    other = Nats(tmp_path)
+    await other.start(supervisor)
+    with pytest.raises(Forbidden, match="refuses the credential of stranger"):
+        await connect(Access(shared_nats.url, other.access("reconcilers").creds), "stranger")
+
+
+async def test_a_jwt_without_its_key_is_refused(shared_nats: Nats, tmp_path: Path) -> None:
+    """It is public: it stands in the graph."""
+    creds = shared_nats.access("reconcilers").creds
+    assert isinstance(creds, Path)
+    write_credential(tmp_path / "stolen.creds", Credential(Key.new("user"), read_credential(creds).jwt))
+    with pytest.raises(Forbidden):
+        await connect(Access(shared_nats.url, tmp_path / "stolen.creds"), "thief")
+
+
+async def test_a_restart_keeps_port_credentials_and_streams(tmp_path: Path, supervisor: Supervisor) -> None:
     first = Nats(tmp_path)
     await first.start(supervisor)
-    client = await nats.connect(first.url("reconcilers"))
-    await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
-    await client.close()
+    async with connected(first.access("reconcilers")) as bus:
+        await bus.client.jetstream().add_stream(name="KEPT", subjects=["kept"])
     await supervisor.stop()
 
     second = Nats(tmp_path)
     await second.start(supervisor)
-    assert second.url("agent") == first.url("agent")
-    client = await nats.connect(second.url("reconcilers"))
-    assert (await client.jetstream().stream_info("KEPT")).config.name == "KEPT"
-    await client.close()
-    assert (tmp_path / "nats" / "server.conf").stat().st_mode & 0o777 == 0o600
+    async with connected(second.access("reconcilers")) as bus:
+        assert (await bus.client.jetstream().stream_info("KEPT")).config.name == "KEPT"
+    for name in ("server.conf", "authority.json", "reconcilers.creds", "gateway.creds"):
+        assert (tmp_path / "nats" / name).stat().st_mode & 0o777 == 0o600
 
 
 async def test_a_port_that_something_else_took_is_left_to_it(tmp_path: Path, supervisor: Supervisor) -> None:

@@ -55,6 +55,7 @@ def stand_ins(tmp_path: Path) -> Path:
         package.mkdir(parents=True)
         (package / "__init__.py").touch()
         (package / "__main__.py").write_text(code)
+    (tmp_path / "programs" / "gateway" / "enrolling.py").touch()
     return tmp_path / "programs"
 
 

@@ -31,7 +31,7 @@ from tests.conftest import StartNats
 from tests.feed import connected
 from tests.gateway import Gateway, open_gateway, serving
 from tests.graph import new_job
-from tests.hub import attempts_of, node_when, running_hub
+from tests.hub import agent_variables, attempts_of, node_when, running_hub
 from tests.integration.test_rest_events import events
 from tests.services import IMAGE, PrivateNats
 from tests.waiting import eventually, until
@@ -60,7 +60,7 @@ class Stand:
         environment = {
             **{name: value for name, value in os.environ.items() if name in {"PATH", "DOCKER_HOST"}},
             "PYTHONPATH": str(ROOT),
-            "TENDRIL_NATS_URL": self.server.url("agent"),
+            **agent_variables(self.server.agent(SITE, EDGE)),
             "EDGE_SITE": SITE,
             "EDGE_NAME": EDGE,
             "EDGE_RUNTIME": "process",
@@ -114,8 +114,8 @@ async def stand(database_url: str, nats_server: StartNats, tmp_path: Path) -> As
     server = await nats_server()
     async with (
         PostgresStore(database_url, MODEL) as store,
-        running_hub(database_url, server.url()),
-        open_gateway(store, server.url("gateway")) as gateway,
+        running_hub(database_url, server.access()),
+        open_gateway(store, server.access("gateway")) as gateway,
         serving(gateway) as (_, client),
     ):
         yield Stand(server, store, gateway, client, tmp_path)
@@ -206,7 +206,7 @@ async def test_a_server_that_lost_everything_gets_the_logs_of_what_runs_again(st
 
 async def test_a_flood_is_cut_and_marked_and_holds_nobody_up(stand: Stand) -> None:
     late_s: list[float] = []
-    async with stand.agent(), connected(stand.server.url()) as bus:
+    async with stand.agent(), connected(stand.server.access()) as bus:
         loop = asyncio.get_running_loop()
         heard_s = loop.time()
 
@@ -215,7 +215,7 @@ async def test_a_flood_is_cut_and_marked_and_holds_nobody_up(stand: Stand) -> No
             late_s.append(loop.time() - heard_s)
             heard_s = loop.time()
 
-        await bus.subscribe(wire.beat_subject(SITE), beat)
+        await bus.subscribe(wire.beat_subject(SITE, "*"), beat)
         flood = await stand.job(
             "echo first; head -c 100000000 /dev/zero | tr '\\0' 'y' | fold -w 99; echo last", name="flood", chunks=6
         )
@@ -280,7 +280,7 @@ async def test_a_follower_waits_for_a_chunk_that_is_to_be_placed(stand: Stand) -
 
 
 async def test_an_edge_speaks_for_its_own_site_alone(stand: Stand) -> None:
-    async with connected(stand.server.url("agent")) as bus:
+    async with connected(stand.server.agent(SITE, "edge-1")) as bus:
         transcripts = JetTranscripts(bus)
         await eventually(lambda: _taken(transcripts, f"{SITE}.edge-1.a"))
         refused = (
@@ -295,7 +295,7 @@ async def test_an_edge_speaks_for_its_own_site_alone(stand: Stand) -> None:
             config = ConsumerConfig(name=name or None, ack_policy=AckPolicy.NONE, inactive_threshold=5)
             with pytest.raises(nats.errors.Error):
                 await bus.client.jsm(timeout=0.5).add_consumer(STREAM, config)
-    async with connected(stand.server.url()) as bus:
+    async with connected(stand.server.access()) as bus:
         assert (await bus.manager.stream_info(STREAM)).state.messages == 1
 
 

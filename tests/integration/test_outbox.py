@@ -125,7 +125,7 @@ async def test_what_was_committed_leaves_the_disk_many_at_a_time(path: Path, tmp
 async def test_two_agents_cannot_share_a_file(path: Path) -> None:
     async with opened(path) as outbox:
         await outbox.add(b"a")
-        with pytest.raises(Transient, match="locked"):
+        with pytest.raises(Transient, match="another agent has it open"):
             await opened(path).__aenter__()
         assert await outbox.add(b"b") == 2
 

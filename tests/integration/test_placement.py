@@ -38,7 +38,7 @@ async def bus(server: PrivateNats, store: PostgresStore, database_url: str) -> A
     """Two edges of four places each, heard from, and the reconcilers."""
     await new_edge(store, "e")
     await new_edge(store, "f")
-    async with connected(server.url()) as bus, heard(bus, "e", "f"), running_hub(database_url, server.url()):
+    async with connected(server.access()) as bus, heard(bus, "e", "f"), running_hub(database_url, server.access()):
         for edge in ("e", "f"):
             await node_when(store, inventory_path("s", edge), lambda node: node.phase == "online")
         yield bus
@@ -141,10 +141,10 @@ async def test_a_job_that_waits_says_why_until_it_is_placed(store: PostgresStore
     told = await node_when(store, waiting.path, lambda node: condition(node) is not None)
     assert condition(told) == ("NoRoom", "of 2 edges, 2 have too little cpu left")
     await ask_of_edge(store, "f", "cordon", "cordoned")
-    await node_when(store, waiting.path, lambda node: condition(node) == ("NoRoom", CORDONED))
+    await node_when(store, waiting.path, lambda node: condition(node) == ("NoRoom", CORDONED), timeout_s=30.0)
     await report(store, next(attempt.path for attempt in placed if "/edges/e/" in attempt.path), phase="succeeded")
     await attempts_when(store, waiting, lambda found: len(found) == 1)
-    after = await node_when(store, waiting.path, lambda node: condition(node) is None)
+    after = await node_when(store, waiting.path, lambda node: condition(node) is None, timeout_s=30.0)
     assert after.status["conditions"][0]["reason"] == "Placed"
 
 

@@ -90,7 +90,7 @@ async def test_every_node_of_a_quiet_log_is_in_a_new_stream(store: PostgresStore
 
 
 async def test_racing_relays_lose_and_double_nothing(store: PostgresStore, bus: Bus, server: PrivateNats) -> None:
-    async with connected(server.url()) as other, following(NatsFeed(bus), "/config") as seen:
+    async with connected(server.access()) as other, following(NatsFeed(bus), "/config") as seen:
         relays = [Publisher(store, JetStreams(bus)), Publisher(store, JetStreams(other), token=2)]
         await relays[0].publish()
         for turn in range(15):

@@ -18,8 +18,8 @@ async def test_a_commit_is_told_to_the_others(bus: Bus, server: PrivateNats, dat
     await bus.subscribe(POKE, lambda _, sender: senders.add(sender))
     async with (
         PostgresStore(database_url, MODEL) as store,
-        running_hub(database_url, server.url(), poll_s=NEVER_S),
-        running_hub(database_url, server.url(), poll_s=NEVER_S),
+        running_hub(database_url, server.access(), poll_s=NEVER_S),
+        running_hub(database_url, server.access(), poll_s=NEVER_S),
     ):
         await new_edge(store)
         async with heard(bus, "e"):

@@ -24,6 +24,14 @@ async def test_an_edge_is_cordoned_and_used_again(gateway: Gateway) -> None:
         assert (await present(gateway.store, CONFIG)).version == version, "it is asked so already"
 
 
+async def test_an_edge_is_read_as_it_is_listed(gateway: Gateway) -> None:
+    await new_edge(gateway.store)
+    listed = (await gateway.client.get("/v1/edges")).json()["items"]
+    assert (await gateway.client.get(URL)).json() == listed[0]
+    assert listed[0]["free"]["cpu"] == 1.0
+    assert (await gateway.client.get("/v1/edges/s/nobody")).status_code == 404
+
+
 async def test_a_drained_edge_may_be_given_time_which_it_has_no_more_when_it_is_used_again(gateway: Gateway) -> None:
     await new_edge(gateway.store)
     before = datetime.now(UTC)

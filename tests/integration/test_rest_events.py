@@ -110,8 +110,8 @@ async def test_streams_end_when_the_gateway_stops(gateway: Gateway) -> None:
 async def test_changes_arrive_through_the_feed(store: PostgresStore, database_url: str, nats_server: StartNats) -> None:
     nats = await nats_server()
     async with (
-        running_hub(database_url, nats.url()),
-        open_gateway(store, nats.url("gateway")) as gateway,
+        running_hub(database_url, nats.access()),
+        open_gateway(store, nats.access("gateway")) as gateway,
         serving(gateway) as (_, client),
     ):
         submitted = await client.post("/v1/jobs", json={"name": "j", "steps": [{"name": "s", "image": "i"}]})

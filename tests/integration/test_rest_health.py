@@ -27,7 +27,7 @@ async def lacking(gateway: Gateway) -> str:
 
 async def test_nats_may_go_and_come_back(store: PostgresStore, nats_server: StartNats) -> None:
     nats = await nats_server()
-    async with open_gateway(store, nats.url("gateway")) as gateway:
+    async with open_gateway(store, nats.access("gateway")) as gateway:
 
         async def is_ready() -> bool:
             return not await lacking(gateway)

@@ -130,7 +130,7 @@ async def test_executions_show_every_edge_where_the_job_ran_or_runs(gateway: Gat
     await report(gateway.store, ended, phase="succeeded")
     read = (await gateway.client.get("/v1/jobs/default/j")).json()
     executions = {execution.pop("edge"): execution for execution in read["status"]["executions"]}
-    none = {"site": "s", "chunks": 0, "running": 0, "succeeded": 0, "failed": 0, "percent": 0.0}
+    none = {"site": "s", "chunks": 0, "running": 0, "succeeded": 0, "failed": 0, "percent": 0.0, "heard": True}
     assert executions == {
         "e1": none,
         "e2": none | {"chunks": 2, "running": 1, "percent": 25.0},

@@ -77,9 +77,11 @@ async def test_the_other_planes_are_read_only(gateway: Gateway) -> None:
     assert attempt.json()["metadata"]["links"] == {"job": [job.uid]}
     assert (await gateway.client.get("/v1/inventory/sites/s/edges/e")).json()["spec"]["runtime"] == "simulated"
     assert len((await gateway.client.get("/v1/desired-config/sites/s/edges/e/attempts")).json()["items"]) == 1
-    refused = await gateway.client.delete("/v1/inventory/sites/s/edges/e")
+    refused = await gateway.client.delete("/v1/inventory/sites/s")
     assert refused.status_code == 405
     assert refused.headers["allow"] == "GET, HEAD"
+    held = await gateway.client.delete("/v1/inventory/sites/s/edges/e")
+    assert held.status_code == 409, "what is left there is not settled"
 
 
 async def test_a_plane_cannot_be_deleted(gateway: Gateway) -> None:

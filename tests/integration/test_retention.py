@@ -32,7 +32,7 @@ async def store(database_url: str) -> AsyncIterator[PostgresStore]:
 async def _bus(nats_server: StartNats, store: PostgresStore, database_url: str) -> AsyncIterator[Bus]:
     await new_edge(store)
     server = await nats_server()
-    async with connected(server.url()) as bus, heard(bus, "e"), running_hub(database_url, server.url()):
+    async with connected(server.access()) as bus, heard(bus, "e"), running_hub(database_url, server.access()):
         await node_when(store, EDGE, lambda node: node.phase == "online")
         yield bus
 

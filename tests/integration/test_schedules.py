@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest_asyncio
 
 from datamodel.command import Command
+from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus
 from datamodel.feed.stream import JetStreams
 from datamodel.names import last_name
@@ -22,7 +23,7 @@ from tests.conftest import StartNats
 from tests.feed import connected
 from tests.gateway import open_gateway, serving
 from tests.graph import JOBS, REQUESTS, STEPS, done, new_edge, new_job, present, report
-from tests.hub import attempts_of, attempts_when, gone, heard, node_when
+from tests.hub import AGENTS, attempts_of, attempts_when, gone, heard, introduce, nats_settings, node_when
 from tests.services import PrivateNats
 
 SCHEDULES = "/config/job-groups/default/schedules"
@@ -46,21 +47,22 @@ async def server(nats_server: StartNats) -> PrivateNats:
 async def bus(server: PrivateNats, store: PostgresStore) -> AsyncIterator[Bus]:
     """An edge of four places, which is heard from."""
     await new_edge(store, "e")
-    async with connected(server.url()) as bus, heard(bus, "e"):
+    async with connected(server.access()) as bus, heard(bus, "e"):
         yield bus
 
 
 @asynccontextmanager
 async def hub(
-    database_url: str, nats_url: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    database_url: str, access: Access, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 ) -> AsyncIterator[None]:
     """All reconcilers, whose clock that is."""
-    settings = Settings(database_url=database_url, nats_url=nats_url, lease_ttl_s=1.0)
+    settings = Settings(database_url=database_url, **nats_settings(access), lease_ttl_s=1.0)
     async with (
         PostgresStore(database_url, MODEL) as store,
-        connected(nats_url) as bus,
+        connected(access) as bus,
         HttpSender(settings.exposure(), timeout_s=settings.callbacks_timeout_s) as sender,
     ):
+        await introduce(store, *AGENTS)
         task = asyncio.create_task(Program(settings, store, bus, JetStreams(bus), sender, clock).run())
         try:
             yield
@@ -89,7 +91,7 @@ async def run_through(store: PostgresStore, path: str) -> None:
 async def test_a_job_begins_once_others_have_ended_and_it_is_time(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:
-    async with hub(database_url, server.url()):
+    async with hub(database_url, server.access()):
         await node_when(store, inventory_path("s", "e"), lambda node: node.phase == "online")
         await new_job(store, "first")
         last = await new_job(store, "last", after=[{"job": "first"}])
@@ -111,7 +113,7 @@ async def test_a_job_begins_once_others_have_ended_and_it_is_time(
 async def test_what_can_never_begin_fails_and_what_has_served_its_time_goes(
     store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
 ) -> None:
-    async with hub(database_url, server.url()):
+    async with hub(database_url, server.access()):
         await new_job(store, "first", ttlAfterFinishS=0)
         after = [{"job": "first", "on": "finished"}]
         second = await new_job(store, "second", after=after, ttlAfterFinishS=0)
@@ -132,9 +134,9 @@ async def test_a_schedule_that_was_asked_for_over_rest_makes_its_job_once_howeve
 ) -> None:
     clock = ahead_of_a_minute(3.0)
     async with (
-        hub(database_url, server.url(), clock),
-        hub(database_url, server.url(), clock),
-        open_gateway(store, server.url("gateway")) as gateway,
+        hub(database_url, server.access(), clock),
+        hub(database_url, server.access(), clock),
+        open_gateway(store, server.access("gateway")) as gateway,
         serving(gateway) as (_, client),
     ):
         body = {"metadata": {"name": "s"}, "spec": {**SPEC, "concurrency": "forbid"}}

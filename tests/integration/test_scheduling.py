@@ -56,7 +56,7 @@ async def bus(server: PrivateNats, store: PostgresStore, database_url: str) -> A
     """Two edges of four places each, heard from, and the reconcilers."""
     await new_edge(store, "e")
     await new_edge(store, "f")
-    async with connected(server.url()) as bus, heard(bus, "e", "f"), running_hub(database_url, server.url()):
+    async with connected(server.access()) as bus, heard(bus, "e", "f"), running_hub(database_url, server.access()):
         for edge in ("e", "f"):
             await node_when(store, inventory_path("s", edge), lambda node: node.phase == "online")
         yield bus
@@ -69,7 +69,7 @@ def edges_of(attempts: list[Node]) -> Counter[str]:
 @pytest.mark.usefixtures("bus")
 async def test_chunks_go_where_their_rules_say(store: PostgresStore) -> None:
     await done(
-        store, Command("create", "/config/sites/s"), Command("create", config_path("s", "f"), labels={"disk": "ssd"})
+        store, Command("apply", "/config/sites/s"), Command("create", config_path("s", "f"), labels={"disk": "ssd"})
     )
     bound = await new_job(store, "bound", chunks=2, placement={"required": "disk=ssd"})
     assert edges_of(await attempts_when(store, bound, lambda found: len(found) == 2)) == {"f": 2}

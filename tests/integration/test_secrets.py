@@ -10,6 +10,8 @@ from typing import Any
 import pytest_asyncio
 
 from agents.secrets.strongbox import Strongbox
+from datamodel.feed.bus import Bus
+from datamodel.identity.envelope import seal
 from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.postgres.secrets import PostgresSecrets
@@ -23,10 +25,12 @@ from tests.feed import arrived, connected
 from tests.gateway import open_gateway, serving
 from tests.hub import attempts_when, running_hub
 from tests.integration.test_logs import EDGE, Stand
+from tests.services import agent_key
 from tests.waiting import until
 
 SECRETS = "/v1/secrets/default"
 VALUE = "c0rrect h0rse/battery+staple"
+KNOWN = ((SITE, EDGE, 1), (SITE, "edge-2", 1))
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Safe(Stand):
 
     @asynccontextmanager
     async def hub(self) -> AsyncIterator[None]:
-        async with running_hub(self.database_url, self.server.url(), secrets_keys=self.key):
+        async with running_hub(self.database_url, self.server.access(), agents=KNOWN, secrets_keys=self.key):
             yield
 
     @property
@@ -81,7 +85,7 @@ async def safe(database_url: str, nats_server: StartNats, tmp_path: Path) -> Asy
     async with (
         PostgresStore(database_url, MODEL) as store,
         PostgresSecrets(database_url, Keyring.of(key).seal) as secrets,
-        open_gateway(store, server.url("gateway"), secrets=secrets) as gateway,
+        open_gateway(store, server.access("gateway"), secrets=secrets) as gateway,
         serving(gateway) as (_, client),
     ):
         yield Safe(server, store, gateway, client, tmp_path, database_url, key)
@@ -137,9 +141,9 @@ async def test_an_attempt_waits_for_a_hub_that_does_not_hand_over(safe: Safe) ->
     """The hub that places it has no keys, as one whose operator has lost the file."""
     await safe.put("database", VALUE)
     asked: list[bytes] = []
-    async with AsyncExitStack() as without, connected(safe.server.url()) as bus:
+    async with AsyncExitStack() as without, connected(safe.server.access()) as bus:
         await bus.subscribe("secrets.*.*", lambda _, body: asked.append(body))
-        await without.enter_async_context(running_hub(safe.database_url, safe.server.url()))
+        await without.enter_async_context(running_hub(safe.database_url, safe.server.access()))
         async with safe.agent():
             job = await safe.submitted(f'test "$PASSWORD" = "{VALUE}"', ENV)
             await until(lambda: len(asked) > 1)
@@ -151,10 +155,15 @@ async def test_an_attempt_waits_for_a_hub_that_does_not_hand_over(safe: Safe) ->
     assert attempt.phase == "succeeded", attempt.status
 
 
+async def asked_by(bus: Bus, agent: str, body: bytes) -> None:
+    subject = ask_subject(SITE, agent)
+    await bus.publish(subject, seal(agent_key(SITE, agent), subject, body))
+
+
 async def test_who_may_not_run_it_is_told_nothing(safe: Safe) -> None:
     await safe.put("database", VALUE)
     told: list[str] = []
-    async with safe.hub(), safe.agent() as agent_process, connected(safe.server.url()) as bus:
+    async with safe.hub(), safe.agent() as agent_process, connected(safe.server.access()) as bus:
         await bus.subscribe("sealed.*.*", lambda subject, _: told.append(subject))
         job = await safe.submitted("while ! test -e $SHARED_DIR/never; do sleep 0.1; done", ENV)
         (attempt,) = await attempts_when(safe.store, job, lambda found: bool(found) and found[0].phase == "running")
@@ -165,9 +174,10 @@ async def test_who_may_not_run_it_is_told_nothing(safe: Safe) -> None:
             (EDGE, EDGE, f"{job.uid}-0-2"),
             (EDGE, "edge-1-7", name),
         ):
-            await bus.publish(ask_subject(SITE, agent), encode(Ask(WIRE_VERSION, SITE, agent, edge, asked, "0" * 32)))
-        await bus.publish(ask_subject(SITE, EDGE), b"{")
-        await bus.publish(ask_subject(SITE, EDGE), encode(Ask(WIRE_VERSION, SITE, EDGE, EDGE, name, "0" * 32)))
+            await asked_by(bus, agent, encode(Ask(WIRE_VERSION, SITE, agent, edge, asked, "0" * 32)))
+        await asked_by(bus, EDGE, b"{")
+        await bus.publish(ask_subject(SITE, EDGE), encode(Ask(WIRE_VERSION, SITE, EDGE, EDGE, name, "1" * 32)))
+        await asked_by(bus, EDGE, encode(Ask(WIRE_VERSION, SITE, EDGE, EDGE, name, "0" * 32)))
         await until(
             lambda: told.count(f"sealed.{SITE}.{EDGE}") > 1
         )  # for the attempt itself, and for the last question
@@ -208,7 +218,7 @@ async def test_a_result_with_a_value_is_refused(safe: Safe) -> None:
 
 async def test_an_agent_may_not_tell_others_secrets(safe: Safe) -> None:
     """By its credential, it can ask and be told; it cannot answer."""
-    async with connected(safe.server.url("agent")) as agent, connected(safe.server.url()) as hub:
+    async with connected(safe.server.agent(SITE, EDGE)) as agent, connected(safe.server.access()) as hub:
         told: list[bytes] = []
         await hub.subscribe("sealed.*.*", lambda _, body: told.append(body))
         await hub.subscribe("secrets.*.*", lambda _, body: told.append(body))

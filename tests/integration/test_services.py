@@ -1,7 +1,6 @@
 """The fixtures themselves: a database of one's own, servers that may be killed, an image that nobody pulled."""
 
 import asyncpg
-import nats
 import pytest
 from docker import DockerClient
 
@@ -10,6 +9,7 @@ from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from tests.conftest import StartNats
 from tests.databases import Databases
+from tests.feed import connected
 from tests.graph import done
 from tests.services import IMAGE
 from tests.waiting import until
@@ -60,14 +60,11 @@ async def test_a_private_server_forgets_its_streams_only_when_wiped(nats_server:
     server = await nats_server()
 
     async def streams() -> list[str | None]:
-        client = await nats.connect(server.url())
-        names = [stream.config.name for stream in await client.jetstream().streams_info()]
-        await client.close()
-        return names
+        async with connected(server.access()) as bus:
+            return [stream.config.name for stream in await bus.manager.streams_info()]
 
-    client = await nats.connect(server.url())
-    await client.jetstream().add_stream(name="MINE", subjects=["mine"])
-    await client.close()
+    async with connected(server.access()) as bus:
+        await bus.manager.add_stream(name="MINE", subjects=["mine"])
     await server.kill()
     await server.start()
     assert await streams() == ["MINE"]

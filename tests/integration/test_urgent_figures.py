@@ -12,7 +12,7 @@ async def test_an_urgent_job_is_measured_among_chunks_that_have_no_room(
     database_url: str, nats_server: StartNats
 ) -> None:
     server = await nats_server()
-    async with PostgresStore(database_url, MODEL) as store, connected(server.url()) as bus:
+    async with PostgresStore(database_url, MODEL) as store, connected(server.access()) as bus:
         found = await figures(store, bus, database_url, Scale(edges=20, jobs=60, chunks=50, urgent=10))
         assert (await verify(store)).clean
     system = found["urgentSystem"]

@@ -12,11 +12,12 @@ import asyncpg
 import pytest_asyncio
 
 from datamodel.command import Command
+from datamodel.feed.access import Access
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.model import MODEL
 from datamodel.watch import Watch
 from tests.graph import JOBS, done, job, new_edge, new_job, place, report
-from tests.hub import node_when, running_hub
+from tests.hub import nats_variables, node_when, running_hub
 from tests.integration.test_agent import running_agent
 from tests.pair import connection, cut
 from tests.services import PrivateNats
@@ -46,9 +47,13 @@ class Program:
 
 
 @asynccontextmanager
-async def watching(database_url: str, nats_url: str = "") -> AsyncIterator[Program]:
+async def watching(database_url: str, access: Access | None = None) -> AsyncIterator[Program]:
     """The program, from when it has verified what was there."""
-    variables = {**os.environ, "TENDRIL_DATABASE_URL": database_url, "TENDRIL_NATS_URL": nats_url}
+    variables = {
+        **os.environ,
+        "TENDRIL_DATABASE_URL": database_url,
+        **(nats_variables(access) if access is not None else {}),
+    }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "datamodel", "--watch", "--every", "0.2"),
         env=variables,
@@ -76,9 +81,9 @@ async def test_it_is_silent_while_jobs_run(
     store: PostgresStore, database_url: str, server: PrivateNats, tmp_path: Path
 ) -> None:
     async with (
-        running_hub(database_url, server.url()),
+        running_hub(database_url, server.access()),
         running_agent(server, tmp_path),
-        watching(database_url, server.url()) as program,
+        watching(database_url, server.access()) as program,
     ):
         for number in range(5):
             await done(store, job(f"j{number}", chunks=20, retries=1))

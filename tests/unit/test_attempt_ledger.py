@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from datamodel.ledger import Entry
 from datamodel.scheduling.attempts import ABANDON, COUNTED, INTERRUPTED, PLACED, RETRY, RUN, STOP, STOPPED, Attempt
+from datamodel.scheduling.giving_up import EDGE_CUT_OFF, EDGE_DRAINED, EDGE_LOST
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
 from tests.graph import JOBS
 
@@ -92,3 +93,45 @@ def test_an_exit_code_may_be_the_end_of_a_chunk(code: int, phase: str) -> None:
 
 def test_what_ended_by_something_else_has_no_exit_code_that_means_anything() -> None:
     assert failed(2, "OOMKilled").phase == RETRY
+
+
+NEWER = "/desired-config/sites/s/edges/f/attempts/" + f"{OWNER}-0-2"
+
+
+def late(phase: str, reason: str, status: str = SUCCEEDED, epoch: int = 1, *, adopted: bool = False) -> Entry | None:
+    """What the end of an attempt makes of a chunk that is in this phase, in its second epoch."""
+    assert Attempt.settle is not None
+    newer = Entry(OWNER, 0, 2, phase, NEWER, failures=1, progress=300)
+    spec = {"intent": ABANDON, "intentReason": reason, **({"adopted": True} if adopted else {})}
+    told = {"phase": status, "outputs": {"n": 1}, **({"settlement": "superseded"} if adopted else {})}
+    claim = Attempt.settle.claim(f"{JOBS}/{OWNER}-0-{epoch}")
+    assert claim is not None
+    return Attempt.settle.adopt(newer, claim, HOLDER, spec, told, ended=adopted)
+
+
+@pytest.mark.parametrize("phase", [PLACED, RUNNING, RETRY, SUCCEEDED, FAILED, ABORTED])
+@pytest.mark.parametrize("reason", [EDGE_LOST, EDGE_CUT_OFF, EDGE_DRAINED, ""])
+def test_the_first_result_of_a_chunk_that_was_replaced_wins(phase: str, reason: str) -> None:
+    after = late(phase, reason)
+    wins = reason in (EDGE_LOST, EDGE_CUT_OFF) and phase not in COUNTED
+    assert (after is not None) == wins
+    if after is not None:
+        assert (after.epoch, after.holder, after.phase, after.progress) == (2, HOLDER, SUCCEEDED, 1000)
+        assert (after.failures, bytes(after.outputs or b"")) == (1, b'{"n":1}')
+
+
+@pytest.mark.parametrize("status", [FAILED, INTERRUPTED, STOPPED, RUNNING])
+def test_nothing_but_a_success_of_an_older_epoch_changes_anything(status: str) -> None:
+    for phase in (PLACED, RUNNING, RETRY):
+        assert late(phase, EDGE_LOST, status) is None
+        assert late(phase, EDGE_LOST, status, adopted=True) is None
+
+
+@pytest.mark.parametrize("phase", [PLACED, RUNNING, RETRY, FAILED, ABORTED, SUCCEEDED])
+def test_what_is_adopted_takes_the_place_of_all_but_a_success(phase: str) -> None:
+    assert (late(phase, "", adopted=True) is not None) == (phase != SUCCEEDED)
+
+
+def test_the_chunk_s_own_epoch_is_not_adopted() -> None:
+    assert late(RUNNING, EDGE_LOST, epoch=2) is None
+    assert late(FAILED, EDGE_LOST, epoch=2, adopted=True) is None

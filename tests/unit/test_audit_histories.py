@@ -260,7 +260,9 @@ MISTAKES: dict[str, type[Kind]] = {
     "an epoch may be left out": _settle(begin=_begin),
     "a chunk is placed again while it runs": _settle(begin=_begin_again),
     "failures are not counted": _settle(advance=_advance_without_failures),
-    "an older epoch's end counts": _settle(verdict=lambda entry, claim, status: {"settlement": "counted"}),
+    "an older epoch's end counts": _settle(verdict=lambda entry, claim, spec, status: {"settlement": "counted"}),
+    "the first result of an older epoch does not count": _settle(adopt=lambda *_, **__: None),
+    "a success is adopted that is not there": _settle(object=lambda *_: None),
     "what has ended may start": _mistaken(
         "phases", allowed={**Attempt.phases.allowed, **{ended: frozenset({RUNNING}) for ended in ENDED}}
     ),
@@ -273,7 +275,7 @@ MISTAKES: dict[str, type[Kind]] = {
 def test_a_mistake_in_a_rule_is_found_out(mistake: str) -> None:
     kinds = {**MODEL.kinds, MISTAKES[mistake].__name__: MISTAKES[mistake]}
     chance = random.Random(1)
-    for _ in range(20):
+    for _ in range(40):
         history = History(memory_store(Model(kinds.values(), MODEL.seeds, MODEL.judge)))
         history.begin()
         history.take([(chance.choice(MOVES), chance.randrange(1_000)) for _ in range(60)])

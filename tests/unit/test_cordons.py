@@ -81,6 +81,7 @@ async def test_what_is_asked_of_an_edge_is_done_and_told_once(
     assert await cordoned(store) is (intent != "use")
     told = {"phase": phase, "since": NOW.isoformat(), "observedGeneration": 1}
     assert (await present(store, CONFIG)).status == told
+    assert (await present(store, EDGE_PATH)).status.get("service") == (None if phase == "open" else phase)
     before = await store.head()
     await reconciled(cordons, store)
     assert await store.head() == before, "nothing differs"
@@ -93,6 +94,7 @@ async def test_an_edge_of_which_nothing_is_asked_any_more_is_used(store: MemoryS
     assert await cordons.keys() == [KEY], "also for who did not hear of it"
     await reconciled(cordons, store)
     assert not await cordoned(store)
+    assert "service" not in (await present(store, EDGE_PATH)).status
     assert await cordons.keys() == []
 
 
@@ -258,7 +260,8 @@ async def test_an_edge_that_comes_to_be_known_in_a_window_is_told_of_it(store: M
     changes = [change for change in await store.changes(before, 10) if change.kind == "Edge"]
     assert [wake.key for change in changes for wake in cordons.watches["Edge"](change)] == ["s/f"]
     await reconciled(cordons, store, "s/f")
-    assert (await present(store, inventory_path("s", "f"))).status == {"maintenance": {"until": end.isoformat()}}
+    told = {"maintenance": {"until": end.isoformat()}, "service": "cordoned"}
+    assert (await present(store, inventory_path("s", "f"))).status == told
     before = (await store.head()).position
     await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "suspect"}), actor=SYSTEM)
     (change,) = await store.changes(before, 10)

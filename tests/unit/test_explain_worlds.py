@@ -70,6 +70,9 @@ async def world(dice: Random) -> MemoryStore:
         await done(store, Command("patchStatus", inventory_path("s", name), {"phase": phase}), actor=SYSTEM)
         if dice.random() < 0.2:
             await done(store, Command("patchSpec", desired_path("s", name), {"cordoned": True}), actor=SYSTEM)
+            if dice.random() < 0.5:
+                window = {"maintenance": {"until": "2030-01-01T00:00:00+00:00"}}
+                await done(store, Command("patchStatus", inventory_path("s", name), window), actor=SYSTEM)
     for number in range(dice.randint(1, 6)):
         await submit(store, dice, number)
     for _ in range(dice.randint(0, 12)):
@@ -183,7 +186,7 @@ def test_once_all_has_changed_that_would_have_to_it_can_be_placed(number: int) -
                 assert waits.reason.reason == "Queued", waits
             for change in waits.changes:
                 await apply(store, path.split("/")[3], change.what, change.edge)
-            if all(change.what in {*APPLIED, "Uncordon", "BeOnline"} for change in waits.changes):
+            if all(change.what in {*APPLIED, "Uncordon", "MaintenanceEnds", "BeOnline"} for change in waits.changes):
                 assert (await told(store))[path].reason.reason == "Queued", waits
             return
 
@@ -195,7 +198,9 @@ async def apply(store: MemoryStore, group: str, what: str, edge: str) -> None:
     if what in APPLIED:
         path, patch = APPLIED[what]
         await done(store, Command("patchSpec", path.format(group=group), patch))
-    elif what == "Uncordon":
+    elif what in {"Uncordon", "MaintenanceEnds"}:
+        over = Command("patchStatus", inventory_path(site, name), {"maintenance": None})
+        await done(store, over, actor=SYSTEM)
         await done(store, Command("patchSpec", desired_path(site, name), {"cordoned": False}), actor=SYSTEM)
     elif what == "BeOnline":
         await done(store, Command("patchStatus", inventory_path(site, name), {"phase": "online"}), actor=SYSTEM)

@@ -21,11 +21,26 @@ THRESHOLDS = Thresholds(suspect_s=5.0, disconnected_s=30.0, lost_s=900.0)
         (1e9, LOST, None),
     ],
 )
-@pytest.mark.parametrize("before", ["", ONLINE, SUSPECT, DISCONNECTED, LOST])
+@pytest.mark.parametrize("before", ["", ONLINE])
 def test_who_was_heard_is_judged_by_the_silence_alone(
     before: str, silent_s: float, phase: str, recheck_s: float | None
 ) -> None:
     assert judged(before, silent_s, heard=True, thresholds=THRESHOLDS) == (phase, recheck_s)
+
+
+@pytest.mark.parametrize(
+    ("before", "silent_s", "phase"),
+    [
+        (SUSPECT, 4.0, ONLINE),
+        (LOST, 0.0, ONLINE),
+        (LOST, 6.0, LOST),
+        (LOST, 31.0, LOST),
+        (DISCONNECTED, 6.0, DISCONNECTED),
+        (DISCONNECTED, 901.0, LOST),
+    ],
+)
+def test_only_a_heartbeat_that_is_new_makes_an_edge_better(before: str, silent_s: float, phase: str) -> None:
+    assert judged(before, silent_s, heard=True, thresholds=THRESHOLDS)[0] == phase
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from datamodel.feed.access import Access
+from deploy.local.nats import ROLES
 from deploy.local.programs import Programs
 from deploy.local.settings import Settings, variable
 
@@ -16,7 +18,8 @@ def programs(*, inherited: dict[str, str] | None = None, edges: int = 3) -> Prog
         settings=Settings(edges=edges),
         home=Path("/data"),
         database_url="postgresql://owner@/tendril",
-        nats_urls={role: f"nats://{role}@host" for role in ("reconcilers", "gateway", "agent")},
+        accesses={role: Access("nats://host", Path(f"/data/{role}.creds")) for role in ROLES},
+        authority=Path("/data/authority.json"),
         secrets_key=Path("/data/secrets.key"),
         secrets_public_key="public",
         inherited=inherited or {},
@@ -55,14 +58,17 @@ def test_a_declared_capacity_is_every_edges_own(monkeypatch: pytest.MonkeyPatch)
 def test_an_agent_knows_nats_alone() -> None:
     for agent in programs(inherited={"TENDRIL_DATABASE_URL": "postgresql://secret"}).agents():
         assert "TENDRIL_DATABASE_URL" not in agent.env
-        assert agent.env["TENDRIL_NATS_URL"] == "nats://agent@host"
+        assert agent.env["TENDRIL_NATS_URL"] == "nats://host"
+        assert agent.env["EDGE_JOIN_TOKEN_FILE"] == "/data/run/join-token"
+        assert "TENDRIL_NATS_CREDS" not in agent.env
+        assert "TENDRIL_NATS_AUTHORITY" not in agent.env
         assert agent.env["EDGE_HOME"] == f"/data/edges/{agent.name}"
 
 
 def test_each_program_has_the_credential_of_its_role() -> None:
-    assert programs().gateway().env["TENDRIL_NATS_URL"] == "nats://gateway@host"
-    assert programs().reconcilers().env["TENDRIL_NATS_URL"] == "nats://reconcilers@host"
-    assert "TENDRIL_NATS_URL" not in programs().migrations().env
+    assert programs().gateway().env["TENDRIL_NATS_CREDS"] == "/data/gateway.creds"
+    assert programs().reconcilers().env["TENDRIL_NATS_CREDS"] == "/data/reconcilers.creds"
+    assert "TENDRIL_NATS_CREDS" not in programs().migrations().env
 
 
 def test_what_else_the_environment_declares_reaches_the_programs() -> None:

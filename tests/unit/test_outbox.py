@@ -25,9 +25,13 @@ class Slow:
     async def open(self) -> Found | None:
         return await self._journal.open()
 
-    async def begin(self, incarnation: str, bodies: Sequence[bytes]) -> None:
+    async def begin(self, incarnation: str, bodies: Sequence[bytes], *, boot: int | None = None) -> None:
         await self._turn()
-        await self._journal.begin(incarnation, bodies)
+        await self._journal.begin(incarnation, bodies, boot=boot)
+
+    async def take(self, boot: int) -> None:
+        await self._turn()
+        await self._journal.take(boot)
 
     async def write(
         self, first: int, bodies: Sequence[bytes], *, forget_through: int, unconfirmed_after: int | None
@@ -35,6 +39,9 @@ class Slow:
         await self._turn()
         self.groups.append(len(bodies))
         await self._journal.write(first, bodies, forget_through=forget_through, unconfirmed_after=unconfirmed_after)
+
+    async def check(self) -> None:
+        await self._journal.check()
 
     async def close(self, forget_through: int) -> None:
         await self._journal.close(forget_through)
@@ -136,6 +143,70 @@ async def test_committed_forgets_and_never_remembers(disk: Disk) -> None:
         assert pending(outbox) == []
         await outbox.add(b"d")
         assert pending(outbox) == [(4, b"d")]
+
+
+async def test_trouble_begins_with_a_refusal_and_ends_with_a_check(disk: Disk) -> None:
+    async with opened(disk) as outbox:
+        await outbox.check()
+        assert not outbox.trouble
+        disk.failure = "full"
+        with pytest.raises(Transient):
+            await outbox.add(b"a")
+        assert "full" in outbox.trouble
+        await outbox.check()
+        assert "full" in outbox.trouble
+        disk.failure = None
+        assert await outbox.add(b"a") == 1
+        await outbox.check()
+        assert not outbox.trouble
+
+
+async def test_too_many_reports_that_wait_are_trouble(disk: Disk) -> None:
+    async with Outbox(MemoryJournal(disk), limit_reports=3) as outbox:
+        await add(outbox, b"a", b"b")
+        assert not outbox.trouble
+        await add(outbox, b"c", b"d")
+        assert "4 reports wait" in outbox.trouble
+        assert len(disk.content.reports if disk.content is not None else ()) == 4, "none is dropped"
+        await told(outbox, 2)
+        assert not outbox.trouble
+
+
+async def test_what_is_pending_is_owed_until_it_is_committed_or_it_is_too_late(disk: Disk) -> None:
+    async with opened(disk) as outbox:
+        assert not outbox.owes
+        await add(outbox, b"a", b"b")
+        now_s = asyncio.get_running_loop().time()
+        outbox.owe(now_s + 60)
+        await add(outbox, b"c")
+        assert outbox.owes
+        await told(outbox, 1)
+        assert outbox.owes
+        await told(outbox, 2)
+        assert not outbox.owes, "what came after is not waited for"
+        outbox.owe(now_s - 1)
+        assert not outbox.owes
+
+
+async def test_what_is_owed_is_owed_by_the_next_incarnation(disk: Disk) -> None:
+    async with opened(disk) as outbox:
+        await add(outbox, b"a", b"b")
+    async with opened(disk) as outbox:
+        outbox.owe(asyncio.get_running_loop().time() + 60)
+        await told(outbox, 9)
+        assert outbox.owes
+        await told(outbox, 2)
+        assert not outbox.owes
+
+
+async def test_it_knows_which_reports_are_not_committed(disk: Disk) -> None:
+    async with opened(disk) as outbox:
+        incarnation = outbox.incarnation
+        await add(outbox, b"a", b"b")
+        await told(outbox, 1)
+        assert not outbox.holds(incarnation, 1)
+        assert outbox.holds(incarnation, 2)
+        assert not outbox.holds("former", 2)
 
 
 async def test_a_full_disk_fails_the_writer_and_nobody_after_it(disk: Disk) -> None:

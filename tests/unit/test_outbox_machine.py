@@ -42,9 +42,14 @@ class HeldUp:
     async def open(self) -> Found | None:
         return await self._journal.open()
 
-    async def begin(self, incarnation: str, bodies: Sequence[bytes]) -> None:
+    async def begin(self, incarnation: str, bodies: Sequence[bytes], *, boot: int | None = None) -> None:
         await self._wait("before")
-        await self._journal.begin(incarnation, bodies)
+        await self._journal.begin(incarnation, bodies, boot=boot)
+        await self._wait("after")
+
+    async def take(self, boot: int) -> None:
+        await self._wait("before")
+        await self._journal.take(boot)
         await self._wait("after")
 
     async def write(
@@ -53,6 +58,9 @@ class HeldUp:
         await self._wait("before")
         await self._journal.write(first, bodies, forget_through=forget_through, unconfirmed_after=unconfirmed_after)
         await self._wait("after")
+
+    async def check(self) -> None:
+        await self._journal.check()
 
     async def close(self, forget_through: int) -> None:
         await self._journal.close(forget_through)

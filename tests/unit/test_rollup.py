@@ -259,8 +259,14 @@ def test_reductions() -> None:
     declared = {"n": "sum", "all": "collect", "by": "merge"}
     first = {"n": 1, "all": "a", "by": {"x": 1, "y": 1}, "undeclared": 1}
     found = reduced(declared, first, {"n": 2.5, "all": None, "by": {"y": 2}}, {})
-    assert found.result() == {"n": 3.5, "all": ["a", None], "by": {"x": 1, "y": 2}}
     assert found.problems == []
+    assert found.result() == {"n": 3.5, "all": ["a", None], "by": {"x": 1, "y": 2}}
+    assert found.problems == [f"2 of 3 chunks have left {name}" for name in declared]
+
+
+def test_what_all_chunks_have_left_is_no_problem() -> None:
+    found = reduced({"n": "sum", "all": "collect"}, {"n": 1, "all": 1}, {"n": 2, "all": 2})
+    assert (found.result(), found.problems) == ({"n": 3, "all": [1, 2]}, [])
 
 
 @pytest.mark.parametrize(("first", "second"), [(1e308, 1e308), (10**400, 0.5), (-1e308, -1e308)])

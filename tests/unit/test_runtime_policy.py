@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from agents.runtimes.docker.container import container_options, host_options
 from agents.runtimes.images import is_allowed, is_called
 from agents.runtimes.policy import NOBODY, Policy
+from agents.runtimes.process.unsupported import unsupported
 from agents.runtimes.protocol import Gpus, Limits, Step, Work
 from agents.runtimes.reasons import (
     DIGEST_REQUIRED,
@@ -17,7 +18,6 @@ from agents.runtimes.reasons import (
     ROOT_FORBIDDEN,
     UNSUPPORTED,
 )
-from agents.runtimes.unsupported import unsupported
 from datamodel.scheduling.images import image_name
 
 MIB = 2**20
@@ -190,7 +190,7 @@ def test_a_container_gets_what_is_asked_for() -> None:
     ],
 )
 def test_a_runtime_without_containers_names_what_it_cannot_give(work: Work, names: str) -> None:
-    refusal = unsupported(work, "process")
+    refusal = unsupported(work)
     assert refusal is not None
     assert refusal.reason == UNSUPPORTED
     assert refusal.message == f"the process runtime of this edge cannot give {names}"
@@ -198,4 +198,4 @@ def test_a_runtime_without_containers_names_what_it_cannot_give(work: Work, name
 
 def test_what_any_host_can_give_is_not_refused() -> None:
     asked = replace(limits(timeout_s=5.0), steps=(replace(STEP, shell=("/bin/ash", "-c"), pull_policy="Never"),))
-    assert unsupported(asked, "process") is None
+    assert unsupported(asked) is None

@@ -28,6 +28,14 @@ def test_an_older_agents_commit_has_no_gap() -> None:
     assert wire.decode_committed(b'{"incarnation":"1","through":3}') == wire.Committed("1", 3, gap=False)
 
 
+def test_a_beat_says_how_many_edges_there_are_and_an_older_agents_beat_which() -> None:
+    assert wire.decode_beat(b'{"site":"s","agent":"g","count":7}').hosted == 7
+    assert wire.decode_beat(b'{"site":"s","agent":"g","edges":["g-0","g-1"]}').hosted == 2
+    assert len(wire.encode(wire.Beat("s", "g", 10_000))) < 50
+    with pytest.raises(wire.UNREADABLE):
+        wire.decode_beat(b'{"site":"s","agent":"g","count":10001}')
+
+
 @pytest.mark.parametrize(
     "garbage",
     [

@@ -49,6 +49,32 @@ def state(phase: str) -> State:
 RUNNING, SUCCEEDED = body("running"), body("succeeded")
 
 
+def test_of_two_hosts_the_one_that_was_started_first_is_not_believed_again(seen: Seen) -> None:
+    seen.outboxes.began("s", "e", "first")
+    seen.outboxes.began("s", "e", "second")
+    seen.outboxes.kept("s/e/one", 1, [RUNNING, RUNNING], "first")
+    seen.outboxes.kept("s/e/two", 1, [SUCCEEDED], "second")
+    seen.outboxes.committed("s/e/one", 0, 1, state("running"))
+    seen.outboxes.committed("s/e/two", 0, 1, state("succeeded"))
+    assert seen.complaints == []
+    seen.outboxes.committed("s/e/one", 1, 2, state("succeeded"))
+    assert len(seen.complaints) == 1
+    assert "is believed" in seen.complaints[0]
+    seen.outboxes.restored()
+    seen.outboxes.committed("s/e/one", 1, 2, state("succeeded"))
+    assert len(seen.complaints) == 1
+
+
+def test_what_an_agent_forgets_is_settled(seen: Seen) -> None:
+    seen.outboxes.kept(MARK, 1, [RUNNING, SUCCEEDED], "copy")
+    seen.outboxes.forgot(MARK, 1, state("running"), "copy")
+    assert seen.complaints == []
+    seen.outboxes.forgot(MARK, 2, state("running"), "copy")
+    assert len(seen.complaints) == 1
+    seen.outboxes.forgot(MARK, 2, state("running"), "copy")
+    assert len(seen.complaints) == 1, "each once"
+
+
 def test_what_is_on_the_disk_may_be_sent_and_sent_again(seen: Seen) -> None:
     seen.outboxes.kept(MARK, 1, [RUNNING, SUCCEEDED])
     seen.sends(1, RUNNING)

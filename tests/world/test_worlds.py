@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from agents.runtimes.reasons import ENGINE_AWAY
 from datamodel.errors import Invalid
 from sim.world.author import script_of
+from sim.world.file import read, written
 from sim.world.process import EPOCH
 from sim.world.run import run
-from sim.world.script import AnyAction, Ask, Away, Kill, Script, Submit, read, written
+from sim.world.script import AnyAction, Ask, Away, Kill, Script, Submit
 from sim.world.shrink import shrunk
 from sim.world.weather import ROUGH
 from sim.world.world import World

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from agents.runtimes.docker import guard
 from agents.runtimes.docker.attempt import (
     a_container_of,
     attempts_of,
@@ -28,12 +29,13 @@ from agents.runtimes.docker.starting import never_started, start_container
 from agents.runtimes.images import is_called
 from agents.runtimes.policy import Policy
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
-from agents.runtimes.reasons import IMAGE_MISSING, IMAGE_NEVER_PULLED
+from agents.runtimes.reasons import IMAGE_MISSING, IMAGE_NEVER_PULLED, LEASE_OVER
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Transient
 
 _CHECK_TIMEOUT_S = 5
 _KILL_TIMEOUT_S = 30.0
+_KILLED_CODE = 137
 
 
 @dataclass(slots=True)
@@ -69,14 +71,16 @@ class DockerRuntime:
         edges: Collection[str],
         policy: Policy = Policy(),  # noqa: B008 - frozen
         copies: Path | None = None,
+        leases: Path | None = None,
         stall_s: float = STALL_S,
     ) -> None:
-        """`copies`: where files are put for as long as they are read; else where the host has such. `stall_s`: for how long a
-        pull may make no progress."""
+        """`copies`: where files are put for as long as they are read; else where the host has such. `leases`: where leases are
+        kept for their guard; without, none are given. `stall_s`: for how long a pull may make no progress."""
         self._site = site
         self._edges = frozenset(edges)
         self._policy = policy
         self._copies = copies
+        self._leases = leases
         self._engine = Engine()
         self._pulls = Pulls(self._engine, policy.registry_auth, stall_s)
         self._events: EventStream | None = None
@@ -133,7 +137,7 @@ class DockerRuntime:
         found = await self._find(attempt)
         if found is not None and (found.site != self._site or found.edge not in self._edges):
             return None  # another agent's: several may share an engine
-        found = self._shortages.told(found) if found is not None else None
+        found = self._told(found) if found is not None else None
         start = self._starts.get(attempt)
         if start is None:
             return found
@@ -153,6 +157,12 @@ class DockerRuntime:
         start.end = await self._engine.call(start_container, work, index, self._policy, user)
         if start.end is None and self._starts.get(work.attempt) is start:
             del self._starts[work.attempt]
+
+    async def lease(self, attempt: str, until_s: float) -> bool:
+        if self._leases is None:
+            return False
+        await asyncio.to_thread(guard.guard, self._leases, attempt, until_s)
+        return True
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to the step by way of its init, then KILL. Raises `Transient` where the engine cannot end it."""
@@ -189,6 +199,18 @@ class DockerRuntime:
         self._names.pop(attempt, None)
         self._reads.forget(attempt)
         self._shortages.forget(attempt)
+        if self._leases is not None:
+            guard.release(self._leases, attempt)
+
+    def _told(self, found: Observed) -> Observed:
+        """With what the engine does not know of why its last step ended."""
+        found = self._shortages.told(found)
+        last = found.steps[-1] if found.steps else None
+        if last is None or last.exit_code != _KILLED_CODE or last.reason or self._leases is None:
+            return found
+        if not guard.was_ended(self._leases, found.attempt):
+            return found
+        return replace(found, steps=(*found.steps[:-1], replace(last, reason=LEASE_OVER)))
 
     async def _find(self, attempt: str) -> Observed | None:
         """What was not begun here and is not found is forgotten, unless the engine tells of it meanwhile."""

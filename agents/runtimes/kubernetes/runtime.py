@@ -129,6 +129,9 @@ class KubernetesRuntime:
         elif index == 0 and is_given_something(work):
             await self._hand(work)
 
+    async def lease(self, attempt: str, until_s: float) -> bool:  # noqa: ARG002 - it has no guard outside of the agent
+        return False
+
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to what runs of its pod, then KILL after the pod's own grace, which its job says, whatever `grace_s` is. A
         kubelet does that to a pod that is beyond its deadline, and keeps its story. What no kubelet has is removed. Raises

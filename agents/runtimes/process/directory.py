@@ -11,6 +11,7 @@ from agents.runtimes.process import output
 from agents.runtimes.process.cgroup import clear
 from agents.runtimes.process.files import DiskFile, open_shared, put_inputs
 from agents.runtimes.process.identity import alive
+from agents.runtimes.process.lease import extend, now_s
 from agents.runtimes.process.owner import Owner
 from agents.runtimes.process.plan import Plan
 from agents.runtimes.process.record import Record, read
@@ -33,6 +34,7 @@ class AttemptDirectory:
     shared/          the steps' shared directory, or a link to where it is
     root/            empty; a step's own root is mounted there, for it alone
     step-<k>.cgroup  a link to the group that limits step k
+    lease            until when its steps may run, where they need the hub's word for that
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +77,19 @@ class AttemptDirectory:
             root=str(self._path / "root"),
             secrets=given.files,
             masked=[pattern.decode("latin-1") for pattern in given.masked],
+            lease=str(self._path / "lease") if work.lease_s else "",
         )
+
+    def lease(self, until_s: float) -> None:
+        """Moves the time until which its steps may run; never back."""
+        if until_s > now_s():
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            extend(str(self._path / "lease"), until_s)
+
+    def sweep(self) -> None:
+        """Removes what was leased and never begun."""
+        if (self._path / "lease").exists() and not (self._path / "attempt.json").exists():
+            _remove_tree(self._path)
 
     def record(self, index: int) -> Record | None:
         return read(str(self._record(index)))

@@ -32,7 +32,7 @@ def identify(pid: int) -> Identity | None:
     stat = _stat(pid)
     if stat is None or stat.state in "ZX":
         return None
-    return Identity(pid, stat.start_ticks, _boot())
+    return Identity(pid, stat.start_ticks, boot_id())
 
 
 def alive(identity: Identity) -> bool:
@@ -75,7 +75,7 @@ def session_members(leader: Identity) -> list[int]:
     A session's number is not given to a new process while a member lives, so members of a session of another leader
     show themselves: that leader has the number with another start, or they are older than ours.
     """
-    if leader.boot != _boot():
+    if leader.boot != boot_id():
         return []
     members = [stat for stat in _processes() if stat.session == leader.pid and stat.state not in "ZX"]
     if any(stat.start_ticks < leader.start_ticks for stat in members):
@@ -112,6 +112,6 @@ def _stat(pid: int) -> Stat | None:
     return Stat(pid, state=fields[0], parent=int(fields[1]), session=int(fields[3]), start_ticks=int(fields[19]))
 
 
-def _boot() -> str:
+def boot_id() -> str:
     with open(_BOOT, encoding="ascii") as file:  # noqa: PTH123
         return file.read().strip()

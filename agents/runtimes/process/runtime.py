@@ -16,9 +16,9 @@ from agents.runtimes.process.owner import Owner, step_owner
 from agents.runtimes.process.record import LOST, Record
 from agents.runtimes.process.shim import KILL, STOP
 from agents.runtimes.process.spawn import can_mount, refusal, spawn_shim
+from agents.runtimes.process.unsupported import unsupported
 from agents.runtimes.process.watch import ExitWatch
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, Work
-from agents.runtimes.unsupported import unsupported
 from agents.runtimes.wakes import Wakes
 from datamodel.errors import Transient
 
@@ -69,7 +69,7 @@ class ProcessRuntime:
         return not_isolated(sandboxed=self._sandbox is not None, limited=self._groups is not None)
 
     def refuses(self, work: Work) -> Refusal | None:
-        return unsupported(work, self.name)
+        return unsupported(work)
 
     async def open(self, changed: Callable[[str], None]) -> None:
         """Finds what runs. Raises `Invalid` where this is root and there is no other user to run steps as."""
@@ -100,6 +100,14 @@ class ProcessRuntime:
     async def start_step(self, work: Work, index: int) -> None:
         record = await asyncio.to_thread(self._start, work, index)
         self._attend(work.attempt, record)
+
+    async def lease(self, attempt: str, until_s: float) -> bool:
+        """The step's shim ends it."""
+        try:
+            await asyncio.to_thread(self._directory(attempt).lease, until_s)
+        except OSError as error:
+            raise Transient(f"{attempt}: {error}") from error
+        return True
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to the step's process group, KILL to its whole session after `grace_s`.
@@ -145,6 +153,7 @@ class ProcessRuntime:
     def _found(self, attempt: str) -> Observed | None:
         """One attempt of many: what is wrong with it hides no other."""
         try:
+            self._directory(attempt).sweep()
             return self._directory(attempt).observe()
         except OSError as error:
             _log.error("an attempt's files cannot be read", attempt=attempt, error=str(error))

@@ -1,8 +1,9 @@
 """Stands over one step: a process of its own session, which outlives the agent that started it.
 
 It starts the step in a further session, copies its output to a bounded file, and writes how it ended. TERM is passed on
-to the step's process group; USR1 kills that, since KILL would take the shim and with it the only witness. Nothing of
-the step outlives it: what the step leaves behind becomes the shim's child and is killed.
+to the step's process group; USR1 kills that, since KILL would take the shim and with it the only witness. A step that runs
+under a lease is killed when that is over: nobody need be there to say so. Nothing of the step outlives the shim: what the step
+leaves behind becomes its child and is killed.
 """
 
 import contextlib
@@ -18,6 +19,7 @@ from agents.runtimes.process.bubblewrap import Sandbox, StatusPipe, host_entries
 from agents.runtimes.process.cgroup import clear, enter, kill
 from agents.runtimes.process.ending import ended
 from agents.runtimes.process.identity import has_child, identify, kill_children
+from agents.runtimes.process.lease import LOOK_S, left_s
 from agents.runtimes.process.output import STDERR, STDOUT, OutputFile
 from agents.runtimes.process.plan import Plan
 from agents.runtimes.process.record import Record, claim, replace
@@ -29,7 +31,7 @@ from agents.runtimes.process.sandbox import (
     no_core,
     show_shared,
 )
-from agents.runtimes.reasons import CANNOT_START
+from agents.runtimes.reasons import CANNOT_START, LEASE_OVER
 from agents.runtimes.shared import SECRETS, SECRETS_VARIABLE, SHARED, SHARED_VARIABLE
 from agents.secrets.redaction import Needles, Redactor
 
@@ -67,7 +69,8 @@ def _supervise(plan: Plan, told: int) -> None:
         _detach(plan.log, told)
         if record.exit_code is None:
             code = step.attend()
-            replace(plan.record, ended(record._replace(cut=step.cut), plan, code, step.sandbox))
+            record = ended(record._replace(cut=step.cut), plan, code, step.sandbox)
+            replace(plan.record, record._replace(reason=LEASE_OVER) if step.lease_over else record)
         if plan.cgroup:
             with contextlib.suppress(OSError):  # removed with the attempt, at the latest
                 clear(plan.cgroup)
@@ -94,6 +97,8 @@ class _Step:
         self._output = OutputFile(plan.output)
         self.cut = False
         """Whether the output ends with a gap that does not stand there."""
+        self.lease_over = False
+        """It was killed since its lease was over."""
         self.sandbox = StatusPipe() if plan.sandbox is not None else None
 
     def start(self, record: Record) -> Record:
@@ -128,13 +133,16 @@ class _Step:
         """Copies the output until the step and everything that it started are gone; returns its exit code."""
         woken = self._handle_signals()
         while self._code is None or len(self._selector.get_map()) > 1:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(LOOK_S if self._plan.lease else None):
                 if key.fd == woken:
                     os.read(woken, _CHUNK_BYTES)
                 elif not key.data.copy():
                     self._selector.unregister(key.fd)
             if self._code is None:
                 self._reap()
+            if self._code is None and self._plan.lease and not left_s(self._plan.lease):
+                self.lease_over = True
+                self._signal(signal.SIGKILL)
         self.cut = not self._output.close()
         return self._code
 

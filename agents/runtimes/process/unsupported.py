@@ -1,10 +1,10 @@
-"""What a runtime without containers cannot give. Pure."""
+"""What processes cannot be given. Pure."""
 
 from agents.runtimes.protocol import Refusal, Work
 from agents.runtimes.reasons import UNSUPPORTED
 
 
-def unsupported(work: Work, runtime: str) -> Refusal | None:
+def unsupported(work: Work) -> Refusal | None:
     """Refuses a job that asks for what only an engine can give. What no job asks for is not missed: an image, a network of
     its own and a read-only root are every container's, and that there is none of them here is the operator's choice."""
     asked = {
@@ -18,4 +18,4 @@ def unsupported(work: Work, runtime: str) -> Refusal | None:
     missing = [name for name, is_asked in asked.items() if is_asked]
     if not missing:
         return None
-    return Refusal(UNSUPPORTED, f"the {runtime} runtime of this edge cannot give {', '.join(missing)}")
+    return Refusal(UNSUPPORTED, f"the process runtime of this edge cannot give {', '.join(missing)}")

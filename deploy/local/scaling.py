@@ -1,0 +1,156 @@
+"""Makes the agents of `tendril up` those that are wanted: starts more, and lets others go once nothing runs on them."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+
+from datamodel.errors import TendrilError, Transient
+from deploy.local.fleets import Fleet, Standing, agent_name, tell, told, wanted_fleets
+from deploy.local.programs import Programs
+from deploy.local.supervisor import Supervisor
+
+LOOK_S = 0.5
+ENROLLED_TIMEOUT_S = 60.0
+AT_ONCE = 16
+"""Edges that the API is asked about at a time."""
+_Key = tuple[str, int]
+"""A site, and the number of one of its agents."""
+_log = structlog.get_logger()
+
+
+class Scaling:
+    """Level-triggered: at every look it compares what is wanted with what runs.
+
+    Agents with the highest numbers go first: their edges are drained, and once the hub says that nothing is left on them they
+    are ended. The edges stay in the graph, drained and in the end lost, with the attempts that ran there, by which logs and
+    reasons are found. An agent that comes again under its name uses them again, and its outbox.
+    """
+
+    def __init__(self, home: Path, supervisor: Supervisor, programs: Programs) -> None:
+        self._home, self._supervisor, self._programs = home, supervisor, programs
+        self._running: dict[_Key, Fleet] = {}
+        self._online: set[_Key] = set()
+        self._told = told(home)
+        self._drained = {(site, number) for site, standing in self._told.items() for number in standing.drained}
+        self._left_over = set(self._drained)
+        """Of an `up` before this one, which may have been killed before they had told their last."""
+
+    async def run(self) -> None:
+        """Until it is cancelled; the supervisor ends what runs."""
+        async with httpx.AsyncClient(base_url=self._programs.address, trust_env=False, timeout=10) as api:
+            while True:
+                try:
+                    await self._look(api)
+                except (TendrilError, httpx.HTTPError) as error:
+                    _log.warning("the agents are not as they are wanted yet", reason=str(error) or type(error).__name__)
+                await asyncio.sleep(LOOK_S)
+
+    async def _look(self, api: httpx.AsyncClient) -> None:
+        fleets = wanted_fleets(self._home)
+        wanted = {(site, number): fleet for site, fleet in fleets.items() for number in range(fleet.count)}
+        try:
+            await self._take_up(api, fleets)
+            for key, fleet in wanted.items():
+                await self._keep(api, key, fleet)
+            for key in sorted(self._running.keys() - wanted.keys(), reverse=True):
+                await self._let_go(api, key, fleets[key[0]].grace_s if key[0] in fleets else 0)
+        finally:
+            self._tell(fleets)
+
+    async def _take_up(self, api: httpx.AsyncClient, fleets: Mapping[str, Fleet]) -> None:
+        """Has agents run again that are to go, and have not handed over everything."""
+        for key in sorted(self._left_over):
+            fleet = fleets.get(key[0])
+            if fleet is not None and not await self._are(api, key, fleet, "config", "drained", where_missing=True):
+                await self._start(key, fleet)
+            self._left_over.discard(key)
+
+    async def _start(self, key: _Key, fleet: Fleet) -> None:
+        site, name = key[0], agent_name(key[1])
+        enrollment = self._programs.enrollment(site, name, fleet.group_size)
+        await self._supervisor.run(enrollment, timeout_s=ENROLLED_TIMEOUT_S)
+        self._supervisor.launch(self._programs.scaled(site, name, fleet.group_size, fleet.runtime))
+        self._running[key] = fleet
+
+    async def _keep(self, api: httpx.AsyncClient, key: _Key, fleet: Fleet) -> None:
+        """Has it run, and used. An agent of another size, or with another runtime, goes first."""
+        running = self._running.get(key)
+        if running is not None and (running.runtime, running.group_size) != (fleet.runtime, fleet.group_size):
+            await self._let_go(api, key, fleet.grace_s)
+            return
+        if key in self._drained:  # by us; what operators have drained stays so
+            await self._each(api, key, fleet, "uncordon", {})
+            self._drained.discard(key)
+        if running is None:
+            await self._start(key, fleet)
+        if key not in self._online and await self._are(api, key, fleet, "inventory", "online"):
+            self._online.add(key)
+
+    async def _let_go(self, api: httpx.AsyncClient, key: _Key, grace_s: int) -> None:
+        """Asks for its edges to be drained, and ends it once they are."""
+        fleet = self._running[key]
+        self._online.discard(key)
+        if key not in self._drained:
+            await self._each(api, key, fleet, "drain", {"graceS": str(grace_s)})
+            self._drained.add(key)
+        if await self._are(api, key, fleet, "config", "drained", where_missing=True):
+            await self._supervisor.end(self._programs.scaled_name(key[0], agent_name(key[1])))
+            del self._running[key]
+
+    async def _each(
+        self, api: httpx.AsyncClient, key: _Key, fleet: Fleet, verb: str, parameters: Mapping[str, str]
+    ) -> None:
+        """Asks something of each of its edges that is there."""
+
+        async def ask(edge: str) -> None:
+            answer = await api.post(f"/v1/edges/{key[0]}/{edge}/{verb}", params=parameters)
+            if answer.status_code >= HTTPStatus.BAD_REQUEST and answer.status_code != HTTPStatus.NOT_FOUND:
+                raise Transient(f"{key[0]}/{edge} cannot be asked to {verb}: {answer.text[:200]}")
+
+        edges = fleet.edges(key[1])
+        for first in range(0, len(edges), AT_ONCE):
+            await asyncio.gather(*map(ask, edges[first : first + AT_ONCE]))
+
+    async def _are(
+        self,
+        api: httpx.AsyncClient,
+        key: _Key,
+        fleet: Fleet,
+        plane: str,
+        phase: str,
+        *,
+        where_missing: bool = False,
+    ) -> bool:
+        """Whether all its edges are in a phase. The first that is not is the answer, so the last ones are asked about first."""
+        for edge in reversed(fleet.edges(key[1])):
+            answer = await api.get(f"/v1/{plane}/sites/{key[0]}/edges/{edge}")
+            if answer.status_code == HTTPStatus.NOT_FOUND and where_missing:
+                continue
+            if answer.status_code != HTTPStatus.OK or _phase(answer.json()) != phase:
+                return False
+        return True
+
+    def _tell(self, fleets: Mapping[str, Fleet]) -> None:
+        standings: dict[str, Standing] = {}
+        for site, fleet in fleets.items():
+            online = sum(key[0] == site and key[1] < fleet.count for key in self._online)
+            leaving = sum(key[0] == site and key[1] >= fleet.count for key in self._running)
+            drained = sorted(number for of, number in self._drained if of == site)
+            standings[site] = Standing(fleet, online, leaving, tuple(drained))
+        if standings != self._told:
+            with contextlib.suppress(OSError):
+                tell(self._home, standings)
+                self._told = standings
+
+
+def _phase(node: Mapping[str, Any]) -> str:
+    """The phase of a node; none where it is of an older spec."""
+    status = node["status"]
+    is_of_now = status.get("observedGeneration", node["metadata"]["generation"]) == node["metadata"]["generation"]
+    return str(status.get("phase", "")) if is_of_now else ""

@@ -1,0 +1,1 @@
+"""What agents and hubs of former versions said to each other, and left on disks: see the README beside."""

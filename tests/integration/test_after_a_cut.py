@@ -1,0 +1,141 @@
+"""After a cut: what an edge has to tell comes first, what the hub wants of it next, and only then what is new."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+
+from agents.link import Link
+from agents.loop import Agent
+from agents.memory_journal import Disk, MemoryJournal
+from agents.outbox import Outbox
+from agents.runtimes.simulated import SimulatedRuntime
+from agents.runtimes.supply import Constant
+from agents.session import Session
+from datamodel.feed.memory import MemoryFeed, MemoryMessages, MemoryStreams
+from datamodel.ports import Message
+from datamodel.scheduling import wire
+from tests.integration.test_agent_alone import NAME, TOMBSTONE, Alone, message
+from tests.waiting import until
+
+LONG_WS = 1e9
+
+
+class Line(MemoryMessages):
+    """A connection that can be cut, with a hub behind it that takes everything when it is told to answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.connected = True
+        self.answers = True
+        self.told: list[str] = []
+        self._taken = 0
+        self._reconnected: list[object] = []
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        if not self.connected or not subject.startswith("report."):
+            return
+        window = wire.decode_window(body)
+        for number, raw in enumerate(window.reports, window.first):
+            if number == self._taken + 1 and self.answers:
+                self._taken = number
+                report = wire.decode_report(raw)
+                if isinstance(report, wire.AttemptReport):
+                    self.told.append(f"{report.attempt} {report.phase}")
+        if self.answers:
+            answer = wire.encode(wire.Committed(window.incarnation, self._taken))
+            asyncio.get_running_loop().call_soon(self._arrive, answer)
+
+    def on_reconnect(self, call: object) -> None:
+        self._reconnected.append(call)
+
+    def mend(self) -> None:
+        self.connected = True
+        for call in self._reconnected:
+            assert callable(call)
+            call()
+
+    def _arrive(self, answer: bytes) -> None:
+        for received in self.listeners(wire.committed_subject("s", "e")):
+            received(wire.committed_subject("s", "e"), answer)
+
+
+@asynccontextmanager
+async def linked(line: Line) -> AsyncIterator[Alone]:
+    runtime = SimulatedRuntime(Constant(100.0))
+    async with Outbox(MemoryJournal(Disk())) as outbox:
+        agent = Agent(runtime, outbox, [])
+        link = Link(line, MemoryFeed(MemoryStreams()), outbox, "s", "e", ["e"], session=Session(outbox), resend_s=0.2)
+        tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(lambda _: None, agent.tell_anew))]
+        try:
+            yield Alone(agent, outbox, runtime)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await runtime.close()
+
+
+def another(name: str, **asked: float) -> Message:
+    found = message(**asked)  # type: ignore[arg-type]
+    return msgspec.structs.replace(found, path=found.path.replace(NAME, name), uid=name)
+
+
+async def test_what_waits_is_told_before_anything_new_is_begun() -> None:
+    line = Line()
+    async with linked(line) as one:
+        one.show(message(work_ws=30.0))
+        await until(lambda: line.told == [f"{NAME} running"])
+        line.connected = False
+        await until(lambda: not one.runtime._attempts, timeout_s=5.0)
+        assert one.outbox.pending, "it has ended, and nobody could be told"
+        line.answers = False
+        line.mend()
+        one.agent.deliver(another("new-0-1", work_ws=LONG_WS))
+        await asyncio.sleep(0.5)
+        assert "new-0-1" not in one.runtime._attempts
+        line.answers = True
+        await until(lambda: "new-0-1" in one.runtime._attempts)
+        assert line.told[:2] == [f"{NAME} running", f"{NAME} succeeded"]
+
+
+async def test_while_it_is_cut_off_it_begins_what_was_wanted_before() -> None:
+    line = Line()
+    async with linked(line) as one:
+        one.show()
+        line.connected = False
+        one.agent.deliver(message(work_ws=30.0))
+        await until(lambda: one.told == ["running", "succeeded"])
+        assert not line.told
+        line.mend()
+        await until(lambda: line.told == [f"{NAME} running", f"{NAME} succeeded"])
+
+
+@pytest.mark.parametrize("answer", ["keep", "stop", "gone", "unknown"])
+async def test_the_present_says_of_each_attempt_whether_it_stays(answer: str) -> None:
+    """`gone`: its node was deleted meanwhile. `unknown`: the hub, put back to before it was placed, has never heard of it."""
+    line = Line()
+    async with linked(line) as one:
+        one.show(message(work_ws=LONG_WS))
+        await until(lambda: line.told == [f"{NAME} running"])
+        line.connected = False
+        await asyncio.sleep(0.05)
+        line.mend()
+        if answer == "keep":
+            one.show(message("running", work_ws=LONG_WS))
+        elif answer == "stop":
+            one.show(message("running", work_ws=LONG_WS, intent="abandon", generation=2))
+        elif answer == "gone":
+            one.agent.deliver(TOMBSTONE)
+        else:
+            one.show()
+        if answer == "keep":
+            await asyncio.sleep(0.5)
+            assert NAME in one.runtime._attempts
+            assert line.told == [f"{NAME} running"]
+            return
+        await until(lambda: not one.runtime._attempts)
+        told = {"stop": [f"{NAME} running", f"{NAME} stopped"]}.get(answer, [f"{NAME} running"])
+        await until(lambda: line.told == told)
