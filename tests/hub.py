@@ -22,7 +22,7 @@ from reconcilers.__main__ import run
 from reconcilers.settings import Settings
 from tests.graph import present
 from tests.services import agent_key
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 
 def nats_settings(access: Access) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _claim(attempt: Node) -> tuple[int, int]:
 
 
 async def attempts_when(
-    store: Store, job: Node, holds: Callable[[Sequence[Node]], bool], *, timeout_s: float = 10.0
+    store: Store, job: Node, holds: Callable[[Sequence[Node]], bool], *, timeout_s: float = PATIENCE_S
 ) -> list[Node]:
     """The attempts at a job, once they are as wanted."""
     found: list[Node] = []
@@ -117,7 +117,7 @@ async def attempts_when(
     return found
 
 
-async def node_when(store: Store, path: str, holds: Callable[[Node], bool], *, timeout_s: float = 10.0) -> Node:
+async def node_when(store: Store, path: str, holds: Callable[[Node], bool], *, timeout_s: float = PATIENCE_S) -> Node:
     """The node, once it is as wanted."""
 
     async def read() -> bool:
@@ -127,7 +127,7 @@ async def node_when(store: Store, path: str, holds: Callable[[Node], bool], *, t
     return await present(store, path)
 
 
-async def gone(store: Store, path: str, *, timeout_s: float = 10.0) -> None:
+async def gone(store: Store, path: str, *, timeout_s: float = PATIENCE_S) -> None:
     """Returns once there is no such node."""
 
     async def read() -> bool:

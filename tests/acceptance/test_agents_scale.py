@@ -136,7 +136,7 @@ async def test_a_site_grows_and_shrinks_while_a_job_runs_and_nothing_is_lost(sta
     assert (code, said.splitlines()[-1]) == (0, "far: 3 of 3 agents online")
     assert system.agents() == {"agents-0", "agents-1", "agents-2"}
     await system.submit(12)
-    await eventually(lambda: system.is_busy("agents-2"), timeout_s=20.0)
+    await eventually(lambda: system.is_busy("agents-2"), timeout_s=30.0)
     code, said = await system.scale(1)
     assert code == 0, said
     assert system.agents() == {"agents-0"}
@@ -166,7 +166,7 @@ async def test_an_up_that_is_killed_while_agents_are_to_go_goes_on_with_it(start
     system = await start()
     assert (await system.scale(2))[0] == 0
     await system.submit(6)
-    await eventually(lambda: system.is_busy("agents-1"), timeout_s=20.0)
+    await eventually(lambda: system.is_busy("agents-1"), timeout_s=30.0)
     assert (await system.scale(0, "--grace-s", "600", "--timeout-s", "0"))[0] == 0
 
     async def is_draining() -> bool:

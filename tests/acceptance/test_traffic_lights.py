@@ -108,13 +108,13 @@ async def test_lights_follow_the_program_of_their_group(street: Street) -> None:
 
         await until(lambda: is_shown(north="green", east="red"), timeout_s=30)
         await street.program({"seconds": LONG_S, "green": ["east"]})
-        await until(lambda: is_shown(north="red", east="green"), timeout_s=10)
+        await until(lambda: is_shown(north="red", east="green"), timeout_s=30.0)
         await street.program({"seconds": 0.5, "green": ["north"]}, {"seconds": 0.5, "green": ["east"]})
         for _ in range(2):
-            await until(lambda: is_shown(north="green", east="red"), timeout_s=10)
-            await until(lambda: is_shown(north="red", east="green"), timeout_s=10)
+            await until(lambda: is_shown(north="green", east="red"), timeout_s=30.0)
+            await until(lambda: is_shown(north="red", east="green"), timeout_s=30.0)
         assert (await street.client.delete(GROUP)).status_code == 204
-        await until(is_shown, timeout_s=10)
+        await until(is_shown, timeout_s=30.0)
     verified = street.run("datamodel")
     assert "the projection is the fold of the log" in verified.stdout, verified
     assert verified.returncode == 0

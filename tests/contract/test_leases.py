@@ -10,7 +10,7 @@ from tests.graph import done, holders, job, refusal, send
 
 
 async def expired(store: Store, name: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await holders(store, name):  # noqa: ASYNC110 - the store's clock sets no event of ours
             await asyncio.sleep(0.005)
 

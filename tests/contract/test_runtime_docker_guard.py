@@ -107,7 +107,7 @@ async def test_the_next_agent_moves_the_end_on_and_a_dead_guard_is_followed_by_a
         seen = await runtime.observe("guarded")
         return seen is not None and seen.steps[0].reason == LEASE_OVER
 
-    await eventually(is_over, timeout_s=20)
+    await eventually(is_over, timeout_s=30.0)
 
 
 async def test_what_is_stopped_or_ends_by_itself_is_not_its_doing(runtime: DockerRuntime) -> None:

@@ -65,7 +65,7 @@ def work(script: str) -> Work:
 
 
 async def ended(runtime: ProcessRuntime) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while True:
             found = await runtime.observe("attempt")
             if found is not None and found.steps[-1].phase != "running":

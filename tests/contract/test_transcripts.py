@@ -80,11 +80,11 @@ async def test_who_watches_is_told_that_it_has_grown(transcripts: Transcripts, k
     async with transcripts.watch(key) as grown:
         await transcripts.append(f"{key}0", 0, b"another's")
         sequence = await transcripts.append(key, 0, b"a")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await grown.wait()
         grown.clear()
         await transcripts.append(key, sequence, b"b")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await grown.wait()
 
 
@@ -124,7 +124,7 @@ async def test_what_is_kept_outlives_the_server_and_who_is_cut_off_is_told_so(na
             with pytest.raises(Transient):
                 await transcripts.read(key, 0)
             await server.start()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await grown.wait()
 
         async def kept() -> bool:

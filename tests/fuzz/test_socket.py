@@ -81,7 +81,7 @@ async def talk(gateway: Gateway, texts: list[bytes]) -> list[dict[str, Any]]:
             return {"type": "websocket.connect"}
         if (text := next(said, None)) is not None:
             return {"type": "websocket.receive", "text": text.decode(errors="replace")}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await over.wait()
         return {"type": "websocket.disconnect", "code": 1000}
 

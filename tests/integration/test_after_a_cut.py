@@ -89,7 +89,7 @@ async def test_what_waits_is_told_before_anything_new_is_begun() -> None:
         one.show(message(work_ws=30.0))
         await until(lambda: line.told == [f"{NAME} running"])
         line.connected = False
-        await until(lambda: not one.runtime._attempts, timeout_s=5.0)
+        await until(lambda: not one.runtime._attempts, timeout_s=30.0)
         assert one.outbox.pending, "it has ended, and nobody could be told"
         line.answers = False
         line.mend()

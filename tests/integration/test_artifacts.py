@@ -82,7 +82,7 @@ async def begun(pieces: JetPieces, attempt: Node, least: int = 20) -> int:
 async def uploading(stand: Stand, **spec: Any) -> tuple[Node, Node]:
     """A job of one chunk whose artifact is large, and its attempt."""
     job = await stand.job(MAKE, OUTPUT, artifacts=DATA, outputs={"sha256": "collect"}, **spec)
-    (attempt,) = await attempts_when(stand.store, job, lambda found: len(found) == 1, timeout_s=20.0)
+    (attempt,) = await attempts_when(stand.store, job, lambda found: len(found) == 1, timeout_s=30.0)
     return job, attempt
 
 

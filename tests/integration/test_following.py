@@ -37,11 +37,11 @@ async def test_all_that_a_submission_leads_to_is_found_by_its_correlation(
             document = {"name": "j", "chunks": 6, "steps": [STEP], "requests": {"cpu": 0.5}}
             told = {"X-Request-Id": "submit-1", "X-Correlation-Id": "order-17"}
             assert (await gateway.client.post("/v1/jobs", json=document, headers=told)).status_code == 202
-            job = await node_when(store, path, lambda node: node.phase == "succeeded", timeout_s=20.0)
+            job = await node_when(store, path, lambda node: node.phase == "succeeded", timeout_s=30.0)
             attempts = {attempt.path for attempt in await attempts_of(store, job)}
             told = {"X-Request-Id": "delete-1", "X-Correlation-Id": "cleaning"}
             assert (await gateway.client.delete("/v1/jobs/default/j", headers=told)).status_code == 202
-            await gone(store, path, timeout_s=20.0)
+            await gone(store, path, timeout_s=30.0)
     events = await store.events(0, 100_000)
     ours = [event for event in events if event.correlation == "order-17"]
     first, second = ours[:2]

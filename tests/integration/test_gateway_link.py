@@ -54,7 +54,7 @@ async def followed_by(bus: Bus, count: int) -> None:
 
 
 async def woken(wake: asyncio.Event) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await wake.wait()
     wake.clear()
 

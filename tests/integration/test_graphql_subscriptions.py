@@ -40,7 +40,7 @@ class Line:
 
     async def heard(self) -> dict[str, Any]:
         """The next message."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return dict(json.loads(await self.socket.recv()))
 
     async def begin(self) -> None:

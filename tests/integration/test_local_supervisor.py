@@ -33,7 +33,7 @@ async def supervisor(tmp_path: Path) -> AsyncIterator[Supervisor]:
 
 async def launched(supervisor: Supervisor, *children: Child) -> list[int]:
     supervisor.launch(*children)
-    await supervisor.until_ready(timeout_s=10)
+    await supervisor.until_ready(timeout_s=30.0)
     pids = [supervisor.pid(child.name) for child in children]
     return [pid for pid in pids if pid is not None]
 
@@ -82,9 +82,9 @@ async def test_a_child_that_does_not_obey_is_killed(supervisor: Supervisor, tmp_
 
 
 async def test_a_child_that_ends_by_itself_says_how_it_failed(supervisor: Supervisor) -> None:
-    await supervisor.run(program("fine", "pass"), timeout_s=10)
+    await supervisor.run(program("fine", "pass"), timeout_s=30.0)
     with pytest.raises(Transient, match=r"(?s)failing exited with 1.*no such table"):
-        await supervisor.run(program("failing", "raise SystemExit('no such table')"), timeout_s=10)
+        await supervisor.run(program("failing", "raise SystemExit('no such table')"), timeout_s=30.0)
     with pytest.raises(Transient, match=r"slow is not done after 0.2 s"):
         await supervisor.run(program("slow", OBEDIENT), timeout_s=0.2)
 
@@ -93,7 +93,7 @@ async def test_a_long_log_gives_way_to_a_new_one_at_the_next_start(supervisor: S
     log = tmp_path / "logs" / "one.log"
     with log.open("wb") as file:
         file.truncate(LIMIT_BYTES + 1)
-    await supervisor.run(program("one", "print('hello')"), timeout_s=10)
+    await supervisor.run(program("one", "print('hello')"), timeout_s=30.0)
     assert log.read_text() == "hello\n"
     assert log.with_name("one.log.1").stat().st_size == LIMIT_BYTES + 1
 
@@ -109,7 +109,7 @@ from deploy.local.supervisor import Supervisor
 async def main():
     async with Supervisor(pathlib.Path({str(tmp_path)!r})) as supervisor:
         supervisor.launch(*(Child(name, (sys.executable, "-c", {OBEDIENT!r}), {{}}) for name in "ab"))
-        await supervisor.until_ready(timeout_s=10)
+        await supervisor.until_ready(timeout_s=30.0)
         print(supervisor.pid("a"), supervisor.pid("b"), flush=True)
         await asyncio.Event().wait()
 

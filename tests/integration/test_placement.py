@@ -202,7 +202,7 @@ async def test_a_feed_that_is_lost_in_the_middle_stops_nothing(
     for attempt in first:
         await report(store, attempt.path, phase="succeeded")
     await server.start()
-    second = await attempts_when(store, job, lambda found: len(found) == 12, timeout_s=20.0)
+    second = await attempts_when(store, job, lambda found: len(found) == 12, timeout_s=30.0)
     for attempt in second[8:]:
         await report(store, attempt.path, phase="succeeded")
     await node_when(store, job.path, lambda node: node.phase == "succeeded")

@@ -42,7 +42,7 @@ class Program:
     async def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
             return await self.process.wait()
 
 
@@ -91,7 +91,7 @@ async def test_it_is_silent_while_jobs_run(
             await node_when(store, f"{JOBS}/j{number}", lambda node: node.phase == "succeeded", timeout_s=60)
         await done(store, Command("delete", f"{JOBS}/j0"))
         end = (await store.head()).position
-        await until(lambda: _followed(program, end), timeout_s=20)
+        await until(lambda: _followed(program, end), timeout_s=30.0)
         assert await program.stop() == 0
     assert not program.said("VIOLATION")
     assert any("; feed " in line and not line.endswith(" 0 compared") for line in program.lines)

@@ -163,7 +163,7 @@ async def test_who_is_refused_or_has_begun_leaves_the_room_to_others(pieces: Cou
     news: asyncio.Queue[str] = asyncio.Queue()
     running = asyncio.create_task(carrier.run(news.put_nowait))
     for attempt, file in (("t-1", files[1]), ("t-2", files[2])):
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(30):
             while (prepared := carrier.prepared(work(attempt, file))) is None:
                 await news.get()
         assert isinstance(prepared, Work)

@@ -19,7 +19,7 @@ async def woken_after(event: asyncio.Event) -> float:
     """Seconds until it is set."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(30):
         await event.wait()
     event.clear()
     return loop.time() - began
