@@ -37,12 +37,14 @@ class Fleet(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
 
 class Standing(msgspec.Struct, frozen=True, rename="camel"):
     """How far a fleet is: agents whose edges are all online, and agents that are about to go. `wanted` is what it was told, and
-    `drained` are the numbers of agents that went, or are to go: their edges are drained until they come again."""
+    `drained` are the numbers of agents that went, or are to go: their edges are drained until they come again. `begun` are
+    those of agents that run; of an `up` that was killed, those that ran then."""
 
     wanted: Fleet
     online: int = 0
     leaving: int = 0
     drained: tuple[int, ...] = ()
+    begun: tuple[int, ...] = ()
 
     @property
     def is_reached(self) -> bool:

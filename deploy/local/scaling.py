@@ -36,10 +36,14 @@ class Scaling:
         self._home, self._supervisor, self._programs = home, supervisor, programs
         self._running: dict[_Key, Fleet] = {}
         self._online: set[_Key] = set()
+        self._fleets: Mapping[str, Fleet] = {}
         self._told = told(home)
         self._drained = {(site, number) for site, standing in self._told.items() for number in standing.drained}
-        self._left_over = set(self._drained)
-        """Of an `up` before this one, which may have been killed before they had told their last."""
+        self._asked: set[_Key] = set()
+        """To be drained, by this process."""
+        self._begun = {(site, number) for site, standing in self._told.items() for number in standing.begun}
+        self._left_over = set(self._begun)
+        """Of an `up` before this one, which was killed before they had told their last."""
 
     async def run(self) -> None:
         """Until it is cancelled; the supervisor ends what runs."""
@@ -52,10 +56,10 @@ class Scaling:
                 await asyncio.sleep(LOOK_S)
 
     async def _look(self, api: httpx.AsyncClient) -> None:
-        fleets = wanted_fleets(self._home)
+        fleets = self._fleets = wanted_fleets(self._home)
         wanted = {(site, number): fleet for site, fleet in fleets.items() for number in range(fleet.count)}
         try:
-            await self._take_up(api, fleets)
+            await self._take_up(api, fleets, wanted)
             for key, fleet in wanted.items():
                 await self._keep(api, key, fleet)
             for key in sorted(self._running.keys() - wanted.keys(), reverse=True):
@@ -63,16 +67,20 @@ class Scaling:
         finally:
             self._tell(fleets)
 
-    async def _take_up(self, api: httpx.AsyncClient, fleets: Mapping[str, Fleet]) -> None:
+    async def _take_up(self, api: httpx.AsyncClient, fleets: Mapping[str, Fleet], wanted: Mapping[_Key, Fleet]) -> None:
         """Has agents run again that are to go, and have not handed over everything."""
         for key in sorted(self._left_over):
             fleet = fleets.get(key[0])
-            if fleet is not None and not await self._are(api, key, fleet, "config", "drained", where_missing=True):
+            if fleet is None or (key not in wanted and await self._are(api, key, fleet, "config", "drained")):
+                self._begun.discard(key)
+            elif key not in wanted:
                 await self._start(key, fleet)
             self._left_over.discard(key)
 
     async def _start(self, key: _Key, fleet: Fleet) -> None:
         site, name = key[0], agent_name(key[1])
+        self._begun.add(key)
+        self._tell(self._fleets)  # before it is so: what is not told here, nobody takes up
         enrollment = self._programs.enrollment(site, name, fleet.group_size)
         await self._supervisor.run(enrollment, timeout_s=ENROLLED_TIMEOUT_S)
         self._supervisor.launch(self._programs.scaled(site, name, fleet.group_size, fleet.runtime))
@@ -87,6 +95,7 @@ class Scaling:
         if key in self._drained:  # by us; what operators have drained stays so
             await self._each(api, key, fleet, "uncordon", {})
             self._drained.discard(key)
+            self._asked.discard(key)
         if running is None:
             await self._start(key, fleet)
         if key not in self._online and await self._are(api, key, fleet, "inventory", "online"):
@@ -96,12 +105,15 @@ class Scaling:
         """Asks for its edges to be drained, and ends it once they are."""
         fleet = self._running[key]
         self._online.discard(key)
-        if key not in self._drained:
-            await self._each(api, key, fleet, "drain", {"graceS": str(grace_s)})
+        if key not in self._asked:
             self._drained.add(key)
+            self._tell(self._fleets)
+            await self._each(api, key, fleet, "drain", {"graceS": str(grace_s)})
+            self._asked.add(key)
         if await self._are(api, key, fleet, "config", "drained", where_missing=True):
             await self._supervisor.end(self._programs.scaled_name(key[0], agent_name(key[1])))
             del self._running[key]
+            self._begun.discard(key)
 
     async def _each(
         self, api: httpx.AsyncClient, key: _Key, fleet: Fleet, verb: str, parameters: Mapping[str, str]
@@ -142,7 +154,8 @@ class Scaling:
             online = sum(key[0] == site and key[1] < fleet.count for key in self._online)
             leaving = sum(key[0] == site and key[1] >= fleet.count for key in self._running)
             drained = sorted(number for of, number in self._drained if of == site)
-            standings[site] = Standing(fleet, online, leaving, tuple(drained))
+            begun = sorted(number for of, number in self._begun if of == site)
+            standings[site] = Standing(fleet, online, leaving, tuple(drained), tuple(begun))
         if standings != self._told:
             with contextlib.suppress(OSError):
                 tell(self._home, standings)
