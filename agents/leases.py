@@ -6,7 +6,6 @@ happens on the way makes it longer: neither a slow network nor a suspended machi
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import structlog
@@ -14,7 +13,7 @@ import structlog
 from agents.convergence import Desired
 from agents.runtimes.protocol import Refusal, Runtime, Work
 from agents.runtimes.reasons import UNSUPPORTED
-from agents.session import Session
+from agents.session import Session, boottime_s
 from datamodel.errors import TendrilError, Transient
 from datamodel.feed.ports import Messages
 from datamodel.scheduling import leases as wire
@@ -24,10 +23,6 @@ ASK_S = 2.0
 """How long to wait for an answer at most before asking again for what has no lease."""
 QUESTIONS_KEPT = 64
 _log = structlog.get_logger("leases")
-
-
-def boottime_s() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Leases:
@@ -62,9 +57,18 @@ class Leases:
         elif self._wanted.pop(name, None) is not None:
             self._until_s.pop(name, None)
 
-    async def ready(self, work: Work) -> bool | Refusal:
-        """Whether a step of it may be started now: its lease is young, and guarded. Raises `Transient`."""
-        if not await self._runtime.lease(work.attempt, 0.0):
+    def rest_s(self, work: Work) -> float:
+        """In how many seconds whatever another start of this agent was granted for it is over. Until then nobody knows of what
+        is not found here that it does not run: it may beside another copy of this agent's disk."""
+        return max(0.0, wire.over_after_s(work.lease_s) - self._session.believed_for_s) if work.lease_s else 0.0
+
+    def may_run(self, work: Work) -> bool:
+        """Whether something of it may run though nobody can look."""
+        return work.attempt in self._until_s or self.rest_s(work) > 0
+
+    def ready(self, work: Work) -> bool | Refusal:
+        """Whether a step of it may be started now: its lease is young, and guarded."""
+        if not self._runtime.guards:
             runtime = self._runtime.name
             why = (
                 f"the {runtime} runtime of this edge cannot end an attempt without its agent, as an exclusive job needs"
@@ -130,11 +134,11 @@ class Leases:
             if name not in self._wanted or until_s <= self._until_s.get(name, 0.0):
                 continue
             try:
-                guarded = await self._runtime.lease(name, until_s)
+                await self._runtime.lease(name, until_s)
             except TendrilError as error:  # it is asked for again; until then, the guard goes by what it has
                 _log.warning("a lease could not be handed on", attempt=name, error=error.message)
                 continue
-            if guarded and name in self._wanted:
+            if name in self._wanted:
                 is_new = name not in self._until_s
                 self._until_s[name] = until_s
                 if is_new:

@@ -23,7 +23,7 @@ from agents.news.ports import News
 from agents.outbox import Outbox
 from agents.runtimes.protocol import GRACE_S, Observed, Runtime
 from agents.runtimes.reasons import ENGINE_AWAY
-from agents.starting import Starting
+from agents.starting import RETRY_S, Starting
 from agents.telling import PROGRESS_S, Telling
 from agents.told import Told
 from agents.work import desired_of, phase_of
@@ -36,7 +36,6 @@ from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import ENDED
 
 WORKERS = 64
-RETRY_S = (0.4, 10.0)
 LOOK_S = 10.0
 """How often what runs is looked at though nothing was heard: a word of the engine's may be lost."""
 LAST_WORDS_S = 2.0
@@ -67,7 +66,7 @@ class Agent:
         self._logs = logs
         self._carrier = carrier
         self._adopting = Adopting(runtime)
-        self._starting = Starting(runtime, carrier, leases)
+        self._starting = Starting(runtime, outbox, carrier, leases)
         self._telling = Telling(runtime, outbox, carrier, clock)
         self._desired: dict[str, Desired] = {}
         self._listing: set[str] | None = None
@@ -84,7 +83,7 @@ class Agent:
         """Runs until it is cancelled. What runs at the engine goes on; see `interrupt`."""
         self._remember_outbox()
         await self._runtime.open(self._queue.add)
-        await self._introductions.begin(not_isolated=self._runtime.not_isolated)
+        await self._introductions.begin(not_isolated=self._runtime.not_isolated, guards=self._runtime.guards)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._adopt(), name="adopt")
             group.create_task(self._introductions.run(), name="introductions")
@@ -201,8 +200,9 @@ class Agent:
         _log.warning("again", attempt=name, error=error.message)
         self._queue.add_after(name, self._backoff.failed(name))
         desired = self._desired.get(name)
-        engine_trouble = self._health.engine_trouble
-        if engine_trouble and desired is not None and name not in self._told and not desired.begun:
+        if desired is None or name in self._told or desired.begun or self._starting.may_run(desired.work):
+            return
+        if engine_trouble := self._health.engine_trouble:
             # Nobody waits for an engine that may never come back. If it has begun after all, it is found and stopped.
             end = ReportEnd("interrupted", reason=ENGINE_AWAY, message=engine_trouble)
             with contextlib.suppress(Transient):
@@ -223,15 +223,15 @@ class Agent:
                 left_s = told.left_s(desired, observed, asyncio.get_running_loop().time(), self._clock().timestamp())
             story: Reported = told.story if told is not None else "nothing"
             action = converge(desired, observed, story, overdue=told is not None and told.overdue)
+            if hold_s := self._starting.hold_s(desired, observed, action):
+                self._queue.add_after(name, hold_s)
+                return
             match action:
                 case Wait():
                     self._rest(name)
                     return
                 case StartStep(index):
                     assert desired is not None
-                    if index == 0 and (self._outbox.trouble or self._outbox.owes):
-                        self._queue.add_after(name, RETRY_S[bool(self._outbox.trouble)])
-                        return
                     started = await self._starting.start(desired, observed, index)
                     if isinstance(started, ReportEnd):
                         await self._tell_end(desired, observed, started)

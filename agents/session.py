@@ -7,7 +7,9 @@ believed and is told of a newer boot has a clone: it is fenced, and stays so unt
 word that it is the one that shall go on.
 """
 
+import math
 import secrets
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -19,6 +21,11 @@ from datamodel.scheduling import windows, wire
 _log = structlog.get_logger("session")
 
 
+def boottime_s() -> float:
+    """CLOCK_BOOTTIME, which goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def luck() -> int:
     """Bits of chance for a boot."""
     return secrets.randbits(windows.BOOT_BITS)
@@ -27,16 +34,28 @@ def luck() -> int:
 class Session:
     """Of one process. `host` says where it runs, in words for people."""
 
-    def __init__(self, outbox: Outbox, *, host: str = "", draw: Callable[[], int] = luck) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        host: str = "",
+        draw: Callable[[], int] = luck,
+        clock: Callable[[], float] = boottime_s,
+    ) -> None:
         self._outbox = outbox
         self._host = host
         self._draw = draw
+        self._clock = clock
         self._recorded: int | None = None
         self._accepted = False
+        self._was_believed = False
+        """Then a newer boot is another start's, also after the hub's database was put back to before this one."""
         self.boot = 0
         """Of this start; 0 until one is taken, since a hub of before knows none."""
         self.version = 0
         """Of the wire; 0 while that is not known."""
+        self._follows = 0
+        self._since_s = 0.0
 
     @property
     def fenced(self) -> bool:
@@ -47,6 +66,13 @@ class Session:
     def believed(self) -> bool:
         """Whether reports may be sent: the hub has said what it speaks, and takes this start for the newest."""
         return not self.fenced and (self.version == 1 or (self.version > 1 and self._accepted))
+
+    @property
+    def believed_for_s(self) -> float:
+        """For how long, at the least, no other start of this agent has been believed: for ever, where there was none before."""
+        if not self._accepted:
+            return 0.0
+        return self._clock() - self._since_s if self._follows else math.inf
 
     def doubt(self) -> None:
         """The hub does not answer: whichever answers next may be of an older version."""
@@ -63,14 +89,16 @@ class Session:
             anew = recorded not in (0, *known)
             boot = windows.next_boot((*known, recorded), self._draw())
             await self._outbox.take(boot, anew=anew)
-            self.boot = boot
+            self.boot, self._follows = boot, recorded
 
     def window(self, site: str, agent: str, first: int, reports: Sequence[msgspec.Raw]) -> wire.Window:
         """A window as the hub reads it; without reports, a question. It has no reports unless this start is believed."""
         incarnation, listed = self._outbox.incarnation, list(reports)
         assert not listed or self.believed
         if self.version < windows.SPEAKS[-1] or self._recorded is None:
-            return wire.Window(windows.SPEAKS[0], site, agent, incarnation, first, listed)
+            oldest = windows.SPEAKS[0]
+            told = [windows.told_by(report, oldest) for report in listed]
+            return wire.Window(oldest, site, agent, incarnation, first, told)
         after = windows.NO_BOOT if self.fenced else self._recorded
         return windows.Window(
             self.version, site, agent, incarnation, first, listed, boot=self.boot, after=after, host=self._host
@@ -87,8 +115,9 @@ class Session:
             return not self.fenced
         self._recorded = answer.boot
         if self.boot and answer.boot == self.boot:
-            self._accepted = True
-        elif self._accepted and answer.boot > self.boot and not self.fenced:
+            self._since_s = self._since_s if self._accepted else self._clock()
+            self._accepted = self._was_believed = True
+        elif self._was_believed and answer.boot > self.boot and not self.fenced:
             self._outbox.fenced = True
             _log.warning(
                 "another agent of this name was started after this one, from a copy of its disk, and is believed in its place;"

@@ -3,17 +3,21 @@
 from collections.abc import Callable
 
 from agents.artifacts.carrier import Carrier
-from agents.convergence import Desired, ReportEnd
+from agents.convergence import Action, Desired, ReportEnd, StartStep
 from agents.leases import Leases
+from agents.outbox import Outbox
 from agents.runtimes.protocol import Observed, Refusal, Runtime, Work
 from agents.runtimes.reasons import UNSUPPORTED
+
+RETRY_S = (0.4, 10.0)
 
 
 class Starting:
     """Of one agent's attempts."""
 
-    def __init__(self, runtime: Runtime, carrier: Carrier | None, leases: Leases | None = None) -> None:
+    def __init__(self, runtime: Runtime, outbox: Outbox, carrier: Carrier | None, leases: Leases | None = None) -> None:
         self._runtime = runtime
+        self._outbox = outbox
         self._carrier = carrier
         self._leases = leases
 
@@ -27,13 +31,27 @@ class Starting:
         if self._leases is not None:
             self._leases.look(name, desired)
 
+    def hold_s(self, desired: Desired | None, observed: Observed | None, action: Action) -> float:
+        """In how many seconds to look again before this is done; 0 where it is done now."""
+        if desired is None or (observed is not None and observed.steps):
+            return 0.0
+        if isinstance(action, StartStep) and (self._outbox.trouble or self._outbox.owes):
+            return RETRY_S[bool(self._outbox.trouble)]
+        if self._leases is None or not isinstance(action, StartStep | ReportEnd):
+            return 0.0
+        return min(RETRY_S[1], self._leases.rest_s(desired.work))
+
+    def may_run(self, work: Work) -> bool:
+        """Whether something of it may run at an engine that does not answer, and none of it must elsewhere."""
+        return bool(work.lease_s) and self._leases is not None and self._leases.may_run(work)
+
     async def start(self, desired: Desired, observed: Observed | None, index: int) -> Observed | ReportEnd | None:
         """The attempt with its step started; its end where that never will be; None where something is prepared first, an image
         or inputs: then it is worth to start it again when there is news of the attempt."""
         work = desired.work
         refusal = self._runtime.refuses(work)
         if refusal is None and work.lease_s:
-            ready = await self._leased(work)
+            ready = self._leased(work)
             if ready is False:
                 return None
             refusal = ready if isinstance(ready, Refusal) else None
@@ -56,7 +74,7 @@ class Starting:
             self._carrier.begun(work.attempt)
         return found
 
-    async def _leased(self, work: Work) -> bool | Refusal:
+    def _leased(self, work: Work) -> bool | Refusal:
         if self._leases is None:
             return Refusal(UNSUPPORTED, "this agent asks for no leases, which an exclusive job needs")
-        return await self._leases.ready(work)
+        return self._leases.ready(work)

@@ -21,6 +21,7 @@ from reconcilers.handover import Handover
 from reconcilers.identities import Identities, Verified
 from reconcilers.ingest import Ingest
 from reconcilers.joining import Joining
+from reconcilers.leases import Leases
 from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
@@ -83,6 +84,8 @@ class Program:
         replica.keep_log(settings, clock)
         self._digests = Digests(store, streams, told, replica.metrics, self.identities.hosts)
         self._answering = replica.add(self._digests, workers=2)
+        self._leases = Leases(store, appender, reads, told, self.identities.hosts)
+        self._granting = replica.add(self._leases)
         self._handover = Handover(store, secrets, told) if secrets is not None else None
         self._handing = replica.add(self._handover) if self._handover is not None else None
 
@@ -96,6 +99,7 @@ class Program:
         await self._ingest.listen(self._ingesting.wake)
         await self._edges.listen(self._judging.wake)
         await self._digests.listen(self._answering.wake)
+        await self._leases.listen(self._granting.wake)
         if self._handover is not None and self._handing is not None:
             await self._handover.listen(self._handing.wake)
         if self._joining is not None and self._taking_in is not None:

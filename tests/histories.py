@@ -5,6 +5,7 @@ They are heavy in attempts: chunks are placed on small edges, reported, given up
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ STRICT = {
 """A policy by which some exit codes of the eight that histories have are the end of a chunk."""
 REASONS = ("NonZeroExit", "NonZeroExit", "OOMKilled")
 
-UNHEARD = ("EdgeLost", "EdgeCutOff")
+REASONS_TO_LEAVE = ("EdgeLost", "EdgeCutOff", "LeaseOver")
 
 Move = tuple[str, int]
 """What to do, and a number that chooses to whom."""
@@ -68,6 +69,11 @@ MOVES = [move for move, weight in _WEIGHTS.items() for _ in range(weight)]
 moves = st.lists(st.tuples(st.sampled_from(MOVES), st.integers(0, 1_000)), min_size=10, max_size=60)
 
 
+def leases(number: int) -> dict[str, Any]:
+    """What some attempts have of the policy of their job."""
+    return {"leaseS": 30.0} if number % 3 == 0 else {}
+
+
 @dataclass
 class History:
     """A store with a site of two small edges, and what is done to it. `grown` is called after every move."""
@@ -101,7 +107,7 @@ class History:
                 path = attempts[number % len(attempts)].path
                 self.send(SYSTEM, Command("patchSpec", path, {"intent": "run" if name == "resume" else name}))
             case "lose" if running:
-                body = {"intent": "abandon", "intentReason": UNHEARD[number % 2]}
+                body = {"intent": "abandon", "intentReason": REASONS_TO_LEAVE[number % 3]}
                 self.send(SYSTEM, Command("patchSpec", running[number % len(running)].path, body))
             case "adopt" if attempts:
                 kept = [node for node in attempts if node.status.get("settlement") == "superseded"]
@@ -141,7 +147,7 @@ class History:
         """The next chunk; sometimes the one after it, which may not be."""
         index = sum(key[0] == owner.uid for key in self.store.state.entries) + (number % 5 == 4)
         if index < CHUNKS:
-            self.send(SYSTEM, attempt(owner, index, edge=edge))
+            self.send(SYSTEM, attempt(owner, index, edge=edge, **leases(number)))
 
     def retry(self, owner: Node, edge: str, number: int) -> None:
         """A chunk that waits for it, or else one that may not; sometimes in an epoch that is too high."""
@@ -150,7 +156,9 @@ class History:
         known = waiting or [entry for key, entry in sorted(entries.items()) if key[0] == owner.uid]
         if known:
             entry = known[number % len(known)]
-            self.send(SYSTEM, attempt(owner, entry.index, entry.epoch + (2 if number % 7 == 0 else 1), edge))
+            self.send(
+                SYSTEM, attempt(owner, entry.index, entry.epoch + (2 if number % 7 == 0 else 1), edge, **leases(number))
+            )
 
     def report(self, name: str, path: str, number: int) -> None:
         phases = {"run": RUNNING, "succeed": SUCCEEDED, "fail": FAILED, "interrupt": "interrupted"}

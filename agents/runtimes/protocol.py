@@ -246,6 +246,11 @@ class Runtime(Protocol):
         """What steps have in common with their host beyond its kernel, in words for people. Known once it is open."""
         ...
 
+    @property
+    def guards(self) -> bool:
+        """Whether it can end what has a lease without its agent."""
+        ...
+
     async def open(self, changed: Callable[[str], None]) -> None:
         """Connects to the engine. `changed(attempt)` is called, in the event loop, when an attempt may have changed by
         itself; who starts, stops or removes one looks at it anyway."""
@@ -274,10 +279,10 @@ class Runtime(Protocol):
         """
         ...
 
-    async def lease(self, attempt: str, until_s: float) -> bool:
+    async def lease(self, attempt: str, until_s: float) -> None:
         """Lets an attempt run until a time of CLOCK_BOOTTIME and no longer, from before its first step on: then it is killed,
-        whether or not an agent is there, and observed as exited with `LEASE_OVER`. Said again, the later time holds. False
-        where the runtime could not end it without its agent; then it is not to be started. Raises `Transient`."""
+        whether or not an agent is there, and observed as exited with `LEASE_OVER`. Said again, the later time holds. Only
+        where it `guards`. Raises `Transient`."""
         ...
 
     async def stop(self, attempt: str, grace_s: float) -> None:

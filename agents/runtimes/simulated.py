@@ -57,6 +57,7 @@ class SimulatedRuntime:
     name = "simulated"
     keeps_output = False
     not_isolated = ()
+    guards = True
 
     def __init__(self, supply: Supply, chances: Chances = USUAL, *, clock: Callable[[], float] = time.time) -> None:
         self._supply = supply
@@ -108,12 +109,11 @@ class SimulatedRuntime:
         self._drain(work.edge, now_s).join(work.attempt, drains_ws, work.power_w or 1.0)
         self._schedule(work.edge, now_s)
 
-    async def lease(self, attempt: str, until_s: float) -> bool:
+    async def lease(self, attempt: str, until_s: float) -> None:
         """What it has is gone with its agent, so a timer in here is guard enough."""
         until_s = self._leases[attempt] = max(until_s, self._leases.get(attempt, 0.0))
         left_s = until_s - time.clock_gettime(time.CLOCK_BOOTTIME)
         asyncio.get_running_loop().call_later(max(0.0, left_s), self._run_out, attempt, until_s)
-        return True
 
     async def stop(self, attempt: str, grace_s: float) -> None:  # noqa: ARG002 - it ends at once
         found = self._attempts.get(attempt)

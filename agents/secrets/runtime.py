@@ -61,6 +61,10 @@ class SecretRuntime:
     def not_isolated(self) -> tuple[str, ...]:
         return self._inner.not_isolated
 
+    @property
+    def guards(self) -> bool:
+        return self._inner.guards
+
     def refuses(self, work: Work) -> Refusal | None:
         if self._lack and _uses(work):
             return Refusal(UNSUPPORTED, f"this edge has no place for secrets: {self._lack}")
@@ -122,8 +126,8 @@ class SecretRuntime:
         else:
             await self._inner.start_step(replace(work, given=given), index)
 
-    async def lease(self, attempt: str, until_s: float) -> bool:
-        return await self._inner.lease(attempt, until_s)
+    async def lease(self, attempt: str, until_s: float) -> None:
+        await self._inner.lease(attempt, until_s)
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         await self._inner.stop(attempt, grace_s)

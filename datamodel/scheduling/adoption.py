@@ -2,7 +2,8 @@
 job, which is as much as one.
 
 Of a chunk that went elsewhere since its edge was not heard from, both attempts may run, and the first valid result wins. What
-succeeded though it was to leave its edge for another reason is kept, and may be adopted.
+succeeded though it was to leave its edge for another reason is kept, and may be adopted; so is what had a lease, since no two
+attempts at such a chunk are to run.
 """
 
 from datamodel.kinds import Document
@@ -19,7 +20,7 @@ def adopted(epoch: int, newest: int, phase: str, spec: Document, status: Documen
         return False
     if ended:
         return bool(spec.get("adopted")) and phase != SUCCEEDED
-    return spec.get("intentReason") in UNHEARD and phase not in _COUNTED
+    return "leaseS" not in spec and spec.get("intentReason") in UNHEARD and phase not in _COUNTED
 
 
 def objection(epoch: int, newest: int, phase: str, status: Document) -> str | None:

@@ -10,17 +10,32 @@ import msgspec
 from msgspec import structs
 from pydantic import Field
 
-from datamodel.kinds import USER, Claim, Column, Document, Grant, Immutable, Kind, Link, Part, Phases, Reserve, Settle
+from datamodel.kinds import (
+    IMMUTABLE,
+    USER,
+    Claim,
+    Column,
+    Document,
+    Grant,
+    Immutable,
+    Kind,
+    Link,
+    Part,
+    Phases,
+    Reserve,
+    Settle,
+)
 from datamodel.ledger import Entry
 from datamodel.names import last_name
 from datamodel.scheduling.adoption import adopted, objection
 from datamodel.scheduling.arrays import INDEX_LIMIT
 from datamodel.scheduling.artifacts import Artifact, InputFile, KeptArtifact
-from datamodel.scheduling.cutoff import AFTER_LIMIT_S
+from datamodel.scheduling.cutoff import AFTER_LIMIT_S, goes_elsewhere
 from datamodel.scheduling.deciding import Decided
 from datamodel.scheduling.edges import DesiredEdge
 from datamodel.scheduling.giving_up import IntentReason
 from datamodel.scheduling.jobs import ABORTED, FAILED, PENDING, RUNNING, SUCCEEDED
+from datamodel.scheduling.leases import LEASE_LEAST_S, LEASE_MOST_S
 from datamodel.scheduling.planes import DESIRED
 from datamodel.scheduling.resources import Requests, amounts
 from datamodel.scheduling.retrying import FAIL, ExitCodeRule, action_of
@@ -76,6 +91,8 @@ class AttemptSpec(Part):
     """Why it was placed here, for people: no edge goes by it."""
     replace_after_s: Annotated[float, Field(ge=0, le=AFTER_LIMIT_S, allow_inf_nan=False)] | None = None
     """So long after its edge counts as cut off, the chunk goes elsewhere; absent: once that is lost."""
+    lease_s: Annotated[float | None, IMMUTABLE, Field(ge=LEASE_LEAST_S, le=LEASE_MOST_S, allow_inf_nan=False)] = None
+    """It runs under a lease of so many seconds, and its edge ends it when that is over. Its chunk goes nowhere else before."""
     adopted: Annotated[bool | None, Immutable(once=True), Field(strict=True)] = None
     """Somebody said that its result is the chunk's, though another attempt had been made by the time that it came."""
     intent: Literal["run", "stop", "abandon"] = "run"
@@ -153,7 +170,7 @@ def _advance(entry: Entry, spec: Document, status: Document) -> Entry:
             return structs.replace(entry, phase=RETRY, progress=0)
         case "stopped":
             return structs.replace(entry, phase=ABORTED if spec["intent"] == STOP else RETRY, progress=0)
-    if spec["intent"] == ABANDON:
+    if spec["intent"] == ABANDON and goes_elsewhere(spec):
         return structs.replace(entry, phase=RETRY, progress=0)
     if phase == RUNNING:
         return structs.replace(entry, phase=RUNNING, progress=int(status.get("percent", 0) * 10))

@@ -105,7 +105,7 @@ class ChunkJudge:
             self._book.move(owner, chunk, RETRY if again else FAILED, 0)
         elif phase == STOPPED and intent == STOP:
             self._book.move(owner, chunk, ABORTED, 0)
-        elif phase in (INTERRUPTED, STOPPED, "abandoned") or intent == ABANDON:
+        elif phase in (INTERRUPTED, STOPPED, "abandoned") or (intent == ABANDON and not _may_run(attempt)):
             self._book.move(owner, chunk, RETRY, 0)
         elif phase == RUNNING:
             self._book.move(owner, chunk, RUNNING, int(status.get("percent", 0) * 10))
@@ -113,9 +113,16 @@ class ChunkJudge:
             self._book.move(owner, chunk, PLACED, 0)
 
 
+def _may_run(attempt: Living) -> bool:
+    """Whether its lease is not known to be over: no other may run before."""
+    return "leaseS" in attempt.spec and attempt.spec.get("intentReason") != "LeaseOver"
+
+
 def _comes_first(attempt: Living) -> bool:
     """Whether it has succeeded, though its chunk went elsewhere since its edge was not heard from: then that counts, if nothing
     was counted by then."""
+    if "leaseS" in attempt.spec:
+        return False
     return attempt.status.get("phase") == SUCCEEDED and attempt.spec.get("intentReason") in ("EdgeLost", "EdgeCutOff")
 
 

@@ -33,6 +33,8 @@ class EdgeSpec(Part):
     """Of the agent's outbox; a new one means that its disk was lost, or is an older copy of itself."""
     not_isolated: tuple[str, ...] = ()
     """What steps have in common with their host, and with each other, beyond its kernel."""
+    guards: bool = False
+    """What runs under a lease ends with it here, whatever becomes of the agent: chunks of exclusive jobs run nowhere else."""
     trouble: str = ""
     """Why nothing can be started now, where the agent says so: its engine does not answer. Nothing is placed here then."""
     carbon_g_per_kwh: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] | None = None

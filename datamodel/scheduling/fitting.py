@@ -22,7 +22,8 @@ class Hindrance(NamedTuple):
 
 UNKNOWN, NOT_ONLINE, IN_TROUBLE, NO_PLACE, CORDONED = "Unknown", "NotOnline", "InTrouble", "NoPlace", "Cordoned"
 IN_MAINTENANCE = "InMaintenance"
-OTHER_SITE, OTHER_LABELS, TOO_SMALL, FULL, TAKEN = "OtherSite", "OtherLabels", "TooSmall", "Full", "Taken"
+OTHER_SITE, OTHER_LABELS, NO_LEASES = "OtherSite", "OtherLabels", "NoLeases"
+TOO_SMALL, FULL, TAKEN = "TooSmall", "Full", "Taken"
 SHORT_SOON = "ShortSoon"
 HINDRANCES = {
     UNKNOWN: "without a capacity",
@@ -33,13 +34,14 @@ HINDRANCES = {
     IN_MAINTENANCE: "in maintenance",
     OTHER_SITE: "of another site",
     OTHER_LABELS: "without the labels",
+    NO_LEASES: "without a guard",
     TOO_SMALL: "too small",
     FULL: "full",
     TAKEN: "taken by the job's other chunks",
     SHORT_SOON: "about to have less power",
 }
 """By reason, what the edge is."""
-NEVER = frozenset({UNKNOWN, OTHER_SITE, OTHER_LABELS, TOO_SMALL})
+NEVER = frozenset({UNKNOWN, OTHER_SITE, OTHER_LABELS, NO_LEASES, TOO_SMALL})
 """Reasons that time alone does not change."""
 
 
@@ -73,6 +75,8 @@ def unfit(
         )
     if bar == "labels":
         return Hindrance(OTHER_LABELS, f"has not the labels that are required: {rules.required}")
+    if bar == "guard":
+        return Hindrance(NO_LEASES, "cannot end a chunk without its agent, and the job is exclusive")
     for name in sorted(asked):
         if asked[name] > capacity.get(name, 0):
             has, wanted = measure(name, capacity.get(name, 0)), measure(name, asked[name])

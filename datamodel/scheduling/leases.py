@@ -22,6 +22,8 @@ RENEWALS = 3
 GUARD_S = 2.0
 """How long after its lease's end something of an attempt may still run: what ends it looks twice a second, also right after the
 machine was suspended, and a kill takes its time. Who places the chunk elsewhere waits for as long."""
+CLOCK_MARGIN = 0.02
+"""How much faster than the edge's the clock of who waits for a lease's end may go: forty times what ntpd slews by at most."""
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -49,6 +51,11 @@ class LeaseAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
     number: int
     holds: dict[str, Annotated[float, msgspec.Meta(gt=0, le=LEASE_MOST_S)]]
+
+
+def over_after_s(lease_s: float) -> float:
+    """How many seconds after it was granted last nothing runs under a lease any more, by the clock of who granted it."""
+    return lease_s * (1.0 + CLOCK_MARGIN) + GUARD_S
 
 
 UNREADABLE = message.UNREADABLE

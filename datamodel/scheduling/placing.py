@@ -9,12 +9,15 @@ from pydantic import AfterValidator, Field, StringConstraints
 from datamodel.errors import Invalid
 from datamodel.kinds import Document, Part
 from datamodel.node import Node
+from datamodel.scheduling.cutoff import is_exclusive
 from datamodel.scheduling.edges import place_of
 from datamodel.selectors import label_selector
 
 PREFERENCES_LIMIT = 16
-SITE, EDGE, RUNTIME = "tendril/site", "tendril/edge", "tendril/runtime"
+SITE, EDGE, RUNTIME, GUARD = "tendril/site", "tendril/edge", "tendril/runtime", "tendril/guard"
 """Labels that every edge has."""
+LEASE, NO_GUARD = "lease", "none"
+"""What an edge ends without its agent: what has a lease, or nothing."""
 PACK, SPREAD, APART = "pack", "spread", "apart"
 EDGES, SITES = "edges", "sites"
 
@@ -61,27 +64,29 @@ class PlacementRules(Part):
 
 class Rules(NamedTuple):
     """Which edges a chunk may go to, and which first: of no sites (any), or of these. Of edges that are equally preferred,
-    those that have all of `images` come first."""
+    those that have all of `images` come first. `guarded`: only to those that end what has a lease."""
 
     sites: tuple[str, ...] = ()
     required: str = ""
     preferred: tuple[tuple[str, int], ...] = ()
     images: tuple[str, ...] = ()
+    guarded: bool = False
 
     @classmethod
     def of(cls, job: Document, group: Document, images: tuple[str, ...] = ()) -> Self:
         """What the specs of a job and of its group say, and which images its edges are told apart by."""
         rules: Document = job.get("placement") or {}
         preferred = tuple((one["labels"], one["weight"]) for one in rules.get("preferred") or ())
-        return cls(tuple(group.get("sites") or ()), rules.get("required") or "", preferred, images)
+        sites = tuple(group.get("sites") or ())
+        return cls(sites, rules.get("required") or "", preferred, images, is_exclusive(job))
 
     def bar(self, labels: Mapping[str, str]) -> str | None:
-        """What of an edge with these labels does not suit: `site` or `labels`; None where it does."""
+        """What of an edge with these labels does not suit: `site`, `labels` or `guard`; None where it does."""
         if self.sites and labels[SITE] not in self.sites:
             return "site"
         if self.required and not selector(self.required).matches(labels):
             return "labels"
-        return None
+        return "guard" if self.guarded and labels.get(GUARD) != LEASE else None
 
     def weight(self, labels: Mapping[str, str]) -> int:
         """How much such an edge is preferred."""
@@ -104,4 +109,5 @@ def labels_of(edge: Node, site: Node | None, config: Node | None) -> dict[str, s
         SITE: names[0],
         EDGE: names[1],
         RUNTIME: edge.spec["runtime"],
+        GUARD: LEASE if edge.spec.get("guards") else NO_GUARD,
     }

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
+from msgspec.structs import replace
 
 from datamodel.scheduling import wire
 
@@ -66,6 +67,14 @@ def decode_report(body: bytes | msgspec.Raw, version: int) -> wire.Report:
     """A report out of a window of that version. Raises `wire.UNREADABLE`."""
     report: wire.Report = wire.decode_report(body) if version == 1 else _report(body)
     return report
+
+
+def told_by(report: msgspec.Raw, version: int) -> msgspec.Raw:
+    """A report as that version of the wire tells it: of version 1, nobody reads one with what is not known there."""
+    if version > 1 or b'"guards"' not in bytes(report):
+        return report
+    said = _report(report)
+    return msgspec.Raw(wire.encode(replace(said, guards=False))) if isinstance(said, wire.EdgeReport) else report
 
 
 def common(offered: Iterable[int]) -> int:

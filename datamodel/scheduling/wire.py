@@ -81,6 +81,8 @@ class EdgeReport(
     carbon_g_per_kwh: float | None = None
     forecast: tuple[Foreseen, ...] | None = None
     images: tuple[str, ...] | None = None
+    guards: bool = False
+    """Of version 2: what runs under a lease ends with it here, whatever becomes of the agent."""
 
 
 Report = AttemptReport | EdgeReport

@@ -9,6 +9,7 @@ from sortedcontainers import SortedDict
 
 from datamodel.kinds import Document
 from datamodel.node import Node
+from datamodel.scheduling.cutoff import is_exclusive
 from datamodel.scheduling.order import rank_of
 from datamodel.scheduling.placing import ANYWHERE, Rules
 from datamodel.scheduling.resources import amounts
@@ -108,7 +109,7 @@ class PendingJob(msgspec.Struct, frozen=True, gc=False):
         spec = job.spec
         parallel = spec.get("maxParallel")
         arranged = (spec.get("placement") or {}).get("arrangement")
-        has_rules = "placement" in spec or group.get("sites") or images
+        has_rules = "placement" in spec or group.get("sites") or images or is_exclusive(spec)
         return cls(
             job.path,
             job.uid,

@@ -13,7 +13,6 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.scheduling.callbacks import DELIVERED, GIVEN_UP, NOTICES_BYTES, WAITING
 from datamodel.scheduling.jobs import FINISHED, SUCCEEDED
-from datamodel.scheduling.splitting import chunks_of
 from reconcilers.calling.ports import Reply, Unsent
 
 FORMAT = 1
@@ -83,7 +82,7 @@ def body_of(job: Node, notice: Document) -> bytes:
         "phase": notice["phase"],
         "startedAt": notice.get("startedAt"),
         "finishedAt": notice["at"] if notice["phase"] in FINISHED else None,
-        "chunks": {"total": chunks_of(job), **notice["chunks"]},
+        "chunks": {"total": sum(notice["chunks"].values()), **notice["chunks"]},
         "outputs": job.status.get("outputs") if notice["phase"] == SUCCEEDED else None,
     }
     event = {"format": FORMAT, "id": notice["id"], "type": f"job.{notice['phase']}", "timestamp": notice["at"]}

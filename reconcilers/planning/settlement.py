@@ -106,6 +106,7 @@ def _registration(path: str, agent: str, incarnation: str, report: wire.EdgeRepo
         "agentVersion": report.agent_version,
         "incarnation": incarnation,
         "notIsolated": list(report.not_isolated),
+        "guards": report.guards,
         "trouble": report.trouble[:1024],
         "publicKey": report.public_key,
         "carbonGPerKwh": report.carbon_g_per_kwh,

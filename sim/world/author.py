@@ -10,8 +10,19 @@ from sim.world.dice import Dice, moment
 from sim.world.doomed import doomed
 from sim.world.operators import adoptions, cuts, powers, windows
 from sim.world.plans import plans
-from sim.world.traits import calling, counted, cut_off, in_order, mannered, termed, timed, uneven, with_ends
-from sim.world.troubles import clones, swallowed
+from sim.world.traits import (
+    calling,
+    counted,
+    cut_off,
+    exclusive,
+    in_order,
+    mannered,
+    termed,
+    timed,
+    uneven,
+    with_ends,
+)
+from sim.world.troubles import clones, leased, swallowed
 from sim.world.weather import CALM, ROUGH
 
 SECONDS = 540.0
@@ -71,6 +82,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
     actions = list(counted(dice.stream("script/counts"), actions))
     actions = list(in_order(dice.stream("script/order"), actions))
     actions = list(cut_off(dice.stream("script/cutoffs"), actions))
+    actions = list(exclusive(dice.stream("script/exclusive"), actions))
     actions.extend(cuts(dice.stream("script/cuts"), seconds, edges, slots))
     actions.extend(adoptions(dice.stream("script/adoptions"), seconds, edges, slots))
     is_timely = script.is_timely(actions)
@@ -85,6 +97,7 @@ def script_of(seed: int, *, seconds: float = SECONDS) -> script.Script:
         actions.extend(windows(dice.stream("script/windows"), seconds, edges, slots))
     actions.extend(powers(dice.stream("script/power"), seconds, edges, slots, is_timely=is_timely))
     actions.extend(swallowed(dice.stream("script/swallowed"), seconds, edges, slots))
+    actions.extend(leased(dice.stream("script/leased"), seconds, edges, replicas))
     actions.extend(clones(dice.stream("script/clones"), seconds, edges, slots))
     keep_s, compactions = _compactions(dice.stream("script/keeping"), seconds, replicas)
     actions.extend(compactions)

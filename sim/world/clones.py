@@ -26,6 +26,7 @@ class Clones:
         host = f"{name}-clone-{len(self._engines)}"
         clone = self._running[name] = EdgeHost(edge.around, name, self._slots, host=host)
         clone.disk.put_back(edge.disk.content)
+        edge.around.outboxes.copied(name, host)
         clone.engine.power, clone.engine.images = edge.engine.power, edge.engine.images
         self._engines[host] = clone.engine
         clone.boot()

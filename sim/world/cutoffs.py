@@ -9,7 +9,7 @@ from datamodel.kinds import Claim
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ABANDONED, PLACED, claim_of
 from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, inventory_path, place_of
-from datamodel.scheduling.giving_up import EDGE_CUT_OFF
+from datamodel.scheduling.giving_up import EDGE_CUT_OFF, LEASE_OVER
 from datamodel.scheduling.jobs import RUNNING, SUCCEEDED
 from datamodel.scheduling.service import config_path
 from datamodel.state import State
@@ -70,6 +70,7 @@ class Cutoffs:
     def _given_up(self, attempt: Node, now_s: float) -> None:
         reason = attempt.spec.get("intentReason", "")
         before, self._reasons[attempt.path] = self._reasons.get(attempt.path, ""), reason
+        self.counts["leases over"] += reason == LEASE_OVER != before
         if reason != EDGE_CUT_OFF or before == reason:
             return
         after_s = attempt.spec.get("replaceAfterS")

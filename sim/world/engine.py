@@ -13,8 +13,9 @@ import msgspec
 from agents.news.power import Power
 from agents.runtimes.luck import Chances, fate
 from agents.runtimes.protocol import LogPage, Observed, Refusal, SharedFile, StepState, Work
-from agents.runtimes.reasons import OOM_KILLED, PULL_FAILED
+from agents.runtimes.reasons import LEASE_OVER, OOM_KILLED, PULL_FAILED
 from datamodel.errors import Transient
+from datamodel.scheduling.leases import GUARD_S
 from sim.world.logbook import Logbook
 from sim.world.process import Process
 from sim.world.terms import FAILS_WITH
@@ -26,6 +27,9 @@ NO_CONTAINER_CODE = 125
 FOR_EVER_S = 1e6
 SLOWEST = 8.0
 """How many times as long as its script says a step may take: a world has to end."""
+
+SLOW_S = GUARD_S - 0.1
+"""How long after a lease's end its guard kills what has it."""
 
 FULL_W = 10.0
 """The power of a host: more than all that it has room for takes."""
@@ -100,11 +104,15 @@ class Engine:
         """Their full names, where it says which it has."""
         self.ledger: list[Line] = []
         self.attempts: dict[str, _Attempt] = {}
+        self.leases: dict[str, float] = {}
+        """By attempt, until when it may run."""
         self.changed: Callable[[str], None] = lambda _: None
         self.logbook: Logbook | None = None
         """Where it is told what steps write; None where they are silent."""
         self.beginning: Callable[[str], object] = lambda _: None
         """Called with the name of an attempt whose first step is about to be started."""
+        self.runs_now: Callable[[Work], object] = lambda _: None
+        """Called with an attempt of which a step has just been started."""
         self.clearing: Callable[[str], object] = lambda _: None
         """Called with the name of an attempt whose containers are about to be removed."""
 
@@ -118,6 +126,7 @@ class Engine:
         """The host came up with an empty disk."""
         self.crash()
         self.attempts.clear()
+        self.leases.clear()
 
     def start(self, work: Work, index: int) -> None:
         attempt = self.attempts.setdefault(work.attempt, _Attempt(work, []))
@@ -130,6 +139,11 @@ class Engine:
         if fails_by == "image":
             attempt.end = self._universe.after(behaviour.seconds, self._miss_image, work.attempt)
             return
+        if work.lease_s and self.leases.get(work.attempt, 0.0) <= self._universe.now_s:
+            now_s = self._wall_s()
+            attempt.steps.append(StepState("exited", now_s, now_s, KILLED_CODE, LEASE_OVER))
+            self.changed(work.attempt)
+            return
         code, reason = _ENDS[fails_by]
         attempt.steps.append(StepState("running", self._wall_s()))
         self.ledger.append(Line(self._universe.now_s, work.attempt, index, "start"))
@@ -139,6 +153,18 @@ class Engine:
         if fails_by != "time":
             seconds = behaviour.seconds * _part(behaviour.sigma, work.attempt, fails=bool(fails_by))
         attempt.end = self._universe.after(seconds, self._end, work.attempt, index, code, reason)
+        self.runs_now(work)
+
+    def lease(self, name: str, until_s: float) -> None:
+        """Its guard is slow, and kills it as late as it may."""
+        if until_s > self.leases.get(name, 0.0):
+            self.leases[name] = until_s
+            self._universe.at(max(self._universe.now_s, until_s) + SLOW_S, self._run_out, name, until_s)
+
+    def is_running(self, name: str) -> bool:
+        """A step of the attempt runs now."""
+        attempt = self.attempts.get(name)
+        return attempt is not None and bool(attempt.steps) and attempt.steps[-1].phase == "running"
 
     def runs(self, name: str) -> bool:
         """A step of the attempt runs now, or is about to."""
@@ -166,6 +192,13 @@ class Engine:
             self.clearing(name)
         self.stop(name)
         self.attempts.pop(name, None)
+        self.leases.pop(name, None)
+
+    def _run_out(self, name: str, until_s: float) -> None:
+        attempt = self.attempts.get(name)
+        if attempt is not None and self.leases.get(name) == until_s and self.is_running(name):
+            attempt.cancel()
+            self._end(name, len(attempt.steps) - 1, KILLED_CODE, LEASE_OVER)
 
     def _miss_image(self, name: str) -> None:
         attempt, now_s = self.attempts[name], self._wall_s()
@@ -206,6 +239,7 @@ class EngineRuntime:
 
     name = "process"
     not_isolated = ()
+    guards = True
 
     def __init__(self, process: Process, engine: Engine, rng: Random, *, unheard: float) -> None:
         """`unheard`: the probability that the engine's word of a change is lost."""
@@ -244,8 +278,8 @@ class EngineRuntime:
     async def start_step(self, work: Work, index: int) -> None:
         await self._ask(lambda: self._engine.start(work, index))
 
-    async def lease(self, attempt: str, until_s: float) -> bool:  # noqa: ARG002 - it has no guard outside of the agent
-        return False
+    async def lease(self, attempt: str, until_s: float) -> None:
+        await self._ask(lambda: self._engine.lease(attempt, until_s))
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """The script ignores TERM now and then, and is killed after the grace."""

@@ -2,11 +2,12 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from agents.comparing import SURE_S, Comparing
+from agents.leases import Leases
 from agents.link import Link
 from agents.logs.shipper import Shipper
 from agents.loop import Agent
@@ -29,12 +30,13 @@ from datamodel.scheduling.images import image_name
 from datamodel.scheduling.logs import key_of
 from datamodel.scheduling.windows import BOOT_BITS
 from reconcilers.program import Program
-from reconcilers.runtime.shards import Shards
 from reconcilers.settings import Settings
+from sim.world.beliefs import Beliefs
 from sim.world.copies import Copies
 from sim.world.database import Connection, Database
 from sim.world.dice import Dice
 from sim.world.engine import FULL_W, Engine, EnginePower, EngineRuntime
+from sim.world.exclusion import Exclusion
 from sim.world.journal import WorldJournal
 from sim.world.keys import SITE, agent_key
 from sim.world.line import Line, LineFeed, LineStreams
@@ -76,6 +78,7 @@ class Surroundings:
     outboxes: Outboxes
     logbook: Logbook
     receivers: Receivers
+    exclusion: Exclusion
     complain: Callable[[str], None]
 
 
@@ -158,40 +161,15 @@ class HubHost(Host):
         super().__init__(around, name, around.weather.hub_delay_s)
         self.away = False
         """The database does not answer this one."""
-        self._shards: Shards | None = None
-        self._leases: Mapping[str, float] = {}
-        self._watched = False
-
-    def _check_leases(self, boot: int) -> None:
-        """Has the program say what it believes to hold, whenever a lease is over by its own clock: not that one."""
-        if boot != self._boots or self._shards is None:
-            return
-        now_s = asyncio.get_running_loop().time()
-        for lease, until_s in self._leases.items():
-            if now_s >= until_s and self._shards.fence(lease) is not None:
-                self.around.complain(f"{self.name} believes to hold {lease}, {now_s - until_s:.3f} s after its end")
-        self._watched = False
-        self._watch_leases()
-
-    def _watch_leases(self) -> None:
-        """Looks when the next one is over, unless it is renewed by then."""
-        if self._watched:
-            return
-        now_s = asyncio.get_running_loop().time()
-        ends_s = [until_s for until_s in self._leases.values() if until_s > now_s]
-        if ends_s:
-            self._watched = True
-            delay_s = min(ends_s) - now_s
-            self.around.universe.after(delay_s, self.process.deliver, self._check_leases, self._boots)
 
     async def run(self, stop: asyncio.Event) -> None:
         around, rng = self.around, self.around.dice.stream(f"hub/{self.name}")
         store = Connection(self.process, around.database, rng, around.weather, around.weather.hub_delay_s)
-        store.is_cut, store.leased = (lambda: self.away), self._watch_leases
+        store.is_cut = lambda: self.away
         streams = LineStreams(self.line, around.streams, rng, around.weather)
         sender = around.receivers.sender(self.process)
         program = Program(around.settings, cast("Store", store), self.line, streams, sender, self.process.wall)
-        self._shards, self._leases, self._watched = program.shards, store.leases, False
+        store.leased = Beliefs(self.process, program.shards, store.leases, around.complain).watch
         async with asyncio.TaskGroup() as group:
             running = group.create_task(program.run())
             await stop.wait()
@@ -210,6 +188,7 @@ class EdgeHost(Host):
         self._slots = slots
         self.engine = Engine(around.universe, self._rng, self.process.wall_s, _epoch_of)
         self.engine.clearing, self.engine.beginning = self._clearing, self._beginning
+        around.exclusion.watch(name, self.engine)
         if not host and around.dice.stream(f"logs/{name}").random() < WRITING:
             self.engine.logbook = around.logbook
         if around.dice.stream(f"images/{name}").random() < WITH_IMAGES:
@@ -254,10 +233,13 @@ class EdgeHost(Host):
                 agent_version="world",
             )
             logs = Shipper(runtime, LineTranscripts(self.line, around.logbook)) if runtime.keeps_output else None
-            agent = Agent(runtime, outbox, [registration], process.wall, logs=logs, news=self._news())
+            messages = Signing(self.line, agent_key(self.name))
+            session = Session(outbox, host=self.host, draw=lambda: rng.getrandbits(BOOT_BITS), clock=self._clock_s)
+            leases = Leases(messages, session, runtime, SITE, self.name, clock=self._clock_s)
+            agent = Agent(runtime, outbox, [registration], process.wall, logs=logs, news=self._news(), leases=leases)
             feed = LineFeed(self.line, around.streams, lambda: self.swallowing)
             link = Link(
-                Signing(self.line, agent_key(self.name)),
+                messages,
                 feed,
                 outbox,
                 SITE,
@@ -265,10 +247,14 @@ class EdgeHost(Host):
                 [self.name],
                 beat_s=BEAT_S,
                 compare_s=(COMPARE_S, SURE_S),
-                session=Session(outbox, host=self.host, draw=lambda: rng.getrandbits(BOOT_BITS)),
+                session=session,
             )
             self.comparing = link.comparing
             await live(agent, link, stop)
+
+    def _clock_s(self) -> float:
+        """The machine's CLOCK_BOOTTIME, by which its engine goes too."""
+        return self.around.universe.now_s
 
     def _news(self) -> list[News]:
         edges = [self.name]

@@ -47,6 +47,13 @@ class Outboxes:
             if isinstance(report, wire.AttemptReport) and report.phase in ENDED:
                 self._ended.add(report.attempt)
 
+    def copied(self, host: str, copy: str) -> None:
+        """Another host runs from a copy of a disk as it is: what the hub lacks of it may be told by both."""
+        for mark, hosts in self._kept.items():
+            lacking = {number: body for number, body in hosts.get(host, {}).items() if number > self._through[mark]}
+            if lacking:
+                hosts[copy] = lacking
+
     def began(self, site: str, agent: str, host: str = "") -> None:
         """The agent's program was started: it does not remember what it has sent, and may be on an older disk."""
         self._starts[f"{site}/{agent}", host] = max(self._starts.values(), default=0) + 1

@@ -81,6 +81,8 @@ def submission(wish: Submit) -> Unit:
         spec["startAt"] = (EPOCH + timedelta(seconds=wish.start_s)).isoformat()
     if wish.replace_s is not None:
         spec["cutOff"] = {"policy": "replace", "afterS": wish.replace_s}
+    if wish.lease_s is not None:
+        spec["cutOff"] = {"policy": "exclusive", "leaseS": wish.lease_s}
     if wish.ttl_s is not None:
         spec["ttlAfterFinishS"] = wish.ttl_s
     digest = hashlib.sha256(_encode(spec)).hexdigest()

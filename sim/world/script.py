@@ -43,7 +43,7 @@ class Submit(Action, frozen=True):
     its chunks are never two on one edge, spread, packed, two at a time, or all or none. It tells receivers of these tempers of
     whatever it reaches. It comes after others, `on` their success or whichever end, not before `start_s`, and goes `ttl_s`
     after its end. `counted`: it may be split into so many chunks at most, or has an array of so many indices. With
-    `replace_s` its chunks go elsewhere so long after their edge was cut off."""
+    `replace_s` its chunks go elsewhere so long after their edge was cut off; with `lease_s` it is exclusive."""
 
     job: str
     chunks: int
@@ -64,6 +64,7 @@ class Submit(Action, frozen=True):
     terms: Terms | None = None
     counted: Counted = ""
     replace_s: float | None = None
+    lease_s: float | None = None
 
 
 class Plan(Action, frozen=True):

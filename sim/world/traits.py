@@ -28,6 +28,8 @@ ORDERED, LATER, SHORT_LIVED = 0.15, 0.1, 0.15
 LATER_S, TTLS_S = 40.0, (0.0, 5.0, 60.0)
 REPLACED, REPLACED_S = 0.3, (0.0, 5.0, 30.0)
 """The probability that a job has its chunks run elsewhere when their edge is cut off, and for how long it waits before."""
+EXCLUSIVE, LEASES_S = 0.25, (6.0, 15.0, 30.0)
+"""The probability that a job of those which wait is exclusive, and how long its leases are."""
 TERMED, RETRIED = 0.4, 0.3
 """The probability that a job says more of its failures and its time, and that what may have failed by that is tried again."""
 
@@ -37,6 +39,15 @@ def cut_off(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script
     for action in actions:
         if isinstance(action, script.Submit) and rng.random() < REPLACED:
             yield replace(action, replace_s=rng.choice(REPLACED_S))
+        else:
+            yield action
+
+
+def exclusive(rng: Random, actions: Sequence[script.AnyAction]) -> Iterator[script.AnyAction]:
+    """The same, where some jobs that wait for their edges let nothing of a chunk run twice at a time."""
+    for action in actions:
+        if isinstance(action, script.Submit) and action.replace_s is None and rng.random() < EXCLUSIVE:
+            yield replace(action, lease_s=rng.choice(LEASES_S))
         else:
             yield action
 

@@ -5,11 +5,42 @@ from random import Random
 
 from sim.world import script
 from sim.world.dice import moment
+from sim.world.traits import LEASES_S
 
 SWALLOWED = 0.25
 """The probability that some of what the feed has for edges does not come out of it. It has a stream of its own."""
 CLONED, MEANWHILE = 0.2, 0.3
 """The probability that an edge runs twice, and that it is cut off meanwhile, or started again. It has a stream of its own."""
+LEASED = 0.5
+"""The probability that something befalls an edge, or the hub, while an exclusive job runs. It has a stream of its own."""
+
+
+def leased(rng: Random, seconds: float, edges: int, replicas: int) -> Iterator[script.AnyAction]:
+    """An edge with chunks of an exclusive job is cut off, killed or copied, for less or more than its lease, and so is who
+    grants it."""
+    if rng.random() >= LEASED:
+        return
+    at_s, edge = moment(rng, 5.0, seconds / 2), f"edge-{rng.randrange(edges)}"
+    lease_s, for_s = rng.choice(LEASES_S), rng.choice((8.0, 40.0, 70.0))
+    each_s = round(rng.uniform(20.0, 80.0), 1)
+    yield script.Submit(at_s, "leased", edges, steps=2, seconds=each_s, lease_s=lease_s)
+    then_s = round(at_s + rng.uniform(0.5, 15.0), 3)
+    match rng.choice(("cut", "cut", "deaf", "kill", "clone", "drain")):
+        case "cut":
+            yield script.Cut(then_s, edge, for_s)
+        case "deaf":
+            yield script.Cut(then_s, edge, for_s, up=False)
+        case "kill":
+            yield script.Kill(then_s, edge, for_s)
+        case "clone":
+            yield script.Clone(then_s, edge, for_s)
+            yield script.Cut(round(then_s + 5.0, 3), edge, for_s)
+        case "drain":
+            yield script.Cut(then_s, edge, for_s)
+            yield script.Serve(round(then_s + 2.0, 3), edge, "drain")
+            yield script.Serve(round(then_s + 60.0, 3), edge, "use")
+    if rng.random() < MEANWHILE:
+        yield script.Kill(round(then_s + rng.uniform(0.0, for_s), 3), f"reconcilers-{rng.randrange(replicas)}", 5.0)
 
 
 def swallowed(rng: Random, seconds: float, edges: int, slots: int) -> Iterator[script.AnyAction]:

@@ -27,6 +27,7 @@ from sim.world.client import Client
 from sim.world.cutoffs import Cutoffs
 from sim.world.database import Database
 from sim.world.dice import Dice
+from sim.world.exclusion import Exclusion
 from sim.world.faults import Faults
 from sim.world.hosts import EdgeHost, Host, HubHost, Surroundings
 from sim.world.keepers import Keepers
@@ -112,6 +113,7 @@ class World:
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
         self._streams, self._logbook = MemoryStreams(), Logbook(complain)
+        self._exclusion = Exclusion(self._universe, self._database, self.outcome.broken)
         around = Surroundings(
             self._universe,
             self._dice,
@@ -123,6 +125,7 @@ class World:
             outboxes,
             self._logbook,
             self._receivers,
+            self._exclusion,
             complain,
         )
         self._edges = {name: EdgeHost(around, name, script.slots) for name in _names("edge", script.edges)}
@@ -284,7 +287,7 @@ class World:
         self._causes.restored()
         self._beginnings.restored(self._state.nodes)
         self._splits.restored(self._state)
-        for one in (self._receivers, self._rests, self._reasons, self._cutoffs):
+        for one in (self._receivers, self._rests, self._reasons, self._cutoffs, self._exclusion):
             one.restored()
         self._operating.restored(self._universe.now_s)
         if self._watchers:
@@ -298,10 +301,9 @@ class World:
         counts["chunks"] = sum(action.chunks for action in self._script.actions if isinstance(action, Submit))
         counts["containers"] = sum(line.what == "start" for engine in self._engines.values() for line in engine.ledger)
         counts["logs"] = self._logbook.whole
-        counts["calls"] = self._receivers.calls
-        counts["told"] = self._reasons.told
+        counts["calls"], counts["told"] = self._receivers.calls, self._reasons.told
+        counts["exclusive"], counts["refused"] = self._exclusion.started, self._rogues.tried
         counts.update(self._cutoffs.counts)
-        counts["refused"] = self._rogues.tried
         counts["gone"] = self._database.gone + sum(watcher.left_behind for watcher in self._watchers.values())
         counts["oldest"] = self._database.oldest
         counts.update(self._faults.bitten)

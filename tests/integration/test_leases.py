@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.leases import Leases, boottime_s
+from agents.leases import Leases
 from agents.link import Link
 from agents.loop import Agent
 from agents.memory_journal import Disk, MemoryJournal
@@ -23,7 +23,7 @@ from agents.runtimes.protocol import LogPage, Runtime, Step, Work
 from agents.runtimes.reasons import LEASE_OVER
 from agents.runtimes.simulated import SimulatedRuntime
 from agents.runtimes.supply import Constant
-from agents.session import Session
+from agents.session import Session, boottime_s
 from datamodel.feed.memory import MemoryFeed, MemoryMessages, MemoryStreams
 from datamodel.scheduling import leases as words
 from datamodel.scheduling import windows, wire
@@ -39,7 +39,7 @@ from agents.runtimes.protocol import Step, Work
 async def main() -> None:
     runtime = ProcessRuntime(site="s", edges=["e"], state_dir=pathlib.Path(sys.argv[1]))
     await runtime.open(lambda attempt: None)
-    assert await runtime.lease("attempt", time.clock_gettime(time.CLOCK_BOOTTIME) + float(sys.argv[2]))
+    await runtime.lease("attempt", time.clock_gettime(time.CLOCK_BOOTTIME) + float(sys.argv[2]))
     step = Step("run", "", "trap '' TERM; (trap '' TERM; sleep 600) & while true; do sleep 0.05; done")
     await runtime.start_step(Work("s", "e", "attempt", (step,), {}, lease_s=float(sys.argv[2])), 0)
     print("started", flush=True)
@@ -143,8 +143,7 @@ async def test_nothing_is_started_without_a_lease() -> None:
 
 
 class Unguarded(SimulatedRuntime):
-    async def lease(self, attempt: str, until_s: float) -> bool:
-        return False
+    guards = False
 
 
 async def test_a_runtime_without_a_guard_refuses() -> None:
@@ -161,10 +160,8 @@ async def test_an_answer_counts_from_its_question_and_a_late_one_takes_nothing_b
     granted: list[float] = []
 
     class Noting(SimulatedRuntime):
-        async def lease(self, attempt: str, until_s: float) -> bool:
-            if until_s:
-                granted.append(until_s)
-            return True
+        async def lease(self, attempt: str, until_s: float) -> None:
+            granted.append(until_s)
 
     hub = Hub()
     hub.grants = False
@@ -187,7 +184,7 @@ async def test_an_answer_counts_from_its_question_and_a_late_one_takes_nothing_b
         await until(lambda: bool(granted))
         await asyncio.sleep(0.05)
         assert granted == [101.0 + LEASE_S]
-        assert await leases.ready(work) is False, "it is over by now"
+        assert leases.ready(work) is False, "it is over by now"
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -232,8 +229,8 @@ async def test_the_next_agent_moves_the_end_on(tmp_path: Path) -> None:
     await agent.wait()
     runtime = ProcessRuntime(site="s", edges=["e"], state_dir=tmp_path / "state")
     await runtime.open(lambda _: None)
-    assert await runtime.lease("attempt", boottime_s() + 3 * LEASE_S)
-    assert await runtime.lease("attempt", boottime_s() + 0.1), "never back"
+    await runtime.lease("attempt", boottime_s() + 3 * LEASE_S)
+    await runtime.lease("attempt", boottime_s() + 0.1)  # never back
     await asyncio.sleep(LEASE_S + 1.0)
     (found,) = await runtime.discover()
     assert found.steps[0].phase == "running"

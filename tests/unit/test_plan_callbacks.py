@@ -157,6 +157,17 @@ def test_what_is_sent_is_the_documented_shape_and_stays_as_it_was() -> None:
     assert body_of(later, same) == body, "the job goes on, and its end was what it was"
 
 
+def test_a_job_that_is_split_after_its_end_was_noted_is_told_of_as_it_was() -> None:
+    """It failed before its turn came, and is tried again."""
+    spec = normal_spec(Job, {"steps": STEPS, "maxChunks": 8, "workWs": 100.0, "callbacks": job({}).spec["callbacks"]})
+    node = msgspec.structs.replace(job({}), spec=spec, status={"phase": "failed", "chunks": {"pending": 1}})
+    (notice,) = sealed(noted(node, {**node.status, "finishedAt": NOW.isoformat()}, NOW), 9)
+    body = body_of(node, notice)
+    assert json.loads(body)["data"]["chunks"] == {"total": 1, "pending": 1}
+    split = msgspec.structs.replace(node, status={**node.status, "split": {"chunks": 3}})
+    assert body_of(split, notice) == body
+
+
 def test_what_was_noted_is_sent_with_one_version() -> None:
     (notice,) = notices(rolled(job({}), 1.0, succeeded=2))
     once = sealed([notice], 7)

@@ -11,6 +11,7 @@ from datamodel.errors import Invalid
 from datamodel.kinds import Kind
 from datamodel.node import Node
 from datamodel.parts import normal_spec
+from datamodel.scheduling.cutoff import attempt_terms
 from datamodel.scheduling.edges import desired_path
 from datamodel.scheduling.jobs import Job
 from datamodel.scheduling.service import EdgeConfig, SiteConfig, config_paths
@@ -99,6 +100,20 @@ def test_a_job_that_says_nothing_of_it_has_nothing_of_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cut_off", "terms"),
+    [
+        (None, {}),
+        ({"policy": "wait"}, {}),
+        ({"policy": "replace", "afterS": 3}, {"replaceAfterS": 3.0}),
+        ({"policy": "exclusive"}, {"leaseS": 60.0}),
+        ({"policy": "exclusive", "leaseS": 5}, {"leaseS": 5.0}),
+    ],
+)
+def test_an_attempt_has_of_its_job_s_policy_what_is_needed_to_keep_it(cut_off: Any, terms: dict[str, Any]) -> None:
+    assert attempt_terms(spec_of(cut_off) if cut_off is not None else {}) == terms
+
+
+@pytest.mark.parametrize(
     ("cut_off", "field"),
     [
         ({"policy": "replace"}, "/spec/cutOff"),
@@ -108,6 +123,10 @@ def test_a_job_that_says_nothing_of_it_has_nothing_of_it() -> None:
         ({"policy": "replace", "afterS": -1}, "/spec/cutOff/afterS"),
         ({"policy": "replace", "afterS": 1e9}, "/spec/cutOff/afterS"),
         ({"policy": "replace", "afterS": 3, "soon": True}, "/spec/cutOff/soon"),
+        ({"policy": "exclusive", "afterS": 3}, "/spec/cutOff"),
+        ({"policy": "replace", "afterS": 3, "leaseS": 60}, "/spec/cutOff"),
+        ({"policy": "exclusive", "leaseS": 4}, "/spec/cutOff/leaseS"),
+        ({"policy": "exclusive", "leaseS": 86_401}, "/spec/cutOff/leaseS"),
     ],
 )
 def test_a_policy_that_cannot_be_kept_is_refused_by_name(cut_off: Any, field: str) -> None:

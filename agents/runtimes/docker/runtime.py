@@ -158,11 +158,13 @@ class DockerRuntime:
         if start.end is None and self._starts.get(work.attempt) is start:
             del self._starts[work.attempt]
 
-    async def lease(self, attempt: str, until_s: float) -> bool:
-        if self._leases is None:
-            return False
+    @property
+    def guards(self) -> bool:
+        return self._leases is not None
+
+    async def lease(self, attempt: str, until_s: float) -> None:
+        assert self._leases is not None, "it guards"
         await asyncio.to_thread(guard.guard, self._leases, attempt, until_s)
-        return True
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to the step by way of its init, then KILL. Raises `Transient` where the engine cannot end it."""

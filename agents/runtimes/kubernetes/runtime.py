@@ -59,6 +59,7 @@ class KubernetesRuntime:
     name = "kubernetes"
     keeps_output = True
     not_isolated = ()
+    guards = False
 
     def __init__(
         self,
@@ -129,8 +130,9 @@ class KubernetesRuntime:
         elif index == 0 and is_given_something(work):
             await self._hand(work)
 
-    async def lease(self, attempt: str, until_s: float) -> bool:  # noqa: ARG002 - it has no guard outside of the agent
-        return False
+    async def lease(self, attempt: str, until_s: float) -> None:
+        del until_s
+        raise Invalid(f"{attempt} cannot be ended here without its agent")
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to what runs of its pod, then KILL after the pod's own grace, which its job says, whatever `grace_s` is. A

@@ -41,6 +41,7 @@ class ProcessRuntime:
 
     name = "process"
     keeps_output = True
+    guards = True
 
     def __init__(
         self,
@@ -101,13 +102,12 @@ class ProcessRuntime:
         record = await asyncio.to_thread(self._start, work, index)
         self._attend(work.attempt, record)
 
-    async def lease(self, attempt: str, until_s: float) -> bool:
+    async def lease(self, attempt: str, until_s: float) -> None:
         """The step's shim ends it."""
         try:
             await asyncio.to_thread(self._directory(attempt).lease, until_s)
         except OSError as error:
             raise Transient(f"{attempt}: {error}") from error
-        return True
 
     async def stop(self, attempt: str, grace_s: float) -> None:
         """TERM to the step's process group, KILL to its whole session after `grace_s`.

@@ -103,6 +103,8 @@ class _Step:
 
     def start(self, record: Record) -> Record:
         """Starts the step; the record that comes back has its identity, or says why it did not start."""
+        if self._plan.lease and not left_s(self._plan.lease):  # whoever asked for it was asleep
+            return record._replace(exit_code=128 + signal.SIGKILL, reason=LEASE_OVER, finished_s=time.time())
         adopt_orphans()
         if self._plan.masked:
             no_core()
