@@ -107,7 +107,7 @@ def leaf_config(
             check_name(site),
             check_name(name),
             _hub(hub),
-            _address("--listen", listen, _PORT),
+            address("--listen", listen, _PORT),
             cert,
             key,
             ca is not None,
@@ -162,7 +162,13 @@ def configuration(leaf: Leaf, account: Mapping[str, str], own: Authority | None,
     """What nats-server reads, whose syntax includes JSON. `account` is the status of the graph's node of it; `own` signs for
     the site's own programs, where it has a domain."""
     known, system = (subject_in(account[name]) for name in ("account", "systemAccount"))
-    remote: dict[str, object] = {"url": f"nats-leaf://{leaf.hub.text}", "account": known, "credentials": CREDENTIAL}
+    remote: dict[str, object] = {
+        "url": f"nats-leaf://{leaf.hub.text}",
+        "account": known,
+        "credentials": CREDENTIAL,
+        # Else it would go wherever the hub's server says, which knows nothing of what stands between them.
+        "ignore_discovered_servers": True,
+    }
     operators, accounts = [account["operator"]], {known: account["account"], system: account["systemAccount"]}
     if own is not None:
         operators.append(own.operator_jwt(now))
@@ -194,13 +200,14 @@ def _hub(text: str) -> Address:
     parts = urlsplit(text)
     if parts.scheme not in ("tls", "nats-leaf") or "@" in parts.netloc:
         raise Invalid(f"--hub: {text!r} is no address of a hub: write it as tls://HOST:{_HUB_PORT}", field="--hub")
-    found = _address("--hub", parts.netloc, _HUB_PORT)
+    found = address("--hub", parts.netloc, _HUB_PORT)
     if parts.scheme == "nats-leaf" and not found.is_loopback:
         raise Invalid(f"--hub: {found.host} is another machine: write it as tls://{found.text}", field="--hub")
     return found
 
 
-def _address(option: str, text: str, port: int) -> Address:
+def address(option: str, text: str, port: int) -> Address:
+    """HOST:PORT, or HOST alone, whose port is this one then. Raises `Invalid` that names the option."""
     try:
         parts = urlsplit(f"//{text}")
         host, said = parts.hostname, parts.port
