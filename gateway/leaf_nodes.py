@@ -114,12 +114,12 @@ def leaf_config(
             check_name(domain, "--domain") if domain else "",
         )
         leaf.check()
-        _make(leaf, out if out is not None else Path(f"{site}-leaf"), ca, valid, url)
+        _make(leaf, out if out is not None else Path(f"{site}-leaf"), ca, seconds(valid, "--valid"), url)
 
     return checked(make)
 
 
-def _make(leaf: Leaf, out: Path, ca: Path | None, valid: str, url: str) -> None:
+def _make(leaf: Leaf, out: Path, ca: Path | None, valid_s: int, url: str) -> None:
     authorities = ca.read_text(encoding="ascii") if ca is not None else ""
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = out / CREDENTIAL
@@ -128,7 +128,7 @@ def _make(leaf: Leaf, out: Path, ca: Path | None, valid: str, url: str) -> None:
     path = leaf_path(leaf.site, leaf.name)
     with Client(url) as client:
         put(client, f"/config/sites/{leaf.site}", {})
-        spec = {"publicKey": kept.key.public, "validS": seconds(valid, "--valid")}
+        spec = {"publicKey": kept.key.public, "validS": valid_s}
         status = signed(client, path, put(client, path, spec))["status"]
         account = client.find(ACCOUNT)
     if account is None or not account["status"].get("account"):
