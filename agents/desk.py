@@ -24,7 +24,6 @@ from datamodel.scheduling.desk import (
     Renew,
     Wait,
     answer_subject,
-    consumer_name,
     decode_answer,
     encode,
     feed_subject,
@@ -57,7 +56,7 @@ class Desk:
 
     def place(self) -> Place:
         inbox = feed_subject(self._site, self._agent, secrets.token_hex(16))
-        return Place(consumer_name(self._site, self._agent), inbox)
+        return Place(self._agent, inbox)  # the hub names it, since an agent has one
 
     async def make(
         self, epoch: int, place: Place, prefixes: Sequence[str], after: int | None, heartbeat_s: float
@@ -67,7 +66,7 @@ class Desk:
         return (await self._ask(Follow(epoch, nonce, self._edges, heartbeat_s, after)))[0]
 
     async def waiting(self, epoch: int, name: str) -> Waiting:
-        del name  # an agent has one
+        del name
         messages, *sent = await self._ask(Wait(epoch))
         return Waiting(messages, sent[0] if sent else None)
 

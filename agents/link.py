@@ -24,6 +24,8 @@ FEED_HEARTBEAT_S = 5.0
 """How often an idle feed is heard of: more often would cost most of an idle edge's bytes."""
 FIRST_S = 15.0
 """How long new work waits for what was to be told before a reconnection."""
+CUT_S = 8.0
+"""After so long without any answer the hub was cut off, though the agent was connected: to a server of its site, say."""
 FENCED_S = 10.0
 """How often an agent that is not believed says that it is still there, so that operators see it."""
 
@@ -61,6 +63,8 @@ class Link:
         self._in_flight: deque[int] = deque()
         self._gap = -1
         self._heard_s = 0.0
+        self._silent_since_s: float | None = None
+        """When what was sent was to be sent again first, and nothing was answered since."""
         self._answered = asyncio.Event()
         self._woken = outbox.grown  # one event for all that there may be to send
         self._renewed: Callable[[], None] = lambda: None
@@ -113,6 +117,7 @@ class Link:
             except TimeoutError:
                 # Else something was committed meanwhile, or everything.
                 if self._due_s() is not None and loop.time() - self._heard_s >= self._resend_s:
+                    self._silent_since_s = self._silent_since_s or loop.time()
                     self._session.doubt()
                     self._rewind()
         while True:
@@ -181,6 +186,10 @@ class Link:
         except wire.UNREADABLE as error:
             _log.warning("a commit cannot be read", error=str(error))
             return
+        now_s = asyncio.get_running_loop().time()
+        silent_since_s, self._silent_since_s = self._silent_since_s, None
+        if silent_since_s is not None and now_s - silent_since_s >= CUT_S:
+            self._outbox.owe(now_s + FIRST_S)
         if not self._session.hear(committed):
             self._rewind()  # nothing of what was sent was taken, and there is something else to be asked or said
             self._answered.set()

@@ -24,6 +24,7 @@ from datamodel.parts import check_labels_size
 from datamodel.private import check_private
 from datamodel.scheduling.artifacts import ARTIFACT_LIMIT_BYTES, ARTIFACTS_LIMIT
 from datamodel.scheduling.joining import Token
+from datamodel.scheduling.permissions import inbox
 from datamodel.scheduling.resources import CPU_LIMIT, MEMORY_LIMIT_BYTES, POWER_LIMIT_W, Countables
 from datamodel.scheduling.wire import GROUP_LIMIT, hosted_edges
 
@@ -187,7 +188,8 @@ class Settings(SimulatedSettings):
 
     @property
     def nats(self) -> Access:
-        return Access(self.tendril_nats_url, self.creds, self.tendril_nats_ca)
+        answered = inbox(self.edge_site, self.edge_name)
+        return Access(self.tendril_nats_url, self.creds, self.tendril_nats_ca, answered)
 
     def join_token(self) -> Token | None:
         """What it may join by, if anything. Raises `Invalid`, which shows none of it."""

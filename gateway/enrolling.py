@@ -2,33 +2,28 @@
 leave it."""
 
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from datamodel.errors import Invalid, TendrilError
 from datamodel.identity.credentials import Credential, read_credential, write_credential
 from datamodel.identity.nkeys import Key
 from datamodel.names import check_name
 from datamodel.private import write_private
-from datamodel.scheduling.credentials import REFUSED, SIGNED, credential_path, token_path
+from datamodel.scheduling.credentials import credential_path, token_path
 from datamodel.scheduling.joining import Token
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
-from gateway.commands.deadline import seconds_of
-from gateway.commands.failure import Exit, Failure
-
-SIGNED_TIMEOUT_S = 30.0
-LOOK_S = 0.1
+from gateway.commands.client import DEFAULT_URL, Client, Url
+from gateway.issuing import checked, put, say, seconds, signed
+from gateway.leaf_nodes import leaf_config
 
 Agent = Annotated[str, Parameter(help="SITE/AGENT: an edge, or the prefix of a group's edges.")]
 Count = Annotated[int, Parameter(help="How many edges the agent hosts.")]
 For = Annotated[str, Parameter(name="--for", help="How long it is good for, as `2h` or `30d`.")]
 
 app = App(name="tendril edge", help="Make agents known, and forget them.", version_flags=[])
+app.command(leaf_config, name="leaf-config")
 
 
 @app.command
@@ -45,7 +40,7 @@ def enroll(
 ) -> int:
     """Make a key for an agent, have it signed, and write both into a file for TENDRIL_NATS_CREDS. A key that is in the file
     already stays."""
-    return _checked(lambda: _enroll(agent, count, out, valid, url))
+    return checked(lambda: _enroll(agent, count, out, valid, url))
 
 
 @app.command
@@ -60,13 +55,13 @@ def token(
     url: Url = DEFAULT_URL,
 ) -> int:
     """Make what lets agents join a site by themselves, for EDGE_JOIN_TOKEN_FILE."""
-    return _checked(lambda: _token(site, name, uses, lasts, out, url))
+    return checked(lambda: _token(site, name, uses, lasts, out, url))
 
 
 @app.command
 def revoke(agent: Agent, /, *, url: Url = DEFAULT_URL) -> int:
     """Have an agent's credential be worth nothing: it is disconnected, and what it tells is refused."""
-    return _checked(lambda: _revoke(agent, url))
+    return checked(lambda: _revoke(agent, url))
 
 
 def _enroll(agent: str, count: int, out: Path | None, valid: str, url: str) -> None:
@@ -75,26 +70,26 @@ def _enroll(agent: str, count: int, out: Path | None, valid: str, url: str) -> N
     key = read_credential(path).key if path.exists() else Key.new("user")
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_credential(path, Credential(key))
-    spec = {"publicKey": key.public, "count": count, "validS": _seconds(valid, "--valid")}
+    spec = {"publicKey": key.public, "count": count, "validS": seconds(valid, "--valid")}
     with Client(url) as client:
-        _put(client, f"/config/sites/{site}", {})
-        signed = _signed(client, credential_path(site, name), _put(client, credential_path(site, name), spec))
-    write_credential(path, Credential(key, signed["status"]["jwt"]))
-    _say(f"{path} is the credential of {site}/{name}, until {signed['status']['expiresAt']}")
+        put(client, f"/config/sites/{site}", {})
+        node = signed(client, credential_path(site, name), put(client, credential_path(site, name), spec))
+    write_credential(path, Credential(key, node["status"]["jwt"]))
+    say(f"{path} is the credential of {site}/{name}, until {node['status']['expiresAt']}")
 
 
 def _token(site: str, name: str, uses: int, lasts: str, out: Path | None, url: str) -> None:
     key = Key.new("user")
     check_name(site)
     name = check_name(name or f"token-{key.public[-12:].lower()}")
-    expires = datetime.now(UTC) + timedelta(seconds=_seconds(lasts, "--for"))
+    expires = datetime.now(UTC) + timedelta(seconds=seconds(lasts, "--for"))
     spec = {"publicKey": key.public, "expiresAt": expires.isoformat(), "uses": uses}
     with Client(url) as client:
-        _put(client, f"/config/sites/{site}", {})
-        signed = _signed(client, token_path(site, name), _put(client, token_path(site, name), spec))
-    made = Token(site, name, Credential(key, signed["status"]["jwt"]))
+        put(client, f"/config/sites/{site}", {})
+        node = signed(client, token_path(site, name), put(client, token_path(site, name), spec))
+    made = Token(site, name, Credential(key, node["status"]["jwt"]))
     if out is None:
-        _say(made.text)
+        say(made.text)
     else:
         write_private(out, f"{made.text}\n")
 
@@ -110,59 +105,12 @@ def _revoke(agent: str, url: str) -> None:
             headers={"Content-Type": "application/merge-patch+json"},
             step="`tendril get credentials` lists what there is",
         )
-    _say(f"{site}/{name} is revoked")
-
-
-def _put(client: Client, path: str, spec: Document) -> Document:
-    """Makes the node be so. What others say of a site stays."""
-    if not spec and client.find(path) is not None:
-        return {}
-    found: Document = client.write("PUT", f"/v1{path}", {"spec": spec}).json()
-    return found
-
-
-def _signed(client: Client, path: str, wanted: Document) -> Document:
-    """The node once its key is signed."""
-    generation, until = wanted["metadata"]["generation"], time.monotonic() + SIGNED_TIMEOUT_S
-    while time.monotonic() < until:
-        found = client.get(f"/v1{path}")
-        status = found["status"]
-        if status.get("observedGeneration", 0) >= generation:
-            if status["phase"] == SIGNED:
-                return found
-            if status["phase"] == REFUSED:
-                raise Failure(f"nothing is signed for it: {status['reason']}")
-        time.sleep(LOOK_S)
-    raise Failure("nobody has signed it", "do reconcilers run that were given TENDRIL_NATS_AUTHORITY?", Exit.TIMED_OUT)
+    say(f"{site}/{name} is revoked")
 
 
 def _place(agent: str) -> tuple[str, str]:
     site, _, name = agent.partition("/")
     return check_name(site), check_name(name)
-
-
-def _seconds(text: str, option: str) -> int:
-    return int(seconds_of(text, option))
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def _checked(command: Callable[[], None]) -> int:
-    try:
-        command()
-    except Failure as failure:
-        sys.stderr.write(f"edge: {failure.sentence}\n")
-        return failure.code
-    except Invalid as error:
-        sys.stderr.write(f"edge: {error.message}\n")
-        return Exit.INVALID
-    except (TendrilError, OSError) as error:
-        sys.stderr.write(f"edge: {error}\n")
-        return Exit.FAILED
-    return Exit.FINE
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""credentials: what agents and tokens are known by → signed, renewed in time, and revoked at the servers.
+"""credentials: what agents, tokens and leaf nodes are known by → signed, renewed in time, and revoked at the servers.
 
 Only who has the authority's keys runs this. Where nobody has, credentials stay pending, what was signed is good until it
 expires, and the servers let in until then what is revoked.
@@ -21,17 +21,20 @@ from datamodel.names import last_name
 from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
-from datamodel.scheduling.credentials import ISSUER, REFUSED, REVOKED, SIGNED
+from datamodel.scheduling.credentials import ACCOUNT, ISSUER, REFUSED, REVOKED, SIGNED
+from datamodel.scheduling.permissions import AT_LEAVES
 from reconcilers.planning.credentials import Plan, is_worth_something, plan_of, rivals, shared_edge
 from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 1_000
-ACCOUNT = "account"
+KEPT = "account"
 """The key under which the servers are told what roles may do."""
 REMEMBERED_S = 2 * 366 * 86_400
 """After so long nothing is left that was signed before a revocation."""
 ACTOR = Actor("credentials", SYSTEM)
-KINDS = ("Credential", "JoinToken")
+KINDS = ("Credential", "JoinToken", "LeafNode")
+COPIED = 1_000
+"""Of what was revoked, leaf nodes are told so many, the newest: a node has its bounds, and who they let in is not believed."""
 _log = structlog.get_logger("credentials")
 
 
@@ -43,7 +46,7 @@ class Issuing(NamedTuple):
 
 
 class Credentials:
-    """Follows what is asked of credentials and tokens. The key is the node's path, or `account`."""
+    """Follows what is asked of credentials, tokens and leaf nodes. The key is the node's path, or `account`."""
 
     name = "credentials"
     shards = 1
@@ -71,11 +74,11 @@ class Credentials:
         return dict.fromkeys(KINDS, _on_change)
 
     async def keys(self) -> list[str]:
-        return [ACCOUNT, *[node.path for kind in KINDS async for node in self._all(kind)]]
+        return [KEPT, *[node.path for kind in KINDS async for node in self._all(kind)]]
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:
-        if key == ACCOUNT:
-            await self._keep_account({})
+        if key == KEPT:
+            await self._keep_account({}, fence)
             return None
         node = await self._reads.node(key)
         if node is None:
@@ -83,7 +86,7 @@ class Credentials:
         now = self._clock()
         plan = plan_of(node, self._issuers, now)
         if plan.revoke:
-            await self._keep_account(plan.revoke)
+            await self._keep_account(plan.revoke, fence)
         if node.deletion_requested_at is not None:
             if ISSUER in node.finalizers:
                 await self._write(fence, Command("finalize", key, {"finalizer": ISSUER}))
@@ -122,7 +125,7 @@ class Credentials:
             times = times | {"used": 0}  # it is another one, of the same name
         return told | {"phase": SIGNED, "jwt": jwt, "publicKey": public, "issuer": self._issuers[role]} | times
 
-    async def _keep_account(self, revoke: Mapping[str, int]) -> None:
+    async def _keep_account(self, revoke: Mapping[str, int], fence: Fence) -> None:
         """The servers know what roles may do, and up to when all that was signed for these keys is worth nothing. What they
         know already to be revoked stays so for as long as it could matter: a credential that was deleted is known to nobody
         else."""
@@ -135,6 +138,24 @@ class Credentials:
         if not present or not is_same_account(present, wanted):
             await self._accounts.tell(wanted)
             _log.info("the servers were told of the account", revoked=len(revoked))
+        newest = sorted(revoked, key=lambda public: (revoked[public], public))[-COPIED:]
+        await self._keep_copy({public: revoked[public] for public in newest}, now, fence)
+
+    async def _keep_copy(self, revoked: Mapping[str, int], now: datetime, fence: Fence) -> None:
+        """What leaf nodes have to know stands in the graph."""
+        node, authority = await self._reads.node(ACCOUNT), self._authority
+        jwts = {
+            "operator": authority.operator_jwt(now),
+            "systemAccount": authority.system_account_jwt(now),
+            "account": authority.account_jwt(now, revoked, roles=AT_LEAVES),
+        }
+        present = node.status if node is not None else {}
+        changed = {
+            name: jwt for name, jwt in jwts.items() if not present.get(name) or not is_same_account(present[name], jwt)
+        }
+        if changed:
+            made = (Command("create", ACCOUNT),) if node is None else ()
+            await self._write(fence, *made, Command("patchStatus", ACCOUNT, changed))
 
     async def _all(self, kind: str) -> AsyncIterator[Node]:
         after = ""

@@ -16,6 +16,7 @@ from datamodel.artifacts.jetstream import JetPieces
 from datamodel.errors import Forbidden, Invalid, TendrilError, Transient
 from datamodel.feed.bus import Bus, honour_cancellation
 from datamodel.feed.consumers import JetConsumers, Place
+from datamodel.identity.envelope import unseal
 from datamodel.names import check_name
 from datamodel.ports import Store
 from datamodel.scheduling.credentials import credential_path
@@ -31,7 +32,6 @@ from datamodel.scheduling.desk import (
     Renew,
     Wait,
     answer_subject,
-    consumer_name,
     decode_question,
     encode,
     feed_subject,
@@ -88,11 +88,12 @@ class Desk:
         check_name(site)
         check_name(agent)
         question = decode_question(await self._identities.opened(subject, body))
+        name = unseal(body).public  # tells a server on the way nothing, which sees that there is a consumer
         try:
             if isinstance(question.asked, Renew):
                 answer = Answer(question.number, jwt=await self._signed(site, agent))
             else:
-                answer = Answer(question.number, numbers=await self._answer(site, agent, question.asked))
+                answer = Answer(question.number, numbers=await self._answer(site, agent, name, question.asked))
         except (Forbidden, Transient) as error:
             _log.info("an agent is not served", agent=f"{site}/{agent}", error=error.message)
             answer = Answer(question.number, error.message)
@@ -103,8 +104,8 @@ class Desk:
         credential = (await self._store.nodes([path])).get(path)
         return credential.status.get("jwt", "") if credential is not None else ""
 
-    async def _answer(self, site: str, agent: str, asked: Errand) -> list[int]:
-        name = consumer_name(site, agent)
+    async def _answer(self, site: str, agent: str, name: str, asked: Errand) -> list[int]:
+        """`name` is that of the agent's one consumer."""
         match asked:
             case Newest():
                 stream = await self._consumers.newest()

@@ -1,4 +1,5 @@
-"""NATS' protocol as it is on the line: what a server says to one who asks for what a client library might never ask."""
+"""NATS' protocols as they are on the line: what a server says to one who asks for what a client library, or another server,
+might never ask."""
 
 import asyncio
 import json
@@ -7,6 +8,7 @@ from contextlib import suppress
 from urllib.parse import urlsplit
 
 from datamodel.feed.access import Access
+from datamodel.identity.credentials import Credential
 
 
 async def conversation(url: str, connect: Mapping[str, object], *commands: str, access: Access | None = None) -> str:
@@ -33,3 +35,25 @@ async def is_allowed(access: Access, action: str, subject: str) -> bool:
     answers = (await conversation(access.url, {}, command, "PING", access=access)).lower()
     assert "authorization" not in answers, answers
     return "permissions violation" not in answers
+
+
+async def leaf_conversation(url: str, credential: Credential, *commands: str, hold_s: float = 0.0) -> str:
+    """What a hub says to one who claims to be a leaf node, until it answers a PING or hangs up. The PING is said after a
+    while."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    greeting = json.loads((await reader.readline()).decode().partition(" ")[2])
+    signature = credential.answer(greeting["nonce"]).decode()
+    connect = {"jwt": credential.jwt, "sig": signature, "name": "raw", "version": "2.15.1"}
+    writer.write("".join(f"{line}\r\n" for line in (f"CONNECT {json.dumps(connect)}", *commands)).encode())
+    await asyncio.sleep(hold_s)
+    writer.write(b"PING\r\n")
+    answers = ""
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):  # where the server has hung up
+            while (line := (await reader.readline()).decode()) and line != "PONG\r\n":
+                answers += line
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return answers

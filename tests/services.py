@@ -17,7 +17,7 @@ from datamodel.feed.access import Access
 from datamodel.identity.credentials import Credential, write_credential
 from datamodel.identity.nkeys import Key
 from datamodel.scheduling import wire
-from datamodel.scheduling.permissions import standing
+from datamodel.scheduling.permissions import inbox, standing
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
 from sim.bench.busybox import busybox_tar
@@ -68,7 +68,7 @@ class PrivateNats:
         path = self._home / f"{site}_{name}.creds"
         jwt = self.nats.authority.sign(role, key.public, title, datetime.now(UTC), expires=None, tags=tags)
         write_credential(path, Credential(key, jwt))
-        return Access(self.nats.url, path)
+        return Access(self.nats.url, path, inbox=inbox(site, name))
 
 
 def docker_client() -> docker.DockerClient:

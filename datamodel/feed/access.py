@@ -14,11 +14,13 @@ from datamodel.identity.credentials import Credential, read_credential
 
 class Access(NamedTuple):
     """`creds` is the file with the program's JWT and key, which is read for each connection, so that what was renewed meanwhile
-    is shown by the next one; `ca` the file of who vouches for the server's certificate, where not the system does."""
+    is shown by the next one; `ca` the file of who vouches for the server's certificate, where not the system does; `inbox` what
+    the subjects begin with where it is answered, where its credential names another one than that of its key."""
 
     url: str
     creds: Path | Credential | None = None
     ca: Path | None = None
+    inbox: str = ""
 
     def credential(self) -> Credential:
         """Raises `Invalid` where there is none that can be shown."""

@@ -146,7 +146,7 @@ async def connect(access: Access, name: str) -> Bus:
             tls=access.tls(),
             user_jwt_cb=lambda: bytearray(access.credential().jwt.encode()),
             signature_cb=lambda nonce: access.credential().answer(nonce),
-            inbox_prefix=f"_INBOX.{public}",
+            inbox_prefix=access.inbox or f"_INBOX.{public}",
             error_cb=on_error,
             reconnected_cb=on_reconnect,
             closed_cb=on_close,

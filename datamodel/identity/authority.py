@@ -3,7 +3,7 @@
 Whoever has this file may become anybody. Who has it not can check what was signed, and sign nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -85,10 +85,15 @@ class Authority:
     def system_account_jwt(self, now: datetime) -> str:
         return account_jwt(self._operator, self.system_account, SYSTEM, now, {}, {}, streams=False)
 
-    def account_jwt(self, now: datetime, revoked: Mapping[str, int]) -> str:
-        """What servers are told of the account: see `account_jwt` of `claims`."""
-        scopes = {role: (self.issuer(role), template) for role, template in self._templates.items()}
-        return account_jwt(self._operator, self.account, ACCOUNT, now, scopes, revoked)
+    def account_jwt(self, now: datetime, revoked: Mapping[str, int], *, roles: Collection[str] | None = None) -> str:
+        """What servers are told of the account: see `account_jwt` of `claims`. Where `roles` are named, it is for servers
+        that let in nobody else, and keep no streams of the account."""
+        scopes = {
+            role: (self.issuer(role), template)
+            for role, template in self._templates.items()
+            if roles is None or role in roles
+        }
+        return account_jwt(self._operator, self.account, ACCOUNT, now, scopes, revoked, streams=roles is None)
 
     def sign(
         self, role: str, public: str, name: str, now: datetime, *, expires: datetime | None, tags: Sequence[str] = ()

@@ -155,8 +155,14 @@ def revoked_in(jwt: str) -> dict[str, int]:
 
 
 def is_same_account(one: str, other: str) -> bool:
-    """Whether two JWTs of an account say the same, whenever they were signed. Raises `Invalid`."""
+    """Whether two JWTs of an account, or of an operator, say the same, whenever they were signed. Raises `Invalid`."""
     return bool(_said(one) == _said(other))
+
+
+def subject_in(jwt: str) -> str:
+    """The public key that a JWT of an account is about. Raises `Invalid`."""
+    subject: str = _said(jwt)[1]
+    return subject
 
 
 def _said(jwt: str) -> Any:

@@ -9,7 +9,7 @@ from datamodel.errors import Invalid
 from datamodel.identity.nkeys import check_public
 from datamodel.kinds import SYSTEM, Column, Grant, Kind, Part
 from datamodel.scheduling.moments import Moment
-from datamodel.scheduling.planes import CONFIG
+from datamodel.scheduling.planes import CONFIG, Config
 from datamodel.scheduling.service import SiteConfig
 from datamodel.scheduling.wire import GROUP_LIMIT
 
@@ -17,6 +17,9 @@ PENDING, SIGNED, REVOKED, REFUSED = "pending", "signed", "revoked", "refused"
 ISSUER = "credentials"
 """The finalizer of what was signed: it goes once the servers know that it is worth nothing."""
 VALID_S = 30 * 86_400
+LEAF_VALID_S = 365 * 86_400
+"""Of a site's own server, beside which no program of ours asks for another one."""
+ACCOUNT = "/config/accounts/nats"
 USES_LIMIT = 100_000
 
 
@@ -120,6 +123,47 @@ class JoinToken(Kind):
     )
 
 
+class LeafNodeSpec(Part):
+    """Whose key it is."""
+
+    public_key: PublicKey
+    valid_s: Valid = LEAF_VALID_S
+    revoked: bool = False
+
+
+class LeafNode(Kind):
+    """A site's own server, which passes on what its agents say and hear."""
+
+    plane, parent, segment = CONFIG, SiteConfig, "leaf-nodes"
+    Spec = LeafNodeSpec
+    Status = CredentialStatus
+    selectable = ("status.phase",)
+    finalizers = (ISSUER,)
+    columns = (
+        Column("phase", "status.phase"),
+        Column("issued", "status.issuedAt", "age"),
+        Column("expires", "status.expiresAt"),
+        Column("reason", "status.reason"),
+    )
+    examples = ({"publicKey": "UBQRQBKW2LPUL5HZSFHZ2ZZ4NYHJB3PSZG5PLFMALMOII3GERMM6BRJT"},)
+
+
+class AccountStatus(Part):
+    """JWTs, which are no secrets."""
+
+    operator: str = ""
+    system_account: str = ""
+    account: str = ""
+
+
+class Account(Kind):
+    """What servers of sites have to know to let agents in: who signs, and what was revoked last."""
+
+    plane, parent, segment = CONFIG, Config, "accounts"
+    Status = AccountStatus
+    grants = {SYSTEM: Grant(frozenset({"create"}))}
+
+
 def credential_path(site: str, agent: str) -> str:
     return f"/config/sites/{site}/credentials/{agent}"
 
@@ -128,7 +172,11 @@ def token_path(site: str, token: str) -> str:
     return f"/config/sites/{site}/join-tokens/{token}"
 
 
+def leaf_path(site: str, leaf: str) -> str:
+    return f"/config/sites/{site}/leaf-nodes/{leaf}"
+
+
 def holder_of(path: str) -> tuple[str, str]:
-    """The site and the name of a credential or a token."""
+    """The site and the name of a credential, a token or a leaf node."""
     _, _, _, site, _, name = path.split("/")
     return site, name

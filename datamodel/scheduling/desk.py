@@ -96,8 +96,3 @@ def answer_subject(site: str, agent: str) -> str:
 
 def feed_subject(site: str, agent: str, nonce: str) -> str:
     return f"feed.{site}.{agent}.{nonce}"
-
-
-def consumer_name(site: str, agent: str) -> str:
-    """Of an agent's one consumer. Neither name has the character between them."""
-    return f"{site}_{agent}"

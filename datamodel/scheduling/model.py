@@ -4,7 +4,7 @@ from datamodel.model import Model
 from datamodel.scheduling import groups, planes, scheduler
 from datamodel.scheduling.attempts import Attempt
 from datamodel.scheduling.chunks import ChunkJudge
-from datamodel.scheduling.credentials import Credential, JoinToken
+from datamodel.scheduling.credentials import Account, Credential, JoinToken, LeafNode
 from datamodel.scheduling.edges import DesiredEdge, DesiredSite, Edge, Site
 from datamodel.scheduling.groups import JobGroup
 from datamodel.scheduling.jobs import Job
@@ -15,7 +15,8 @@ from datamodel.scheduling.service import EdgeConfig, SiteConfig
 
 MODEL = Model(
     [
-        *(Config, Scheduler, JobGroup, Job, Schedule, SiteConfig, EdgeConfig, Credential, JoinToken),
+        *(Config, Scheduler, JobGroup, Job, Schedule, SiteConfig, EdgeConfig),
+        *(Credential, JoinToken, LeafNode, Account),
         *(DesiredConfig, DesiredSite, DesiredEdge, Attempt),
         *(Inventory, Site, Edge),
     ],

@@ -19,23 +19,44 @@ reports for none but its own, which its signature says."""
 _OWN = "{{tag(site)}}.{{tag(agent)}}"
 _EDGES = "{{tag(site)}}.{{tag(edge)}}"
 _INBOX = "_INBOX.{{subject()}}.>"
+SAID = ("report", "beat", "secrets", "lease", "digest", "hub")
+"""What agents tell the hub, as the first token of `….SITE.AGENT`."""
+TOLD = ("committed", "sealed", "leased", "differences", "missed", "told", "feed")
+"""What it tells them."""
 
 
 def _agent(edges: str) -> Template:
     return Template(
         publish=[
-            *(f"{subject}.{_OWN}" for subject in ("report", "beat", "secrets", "lease", "digest", "hub")),
+            *(f"{subject}.{_OWN}" for subject in SAID),
             *(f"logs.{edges}.*", f"$JS.API.DIRECT.GET.LOGS.logs.{edges}.*"),
             *(f"artifacts.{edges}.>", "$JS.API.DIRECT.GET.ARTIFACTS.artifacts.>"),
-            "$JS.FC.*.{{tag(site)}}_{{tag(agent)}}.>",
+            "$JS.FC.*.{{subject()}}.>",
+        ],
+        subscribe=[*(f"{subject}.{_OWN}" for subject in TOLD), f"feed.{_OWN}.*", f"_INBOX.{_OWN}.>"],
+    )
+
+
+def _leaf() -> Template:
+    """What all agents of a site may do, on one line. What answers the flow control of a consumer goes through for all of
+    them: a consumer has the name of a key, which says nothing, and such an answer lets the server send on, no more.
+
+    The hub's server tells a leaf that somebody listens to `report.*.*` where the leaf may publish `report.SITE.>`, and not
+    where it may publish `report.SITE.*`: `reverseMatchLevel` of nats-server (`server/sublist.go`, 2.15) overlooks a `*` at
+    the end of what is allowed where what is listened to has a wildcard there, too."""
+    site = "{{tag(site)}}"
+    return Template(
+        publish=[
+            *(f"{subject}.{site}.>" for subject in (*SAID, "join")),
+            *(f"logs.{site}.>", f"$JS.API.DIRECT.GET.LOGS.logs.{site}.>"),
+            *(f"artifacts.{site}.>", "$JS.API.DIRECT.GET.ARTIFACTS.artifacts.>"),
+            "$JS.FC.*.*.>",
         ],
         subscribe=[
-            *(
-                f"{subject}.{_OWN}"
-                for subject in ("committed", "sealed", "leased", "differences", "missed", "told", "feed")
-            ),
-            *(f"feed.{_OWN}.*", _INBOX),
+            *(f"{subject}.{site}.*" for subject in TOLD),
+            *(f"feed.{site}.*.*", f"joined.{site}.*.*", f"_INBOX.{site}.>"),
         ],
+        connections=["LEAFNODE"],
     )
 
 
@@ -55,8 +76,13 @@ TEMPLATES: Mapping[str, Template] = {
     ),
     "agent": _agent(_EDGES),
     "site": _agent("{{tag(site)}}.*"),
+    "leaf": _leaf(),
 }
-"""By role. `join` is of a token. `agent` is of one that hosts few edges, `site` of one that hosts many."""
+"""By role. `join` is of a token. `agent` is of one that hosts few edges, `site` of one that hosts many. `leaf` is of a site's
+own server, which passes on what its agents say."""
+
+AT_LEAVES = ("agent", "join", "site")
+"""Whom a site's own server lets in."""
 
 
 class Standing(NamedTuple):
@@ -72,3 +98,8 @@ def standing(site: str, agent: str, edges: Sequence[str]) -> Standing:
     few = len(edges) <= EDGES_LISTED
     tags = [f"site:{site}", f"agent:{agent}", *(f"edge:{edge}" for edge in edges if few)]
     return Standing("agent" if few else "site", f"{site}/{agent}", tags)
+
+
+def inbox(site: str, agent: str) -> str:
+    """Where an agent is answered: what comes there passes its site's own server."""
+    return f"_INBOX.{site}.{agent}"

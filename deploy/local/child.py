@@ -25,7 +25,7 @@ async def _at_once() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process to run. `env` is its whole environment.
+    """A process to run. `env` is its whole environment, `directory` where it runs, ours where none is named.
 
     `prepare` runs before each start and raises where a start is no use yet. `ready` tells whether it serves.
     `finish` runs once it was stopped for good. To stop it, each of `stop_signals` is sent with `stop_timeout_s` seconds
@@ -35,6 +35,7 @@ class Child:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    directory: Path | None = None
     prepare: Callable[[], Awaitable[None]] = _nothing
     ready: Callable[[], Awaitable[bool]] = _at_once
     finish: Callable[[], Awaitable[None]] = _nothing
@@ -49,7 +50,13 @@ async def spawn(child: Child, log: LogFile) -> Process:
     output = log.open()
     try:
         return await asyncio.create_subprocess_exec(
-            *tethered, *child.argv, env=child.env, stdin=DEVNULL, stdout=output, stderr=STDOUT, start_new_session=True
+            *(*tethered, *child.argv),
+            env=child.env,
+            cwd=child.directory,
+            stdin=DEVNULL,
+            stdout=output,
+            stderr=STDOUT,
+            start_new_session=True,
         )
     finally:
         os.close(output)

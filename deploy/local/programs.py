@@ -37,6 +37,7 @@ class Programs:
     home: Path
     database_url: str
     accesses: Mapping[Role, Access]
+    leaf_url: str
     authority: Path
     secrets_key: Path
     secrets_public_key: str
@@ -97,6 +98,7 @@ class Programs:
         return {
             "TENDRIL_DATABASE_URL": self.database_url,
             **_nats(self.accesses["reconcilers"]),
+            "TENDRIL_LEAF_URL": self.leaf_url,
             "TENDRIL_NATS_AUTHORITY": str(self.authority),
             "TENDRIL_SECRETS_KEY_FILE": str(self.secrets_key),
             "TENDRIL_SECRETS_PUBLIC_KEY": self.secrets_public_key,

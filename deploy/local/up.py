@@ -78,6 +78,7 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
         home=home,
         database_url=postgres.url(),
         accesses={role: nats.access(role) for role in ROLES},
+        leaf_url=nats.leaf_url,
         authority=nats.authority_file,
         secrets_key=key.file,
         secrets_public_key=key.public,
@@ -102,7 +103,7 @@ async def _start(settings: Settings, home: Path, environment: Path, supervisor: 
   Swagger UI  {programs.address}/docs
   GraphQL     {programs.address}/graphql
   Postgres    database tendril at {postgres.socket}
-  NATS        {HOST}:{nats.port}
+  NATS        {HOST}:{nats.port}; leaf nodes {nats.leaf_url}
   credentials {environment}
   logs        {home / "logs"}
 """

@@ -89,6 +89,8 @@ def _standing(node: Node) -> Standing:
     site, name = holder_of(node.path)
     if node.kind == "JoinToken":
         return Standing("join", f"{site}/{name}", [f"site:{site}", f"token:{name}"])
+    if node.kind == "LeafNode":
+        return Standing("leaf", f"{site}/{name}", [f"site:{site}"])
     edges = hosted_edges(name, node.spec["count"])
     check_name(edges[-1])
     return standing(site, name, edges)

@@ -23,6 +23,11 @@ class Meter:
         self._connections: set[asyncio.StreamWriter] = set()
         self.is_cut = False
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._connections) // 2
+
     def cut(self) -> None:
         """Ends every connection, and makes none until `mend`."""
         self.is_cut = True

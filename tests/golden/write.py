@@ -15,7 +15,7 @@ from datamodel.memory import MemoryStore
 from datamodel.model import Model
 from datamodel.prepare import prepare
 from datamodel.scheduling import model as scheduling
-from datamodel.scheduling.credentials import ISSUER, credential_path, token_path
+from datamodel.scheduling.credentials import ACCOUNT, ISSUER, credential_path, leaf_path, token_path
 from datamodel.scheduling.service import config_path
 from datamodel.seeds import seed
 from tests import garden
@@ -60,7 +60,8 @@ async def grow(store: MemoryStore) -> None:
 
 async def schedule(store: MemoryStore) -> None:
     """Jobs on two edges: one that succeeds at its second try, one that fails, one that is deleted while it runs. In the end an
-    edge is drained, a schedule makes a job that waits for another and for a moment, and a credential comes and goes."""
+    edge is drained, a schedule makes a job that waits for another and for a moment, a credential comes and goes, and a site has
+    a leaf node."""
     await done(store, Command("create", "/config/job-groups/g", {"description": "of nights"}, labels={"team": "a"}))
     for edge in ("e", "f"):
         await new_edge(store, edge)
@@ -103,6 +104,10 @@ async def schedule(store: MemoryStore) -> None:
     await done(store, Command("delete", credential_path("s", "e")))
     finalize = Command("finalize", credential_path("s", "e"), {"finalizer": ISSUER})
     await done(store, finalize, actor=RECONCILER)
+    await done(store, Command("create", leaf_path("s", "leaf"), {"publicKey": key}))
+    await done(store, Command("patchStatus", leaf_path("s", "leaf"), signed), actor=RECONCILER)
+    known = {"operator": "o.o.o", "systemAccount": "s.s.s", "account": "a.a.a"}
+    await done(store, Command("create", ACCOUNT), Command("patchStatus", ACCOUNT, known), actor=RECONCILER)
     await nightly(store)
 
 

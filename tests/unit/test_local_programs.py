@@ -19,6 +19,7 @@ def programs(*, inherited: dict[str, str] | None = None, edges: int = 3) -> Prog
         home=Path("/data"),
         database_url="postgresql://owner@/tendril",
         accesses={role: Access("nats://host", Path(f"/data/{role}.creds")) for role in ROLES},
+        leaf_url="nats-leaf://host",
         authority=Path("/data/authority.json"),
         secrets_key=Path("/data/secrets.key"),
         secrets_public_key="public",
