@@ -149,9 +149,9 @@ class Edges:
         except wire.UNREADABLE as error:
             _log.warning("a heartbeat cannot be read", subject=subject, error=str(error))
             return
-        is_own = subject == wire.beat_subject(beat.site, beat.agent)
-        if is_own and beat.hosted == self._counts(beat.site, beat.agent):
-            self._heard.hear(beat.site, beat.agent, beat.hosted)
+        _, site, agent = subject.split(".")
+        if beat.hosted == self._counts(site, agent):
+            self._heard.hear(site, agent, beat.hosted)
 
     def _grace_began(self, fence: Fence, now: float) -> float:
         token, began = self._grace.get(fence.lease, (0, now))
