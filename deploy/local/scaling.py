@@ -11,6 +11,7 @@ import httpx
 import structlog
 
 from datamodel.errors import TendrilError, Transient
+from datamodel.names import last_name
 from deploy.local.fleets import Fleet, Standing, agent_name, tell, told, wanted_fleets
 from deploy.local.programs import Programs
 from deploy.local.supervisor import Supervisor
@@ -18,7 +19,8 @@ from deploy.local.supervisor import Supervisor
 LOOK_S = 0.5
 ENROLLED_TIMEOUT_S = 60.0
 AT_ONCE = 16
-"""Edges that the API is asked about at a time."""
+"""Edges of which the API is asked something at a time."""
+PAGE = 1_000
 _Key = tuple[str, int]
 """A site, and the number of one of its agents."""
 _log = structlog.get_logger()
@@ -28,8 +30,8 @@ class Scaling:
     """Level-triggered: at every look it compares what is wanted with what runs.
 
     Agents with the highest numbers go first: their edges are drained, and once the hub says that nothing is left on them they
-    are ended. The edges stay in the graph, drained and in the end lost, with the attempts that ran there, by which logs and
-    reasons are found. An agent that comes again under its name uses them again, and its outbox.
+    are ended. The edges stay in the graph, drained and then gone, with the attempts that ran there, by which logs and reasons
+    are found. An agent that comes again under its name uses them again, and its outbox.
     """
 
     def __init__(self, home: Path, supervisor: Supervisor, programs: Programs) -> None:
@@ -38,6 +40,8 @@ class Scaling:
         self._online: set[_Key] = set()
         self._told = told(home)
         self._drained = {(site, number) for site, standing in self._told.items() for number in standing.drained}
+        self._phases: dict[tuple[str, str], dict[str, str]] = {}
+        """By plane and site, what was read of all edges in this look."""
         self._left_over = set(self._drained)
         """Of an `up` before this one, which may have been killed before they had told their last."""
 
@@ -53,6 +57,7 @@ class Scaling:
 
     async def _look(self, api: httpx.AsyncClient) -> None:
         fleets = wanted_fleets(self._home)
+        self._phases.clear()
         wanted = {(site, number): fleet for site, fleet in fleets.items() for number in range(fleet.count)}
         try:
             await self._take_up(api, fleets)
@@ -84,12 +89,14 @@ class Scaling:
         if running is not None and (running.runtime, running.group_size) != (fleet.runtime, fleet.group_size):
             await self._let_go(api, key, fleet.grace_s)
             return
-        if key in self._drained:  # by us; what operators have drained stays so
-            await self._each(api, key, fleet, "uncordon", {})
-            self._drained.discard(key)
         if running is None:
             await self._start(key, fleet)
         if key not in self._online and await self._are(api, key, fleet, "inventory", "online"):
+            if (
+                key in self._drained
+            ):  # by us; what operators have drained stays so. Before they are there, they would be lost
+                await self._each(api, key, fleet, "uncordon", {})
+                self._drained.discard(key)
             self._online.add(key)
 
     async def _let_go(self, api: httpx.AsyncClient, key: _Key, grace_s: int) -> None:
@@ -116,6 +123,7 @@ class Scaling:
         edges = fleet.edges(key[1])
         for first in range(0, len(edges), AT_ONCE):
             await asyncio.gather(*map(ask, edges[first : first + AT_ONCE]))
+        self._phases.clear()  # what was read before is not so any more
 
     async def _are(
         self,
@@ -127,14 +135,11 @@ class Scaling:
         *,
         where_missing: bool = False,
     ) -> bool:
-        """Whether all its edges are in a phase. The first that is not is the answer, so the last ones are asked about first."""
-        for edge in reversed(fleet.edges(key[1])):
-            answer = await api.get(f"/v1/{plane}/sites/{key[0]}/edges/{edge}")
-            if answer.status_code == HTTPStatus.NOT_FOUND and where_missing:
-                continue
-            if answer.status_code != HTTPStatus.OK or _phase(answer.json()) != phase:
-                return False
-        return True
+        """Whether all its edges are in a phase."""
+        phases = self._phases.get((plane, key[0]))
+        if phases is None:
+            phases = self._phases[plane, key[0]] = await _read(api, f"/v1/{plane}/sites/{key[0]}/edges")
+        return all(phases[edge] == phase if edge in phases else where_missing for edge in fleet.edges(key[1]))
 
     def _tell(self, fleets: Mapping[str, Fleet]) -> None:
         standings: dict[str, Standing] = {}
@@ -147,6 +152,21 @@ class Scaling:
             with contextlib.suppress(OSError):
                 tell(self._home, standings)
                 self._told = standings
+
+
+async def _read(api: httpx.AsyncClient, url: str) -> dict[str, str]:
+    """The phases of all edges of a site, by name, a page at a time."""
+    phases: dict[str, str] = {}
+    cursor: str | None = ""
+    while cursor is not None:
+        answer = await api.get(url, params={"limit": PAGE, **({"cursor": cursor} if cursor else {})})
+        if answer.status_code == HTTPStatus.NOT_FOUND:  # nobody knows the site yet
+            return phases
+        answer.raise_for_status()
+        page = answer.json()
+        phases |= {last_name(node["metadata"]["path"]): _phase(node) for node in page["items"]}
+        cursor = page["cursor"]
+    return phases
 
 
 def _phase(node: Mapping[str, Any]) -> str:

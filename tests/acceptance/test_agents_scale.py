@@ -147,7 +147,13 @@ async def test_a_site_grows_and_shrinks_while_a_job_runs_and_nothing_is_lost(sta
     assert not system.agents()
     gone = await system.get("/v1/config/sites/far/edges/agents-2")
     assert gone["status"]["phase"] == "drained"
-    assert await system.get("/v1/inventory/sites/far/edges/agents-2"), "what ran there is found by it"
+
+    async def is_gone() -> bool:
+        """What ran there is found by it."""
+        edge = await system.get("/v1/inventory/sites/far/edges/agents-2")
+        return bool(edge["status"]["phase"] == "gone")
+
+    await eventually(is_gone, timeout_s=60.0)
     assert (await system.scale(2))[0] == 0
 
     async def are_used() -> bool:
