@@ -44,6 +44,8 @@ class Scaling:
         """By plane and site, what was read of all edges in this look."""
         self._left_over = set(self._drained)
         """Of an `up` before this one, which may have been killed before they had told their last."""
+        self._asked: set[_Key] = set()
+        """Those whose edges this `up` has asked to be drained."""
 
     async def run(self) -> None:
         """Until it is cancelled; the supervisor ends what runs."""
@@ -58,13 +60,13 @@ class Scaling:
     async def _look(self, api: httpx.AsyncClient) -> None:
         fleets = wanted_fleets(self._home)
         self._phases.clear()
-        wanted = {(site, number): fleet for site, fleet in fleets.items() for number in range(fleet.count)}
+        wanted = [(site, number) for site, fleet in fleets.items() for number in range(fleet.count)]
         try:
             await self._take_up(api, fleets)
-            for key, fleet in wanted.items():
-                await self._keep(api, key, fleet)
-            for key in sorted(self._running.keys() - wanted.keys(), reverse=True):
-                await self._let_go(api, key, fleets[key[0]].grace_s if key[0] in fleets else 0)
+            for key in wanted:
+                await self._keep(api, key, fleets)
+            for key in sorted(self._running.keys() - set(wanted), reverse=True):
+                await self._let_go(api, key, fleets)
         finally:
             self._tell(fleets)
 
@@ -72,7 +74,7 @@ class Scaling:
         """Has agents run again that are to go, and have not handed over everything."""
         for key in sorted(self._left_over):
             fleet = fleets.get(key[0])
-            if fleet is not None and not await self._are(api, key, fleet, "config", "drained", where_missing=True):
+            if fleet is not None and not await self._are_left(api, key, fleet):
                 await self._start(key, fleet)
             self._left_over.discard(key)
 
@@ -83,30 +85,34 @@ class Scaling:
         self._supervisor.launch(self._programs.scaled(site, name, fleet.group_size, fleet.runtime))
         self._running[key] = fleet
 
-    async def _keep(self, api: httpx.AsyncClient, key: _Key, fleet: Fleet) -> None:
+    async def _keep(self, api: httpx.AsyncClient, key: _Key, fleets: Mapping[str, Fleet]) -> None:
         """Has it run, and used. An agent of another size, or with another runtime, goes first."""
-        running = self._running.get(key)
+        running, fleet = self._running.get(key), fleets[key[0]]
         if running is not None and (running.runtime, running.group_size) != (fleet.runtime, fleet.group_size):
-            await self._let_go(api, key, fleet.grace_s)
+            await self._let_go(api, key, fleets)
             return
         if running is None:
             await self._start(key, fleet)
-        if key not in self._online and await self._are(api, key, fleet, "inventory", "online"):
+        if key not in self._online and await self._are_online(api, key, fleet):
             if (
                 key in self._drained
             ):  # by us; what operators have drained stays so. Before they are there, they would be lost
                 await self._each(api, key, fleet, "uncordon", {})
                 self._drained.discard(key)
+                self._asked.discard(key)
             self._online.add(key)
 
-    async def _let_go(self, api: httpx.AsyncClient, key: _Key, grace_s: int) -> None:
+    async def _let_go(self, api: httpx.AsyncClient, key: _Key, fleets: Mapping[str, Fleet]) -> None:
         """Asks for its edges to be drained, and ends it once they are."""
         fleet = self._running[key]
         self._online.discard(key)
-        if key not in self._drained:
-            await self._each(api, key, fleet, "drain", {"graceS": str(grace_s)})
+        if key not in self._asked:
             self._drained.add(key)
-        if await self._are(api, key, fleet, "config", "drained", where_missing=True):
+            self._tell(fleets)  # first: an `up` that is killed now is followed by one that knows what was begun
+            grace_s = fleets[key[0]].grace_s if key[0] in fleets else 0
+            await self._each(api, key, fleet, "drain", {"graceS": str(grace_s)})
+            self._asked.add(key)
+        if await self._are_left(api, key, fleet):
             await self._supervisor.end(self._programs.scaled_name(key[0], agent_name(key[1])))
             del self._running[key]
 
@@ -125,21 +131,21 @@ class Scaling:
             await asyncio.gather(*map(ask, edges[first : first + AT_ONCE]))
         self._phases.clear()  # what was read before is not so any more
 
-    async def _are(
-        self,
-        api: httpx.AsyncClient,
-        key: _Key,
-        fleet: Fleet,
-        plane: str,
-        phase: str,
-        *,
-        where_missing: bool = False,
-    ) -> bool:
-        """Whether all its edges are in a phase."""
-        phases = self._phases.get((plane, key[0]))
+    async def _are_online(self, api: httpx.AsyncClient, key: _Key, fleet: Fleet) -> bool:
+        edges = await self._read(api, "inventory", key[0])
+        return all(edges.get(edge) == "online" for edge in fleet.edges(key[1]))
+
+    async def _are_left(self, api: httpx.AsyncClient, key: _Key, fleet: Fleet) -> bool:
+        """Whether nothing is on those of its edges that are there."""
+        edges, asked = await self._read(api, "inventory", key[0]), await self._read(api, "config", key[0])
+        return all(edge not in edges or asked.get(edge) == "drained" for edge in fleet.edges(key[1]))
+
+    async def _read(self, api: httpx.AsyncClient, plane: str, site: str) -> Mapping[str, str]:
+        """The phases of the edges of a site, by name, as they were at some moment of this look, after what was asked in it."""
+        phases = self._phases.get((plane, site))
         if phases is None:
-            phases = self._phases[plane, key[0]] = await _read(api, f"/v1/{plane}/sites/{key[0]}/edges")
-        return all(phases[edge] == phase if edge in phases else where_missing for edge in fleet.edges(key[1]))
+            phases = self._phases[plane, site] = await _phases(api, f"/v1/{plane}/sites/{site}/edges")
+        return phases
 
     def _tell(self, fleets: Mapping[str, Fleet]) -> None:
         standings: dict[str, Standing] = {}
@@ -154,8 +160,8 @@ class Scaling:
                 self._told = standings
 
 
-async def _read(api: httpx.AsyncClient, url: str) -> dict[str, str]:
-    """The phases of all edges of a site, by name, a page at a time."""
+async def _phases(api: httpx.AsyncClient, url: str) -> dict[str, str]:
+    """The phases of all edges of a list, by name, a page at a time."""
     phases: dict[str, str] = {}
     cursor: str | None = ""
     while cursor is not None:
