@@ -49,7 +49,7 @@ async def enrolled(settings: Settings) -> Access:
             raise Invalid(f"the token is for the site {token.site}, and this agent is of {site}")
         write_credential(settings.creds, Credential(credential.key))  # asked with, it must not be forgotten
         access = Access(settings.tendril_nats_url, token.credential, settings.tendril_nats_ca)
-        jwt = await _join(access, token, credential.key, Join(WIRE_VERSION, agent, len(edges)))
+        jwt = await _join(access, token, credential.key, Join(WIRE_VERSION, agent, credential.key.public, len(edges)))
         credential = Credential(credential.key, jwt)
         write_credential(settings.creds, credential)
         _log.info("joined", site=site, agent=agent, by=token.name)

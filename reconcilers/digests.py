@@ -98,13 +98,18 @@ class Digests:
         await self._messages.publish(digest.differences_subject(site, agent), digest.encode(found))
 
     async def _versions(self, site: str, agent: str, edges: int) -> dict[str, int]:
-        """Of the attempts of the agent's edges, by their paths below the site's edges."""
-        above, after = f"/desired-config/sites/{site}/edges", ""
-        under = f"{above}/{agent}" if edges == 1 else above
+        """Of the attempts of the agent's edges, by their paths below the site's edges. Those of a group lie together, since its
+        edges are named after it."""
+        above = f"/desired-config/sites/{site}/edges/"
+        first = above + (f"{agent}/" if edges == 1 else f"{agent}-")
         versions: dict[str, int] = {}
-        while attempts := await self._store.list_nodes("Attempt", under=under, after=after, limit=PAGE):
+        after = first
+        while after.startswith(first):
+            attempts = await self._store.list_nodes("Attempt", under=above.rstrip("/"), after=after, limit=PAGE)
+            if not attempts:
+                break
             for attempt in attempts:
-                path = attempt.path.removeprefix(f"{above}/")
+                path = attempt.path.removeprefix(above)
                 if self._hosts(site, agent, path.partition("/")[0]):
                     versions[path] = attempt.version
             after = attempts[-1].path

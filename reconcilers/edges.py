@@ -1,4 +1,4 @@
-"""edges: heartbeats → online, suspect, disconnected, lost; and a place in the desired plane for every edge.
+"""edges: heartbeats → online, suspect, disconnected, lost, or gone; and a place in the desired plane for every edge.
 
 Heartbeats stay in memory (`heard.py`): only their transitions are facts of the graph. A replica that takes a shard over has
 heard nothing yet, so it grants every edge the full time. An edge that is online, and whose agent is heard from, costs nothing.
@@ -21,9 +21,9 @@ from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import RUN, STOP
-from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, desired_path, inventory_path, place_of
+from datamodel.scheduling.edges import DISCONNECTED, GONE, LOST, ONLINE, desired_path, inventory_path, place_of
 from datamodel.scheduling.giving_up import EDGE_LOST
-from datamodel.scheduling.service import config_paths
+from datamodel.scheduling.service import config_paths, is_drained
 from datamodel.scheduling.words import OFF, unkept
 from reconcilers.abandoning import abandon
 from reconcilers.cutting import replace_overdue
@@ -102,12 +102,15 @@ class Edges:
         since_s, grace_s = self._heard.since_s(key), self._grace_began(fence, now)
         silent_s = now - (grace_s if since_s is None else max(since_s, grace_s))
         thresholds = self._thresholds.said_by((config, above))
-        phase, recheck_s = judged(edge.phase, silent_s, heard=since_s is not None, thresholds=thresholds)
+        phase, recheck_s = judged(
+            edge.phase, silent_s, heard=since_s is not None, thresholds=thresholds, drained=is_drained(config)
+        )
         word = unkept(config)
-        if word is not None and phase != ONLINE:
+        if word is not None and phase not in (ONLINE, GONE):
             phase = LOST
         if phase != edge.phase:
-            reason = told(word) if word is not None and phase == LOST else f"silent for {silent_s:.0f} s"
+            reason = "drained, and silent since" if phase == GONE else f"silent for {silent_s:.0f} s"
+            reason = told(word) if word is not None and phase == LOST else reason
             await self._judge(key, edge.path, phase, reason, fence)
         self._phases[key] = phase
         self._heard.judge(key, is_away=phase != ONLINE)
@@ -149,9 +152,9 @@ class Edges:
         except wire.UNREADABLE as error:
             _log.warning("a heartbeat cannot be read", subject=subject, error=str(error))
             return
-        is_own = subject == wire.beat_subject(beat.site, beat.agent)
-        if is_own and beat.hosted == self._counts(beat.site, beat.agent):
-            self._heard.hear(beat.site, beat.agent, beat.hosted)
+        _, site, agent = subject.split(".")
+        if beat.hosted == self._counts(site, agent):
+            self._heard.hear(site, agent, beat.hosted)
 
     def _grace_began(self, fence: Fence, now: float) -> float:
         token, began = self._grace.get(fence.lease, (0, now))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import structlog
 
 from datamodel.command import Fence
-from datamodel.errors import Forbidden, Invalid, Transient
+from datamodel.errors import Forbidden, Transient
 from datamodel.feed.ports import Messages, Received
-from datamodel.identity.envelope import signed, unseal
+from datamodel.identity import envelope
 from datamodel.identity.nkeys import Verifier
 from datamodel.node import Node
 from datamodel.ports import Change
@@ -31,13 +31,14 @@ KNOWN_S = 60.0
 """For how long a credential is believed to be as it was, though no word came that it has changed."""
 TOLD_S = 1.0
 """How often refusals are logged at most; all are counted."""
+Wants = Callable[[str, str, int], bool]
+"""Whether what an agent of a site says, which has so many edges, concerns this replica."""
 _log = structlog.get_logger("identities")
 
 
 class Identity(NamedTuple):
     """An agent as the graph knows it. `expires_s`: since 1970."""
 
-    public: str
     verifier: Verifier
     edges: int
     expires_s: float
@@ -92,49 +93,43 @@ class Identities:
             identity = await self._look(site, agent)
         return self._checked(subject, data, identity)
 
-    def opening(self, subject: str, data: bytes, received: Received) -> None:
-        """Has `received` get what was said, now where the agent is known, or as soon as it is; what is not its own is dropped,
-        counted and logged."""
+    def opening(self, subject: str, data: bytes, received: Received, wants: Wants) -> None:
+        """Has `received` get what was said, where it is wanted: now where the agent is known, or as soon as it is. What is not
+        its own is dropped, counted and logged."""
         try:
             site, agent = _sender(subject)
             identity = self._present(f"{site}/{agent}")
             if identity is not None:
-                received(subject, self._checked(subject, data, identity))
+                self._open(subject, data, identity, received, wants)
                 return
         except Forbidden as error:
             self._refuse(subject, error.message)
             return
         if len(self._waiting) < WAITING_LIMIT:
-            task = asyncio.ensure_future(self._open_later(subject, data, received))
+            task = asyncio.ensure_future(self._open_later(subject, data, received, wants))
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
 
-    async def _open_later(self, subject: str, data: bytes, received: Received) -> None:
+    async def _open_later(self, subject: str, data: bytes, received: Received, wants: Wants) -> None:
         try:
-            body = await self.opened(subject, data)
+            self._open(subject, data, await self._look(*_sender(subject)), received, wants)
         except Forbidden as error:
             self._refuse(subject, error.message)
         except Transient as error:
             _log.info(
                 "a message is dropped: its sender cannot be looked up", subject=subject[:160], error=error.message
             )
-        else:
-            received(subject, body)
+
+    def _open(self, subject: str, data: bytes, identity: Identity | None, received: Received, wants: Wants) -> None:
+        if identity is None or wants(*_sender(subject), identity.edges):
+            received(subject, self._checked(subject, data, identity))
 
     def _checked(self, subject: str, data: bytes, identity: Identity | None) -> bytes:
-        try:
-            public, signature, body = unseal(data)
-        except Invalid as error:
-            raise Forbidden(error.message) from error
         if identity is None:
             raise Forbidden("nobody of that name is known, or no more")
-        if public != identity.public:
-            raise Forbidden("it is signed with another key")
         if self._clock().timestamp() >= identity.expires_s:
             raise Forbidden("the credential has expired")
-        if not identity.verifier.holds(signed(subject, body), signature):
-            raise Forbidden("the signature does not hold")
-        return body
+        return envelope.opened(identity.verifier, subject, data)
 
     def _present(self, key: str) -> Identity | None:
         """What is known, unless it is too old to be believed."""
@@ -180,11 +175,13 @@ class Identities:
 
 
 class Verified:
-    """The port `Messages` as reconcilers have it: of what agents say, they hear what is signed as it must be."""
+    """The port `Messages` as reconcilers have it: of what agents say, they hear what is signed as it must be. What concerns
+    another replica is not checked by this one."""
 
-    def __init__(self, messages: Messages, identities: Identities) -> None:
+    def __init__(self, messages: Messages, identities: Identities, wants: Wants) -> None:
         self._messages = messages
         self._identities = identities
+        self._wants = wants
 
     @property
     def connected(self) -> bool:
@@ -194,7 +191,9 @@ class Verified:
         await self._messages.publish(subject, body)
 
     async def subscribe(self, subject: str, received: Received) -> None:
-        await self._messages.subscribe(subject, lambda told, data: self._identities.opening(told, data, received))
+        await self._messages.subscribe(
+            subject, lambda told, data: self._identities.opening(told, data, received, self._wants)
+        )
 
     def on_reconnect(self, call: Callable[[], None]) -> None:
         self._messages.on_reconnect(call)
@@ -213,4 +212,4 @@ def _identity(node: Node | None, until_s: float) -> Identity | None:
         return None
     expires = node.status.get("expiresAt")
     expires_s = datetime.fromisoformat(expires).timestamp() if expires is not None else float("inf")
-    return Identity(node.spec["publicKey"], Verifier(node.spec["publicKey"]), node.spec["count"], expires_s, until_s)
+    return Identity(Verifier(node.spec["publicKey"]), node.spec["count"], expires_s, until_s)

@@ -8,9 +8,9 @@ import structlog
 from datamodel.appender import Appender
 from datamodel.cause import MESSAGE
 from datamodel.command import Actor, Command, Fence, Unit
-from datamodel.errors import Invalid, Transient
+from datamodel.errors import Forbidden, Invalid, Transient
 from datamodel.feed.ports import Messages
-from datamodel.identity.envelope import signed, unseal
+from datamodel.identity import envelope
 from datamodel.identity.nkeys import Verifier, check_public
 from datamodel.kinds import SYSTEM
 from datamodel.names import check_name
@@ -66,7 +66,7 @@ class Joining:
     async def reconcile(self, key: str, fence: Fence) -> float | None:
         site, _, token = key.partition("/")
         for public, join in self._asks.pop(key, {}).items():
-            answer = await self._judged(site, token, public, join, fence)
+            answer = await self._judged(site, token, join, fence)
             if answer.refused:
                 _log.warning("an agent may not join", site=site, token=token, agent=join.agent, reason=answer.refused)
             try:
@@ -78,21 +78,21 @@ class Joining:
     def _on_ask(self, subject: str, body: bytes) -> None:
         _, site, token = subject.split(".")
         try:
-            public, join = _opened(subject, body)
+            join = _opened(subject, body)
             check_name(site)
             check_name(token)
-        except (Invalid, *UNREADABLE) as error:
+        except (Forbidden, Invalid, *UNREADABLE) as error:
             _log.warning("a wish to join cannot be read", subject=subject[:160], error=str(error)[:512])
             return
         key = f"{site}/{token}"
         if self._wake(key) and (key in self._asks or len(self._asks) < TOKENS_LIMIT):
             asks = self._asks.setdefault(key, {})
             if len(asks) < ASKS_LIMIT:
-                asks[public] = join
+                asks[join.public_key] = join
 
-    async def _judged(self, site: str, name: str, public: str, join: Join, fence: Fence) -> Joined:
+    async def _judged(self, site: str, name: str, join: Join, fence: Fence) -> Joined:
         token, known = await self._reads.nodes(token_path(site, name), credential_path(site, join.agent))
-        if known is not None and known.spec["publicKey"] == public:
+        if known is not None and known.spec["publicKey"] == join.public_key:
             return _standing(known)
         if token is None or not is_worth_something(token):
             return Joined(refused="there is no such token")
@@ -105,7 +105,7 @@ class Joining:
             return Joined(refused=f"the token was used {used} times, as often as it may be")
         if join.count > token.spec["maxEdges"]:
             return Joined(refused=f"the token is for agents of {token.spec['maxEdges']} edges at most")
-        spec = {"publicKey": public, "count": join.count, "validS": token.spec["validS"]}
+        spec = {"publicKey": join.public_key, "count": join.count, "validS": token.spec["validS"]}
         commands = (
             Command("patchStatus", token.path, {"used": used + 1}, expected_version=token.version),
             Command("create", credential_path(site, join.agent), spec),
@@ -115,20 +115,18 @@ class Joining:
         return Joined()
 
 
-def _opened(subject: str, body: bytes) -> tuple[str, Join]:
-    """The key of an agent that wishes to join, and what it says. Raises `Invalid`, or what the decoder does."""
+def _opened(subject: str, body: bytes) -> Join:
+    """What an agent that wishes to join says, signed with the key that it names. Raises `Forbidden` where that has not signed
+    it, `Invalid`, or what the decoder does."""
     if len(body) > BODY_LIMIT_BYTES:
         raise Invalid(f"a wish to join has at most {BODY_LIMIT_BYTES} bytes")
-    envelope = unseal(body)
-    public = check_public(envelope.public, "user")
-    if not Verifier(public).holds(signed(subject, envelope.body), envelope.signature):
-        raise Invalid("the key is not its own")
-    join = decode_join(envelope.body)
+    join = decode_join(envelope.body_of(body))
+    envelope.opened(Verifier(check_public(join.public_key, "user")), subject, body)
     if join.version != WIRE_VERSION:
         raise Invalid("it is in another version")
     check_name(join.agent)
     check_name(hosted_edges(join.agent, join.count)[-1])
-    return public, join
+    return join
 
 
 def _standing(credential: Node) -> Joined:

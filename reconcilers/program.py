@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from datamodel.feed.ports import Messages, Streams
 from datamodel.ports import Store
+from datamodel.scheduling import wire
 from datamodel.secrets.ports import Revealing
 from reconcilers.callbacks import WORKERS, Callbacks
 from reconcilers.calling.ports import Sender
@@ -26,11 +27,15 @@ from reconcilers.placement import Placement
 from reconcilers.planning.liveness import Thresholds
 from reconcilers.progress import Progress
 from reconcilers.retention import Retention
+from reconcilers.runtime.controller import Controller
 from reconcilers.runtime.replica import Replica
 from reconcilers.schedules import Schedules
 from reconcilers.settings import Settings
 from reconcilers.shedding import Shedding
 from reconcilers.stats import Stats
+
+COUNTED = 8
+"""Edges of an agent that are gone through; one of more has some in every shard, as far as that is worth knowing."""
 
 
 def _utc_now() -> datetime:
@@ -60,9 +65,11 @@ class Program:
         thresholds = Thresholds(settings.suspect_after_s, settings.disconnected_after_s, settings.lost_after_s)
         self.identities = Identities(reads, replica.metrics, clock)
         replica.add(self.identities, workers=1)
-        told = Verified(messages, self.identities)
-        self._ingest = Ingest(store, appender, told, replica.metrics, self.identities.hosts)
-        self._edges = Edges(store, appender, reads, told, thresholds, self.identities.count, clock)
+        reports = Verified(messages, self.identities, lambda *told: _is_held(self._ingesting, *told))
+        beats = Verified(messages, self.identities, lambda *told: _is_held_in_part(self._judging, *told))
+        looks = Verified(messages, self.identities, lambda *told: _is_held(self._answering, *told))
+        self._ingest = Ingest(store, appender, reports, replica.metrics, self.identities.hosts)
+        self._edges = Edges(store, appender, reads, beats, thresholds, self.identities.count, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
         cordons, shedding = Cordons(store, appender, reads, clock), Shedding(store, appender, reads)
@@ -82,11 +89,13 @@ class Program:
         replica.add(Doubles(store, appender), workers=4)
         replica.add(Stats(store, appender), workers=1)
         replica.keep_log(settings, clock)
-        self._digests = Digests(store, streams, told, replica.metrics, self.identities.hosts)
+        self._digests = Digests(store, streams, looks, replica.metrics, self.identities.hosts)
         self._answering = replica.add(self._digests, workers=2)
-        self._leases = Leases(store, appender, reads, told, self.identities.hosts)
+        questions = Verified(messages, self.identities, lambda *told: _is_held_in_part(self._granting, *told))
+        self._leases = Leases(store, appender, reads, questions, self.identities.hosts)
         self._granting = replica.add(self._leases)
-        self._handover = Handover(store, secrets, told) if secrets is not None else None
+        asks = Verified(messages, self.identities, lambda *told: _is_held(self._handing, *told))
+        self._handover = Handover(store, secrets, asks) if secrets is not None else None
         self._handing = replica.add(self._handover) if self._handover is not None else None
 
         self._joining = Joining(appender, reads, messages, clock) if issuing is not None else None
@@ -105,3 +114,14 @@ class Program:
         if self._joining is not None and self._taking_in is not None:
             await self._joining.listen(self._taking_in.wake)
         await self._replica.run()
+
+
+def _is_held(controller: Controller | None, site: str, agent: str, edges: int) -> bool:
+    """Whether an agent's key is this replica's."""
+    del edges
+    return controller is not None and controller.holds(f"{site}/{agent}")
+
+
+def _is_held_in_part(controller: Controller, site: str, agent: str, edges: int) -> bool:
+    """Whether the key of some edge of an agent is this replica's."""
+    return edges > COUNTED or any(controller.holds(f"{site}/{edge}") for edge in wire.hosted_edges(agent, edges))

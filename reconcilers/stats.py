@@ -15,7 +15,7 @@ from datamodel.pool import Pool
 from datamodel.ports import Head, Store
 from datamodel.scheduling.attempts import RETRY
 from datamodel.scheduling.counts import RETRYING
-from datamodel.scheduling.edges import ONLINE, place_of
+from datamodel.scheduling.edges import GONE, ONLINE, place_of
 from datamodel.scheduling.jobs import ABORTED, FINISHED, PENDING, RUNNING, SUCCEEDED
 from datamodel.scheduling.resources import POWER
 from datamodel.scheduling.splitting import COUNTED_BY
@@ -31,7 +31,7 @@ UNFINISHED = ("", PENDING, RUNNING)
 
 @dataclass(slots=True)
 class EdgeTotals:
-    """What all edges are together. Powers are milliwatts."""
+    """What all edges are together; of those that are gone, how many. Powers are milliwatts."""
 
     phases: Counter[str] = field(default_factory=Counter)
     sites: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -40,6 +40,8 @@ class EdgeTotals:
 
     def add(self, edge: Node, pool: Pool) -> None:
         self.phases[edge.phase] += 1
+        if edge.phase == GONE:
+            return
         self.reserved += pool.used.get(POWER, 0)
         self.capacity += pool.capacity.get(POWER, 0)
         if edge.phase == ONLINE:

@@ -80,7 +80,7 @@ async def heard(bus: Bus, *edges: str) -> AsyncIterator[None]:
     async def beat() -> None:
         while True:
             for edge in edges:
-                subject, beat = wire.beat_subject("s", edge), wire.encode(wire.Beat("s", edge, 1))
+                subject, beat = wire.beat_subject("s", edge), wire.encode(wire.Beat())
                 await bus.client.publish(subject, seal(agent_key("s", edge), subject, beat))
             honour_cancellation()
             await asyncio.sleep(0.1)

@@ -12,6 +12,8 @@ from datamodel.scheduling.planes import DESIRED, INVENTORY, DesiredConfig, Inven
 from datamodel.scheduling.resources import Capacity, amounts
 
 ONLINE, SUSPECT, DISCONNECTED, LOST = "online", "suspect", "disconnected", "lost"
+GONE = "gone"
+"""Drained, and not heard from since: it was taken away, and nobody waits for it."""
 
 
 class Site(Kind):
@@ -75,7 +77,7 @@ class EdgeStatus(Part):
     """Whether the edge is heard from, as judged by the edges reconciler, and whether it is in maintenance. `clone`: its agent
     runs twice. Operators end one of the two, and start the other again where that is the one that was not believed."""
 
-    phase: Literal["online", "suspect", "disconnected", "lost"] = "online"
+    phase: Literal["online", "suspect", "disconnected", "lost", "gone"] = "online"
     since: datetime | None = None
     reason: str = ""
     maintenance: Maintenance | None = None

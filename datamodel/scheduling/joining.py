@@ -1,6 +1,6 @@
 """How an agent that has a token, and no credential yet, gets one.
 
-`join.SITE.TOKEN`: it says who it is, in an envelope that its own new key has signed. `joined.SITE.TOKEN.KEY`: what was signed
+`join.SITE.TOKEN`: it says who it is, with its own new key, which has signed that. `joined.SITE.TOKEN.KEY`: what was signed
 for it, or why nothing is. Both may be lost: it asks again, and what was signed once for its key is told again.
 """
 
@@ -20,10 +20,11 @@ _MARK = "tendril-join-"
 
 
 class Join(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
-    """The agent that asks, and how many edges it hosts."""
+    """The agent that asks, its public key, and how many edges it hosts."""
 
     version: int
     agent: str
+    public_key: str
     count: Annotated[int, msgspec.Meta(ge=1, le=GROUP_LIMIT)]
 
 

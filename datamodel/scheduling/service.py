@@ -118,6 +118,13 @@ def sheds(configs: Iterable[Node | None]) -> bool:
     return any(config is not None and config.spec.get("shed") == LOWEST_PRIORITY for config in configs)
 
 
+def is_drained(config: Node | None) -> bool:
+    """Whether an edge is to be left by everything, and was."""
+    if config is None or config.spec["intent"] != DRAIN:
+        return False
+    return (config.status.get("phase"), config.status.get("observedGeneration")) == (DRAINED, config.generation)
+
+
 def intent_of(config: Node | None) -> str:
     """What is asked of an edge: it is used where nobody says otherwise."""
     return config.spec["intent"] if config is not None else USE

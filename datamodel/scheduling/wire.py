@@ -114,17 +114,18 @@ class Committed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Beat(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True, omit_defaults=True):
-    """The agent lives, and hosts so many edges, whose names are `hosted_edges`. Agents before version 2 name them all."""
+    """The agent that the subject names lives, and hosts so many edges, whose names are `hosted_edges`. It is what an idle agent
+    sends, so it says no more than that. Agents before version 2 name themselves and all of the edges."""
 
-    site: str
-    agent: str
-    count: Annotated[int, msgspec.Meta(ge=0, le=GROUP_LIMIT)] = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=GROUP_LIMIT)] = 1
+    site: str = ""
+    agent: str = ""
     edges: Annotated[list[str], msgspec.Meta(max_length=GROUP_LIMIT)] = []
 
     @property
     def hosted(self) -> int:
         """How many edges it speaks for."""
-        return self.count or len(self.edges)
+        return len(self.edges) or self.count
 
 
 UNREADABLE = message.UNREADABLE

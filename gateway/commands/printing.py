@@ -24,6 +24,7 @@ _COLOURS = {
     "running": "36",
     "failed": "31",
     "lost": "31",
+    "gone": "90",
     "aborted": "33",
     "suspect": "33",
     "disconnected": "33",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from datamodel.node import Node
-from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, SUSPECT
+from datamodel.scheduling.edges import DISCONNECTED, GONE, LOST, ONLINE, SUSPECT
 from datamodel.scheduling.silence import told_s
 
 
@@ -24,13 +24,21 @@ class Thresholds:
 _WORSE = (ONLINE, SUSPECT, DISCONNECTED, LOST)
 
 
-def judged(before: str, silent_s: float, *, heard: bool, thresholds: Thresholds) -> tuple[str, float | None]:
+def judged(
+    before: str, silent_s: float, *, heard: bool, thresholds: Thresholds, drained: bool = False
+) -> tuple[str, float | None]:
     """The phase that follows, and in how many seconds it would change if the silence goes on.
 
     Only a heartbeat that is new brings an edge back, and then it is online: somebody may have said that it is lost, and it may
     be silent for longer than it once took. An edge that this judge has never `heard` gets the full time from the start of
-    its watch.
+    its watch. One that was `drained` is not cut off, but gone: nothing is left there that could be lost. Should it be wanted
+    again, it is lost until it is heard from.
     """
+    phase, recheck_s = _judged(LOST if before == GONE else before, silent_s, heard=heard, thresholds=thresholds)
+    return (GONE, None) if drained and phase in (DISCONNECTED, LOST) else (phase, recheck_s)
+
+
+def _judged(before: str, silent_s: float, *, heard: bool, thresholds: Thresholds) -> tuple[str, float | None]:
     phase, recheck_s = _liveness(silent_s, thresholds)
     if heard and (phase == ONLINE or not before):
         return phase, recheck_s

@@ -97,6 +97,10 @@ class Controller:
             self.queue.add(key)
         return True
 
+    def holds(self, key: str) -> bool:
+        """Whether the key is of a shard of this replica's."""
+        return self._fence(key) is not None
+
     def resync(self) -> None:
         """All keys may have work to do: something was missed, or the log is another one."""
         self.causes.restart()

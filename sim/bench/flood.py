@@ -18,7 +18,7 @@ from agents.runtimes.docker.attempt import attempts_of
 from datamodel.errors import Transient
 from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect
-from datamodel.identity.envelope import unseal
+from datamodel.identity.envelope import body_of
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling import windows, wire
 from datamodel.scheduling.model import MODEL
@@ -58,7 +58,7 @@ class Beats:
         if self._heard_s is not None:
             self.late_s.append(max(0.0, now_s - self._heard_s - wire.BEAT_S))
         self._heard_s = now_s
-        self.edges = wire.decode_beat(unseal(body).body).hosted
+        self.edges = wire.decode_beat(body_of(body)).hosted
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Ends:
 
     def hear(self, _: str, body: bytes) -> None:
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-        for report in map(wire.decode_report, windows.decode_window(unseal(body).body).reports):
+        for report in map(wire.decode_report, windows.decode_window(body_of(body)).reports):
             if (
                 isinstance(report, wire.AttemptReport)
                 and report.outputs is not None

@@ -21,7 +21,7 @@ from agents.session import Session
 from datamodel.errors import TendrilError
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.feed.signing import Signing
-from datamodel.identity.envelope import unseal
+from datamodel.identity.envelope import body_of
 from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
@@ -270,7 +270,7 @@ class EdgeHost(Host):
 
     def _published(self, subject: str, body: bytes) -> None:
         if subject == wire.report_subject(SITE, self.name):
-            self.around.outboxes.sent(unseal(body).body, self.host)
+            self.around.outboxes.sent(body_of(body), self.host)
 
     def _kept(self, incarnation: str, first: int, bodies: Sequence[bytes]) -> None:
         self.around.outboxes.kept(f"{SITE}/{self.name}/{incarnation}", first, bodies, self.host)

@@ -15,7 +15,7 @@ from datamodel.feed.ports import Stream
 from datamodel.node import Node
 from datamodel.ports import Head
 from datamodel.rows import Keys, Rows
-from datamodel.scheduling.edges import DISCONNECTED, LOST, SUSPECT
+from datamodel.scheduling.edges import DISCONNECTED, GONE, LOST, SUSPECT
 from datamodel.scheduling.model import MODEL
 from datamodel.state import State
 from datamodel.verify import Report, verify
@@ -72,6 +72,7 @@ PATIENCE_S = {
     SUSPECT: SETTINGS.suspect_after_s,
     DISCONNECTED: SETTINGS.disconnected_after_s,
     LOST: SETTINGS.lost_after_s,
+    GONE: SETTINGS.disconnected_after_s,
 }
 
 _encode = msgspec.json.Encoder().encode

@@ -129,3 +129,28 @@ async def test_a_controller_that_restarts_grants_everyone_the_full_time(
         assert (await present(store, EDGE_E)).version == online
     async with running_hub(database_url, server.access(), **SHORT):
         await phase(store, EDGE_E, "suspect")
+
+
+async def test_an_edge_that_was_drained_and_is_taken_away_is_gone_and_not_lost(
+    store: PostgresStore, bus: Bus, server: PrivateNats, database_url: str
+) -> None:
+    await new_edge(store)
+    config = config_path("s", "e")
+    async with running_hub(database_url, server.access(), **SHORT):
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+            await done(store, Command("apply", "/config/sites/s"), Command("apply", config, {"intent": "drain"}))
+            await phase(store, config, "drained")
+        await phase(store, EDGE_E, "gone")
+        assert (await present(store, EDGE_E)).status["reason"] == "drained, and silent since"
+        async with heard(bus, "e"):
+            await phase(store, EDGE_E, "online")
+        await phase(store, EDGE_E, "gone")
+        await done(store, Command("patchSpec", config, {"intent": "use"}))
+        await phase(store, EDGE_E, "lost")
+    phases = [
+        event.part["status"].get("phase")
+        for event in await store.events(0, 1000)
+        if event.path == EDGE_E and event.op == "statusChanged"
+    ]
+    assert "disconnected" not in phases

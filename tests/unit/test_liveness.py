@@ -2,7 +2,7 @@
 
 import pytest
 
-from datamodel.scheduling.edges import DISCONNECTED, LOST, ONLINE, SUSPECT
+from datamodel.scheduling.edges import DISCONNECTED, GONE, LOST, ONLINE, SUSPECT
 from reconcilers.planning.liveness import Thresholds, judged
 
 THRESHOLDS = Thresholds(suspect_s=5.0, disconnected_s=30.0, lost_s=900.0)
@@ -58,3 +58,29 @@ def test_only_a_heartbeat_that_is_new_makes_an_edge_better(before: str, silent_s
 )
 def test_who_was_never_heard_gets_no_better_and_a_full_time(before: str, silent_s: float, phase: str) -> None:
     assert judged(before, silent_s, heard=False, thresholds=THRESHOLDS)[0] == phase
+
+
+@pytest.mark.parametrize(
+    ("before", "silent_s", "heard", "phase"),
+    [
+        (ONLINE, 4.0, True, ONLINE),
+        (ONLINE, 6.0, True, SUSPECT),
+        (SUSPECT, 31.0, True, GONE),
+        (GONE, 901.0, True, GONE),
+        (GONE, 1.0, True, ONLINE),
+        (LOST, 901.0, True, GONE),
+        (DISCONNECTED, 1.0, False, GONE),
+        (GONE, 1.0, False, GONE),
+    ],
+)
+def test_who_was_drained_before_it_fell_silent_is_gone(
+    before: str, silent_s: float, phase: str, *, heard: bool
+) -> None:
+    assert judged(before, silent_s, heard=heard, thresholds=THRESHOLDS, drained=True)[0] == phase
+
+
+@pytest.mark.parametrize(("heard", "silent_s", "phase"), [(True, 1.0, ONLINE), (True, 31.0, LOST), (False, 1.0, LOST)])
+def test_who_is_gone_and_wanted_again_is_lost_until_it_is_heard_from(
+    silent_s: float, phase: str, *, heard: bool
+) -> None:
+    assert judged(GONE, silent_s, heard=heard, thresholds=THRESHOLDS)[0] == phase

@@ -57,6 +57,12 @@ async def test_the_edges_of_each_site_are_busy_or_free(store: MemoryStore, appen
     await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "lost"}), actor=SYSTEM)
     await counted(stats, store)
     assert (await present(store, KEY)).status["sites"] == {}
+    capacity_w = (await present(store, KEY)).status["powerCapacityW"]
+    await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "gone"}), actor=SYSTEM)
+    await counted(stats, store)
+    told = (await present(store, KEY)).status
+    assert told["edges"] == {"gone": 1, "lost": 1, "pending": 1}
+    assert 0 < told["powerCapacityW"] < capacity_w, "what is gone is no capacity"
 
 
 async def test_chunks_are_counted_by_the_phases_that_jobs_tell(store: MemoryStore, appender: Appender) -> None:
