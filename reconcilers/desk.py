@@ -16,7 +16,6 @@ from datamodel.artifacts.jetstream import JetPieces
 from datamodel.errors import Forbidden, Invalid, TendrilError, Transient
 from datamodel.feed.bus import Bus, honour_cancellation
 from datamodel.feed.consumers import JetConsumers, Place
-from datamodel.identity.envelope import unseal
 from datamodel.names import check_name
 from datamodel.ports import Store
 from datamodel.scheduling.credentials import credential_path
@@ -88,7 +87,7 @@ class Desk:
         check_name(site)
         check_name(agent)
         question = decode_question(await self._identities.opened(subject, body))
-        name = unseal(body).public  # tells a server on the way nothing, which sees that there is a consumer
+        name = await self._identities.public_key(site, agent)  # a server on the way sees that there is such a consumer
         try:
             if isinstance(question.asked, Renew):
                 answer = Answer(question.number, jwt=await self._signed(site, agent))

@@ -33,12 +33,14 @@ TOLD_S = 1.0
 """How often refusals are logged at most; all are counted."""
 Wants = Callable[[str, str, int], bool]
 """Whether what an agent of a site says, which has so many edges, concerns this replica."""
+UNKNOWN = "nobody of that name is known, or no more"
 _log = structlog.get_logger("identities")
 
 
 class Identity(NamedTuple):
     """An agent as the graph knows it. `expires_s`: since 1970."""
 
+    public_key: str
     verifier: Verifier
     edges: int
     expires_s: float
@@ -87,11 +89,14 @@ class Identities:
 
     async def opened(self, subject: str, data: bytes) -> bytes:
         """What the agent that the subject names has said. Raises `Forbidden` where it has not, and `Transient`."""
-        site, agent = _sender(subject)
-        identity = self._present(f"{site}/{agent}")
+        return self._checked(subject, data, await self._identity(*_sender(subject)))
+
+    async def public_key(self, site: str, agent: str) -> str:
+        """The one by which an agent is known. Raises `Forbidden` where it is not, and `Transient`."""
+        identity = await self._identity(site, agent)
         if identity is None:
-            identity = await self._look(site, agent)
-        return self._checked(subject, data, identity)
+            raise Forbidden(UNKNOWN)
+        return identity.public_key
 
     def opening(self, subject: str, data: bytes, received: Received, wants: Wants) -> None:
         """Has `received` get what was said, where it is wanted: now where the agent is known, or as soon as it is. What is not
@@ -126,10 +131,13 @@ class Identities:
 
     def _checked(self, subject: str, data: bytes, identity: Identity | None) -> bytes:
         if identity is None:
-            raise Forbidden("nobody of that name is known, or no more")
+            raise Forbidden(UNKNOWN)
         if self._clock().timestamp() >= identity.expires_s:
             raise Forbidden("the credential has expired")
         return envelope.opened(identity.verifier, subject, data)
+
+    async def _identity(self, site: str, agent: str) -> Identity | None:
+        return self._present(f"{site}/{agent}") or await self._look(site, agent)
 
     def _present(self, key: str) -> Identity | None:
         """What is known, unless it is too old to be believed."""
@@ -212,4 +220,5 @@ def _identity(node: Node | None, until_s: float) -> Identity | None:
         return None
     expires = node.status.get("expiresAt")
     expires_s = datetime.fromisoformat(expires).timestamp() if expires is not None else float("inf")
-    return Identity(Verifier(node.spec["publicKey"]), node.spec["count"], expires_s, until_s)
+    public_key = node.spec["publicKey"]
+    return Identity(public_key, Verifier(public_key), node.spec["count"], expires_s, until_s)
