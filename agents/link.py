@@ -46,17 +46,18 @@ class Link:
         *,
         beat_s: float = wire.BEAT_S,
         resend_s: float = RESEND_S,
+        cut_s: float = CUT_S,
         compare_s: tuple[float, float] = (COMPARE_S, SURE_S),
         session: Session | None = None,
     ) -> None:
         """`beat_s`: how often the hub is told that the agent lives. `resend_s`: how long reports may be unanswered before they
-        are sent again. `compare_s`: how often what the feed told is compared, and for how long a difference must be there.
-        `session`: this start of the agent, of the same outbox."""
+        are sent again, and `cut_s` until the hub counts as having been cut off. `compare_s`: how often what the feed told is
+        compared, and for how long a difference must be there. `session`: this start of the agent, of the same outbox."""
         self._messages = messages
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
-        self._beat_s, self._resend_s = beat_s, resend_s
+        self._beat_s, self._resend_s, self._cut_s = beat_s, resend_s, cut_s
         self._session = session or Session(outbox)
         self._incarnation = outbox.incarnation
         self._sent = 0
@@ -188,7 +189,7 @@ class Link:
             return
         now_s = asyncio.get_running_loop().time()
         silent_since_s, self._silent_since_s = self._silent_since_s, None
-        if silent_since_s is not None and now_s - silent_since_s >= CUT_S:
+        if silent_since_s is not None and now_s - silent_since_s >= self._cut_s:
             self._outbox.owe(now_s + FIRST_S)
         if not self._session.hear(committed):
             self._rewind()  # nothing of what was sent was taken, and there is something else to be asked or said

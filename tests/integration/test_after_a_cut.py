@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -30,6 +31,8 @@ class Line(MemoryMessages):
         super().__init__()
         self.connected = True
         self.answers = True
+        self.takes = 10**9
+        """So many reports are committed, and no more."""
         self.told: list[str] = []
         self._taken = 0
         self._reconnected: list[object] = []
@@ -39,7 +42,7 @@ class Line(MemoryMessages):
             return
         window = wire.decode_window(body)
         for number, raw in enumerate(window.reports, window.first):
-            if number == self._taken + 1 and self.answers:
+            if number == self._taken + 1 <= self.takes and self.answers:
                 self._taken = number
                 report = wire.decode_report(raw)
                 if isinstance(report, wire.AttemptReport):
@@ -67,7 +70,8 @@ async def linked(line: Line) -> AsyncIterator[Alone]:
     runtime = SimulatedRuntime(Constant(100.0))
     async with Outbox(MemoryJournal(Disk())) as outbox:
         agent = Agent(runtime, outbox, [])
-        link = Link(line, MemoryFeed(MemoryStreams()), outbox, "s", "e", ["e"], session=Session(outbox), resend_s=0.2)
+        feed = MemoryFeed(MemoryStreams())
+        link = Link(line, feed, outbox, "s", "e", ["e"], session=Session(outbox), resend_s=0.2, cut_s=0.5)
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(lambda _: None, agent.tell_anew))]
         try:
             yield Alone(agent, outbox, runtime)
@@ -99,6 +103,28 @@ async def test_what_waits_is_told_before_anything_new_is_begun() -> None:
         line.answers = True
         await until(lambda: "new-0-1" in one.runtime._attempts)
         assert line.told[:2] == [f"{NAME} running", f"{NAME} succeeded"]
+
+
+async def test_so_it_is_when_the_hub_is_heard_again_though_the_connection_was_there() -> None:
+    """It is to a server of the site, and that one's line was cut."""
+    line = Line()
+    async with linked(line) as one:
+        one.show(message(work_ws=30.0))
+        await until(lambda: one.told == [] and bool(line.told))
+        line.answers = False
+        await until(lambda: not one.runtime._attempts, timeout_s=5.0)
+        edge = wire.encode(wire.EdgeReport("e", datetime.now(UTC), 1.0, 2**30, 9.0, "simulated", "1"))
+        for _ in range(5):
+            await one.outbox.add(edge)
+        await asyncio.sleep(1.0)
+        assert not one.outbox.owes, "what was wanted before is begun while it is cut off"
+        line.takes, line.answers = 3, True
+        await until(lambda: one.outbox.owes)
+        one.agent.deliver(another("new-0-1", work_ws=LONG_WS))
+        await asyncio.sleep(0.5)
+        assert "new-0-1" not in one.runtime._attempts
+        line.takes = 10**9
+        await until(lambda: "new-0-1" in one.runtime._attempts)
 
 
 async def test_while_it_is_cut_off_it_begins_what_was_wanted_before() -> None:

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from datamodel.identity.nkeys import Key
 from datamodel.node import Node
-from datamodel.scheduling.credentials import Credential, credential_path, token_path
+from datamodel.scheduling.credentials import Credential, credential_path, leaf_path, token_path
 from datamodel.scheduling.wire import GROUP_LIMIT, hosted_edges
 from reconcilers.planning.credentials import RENEWED_AFTER, is_worth_something, plan_of, rivals, shared_edge
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY, OTHER = (Key("user", bytes([number]) * 32).public for number in (1, 2))
-ISSUERS = {"agent": "A-agent", "site": "A-site", "join": "A-join"}
+ISSUERS = {"agent": "A-agent", "site": "A-site", "join": "A-join", "leaf": "A-leaf"}
 DAY_S = 86_400
 
 
@@ -148,3 +148,15 @@ def test_agents_that_share_an_edge_are_rivals(count: int, other_count: int, othe
     for mine, theirs in ((one, rival), (rival, one)):
         assert {shared_edge(mine, theirs)} - {""} == shared
         assert not shared or theirs.path in rivals(mine)
+
+
+def test_a_leaf_node_is_its_sites_and_is_renewed_in_time() -> None:
+    leaf = node("LeafNode", leaf_path("s", "leaf"), None, 1, None, {"validS": DAY_S})
+    plan = plan_of(leaf, ISSUERS, NOW)
+    assert plan.issue is not None
+    assert plan.issue.standing == ("leaf", "s/leaf", ["site:s"])
+    assert plan.issue.expires == NOW + timedelta(seconds=DAY_S)
+    known = node("LeafNode", leaf.path, None, 1, signed(issuer="A-leaf"), {"validS": DAY_S})
+    assert plan_of(known, ISSUERS, NOW).issue is None
+    assert plan_of(known, ISSUERS, NOW + timedelta(seconds=RENEWED_AFTER * DAY_S)).issue is not None
+    assert rivals(leaf) == []
