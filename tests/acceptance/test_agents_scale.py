@@ -29,7 +29,6 @@ class System:
     def __init__(self, process: Process, home: Path, url: str, environment: dict[str, str]) -> None:
         self.process, self._home, self._environment = process, home, environment
         self._api = httpx.AsyncClient(base_url=url, trust_env=False, timeout=10)
-        self._chunks = 0
 
     async def close(self) -> None:
         """Stops it where it is up; nothing of it is left."""
@@ -42,7 +41,6 @@ class System:
 
     async def submit(self, chunks: int) -> None:
         """A job that may fail nowhere; of as many chunks as there are edges it keeps them busy."""
-        self._chunks = chunks
         await self.post(
             "/v1/jobs",
             {
@@ -58,12 +56,12 @@ class System:
     async def is_busy(self, agent: str) -> bool:
         return await self.running(agent) > 0
 
-    async def has_succeeded(self) -> bool:
-        """Whether the job has, with each chunk counted once and none failed: what was moved has cost no retry."""
+    async def has_succeeded(self, chunks: int) -> bool:
+        """Whether the job has, with each of so many chunks counted once and none failed: what was moved has cost no retry."""
         status = (await self.get("/v1/jobs/default/j"))["status"]
         counts = {phase: count for phase, count in status.get("chunks", {}).items() if count}
         assert not counts.get("failed")
-        return bool(status["phase"] == "succeeded") and counts == {"succeeded": self._chunks}
+        return bool(status["phase"] == "succeeded") and counts == {"succeeded": chunks}
 
     async def get(self, path: str) -> Any:
         answer = await self._api.get(path)
@@ -142,7 +140,7 @@ async def test_a_site_grows_and_shrinks_while_a_job_runs_and_nothing_is_lost(sta
     assert code == 0, said
     assert system.agents() == {"agents-0"}
     assert await system.running("agents-2") == 0
-    await eventually(system.has_succeeded, timeout_s=60.0)
+    await eventually(lambda: system.has_succeeded(12), timeout_s=60.0)
 
     assert (await system.scale(0))[0] == 0
     assert not system.agents()
@@ -188,7 +186,7 @@ async def test_an_up_that_is_killed_while_agents_are_to_go_goes_on_with_it(start
     await until(lambda: not any(child.is_running() for child in family), timeout_s=30.0)
 
     system = await start()
-    await eventually(system.has_succeeded, timeout_s=120.0)
+    await eventually(lambda: system.has_succeeded(6), timeout_s=120.0)
     await until(lambda: not system.agents(), timeout_s=30.0)
 
 
