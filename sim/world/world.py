@@ -107,14 +107,13 @@ class World:
         self._witness, self._manners = Witness(MODEL, complain, PATIENCE_S), Manners(complain)
         self._beginnings, self._splits, self._reasons = Beginnings(complain), Splits(complain), Reasons(complain)
         self._rests = Rests(complain, is_steady=not any(isinstance(action, Jump) for action in script.actions))
-        self._cutoffs = Cutoffs(complain)
         timely = is_timely(script.actions)
         self._operating = Operating(complain, lambda: self._faults.whole_since(""), is_timely=timely)
         outboxes = Outboxes(complain)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
         self._streams, self._logbook = MemoryStreams(), Logbook(complain)
-        self._exclusion = Exclusion(self._universe, self._database, self.outcome.broken)
+        self._cutoffs, self._exclusion = Cutoffs(complain), Exclusion(self._universe, self._database, self.outcome.broken)
         around = Surroundings(
             self._universe,
             self._dice,
