@@ -1,5 +1,6 @@
 """A private NATS server: one credential a role, each with its own subjects, and a port that stays."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -7,13 +8,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from datamodel.errors import Forbidden
+from datamodel.errors import Forbidden, Transient
 from datamodel.feed.access import Access
 from datamodel.feed.bus import connect
 from datamodel.identity.credentials import Credential, read_credential, write_credential
 from datamodel.identity.nkeys import Key
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
+from sim.chaos.sites.certificate import certified
 from tests.feed import connected
 from tests.raw_nats import conversation, is_allowed
 
@@ -103,6 +105,31 @@ async def test_a_restart_keeps_port_credentials_and_streams(tmp_path: Path, supe
         assert (await bus.client.jetstream().stream_info("KEPT")).config.name == "KEPT"
     for name in ("server.conf", "authority.json", "reconcilers.creds", "gateway.creds"):
         assert (tmp_path / "nats" / name).stat().st_mode & 0o777 == 0o600
+
+
+async def test_with_a_certificate_it_listens_to_others_and_speaks_tls_alone(
+    tmp_path: Path, supervisor: Supervisor
+) -> None:
+    nats = Nats(tmp_path, certified(tmp_path / "tls", "127.0.0.1", "127.0.0.2"))
+    await nats.start(supervisor)
+    access = nats.access("reconcilers")
+    assert access.url.startswith("tls://127.0.0.1:")
+    elsewhere = access._replace(url=f"tls://127.0.0.2:{nats.port}")
+    async with connected(access) as near, connected(elsewhere) as far:
+        heard = asyncio.Event()
+        await far.subscribe("word", lambda *_: heard.set())
+        await far.client.flush()
+        await near.publish("word", b"")
+        await asyncio.wait_for(heard.wait(), 5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", nats.port)
+    await reader.readline()
+    writer.write(b"CONNECT {}\r\nPING\r\n")
+    assert b"PONG" not in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    other = certified(tmp_path / "other", "127.0.0.1")
+    with pytest.raises((TimeoutError, Transient)):
+        async with asyncio.timeout(2):
+            await connect(access._replace(ca=other.ca), "who trusts another")
 
 
 async def test_a_port_that_something_else_took_is_left_to_it(tmp_path: Path, supervisor: Supervisor) -> None:
