@@ -49,7 +49,7 @@ world: $(STAMP) ## Run one seed's world: make world SEED=17.
 worlds: $(STAMP) ## Run many worlds: make worlds SEED=1 COUNT=10000.
 	@$(BIN)/python -m sim.world --seed $(SEED) --count $(COUNT)
 
-chaos: $(STAMP) ## Harm a running system for five minutes, and check that nothing is lost or counted twice.
+chaos: $(STAMP) ## Harm a running system for five minutes or more, as root also its lines, and check that nothing is lost or counted twice.
 	@$(BIN)/python -m sim.chaos
 
 # Every Python and platform in one file, each package with the hashes of all its files.

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import nats.errors
 import structlog
-from nats.aio.client import Client
+from nats.aio.client import Client, Server
 from nats.aio.msg import Msg
 from nats.js import JetStreamManager
 
@@ -24,6 +25,10 @@ NATS_FAILURES = (nats.errors.Error, OSError, TimeoutError)
 _REFUSED = "authorization violation"
 REQUEST_TIMEOUT_S = 3.0
 """For an answer of JetStream's."""
+CONNECT_TIMEOUT_S = 10
+"""For each step of a connection: on a line of 64 kbit/s, or one that loses a third, a handshake of TLS takes seconds."""
+AGAIN_S = (0.5, 4.0)
+"""How long who has lost its connection waits at most before it tries again: at first, and in the end."""
 
 
 class Bus:
@@ -120,7 +125,7 @@ async def connect(access: Access, name: str) -> Bus:
     ended = asyncio.Event()
     public = access.credential().key.public
 
-    client = Client()
+    client = _Client()
 
     async def on_error(error: Exception) -> None:
         _log.warning("nats error", error=f"{type(error).__name__}: {error}")
@@ -151,7 +156,9 @@ async def connect(access: Access, name: str) -> Bus:
             reconnected_cb=on_reconnect,
             closed_cb=on_close,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # a fraction does
+            connect_timeout=CONNECT_TIMEOUT_S,
+            reconnect_time_wait=0.25,  # type: ignore[arg-type]  # a fraction does; of the first connection alone
+            reconnect_to_server_handler=next_try,
             ping_interval=5,
             max_outstanding_pings=2,
             skip_subject_validation=True,
@@ -164,3 +171,22 @@ async def connect(access: Access, name: str) -> Bus:
     bus = Bus(client, reconnected, ended)
     joined.append(bus)
     return bus
+
+
+class _Client(Client):
+    """Does not take leave of a server that is not heard from: nats-py waits for TLS' farewell, which takes half a minute on a
+    line that is cut, before it tries again."""
+
+    async def _process_op_err(self, e: Exception) -> None:
+        writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
+        if writer is not None and self.is_connected:
+            writer.transport.abort()
+        await super()._process_op_err(e)
+
+
+def next_try(servers: Sequence[Server], _: Mapping[str, Any]) -> tuple[Server, float]:
+    """Which server is tried next, and after how many seconds: at any moment within a time that doubles with every failure. So
+    thousands that lose their server together do not come back together."""
+    server = min(servers, key=lambda server: server.reconnects)
+    first_s, last_s = AGAIN_S
+    return server, random.uniform(0, min(last_s, first_s * 2 ** min(server.reconnects, 8)))  # noqa: S311 - spreads retries

@@ -8,7 +8,7 @@ import sysconfig
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from datamodel.errors import Invalid, NotFound
 from datamodel.feed.access import Access
@@ -26,20 +26,33 @@ Role = Literal["reconcilers", "gateway"]
 ROLES: tuple[Role, ...] = ("reconcilers", "gateway")
 
 START_TIMEOUT_S = 30.0
+GREETING_TIMEOUT_S = 10
+"""How long a client may take for the handshake of TLS, and again to show its credential: a slow line needs more than the
+server's two seconds."""
 SITE = "local"
 """The site of this machine's edges."""
+
+
+class Tls(NamedTuple):
+    """What a server shows, and who vouches for it. The certificate is good for 127.0.0.1 too, where our own programs are."""
+
+    certificate: Path
+    key: Path
+    ca: Path
 
 
 class Nats:
     """One server under `home`: its streams, its port, the keys that credentials are signed with, and
     a credential for each role.
 
-    It listens on the loopback address only, and so without TLS. The port is chosen free at the first start and kept, so that
-    clients find the server again after a restart; it changes only where something else has taken it meanwhile.
+    It listens on the loopback address only, and so without TLS; or on all addresses, with it. The port is chosen free at the
+    first start and kept, so that clients find the server again after a restart; it changes only where something else has taken
+    it meanwhile.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, tls: Tls | None = None) -> None:
         """`home` is a directory, made private where it is absent. Nothing is started."""
+        self._tls = tls
         self._directory = home / "nats"
         for directory in (home, self._directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,11 +83,11 @@ class Nats:
 
     def access(self, role: Role) -> Access:
         """How to connect in this role. Known once started."""
-        return Access(self.url, self._directory / f"{role}.creds")
+        return Access(self.url, self._directory / f"{role}.creds", self._tls.ca if self._tls is not None else None)
 
     @property
     def url(self) -> str:
-        return f"nats://{HOST}:{self.port}"
+        return f"{'nats' if self._tls is None else 'tls'}://{HOST}:{self.port}"
 
     @property
     def leaf_url(self) -> str:
@@ -102,7 +115,7 @@ class Nats:
         now = _now()
         return {
             "server_name": self._server_name,
-            "host": HOST,
+            **self._listening(),
             "port": self.port,
             "jetstream": {"store_dir": str(self.store.parent)},
             "leafnodes": {"host": HOST, "port": _number(self._leaf_port_file)},
@@ -115,6 +128,19 @@ class Nats:
                 authority.account: authority.account_jwt(now, self._revoked(authority)),
                 authority.system_account: authority.system_account_jwt(now),
             },
+        }
+
+    def _listening(self) -> dict[str, object]:
+        if self._tls is None:
+            return {"host": HOST}
+        return {
+            "host": "0.0.0.0",  # noqa: S104 - by TLS, and to those who have a credential
+            "tls": {
+                "cert_file": str(self._tls.certificate),
+                "key_file": str(self._tls.key),
+                "timeout": GREETING_TIMEOUT_S,
+            },
+            "authorization": {"timeout": 2 * GREETING_TIMEOUT_S},
         }
 
     def _revoked(self, authority: Authority) -> dict[str, int]:

@@ -19,7 +19,8 @@ AGENT_STOP_TIMEOUT_S = 20.0
 
 # Names that say where a program connects or who it is: only we say that to our children.
 _OURS = (
-    *("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL", "TENDRIL_NATS_CREDS", "TENDRIL_NATS_CA", "TENDRIL_NATS_AUTHORITY"),
+    *("TENDRIL_DATABASE_URL", "TENDRIL_NATS_URL", "TENDRIL_NATS_CREDS", "TENDRIL_NATS_AUTHORITY"),
+    *("TENDRIL_NATS_CERTIFICATE", "TENDRIL_NATS_KEY", "TENDRIL_NATS_CA"),
     *("TENDRIL_SECRETS_KEYS", "TENDRIL_SECRETS_KEY_FILE", "TENDRIL_SECRETS_PUBLIC_KEY"),
     *("EDGE_SITE", "EDGE_NAME", "EDGE_COUNT", "EDGE_HOME", "EDGE_CREDS", "EDGE_JOIN_TOKEN", "EDGE_JOIN_TOKEN_FILE"),
 )
@@ -74,7 +75,7 @@ class Programs:
         """An agent of another site with so many edges; its capacity is this machine's where the environment says none."""
         child = self.scaled_name(site, name)
         environment = self._environment(
-            TENDRIL_NATS_URL=self.accesses["reconcilers"].url,
+            **_server(self.accesses["reconcilers"]),
             EDGE_SITE=site,
             EDGE_NAME=name,
             EDGE_COUNT=str(edges),
@@ -121,7 +122,7 @@ class Programs:
         """An agent knows NATS alone: no database URL."""
         settings = self.settings
         environment = self._environment(
-            TENDRIL_NATS_URL=self.accesses["reconcilers"].url,
+            **_server(self.accesses["reconcilers"]),
             EDGE_JOIN_TOKEN_FILE=str(self._token),
             EDGE_SITE=SITE,
             EDGE_NAME=name,
@@ -160,7 +161,12 @@ class Programs:
 
 
 def _nats(access: Access) -> dict[str, str]:
-    return {"TENDRIL_NATS_URL": access.url, "TENDRIL_NATS_CREDS": str(access.creds)}
+    return {**_server(access), "TENDRIL_NATS_CREDS": str(access.creds)}
+
+
+def _server(access: Access) -> dict[str, str]:
+    ca = {"TENDRIL_NATS_CA": str(access.ca)} if access.ca is not None else {}
+    return {"TENDRIL_NATS_URL": access.url, **ca}
 
 
 def _module(name: str) -> tuple[str, ...]:

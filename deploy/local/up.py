@@ -38,7 +38,9 @@ def main() -> None:
     try:
         asyncio.run(up(Settings()))
     except ValidationError as error:
-        wrong = [f"{variable(str(detail['loc'][0]))}: {detail['msg']}" for detail in error.errors()]
+        wrong = [
+            ": ".join([*(variable(str(field)) for field in detail["loc"]), detail["msg"]]) for detail in error.errors()
+        ]
         sys.exit(f"tendril up: {'; '.join(wrong)}")
     except TendrilError as error:
         sys.exit(f"tendril up: {error}")
@@ -69,7 +71,7 @@ async def up(settings: Settings) -> None:
 
 async def _start(settings: Settings, home: Path, environment: Path, supervisor: Supervisor) -> Programs | None:
     """The programs, where agents are among them."""
-    postgres, nats = Postgres(home), Nats(home)
+    postgres, nats = Postgres(home), Nats(home, settings.tls)
     await postgres.start(supervisor)
     await nats.start(supervisor)
     key = SecretsKey(home)

@@ -1,90 +1,19 @@
 """The checker: what a run's evidence says against the system. It is pure, and believes nothing that it was not shown.
 
-Evidence is what steps noted on the host, what was asked and answered, and what the API says at the end; none of it is read
-from within. Where an older database was put back, what was written after the copy may be gone, and nothing else.
+Where an older database was put back, what was written after the copy may be gone, and nothing else.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import groupby
 from math import inf
 
 from datamodel.scheduling.attempts import ENDED
 from datamodel.scheduling.giving_up import UNHEARD
 from datamodel.scheduling.jobs import FINISHED, SUCCEEDED
-from sim.chaos.history import History, Order, Request, Seen
-from sim.chaos.ledger import Line
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptSeen:
-    """An attempt, as the API shows it at the end."""
-
-    edge: str
-    name: str
-    owner: str
-    chunk: int
-    epoch: int
-    phase: str
-    settlement: str
-    reason: str = ""
-    """Why its chunk went elsewhere, where it did."""
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known after everything has been quiet for long enough. `jobs` has the last word of the API on every order,
-    None where there is no such job."""
-
-    history: History
-    lines: tuple[Line, ...]
-    jobs: Mapping[str, Seen | None]
-    attempts: tuple[AttemptSeen, ...]
-
-    @cached_property
-    def of_job(self) -> dict[str, list[Request]]:
-        """The requests of each order, in the order of asking."""
-        ordered = sorted(self.history.requests, key=lambda request: (request.job, request.asked_s))
-        return {name: list(requests) for name, requests in groupby(ordered, key=lambda request: request.job)}
-
-    @cached_property
-    def accepted(self) -> dict[str, list[Request]]:
-        """The accepted submissions of each order that has one."""
-        return {name: found for name, requests in self.of_job.items() if (found := _answered(requests, "submit", 202))}
-
-    @cached_property
-    def result(self) -> dict[str, Seen]:
-        """The last that was seen of each job: at the end or, where it is gone then, in its last reading."""
-        found: dict[str, Seen] = {}
-        for name, requests in self.of_job.items():
-            readings = [request.seen for request in requests if request.seen is not None]
-            if last := self.jobs.get(name) or (readings[-1] if readings else None):
-                found[name] = last
-        return found
-
-    @cached_property
-    def rolled_back(self) -> set[str]:
-        """The accepted jobs that are gone, as they may be: an older database knows nothing of them."""
-        gone = {name for name in self.accepted if self.jobs.get(name) is None and not self.asked_to_delete(name)}
-        return {name for name in gone if all(self.undone(request) for request in self.accepted[name])}
-
-    def asked_to_delete(self, name: str) -> bool:
-        return any(request.verb == "delete" for request in self.of_job[name])
-
-    def undone(self, request: Request) -> bool:
-        """Whether an older database may have undone what the request did."""
-        return any(rollback.may_undo(request) for rollback in self.history.rollbacks)
-
-    @cached_property
-    def done(self) -> dict[tuple[str, int], list[Line]]:
-        """By job's uid and chunk, the ends of last steps that succeeded."""
-        found: dict[tuple[str, int], list[Line]] = {}
-        for line in self.lines:
-            if line.done:
-                found.setdefault((line.owner, line.chunk), []).append(line)
-        return found
+from sim.chaos.evidence import AttemptSeen, Evidence
+from sim.chaos.history import Order, Request, Seen
+from sim.chaos.running import nothing_runs_twice, what_ran_was_placed
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +163,8 @@ RULES: Mapping[str, Callable[[Evidence], Iterable[str]]] = {
     "chunks count once": _chunks_count_once,
     "what is counted ran": _what_is_counted_ran,
     "what ran is settled": _what_ran_is_settled,
+    "what ran was placed": what_ran_was_placed,
+    "nothing runs twice": nothing_runs_twice,
     "one attempt is current": _one_attempt_is_current,
     "the newest attempt counts": _the_newest_attempt_counts,
     "reads go forward": _reads_go_forward,
@@ -249,10 +180,6 @@ def _counted(job: Seen, order: Order) -> set[int]:
     """The chunks that the job's result has."""
     indexes = (job.outputs or {}).get("indexes", [])
     return {index for index in indexes if index in range(order.chunks)}
-
-
-def _answered(requests: Iterable[Request], verb: str, status: int) -> list[Request]:
-    return [request for request in requests if request.verb == verb and request.status == status]
 
 
 def _eras(evidence: Evidence, requests: Iterable[Request]) -> Iterator[list[Request]]:

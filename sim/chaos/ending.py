@@ -8,10 +8,10 @@ import httpx
 
 from datamodel.scheduling.attempts import claim_of
 from datamodel.scheduling.jobs import FINISHED
-from sim.chaos.checker import AttemptSeen
+from sim.chaos.evidence import AttemptSeen
 from sim.chaos.history import Seen, seen
 from sim.chaos.load import GROUP
-from sim.chaos.machine import SITE, Machine, until
+from sim.chaos.machine import Machine, until
 
 PAGE = 1000
 
@@ -32,9 +32,9 @@ async def last_words(up: Machine, names: Iterable[str]) -> dict[str, Seen | None
     return {name: await _last_word(up, name) for name in names}
 
 
-async def attempts(up: Machine) -> tuple[AttemptSeen, ...]:
-    """All attempts on all edges."""
-    return tuple([attempt for edge in up.edges for attempt in await _attempts(up, edge)])
+async def attempts(up: Machine, edges: Iterable[tuple[str, str]]) -> tuple[AttemptSeen, ...]:
+    """All attempts on these edges, each by its site and name."""
+    return tuple([attempt for site, edge in edges for attempt in await _attempts(up, site, edge)])
 
 
 async def _last_word(up: Machine, name: str) -> Seen | None:
@@ -42,15 +42,15 @@ async def _last_word(up: Machine, name: str) -> Seen | None:
     return seen(answer.json()) if answer.status_code == httpx.codes.OK else None
 
 
-async def _attempts(up: Machine, edge: str) -> list[AttemptSeen]:
+async def _attempts(up: Machine, site: str, edge: str) -> list[AttemptSeen]:
     found = []
-    for node in await _listed(up, f"/v1/desired-config/sites/{SITE}/edges/{edge}/attempts", {}):
+    for node in await _listed(up, f"/v1/desired-config/sites/{site}/edges/{edge}/attempts", {}):
         claim = claim_of(node["metadata"]["path"])
         assert claim is not None, "the system names attempts so"
         status = node["status"]
         name, phase, settlement = node["metadata"]["name"], status["phase"], status["settlement"]
         reason = node["spec"].get("intentReason") or ""
-        found.append(AttemptSeen(edge, name, claim.owner, claim.index, claim.epoch, phase, settlement, reason))
+        found.append(AttemptSeen(edge, name, claim.owner, claim.index, claim.epoch, phase, settlement, reason, site))
     return found
 
 

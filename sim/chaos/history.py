@@ -62,6 +62,10 @@ class Rollback(msgspec.Struct, frozen=True):
         """Whether what the request did can be gone by this."""
         return request.answered_s > self.copied_from_s and request.asked_s < self.ended_s
 
+    def may_touch(self, began_s: float, ended_s: float) -> bool:
+        """Whether anything of what went on between these can be gone by this."""
+        return ended_s > self.copied_from_s and began_s < self.ended_s
+
 
 @dataclass(slots=True)
 class History:

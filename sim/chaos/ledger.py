@@ -12,7 +12,12 @@ _IMAGE = "busybox:latest"
 _SCRIPT = """
 set -eu
 epoch=${ATTEMPT##*-}
-note() { echo "$JOB $CHUNK_INDEX $ATTEMPT $epoch $STEP $STEPS $*" >> "$LEDGER/$ATTEMPT"; }
+place=$(readlink /proc/self/ns/net)
+note() {
+  read -r up _ < /proc/uptime
+  echo "$JOB $CHUNK_INDEX $ATTEMPT $epoch $STEP $STEPS $place $up $*" >> "$LEDGER/$ATTEMPT"
+  sync "$LEDGER/$ATTEMPT"
+}
 note start
 sleep "$NAP_S"
 if [ "$epoch" = 1 ] && [ "$CHUNK_INDEX" = "$FAILING" ]; then note end 1; exit 1; fi
@@ -25,7 +30,9 @@ OUTPUTS = {"indexes": "collect", "ran": "sum"}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line: a step of an attempt began, or ended with a result (its exit code). `step` counts from 1 to `steps`."""
+    """One line: a step of an attempt began, or ended with a result (its exit code). `step` counts from 1 to `steps`; `place` is
+    the network namespace where it ran, and `up_s` the machine's time since its boot. A line is on the disk before the step goes
+    on."""
 
     job: str
     chunk: int
@@ -33,6 +40,8 @@ class Line:
     epoch: int
     step: int
     steps: int
+    place: str
+    up_s: float
     event: Literal["start", "end"]
     result: int | None = None
 
@@ -67,9 +76,10 @@ def noting_steps(ledger: Path, job: str, naps_s: list[float], failing: int) -> l
     ]
 
 
-def read(ledger: Path) -> list[Line]:
-    """All lines, those of an attempt in the order of their writing. Raises `Invalid` for one that no step of ours writes."""
-    return [line for file in sorted(ledger.iterdir()) for line in _lines(file)]
+def read(ledger: Path, owner: str = "") -> list[Line]:
+    """All lines, or those of one job's uid, those of an attempt in the order of their writing. Raises `Invalid` for one that no
+    step of ours writes."""
+    return [line for file in sorted(ledger.glob(f"{owner}*")) for line in _lines(file)]
 
 
 def _lines(file: Path) -> Iterator[Line]:
@@ -80,8 +90,9 @@ def _lines(file: Path) -> Iterator[Line]:
 def parse(text: str) -> Line:
     """One line. Raises `Invalid` where it is none, or where it contradicts the attempt's name."""
     try:
-        job, chunk, attempt, epoch, step, steps, event, *result = text.split(" ")
-        line = Line(job, int(chunk), attempt, int(epoch), int(step), int(steps), _EVENTS[event], *map(int, result))
+        job, chunk, attempt, epoch, step, steps, place, up_s, event, *result = text.split(" ")
+        numbers = (int(epoch), int(step), int(steps))
+        line = Line(job, int(chunk), attempt, *numbers, place, float(up_s), _EVENTS[event], *map(int, result))
     except (ValueError, KeyError, TypeError) as error:
         raise Invalid(f"no line of the ledger: {text!r}") from error
     claim = claim_of(attempt)

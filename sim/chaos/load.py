@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,8 @@ NAP_S = (0.2, 1.0)
 FLAKY_SHARE = 0.2
 """Jobs of which one chunk fails in its first epoch."""
 DELETED_SHARE = 0.25
+CLOSET = "closet"
+"""A site whose disk is small. Steps that find it full fail, so that who does not know of it has no chunks there."""
 EVERY_S = 0.25
 """How often the unfinished jobs are read."""
 AGAIN_S = 0.2
@@ -41,10 +43,23 @@ class Load:
         self._random = random.Random(seed)  # noqa: S311 - a load, not a secret
         self._ending = random.Random(seed + 1)  # noqa: S311 - of its own: what ends when is no matter of the seed
         self._finished: list[str] = []
-        self._marked_s = 0.0
+        self._kept: set[str] = set()
+        self._marked_s = self._progressed_s = 0.0
         self._counted_since: dict[str, int] = {}
         self._progressed = asyncio.Event()
         self.unfinished: set[str] = set()
+
+    async def ask_of(self, site: str, chunks: int, naps_s: Sequence[float], *, retries: int = 0) -> str:
+        """The name of one more job, whose chunks can run at one site alone, once it was accepted; it is never deleted. Raises
+        `Transient` where it was not."""
+        order = Order(f"{site}-{len(self._history.orders)}", chunks, len(naps_s))
+        document = self._document(order, list(naps_s), -1, {"required": f"tendril/site={site}"}, retries=retries)
+        self._history.orders[order.name] = order
+        self._kept.add(order.name)
+        await self._submit(order, document)
+        if order.name not in self.unfinished:
+            raise Transient(f"{order.name} was not accepted")
+        return order.name
 
     async def run(self, stop: asyncio.Event) -> None:
         """New jobs until `stop`; returns when every submission was answered or given up."""
@@ -74,7 +89,7 @@ class Load:
                 await self._progressed.wait()
         except TimeoutError:
             return None
-        return now_s() - self._marked_s
+        return self._progressed_s - self._marked_s
 
     async def read(self, name: str) -> Seen | None:
         """A job as it is now; None where there is none. Raises `Transient` where there is no answer."""
@@ -108,7 +123,7 @@ class Load:
         self.unfinished.discard(name)
         if request.seen is None:
             return
-        if self._ending.random() < DELETED_SHARE:
+        if name not in self._kept and self._ending.random() < DELETED_SHARE:
             await self._ask("delete", name, f"{_URL}/{GROUP}/{name}")
         else:
             self._finished.append(name)
@@ -126,6 +141,7 @@ class Load:
         if found is not None and asked_s >= self._marked_s:
             before = self._counted_since.setdefault(name, found.succeeded)
             if found.succeeded > before:
+                self._progressed_s = self._progressed_s if self._progressed.is_set() else now_s()
                 self._progressed.set()
         return request
 
@@ -134,16 +150,23 @@ class Load:
         order = Order(f"job-{number}", self._random.randint(*CHUNKS), self._random.randint(*STEPS))
         naps_s = [self._random.uniform(*NAP_S) for _ in range(order.steps)]
         failing = self._random.randrange(order.chunks) if self._random.random() < FLAKY_SHARE else -1
-        document = {
+        where = {"required": f"tendril/runtime=process,tendril/site!={CLOSET}"}
+        return order, self._document(order, naps_s, failing, where, retries=int(failing >= 0))
+
+    def _document(
+        self, order: Order, naps_s: list[float], failing: int, placement: Mapping[str, str], *, retries: int
+    ) -> Mapping[str, Any]:
+        """Its retries are for its own failures, none to spare: whatever else ends an attempt must cost none."""
+        return {
             "name": order.name,
             "group": GROUP,
             "chunks": order.chunks,
-            "retries": int(failing >= 0),  # none to spare: whatever else ends an attempt must cost no retry
+            "retries": retries,
             "requests": {"cpu": 0.25, "memoryBytes": 1_048_576, "powerW": 1},
+            "placement": dict(placement),
             "steps": noting_steps(self._ledger, order.name, naps_s, failing),
             "outputs": OUTPUTS,
         }
-        return order, document
 
 
 _METHODS = {"submit": "POST", "read": "GET", "delete": "DELETE"}

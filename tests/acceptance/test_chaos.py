@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import sys
 
@@ -12,9 +13,11 @@ from sim.chaos.faults.catalogue import catalogue
 from sim.chaos.faults.fault import Fault, NotBittenError, System
 from sim.chaos.machine import ROOT
 from sim.chaos.report import show, summed_up
-from sim.chaos.run import chaos
+from sim.chaos.run import Terms, chaos
+from tests.namespaces import need_namespaces
 
 KILLED = ("kill-agent", "kill-reconcilers", "kill-gateway", "kill-nats", "kill-postgres")
+AT_SITES = ("cut-line", "mute-line", "clone-agent", "rogue-agent")
 FAULTS = (*KILLED, "stop-reconcilers", "restart-agent", "wipe-nats", "compact-log", "jump-agent")
 
 
@@ -35,7 +38,7 @@ async def test_all_holds_while_every_program_dies_and_a_fault_that_does_not_bite
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     known = catalogue()
-    run = await chaos([*(known[name] for name in FAULTS), Harmless()], minutes=0, seed=7, edges=4)
+    run = await chaos([*(known[name] for name in FAULTS), Harmless()], Terms(minutes=0, seed=7, edges=4))
     summary = summed_up(run, seed=7)
     found = [(violation.check, violation.message) for violation in run.violations]
     assert found == [("bites", "harmless: NotBittenError: it has no teeth")], (summary, run.directory)
@@ -50,6 +53,33 @@ async def test_all_holds_while_every_program_dies_and_a_fault_that_does_not_bite
     assert "VIOLATION bites: harmless" in printed
     assert json.loads(printed.splitlines()[-1]) == summary
     shutil.rmtree(run.directory)
+
+
+@pytest.mark.timeout(240)
+async def test_all_holds_at_sites_whose_lines_fail_and_whose_agents_are_cloned_and_lie() -> None:
+    need_namespaces()
+    asked = ("--minutes", "0", "--seed", "3", "--edges", "1", "--hold-s", "4", "--faults", ",".join(AT_SITES))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "sim.chaos", *asked),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    told, said = await asyncio.wait_for(process.communicate(), 220)
+    assert process.returncode == 0, (told.decode(), said.decode())
+    summary = json.loads(told.splitlines()[-1])
+    assert {name: fault["bitten"] for name, fault in summary["faults"].items()} == dict.fromkeys(AT_SITES, 1)
+    assert summary["figures"]["jobsSucceeded"] == summary["figures"]["jobsAccepted"] > 0
+
+
+async def test_who_cannot_have_namespaces_is_told_what_is_left_out() -> None:
+    command = (sys.executable, "-m", "sim.chaos", "--faults", "cut-line,fill-disk")
+    process = await asyncio.create_subprocess_exec(
+        *command, cwd=ROOT, env={**os.environ, "PATH": "/nowhere"}, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await asyncio.wait_for(process.communicate(), 30)
+    assert process.returncode == 1
+    assert b"so without cut-line, fill-disk" in said
 
 
 async def test_a_fault_that_there_is_not_is_named() -> None:

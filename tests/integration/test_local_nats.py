@@ -1,19 +1,22 @@
 """A private NATS server: one credential a role, each with its own subjects, and a port that stays."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from datamodel.errors import Forbidden
+from datamodel.errors import Forbidden, Transient
 from datamodel.feed.access import Access
 from datamodel.feed.bus import connect
 from datamodel.identity.credentials import Credential, read_credential, write_credential
 from datamodel.identity.nkeys import Key
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
+from sim.chaos.sites.certificate import certified
 from tests.feed import connected
 from tests.raw_nats import conversation, is_allowed
 
@@ -103,6 +106,80 @@ async def test_a_restart_keeps_port_credentials_and_streams(tmp_path: Path, supe
         assert (await bus.client.jetstream().stream_info("KEPT")).config.name == "KEPT"
     for name in ("server.conf", "authority.json", "reconcilers.creds", "gateway.creds"):
         assert (tmp_path / "nats" / name).stat().st_mode & 0o777 == 0o600
+
+
+async def test_with_a_certificate_it_listens_to_others_and_speaks_tls_alone(
+    tmp_path: Path, supervisor: Supervisor
+) -> None:
+    nats = Nats(tmp_path, certified(tmp_path / "tls", "127.0.0.1", "127.0.0.2"))
+    await nats.start(supervisor)
+    access = nats.access("reconcilers")
+    assert access.url.startswith("tls://127.0.0.1:")
+    elsewhere = access._replace(url=f"tls://127.0.0.2:{nats.port}")
+    async with connected(access) as near, connected(elsewhere) as far:
+        heard = asyncio.Event()
+        await far.subscribe("word", lambda *_: heard.set())
+        await far.client.flush()
+        await near.publish("word", b"")
+        await asyncio.wait_for(heard.wait(), 5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", nats.port)
+    await reader.readline()
+    writer.write(b"CONNECT {}\r\nPING\r\n")
+    assert b"PONG" not in await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    other = certified(tmp_path / "other", "127.0.0.1")
+    with pytest.raises((TimeoutError, Transient)):
+        async with asyncio.timeout(2):
+            await connect(access._replace(ca=other.ca), "who trusts another")
+
+
+class Way:
+    """To a server; whatever was connected before can come to a standstill on it, as when a line is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._still: list[asyncio.Event] = []
+        self._open: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        still = asyncio.Event()
+        self._still.append(still)
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = [writer, back]
+        await asyncio.gather(self._pass(reader, back, still), self._pass(there, writer, still))
+
+    def stand_still(self) -> None:
+        for still in self._still:
+            still.set()
+
+    async def close(self) -> None:
+        for writer in (writer for writers in self._open.values() for writer in writers):
+            writer.transport.abort()
+        await asyncio.gather(*self._open)
+
+    @staticmethod
+    async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, still: asyncio.Event) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65536):
+                if not still.is_set():
+                    writer.write(data)
+
+
+async def test_who_hears_nothing_by_tls_any_more_tries_again_at_once(tmp_path: Path, supervisor: Supervisor) -> None:
+    """Three pings of five seconds are not answered; then half a minute would go by until TLS has taken leave of nobody."""
+    nats = Nats(tmp_path, certified(tmp_path / "tls", "127.0.0.1"))
+    await nats.start(supervisor)
+    way = Way(nats.port)
+    async with await asyncio.start_server(way.take, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connected(nats.access("reconcilers")._replace(url=f"tls://127.0.0.1:{port}")) as bus:
+            again = asyncio.Event()
+            bus.on_reconnect(again.set)
+            way.stand_still()
+            await asyncio.wait_for(again.wait(), 25)
+        await way.close()
 
 
 async def test_a_port_that_something_else_took_is_left_to_it(tmp_path: Path, supervisor: Supervisor) -> None:

@@ -7,7 +7,8 @@ import pytest
 from msgspec import structs
 
 from datamodel.scheduling.attempts import attempt_name
-from sim.chaos.checker import RULES, AttemptSeen, Evidence, check
+from sim.chaos.checker import RULES, check
+from sim.chaos.evidence import AttemptSeen, Evidence
 from sim.chaos.history import History, Order, Request, Rollback, Seen
 from sim.chaos.ledger import Line
 
@@ -21,7 +22,7 @@ ACCEPTED = Request("submit", "j", 1, 2, 202, PENDING)
 
 
 def lines(chunk: int, *, epoch: int = 1, uid: str = ONE, result: int = 0) -> tuple[Line, ...]:
-    start = Line("j", chunk, attempt_name(uid, chunk, epoch), epoch, 1, 1, "start")
+    start = Line("j", chunk, attempt_name(uid, chunk, epoch), epoch, 1, 1, "here", 1.0, "start")
     return (start, replace(start, event="end", result=result))
 
 
@@ -38,13 +39,15 @@ class Story:
     lines: tuple[Line, ...]
     end: Seen | None
     attempts: tuple[AttemptSeen, ...]
+    places: dict[str, str]
+    cloned: frozenset[str] = frozenset()
 
     def violated(self) -> set[str]:
         return {violation.check for violation in check(self.evidence()).violations}
 
     def evidence(self) -> Evidence:
         history = History({"j": Order("j", chunks=2, steps=1)}, self.requests, self.rollbacks)
-        return Evidence(history, self.lines, {"j": self.end}, self.attempts)
+        return Evidence(history, self.lines, {"j": self.end}, self.attempts, self.places, self.cloned)
 
     def read(self, at_s: float, seen: Seen | None) -> None:
         self.requests.append(Request("read", "j", at_s, at_s + 0.1, 404 if seen is None else 200, seen))
@@ -62,6 +65,7 @@ def story() -> Story:
         lines=(*lines(0), lines(1)[0], *lines(1, epoch=2)),
         end=SUCCEEDED,
         attempts=(attempt(0), interrupted, attempt(1, epoch=2)),
+        places={"here": "local", "there": "north"},
     )
     for at_s, seen in ((3, PENDING), (4, RUNNING), (5, SUCCEEDED)):
         story.read(at_s, seen)
@@ -142,6 +146,27 @@ def ran_for_nobody(story: Story) -> None:
     story.lines = (*story.lines, *lines(0, uid=TWO))
 
 
+def never_placed(story: Story) -> None:
+    story.attempts = (story.attempts[0], story.attempts[2])
+
+
+def ran_elsewhere(story: Story) -> None:
+    story.lines = (*story.lines[:-1], replace(story.lines[-1], place="there"))
+
+
+def began_twice(story: Story) -> None:
+    story.lines = (*story.lines, story.lines[0])
+
+
+def begun_beside_a_success(story: Story) -> None:
+    story.attempts = (story.attempts[0], attempt(1), attempt(1, epoch=2))
+
+
+def begun_beside_another(story: Story) -> None:
+    running = replace(attempt(1), phase="running", settlement="")
+    story.attempts = (story.attempts[0], running, attempt(1, epoch=2))
+
+
 def two_current(story: Story) -> None:
     waiting = replace(attempt(1, epoch=3), phase="pending", settlement="")
     running = replace(attempt(1, epoch=4), phase="running", settlement="")
@@ -209,6 +234,11 @@ def undeleted(story: Story) -> None:
         (another_attempt_ran, "what is counted ran"),
         (end_not_counted, "what ran is settled"),
         (ran_for_nobody, "what ran is settled"),
+        (never_placed, "what ran was placed"),
+        (ran_elsewhere, "what ran was placed"),
+        (began_twice, "nothing runs twice"),
+        (begun_beside_a_success, "nothing runs twice"),
+        (begun_beside_another, "nothing runs twice"),
         (two_current, "one attempt is current"),
         (two_counted, "the newest attempt counts"),
         (older_counted, "the newest attempt counts"),
@@ -254,6 +284,14 @@ def test_what_was_accepted_before_the_copy_or_after_the_return_stays(story: Stor
     assert story.violated() == {"nothing is lost"}
 
 
+def test_an_older_database_may_not_know_of_attempts_that_ran(story: Story) -> None:
+    story.attempts = story.attempts[1:]
+    story.rollbacks = [Rollback(2.5, 2.6, 3.5, 3.6)]
+    assert "what ran was placed" not in story.violated()
+    story.rollbacks = [Rollback(20, 21, 22, 23)]  # it had ended before the copy
+    assert "what ran was placed" in story.violated()
+
+
 def test_across_the_return_of_an_older_database_reads_may_go_backwards(story: Story) -> None:
     story.rollbacks = [Rollback(2.5, 2.6, 10, 11)]
     story.read(10.5, PENDING)  # while it is put back: of the one or the other
@@ -269,9 +307,11 @@ def test_readings_that_overlap_have_no_order(story: Story) -> None:
     assert story.violated() == set()
 
 
-def test_chunks_and_attempts_that_ran_twice_are_figures(story: Story) -> None:
+def test_what_was_not_heard_from_or_had_a_clone_may_run_twice(story: Story) -> None:
     story.lines = (*story.lines, *lines(0), *lines(0, epoch=2))
-    verdict = check(story.evidence())
-    assert verdict.violations == []
-    figures = verdict.figures
+    replaced = replace(attempt(0), reason="EdgeCutOff", settlement="superseded")
+    story.attempts = (replaced, attempt(0, epoch=2), *story.attempts[1:])
+    story.cloned = frozenset({"local"})
+    assert story.violated() == set()
+    figures = check(story.evidence()).figures
     assert (figures["chunksRunTwice"], figures["chunksDoneTwice"], figures["attemptsRunTwice"]) == (2, 1, 1)

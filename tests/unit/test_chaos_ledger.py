@@ -28,12 +28,13 @@ def test_steps_note_their_starts_and_ends_and_the_last_leaves_the_result(tmp_pat
     ledger = tmp_path / "ledger"
     ledger.mkdir()
     assert run(ledger, tmp_path, chunk=3, epoch=2) == [0, 0]
-    start = Line("job", 3, attempt_name(UID, 3, 2), 2, 1, 2, "start")
+    here = str(Path("/proc/self/ns/net").readlink())
     found = read(ledger)
     assert [(line.step, line.event, line.result) for line in found] == [
         (1, "start", None), (1, "end", 0), (2, "start", None), (2, "end", 0),
     ]  # fmt: skip
-    assert found[0] == start
+    assert found[0] == Line("job", 3, attempt_name(UID, 3, 2), 2, 1, 2, here, found[0].up_s, "start")
+    assert sorted(line.up_s for line in found) == [line.up_s for line in found]
     assert [line.done for line in found] == [False, False, False, True]
     assert found[0].owner == UID
     assert (tmp_path / "result.json").read_text() == '{"indexes": 3, "ran": 1}'
@@ -52,12 +53,13 @@ def test_a_flaky_chunk_fails_in_its_first_epoch_only(tmp_path: Path) -> None:
     [
         "",
         "job 1",
-        f"job x {UID}-1-1 1 1 1 start",
-        f"job 1 {UID}-1-1 1 1 1 middle",
-        f"job 1 {UID}-1-1 1 1 1 end 0 0",
-        f"job 2 {UID}-1-1 1 1 1 start",
-        f"job 1 {UID}-1-2 1 1 1 start",
-        "job 1 nobody 1 1 1 start",
+        f"job x {UID}-1-1 1 1 1 here 1.5 start",
+        f"job 1 {UID}-1-1 1 1 1 here 1.5 middle",
+        f"job 1 {UID}-1-1 1 1 1 here 1.5 end 0 0",
+        f"job 2 {UID}-1-1 1 1 1 here 1.5 start",
+        f"job 1 {UID}-1-2 1 1 1 here 1.5 start",
+        "job 1 nobody 1 1 1 here 1.5 start",
+        f"job 1 {UID}-1-1 1 1 1 here soon start",
     ],
 )
 def test_what_no_step_writes_is_refused(text: str) -> None:

@@ -13,12 +13,13 @@ from deploy.local.settings import Settings, variable
 GIB = 1024**3
 
 
-def programs(*, inherited: dict[str, str] | None = None, edges: int = 3) -> Programs:
+def programs(*, inherited: dict[str, str] | None = None, edges: int = 3, tls: bool = False) -> Programs:
+    ca = Path("/tls/CA") if tls else None
     return Programs(
         settings=Settings(edges=edges),
         home=Path("/data"),
         database_url="postgresql://owner@/tendril",
-        accesses={role: Access("nats://host", Path(f"/data/{role}.creds")) for role in ROLES},
+        accesses={role: Access("nats://host", Path(f"/data/{role}.creds"), ca) for role in ROLES},
         leaf_url="nats-leaf://host",
         authority=Path("/data/authority.json"),
         secrets_key=Path("/data/secrets.key"),
@@ -54,6 +55,25 @@ def test_a_declared_capacity_is_every_edges_own(monkeypatch: pytest.MonkeyPatch)
             "1000",
             "5.0",
         )
+
+
+def test_with_a_certificate_all_programs_are_told_who_vouches_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CERTIFICATE", "KEY", "CA"):
+        monkeypatch.setenv(f"TENDRIL_NATS_{name}", f"/tls/{name}")
+    tls = Settings().tls
+    assert tls is not None
+    assert (tls.certificate, tls.key, tls.ca) == (Path("/tls/CERTIFICATE"), Path("/tls/KEY"), Path("/tls/CA"))
+    known = programs(tls=True)
+    for child in (known.reconcilers(), known.gateway(), *known.agents()):
+        assert child.env["TENDRIL_NATS_CA"] == "/tls/CA"
+    assert known.by_hand()["TENDRIL_NATS_CA"] == "/tls/CA"
+    assert "TENDRIL_NATS_CA" not in programs(inherited={"TENDRIL_NATS_CA": "/mine"}).gateway().env
+
+
+def test_a_certificate_without_its_key_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENDRIL_NATS_CERTIFICATE", "/tls/CERTIFICATE")
+    with pytest.raises(ValidationError, match="TENDRIL_NATS_KEY and TENDRIL_NATS_CA belong together"):
+        Settings()
 
 
 def test_an_agent_knows_nats_alone() -> None:
