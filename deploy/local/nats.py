@@ -92,7 +92,7 @@ class Nats:
     @property
     def leaf_url(self) -> str:
         """Where the servers of sites connect."""
-        return f"nats-leaf://{HOST}:{_number(self._leaf_port_file)}"
+        return f"{'nats-leaf' if self._tls is None else 'tls'}://{HOST}:{_number(self._leaf_port_file)}"
 
     @property
     def authority(self) -> Authority:
@@ -118,7 +118,7 @@ class Nats:
             **self._listening(),
             "port": self.port,
             "jetstream": {"store_dir": str(self.store.parent)},
-            "leafnodes": {"host": HOST, "port": _number(self._leaf_port_file)},
+            "leafnodes": {**self._listening(), "port": _number(self._leaf_port_file)},
             # Else nothing of JetStream passes to a leaf node, which has what it may ask for in its permissions.
             "default_js_domain": {authority.account: ""},
             "operator": authority.operator_jwt(now),

@@ -1,10 +1,12 @@
 """A private NATS server: one credential a role, each with its own subjects, and a port that stays."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
@@ -122,6 +124,11 @@ async def test_with_a_certificate_it_listens_to_others_and_speaks_tls_alone(
         await far.client.flush()
         await near.publish("word", b"")
         await asyncio.wait_for(heard.wait(), 5)
+    sites = urlsplit(nats.leaf_url)
+    assert sites.scheme == "tls"
+    reader, writer = await asyncio.open_connection("127.0.0.2", sites.port)
+    assert json.loads((await reader.readline()).partition(b" ")[2])["tls_required"]
+    writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", nats.port)
     await reader.readline()
     writer.write(b"CONNECT {}\r\nPING\r\n")
