@@ -61,7 +61,7 @@ class Program:
         self.identities = Identities(reads, replica.metrics, clock)
         replica.add(self.identities, workers=1)
         told = Verified(messages, self.identities)
-        self._ingest = Ingest(store, appender, told, replica.metrics, self.identities.hosts)
+        self._ingest = Ingest(store, appender, told, replica.metrics, self.identities.hosts, clock)
         self._edges = Edges(store, appender, reads, told, thresholds, self.identities.count, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
