@@ -6,6 +6,7 @@ duplicate, superseded or quarantined. Only then is the agent told, and only then
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -20,7 +21,7 @@ from datamodel.names import check_name
 from datamodel.ports import Store
 from datamodel.scheduling import windows as versions
 from datamodel.scheduling import wire
-from reconcilers.boots import Boots
+from reconcilers.boots import Boots, utc_now
 from reconcilers.planning.settlement import Settlement, settle
 from reconcilers.runtime.controller import Watch
 from reconcilers.runtime.metrics import Metrics
@@ -52,6 +53,7 @@ class Ingest:
         messages: Messages,
         metrics: Metrics,
         hosts: Callable[[str, str, str], bool] = lambda _, agent, edge: wire.hosts(agent, edge),
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         """`hosts(site, agent, edge)`: whether an agent speaks for an edge."""
         self._hosts = hosts
@@ -59,7 +61,7 @@ class Ingest:
         self._appender = appender
         self._messages = messages
         self._metrics = metrics
-        self._boots = Boots(store, appender)
+        self._boots = Boots(store, appender, clock)
         self._inboxes: dict[str, list[bytes]] = {}
         self._waiting_bytes = 0
         self._through: dict[str, int] = {}

@@ -68,7 +68,7 @@ class Program:
         reports = Verified(messages, self.identities, lambda *told: _is_held(self._ingesting, *told))
         beats = Verified(messages, self.identities, lambda *told: _is_held_in_part(self._judging, *told))
         looks = Verified(messages, self.identities, lambda *told: _is_held(self._answering, *told))
-        self._ingest = Ingest(store, appender, reports, replica.metrics, self.identities.hosts)
+        self._ingest = Ingest(store, appender, reports, replica.metrics, self.identities.hosts, clock)
         self._edges = Edges(store, appender, reads, beats, thresholds, self.identities.count, clock)
         self._ingesting = replica.add(self._ingest)
         self._judging = replica.add(self._edges)
