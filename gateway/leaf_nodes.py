@@ -30,6 +30,8 @@ CONFIGURATION, CREDENTIAL, AUTHORITIES = "leaf.conf", "leaf.creds", "ca.pem"
 OWN_KEYS, OWN_CREDENTIAL = "domain.json", "domain.creds"
 _HUB_PORT, _PORT = 7422, 4222
 _PING_S = 5
+_GREETING_S = 10
+"""A slow line needs more than the two seconds that are usual."""
 _OWN = {"programs": Template(publish=[">"], subscribe=[">"])}
 """What the programs of a site may do in an account that is the site's alone."""
 
@@ -174,7 +176,7 @@ def configuration(leaf: Leaf, account: Mapping[str, str], own: Authority | None,
         operators.append(own.operator_jwt(now))
         accounts[own.account] = own.account_jwt(now, {})
     if not leaf.hub.is_loopback or leaf.authorities:
-        remote["tls"] = {"ca_file": AUTHORITIES} if leaf.authorities else {"timeout": 5}
+        remote["tls"] = {"timeout": _GREETING_S} | ({"ca_file": AUTHORITIES} if leaf.authorities else {})
     made: dict[str, object] = {
         "server_name": f"{leaf.site}-{leaf.name}",
         "listen": leaf.listen.text,

@@ -17,7 +17,7 @@ from sim.chaos.run import Terms, chaos
 from tests.namespaces import need_namespaces
 
 KILLED = ("kill-agent", "kill-reconcilers", "kill-gateway", "kill-nats", "kill-postgres")
-AT_SITES = ("cut-line", "mute-line", "clone-agent", "rogue-agent")
+AT_SITES = ("cut-line", "cut-leaf", "clone-agent", "rogue-agent")
 FAULTS = (*KILLED, "stop-reconcilers", "restart-agent", "wipe-nats", "compact-log", "jump-agent")
 
 

@@ -1,7 +1,7 @@
 """Lines to sites that fail: cut, in one direction only, again and again, lossy, and slow."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from sim.chaos.faults.fault import Fault, LateError, NotBittenError, System
@@ -28,15 +28,16 @@ class HarmedLine(Fault):
 
     needs_sites = True
 
-    def __init__(self, harm: Harm) -> None:
+    def __init__(self, harm: Harm, sites: Sequence[str] = NAMES[:-1]) -> None:
         self.name = harm.name
         self._harm = harm
+        self._sites = sites
         self._site: Site | None = None
         self._work: Work | None = None
         self._ended = self._unheard = self._hindered = 0
 
     async def inject(self, system: System) -> None:
-        self._site = site = system.sites[system.random.choice(NAMES[:-1])]
+        self._site = site = system.sites[system.random.choice(self._sites)]
         self._work = work = await begun(system, site, 2 * SLOTS, [system.hold_s / 4] * 2)
         before, self._hindered = work.done, -site.line.hindered
         await self._harm.do(site.line, system.hold_s)
@@ -110,3 +111,5 @@ HARMS = (
     Harm("lossy-line", _lose),
     Harm("slow-line", _slow),
 )
+CUT_LEAF = Harm("cut-leaf", _cut, unheard=True)
+"""Its agent goes on being connected, and hears of nothing."""

@@ -13,6 +13,7 @@ import psutil
 
 from datamodel.errors import NotFound
 from deploy.local.child import Child
+from deploy.local.leaf import leaf_child
 from deploy.local.nats import Tls
 from deploy.local.supervisor import Supervisor
 from sim.chaos.load import CLOSET
@@ -20,6 +21,10 @@ from sim.chaos.machine import ROOT, Machine
 from sim.chaos.sites.network import Line, Namespace, run
 
 NAMES = ("east", "north", CLOSET)
+BEHIND_A_LEAF = "south"
+"""The site whose agent is connected to a nats-server there, and that to the hub's."""
+LEAF = f"{BEHIND_A_LEAF}-leaf"
+LEAF_ADDRESS = "127.0.0.1:4222"
 EDGE = "edge-1"
 SLOTS = 4
 """How many chunks of the load an edge there has room for."""
@@ -34,7 +39,8 @@ _CPU_OF_A_CHUNK = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One. `home` is its agent's directory; `port` the hub's, and `hub` what else its programs are told to get there."""
+    """One. `home` is its agent's directory; `port` the hub's, none where the site has a server of its own, and `hub` what else
+    its programs are told to get there."""
 
     name: str
     line: Line
@@ -45,7 +51,7 @@ class Site:
 
     @property
     def url(self) -> str:
-        return f"tls://{self.line.hub}:{self.port}"
+        return f"nats://{LEAF_ADDRESS}" if self.port is None else f"tls://{self.line.hub}:{self.port}"
 
     @property
     def log(self) -> Path:
@@ -109,6 +115,11 @@ async def sites(directory: Path, up: Machine, tls: Tls) -> AsyncIterator[dict[st
                 found[name] = await founded(directory, up, tls, supervisor, name, line)
                 if name == CLOSET:
                     _shrink(found[name].home)
+            namespaces.append(Namespace())
+            line = Line.laid(namespaces[-1])
+            behind = await founded(directory, up, tls, supervisor, BEHIND_A_LEAF, line)
+            found[BEHIND_A_LEAF] = replace(behind, port=None, hub=_without_tls(behind.hub))
+            supervisor.launch(await _leaf(directory, up, tls, supervisor, line))
             supervisor.launch(*(site.agent() for site in found.values()))
             await supervisor.until_ready(timeout_s=READY_TIMEOUT_S)
             yield found
@@ -134,6 +145,21 @@ async def founded(
     port = urlsplit(up.environment()["TENDRIL_NATS_URL"]).port
     hub = {"TENDRIL_NATS_CA": str(tls.ca), "EDGE_JOIN_TOKEN_FILE": str(token)}
     return Site(name, line, home, port, hub, supervisor)
+
+
+async def _leaf(directory: Path, up: Machine, tls: Tls, supervisor: Supervisor, line: Line) -> Child:
+    """The site's own server, in its network, as an operator configures it."""
+    out = directory / LEAF
+    hub = f"--hub=tls://{line.hub}:{urlsplit(up.environment()['TENDRIL_LEAF_URL']).port}"
+    asked = (BEHIND_A_LEAF, hub, f"--ca={tls.ca}", f"--listen={LEAF_ADDRESS}", f"--out={out}")
+    await enrolling(up, supervisor, "leaf-config", *asked)
+    child, _ = leaf_child(out, LEAF)
+    return Child(LEAF, (*line.namespace.inside, *child.argv), child.env, child.directory)
+
+
+def _without_tls(hub: Mapping[str, str]) -> dict[str, str]:
+    """Within a site of one host, nobody can listen in."""
+    return {name: value for name, value in hub.items() if name != "TENDRIL_NATS_CA"}
 
 
 async def enrolling(up: Machine, supervisor: Supervisor, *arguments: str) -> None:
