@@ -45,11 +45,13 @@ async def bookmark_at(store: Known, position: int) -> Bookmark:
     return Bookmark(position, await store.event_id(position))
 
 
-async def check_bookmark(store: Known, bookmark: Bookmark, field: str) -> None:
-    """Raises `Gone` naming `field` where the position is not kept any more, or the log is another one than it was."""
+async def check_bookmark(store: Known, bookmark: Bookmark, field: str) -> int:
+    """The oldest position that is kept. Raises `Gone` naming `field` where that of the bookmark is not any more, or the log is
+    another one than it was."""
     oldest = await store.oldest()
     if bookmark.position < oldest:
         raise not_kept(bookmark.position, oldest, field)
     unknown = bookmark.position > 0 and bookmark.event is None
     if unknown or await store.event_id(bookmark.position) != bookmark.event:
         raise Gone("the log is another one than before: list again", oldest=await store.oldest(), field=field)
+    return oldest

@@ -67,15 +67,16 @@ async def watch(
     while True:
         grown.clear()
         position, end = known.position, (await store.head()).position
-        await check_bookmark(store, known, FIELD)
+        if known.event is None or await store.event_id(position) != known.event:
+            await check_bookmark(store, known, FIELD)
         if end > position:
             last = await bookmark_at(store, end)
             for begin in range(position, end, stretch):
                 async for seen in _told(store, plan, position, end, (begin, min(begin + stretch, end))):
                     yield seen
-            if position < (oldest := await store.oldest()):  # so nothing of what was looked through was gone already
+            oldest = await check_bookmark(store, last, FIELD)  # so it had not become another log's,
+            if position < oldest:  # and nothing of what was looked through was gone already
                 raise not_kept(position, oldest, FIELD)
-            await check_bookmark(store, last, FIELD)  # nor had become another log's
             known = last
             yield known
         else:

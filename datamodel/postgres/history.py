@@ -107,6 +107,8 @@ class PostgresHistory:
         return nodes
 
     async def departed(self, paths: Collection[str], after: int, through: int) -> dict[str, tuple[int, Node]]:
+        if not paths:
+            return {}
         found = await self._database.look_up(_DEPARTED, list(paths), after, through)
         went = {row["path"]: row["position"] for row in found}
         nodes = await self._former({path: position - 1 for path, position in went.items()}) if went else {}
