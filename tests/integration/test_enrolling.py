@@ -163,11 +163,11 @@ async def test_a_token_may_ask_to_join_and_nothing_else(hub: Hub) -> None:
 
 
 async def test_an_expired_token_opens_nothing(hub: Hub) -> None:
-    token = await hub.token(lasts_s=2.0)
+    token = await hub.token(lasts_s=6.0)
     async with connected(Access(hub.server.access().url, token.credential)) as bus:
         with pytest.raises(Forbidden, match="expired"):
-            async with asyncio.timeout(30):
-                await bus.while_admitted(asyncio.sleep(10))
+            async with asyncio.timeout(60):
+                await bus.while_admitted(asyncio.sleep(30))
     with pytest.raises(Forbidden, match=r"refuses the credential|expired"):
         await enrolled(hub.settings("e", token))
 
@@ -186,7 +186,7 @@ async def test_what_is_worth_nothing_any_more_is_disconnected(hub: Hub, how: str
         await hub.write(commands[how])
         with pytest.raises(Forbidden, match="revoked"):
             async with asyncio.timeout(30):
-                await bus.while_admitted(asyncio.sleep(10))
+                await bus.while_admitted(asyncio.sleep(30))
         assert left_alone.connected
     if how == "deleted":
         await gone(hub.store, path)
