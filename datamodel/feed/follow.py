@@ -19,8 +19,10 @@ from datamodel.feed.stream import TOMBSTONE_TTL_S
 from datamodel.ports import FeedItem, Restarted, Synced
 
 HEARTBEAT_S = 1.0
-SILENCE = 3.5
-"""Without a message or a heartbeat for as many heartbeats' time, the consumer is taken for dead."""
+SILENCE = 2
+"""Without a message or a heartbeat for as many heartbeats' time, and a moment for a busy machine, the consumer is taken for
+dead: so it is where the stream was rebuilt, which no word tells of."""
+MOMENT_S = 1.5
 
 _RETRY_S = (0.05, 1.0)
 _CONTROL = "100"
@@ -112,8 +114,8 @@ class _Follower:
             after = self._sequence if resumes else None
             if not await self._consumers.make(stream.epoch, place, self._prefixes, after, self._heartbeat_s):
                 self._on_everything_delivered()
-            self._heard_s = self._now_s()
-            while not self._broken and self._now_s() - self._heard_s < SILENCE * self._heartbeat_s:
+            self._heard_s, silence_s = self._now_s(), SILENCE * self._heartbeat_s + MOMENT_S
+            while not self._broken and self._now_s() - self._heard_s < silence_s:
                 honour_cancellation()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(HEARTBEAT_S):
