@@ -87,6 +87,7 @@ def edge_spec(**capacity: Any) -> dict[str, Any]:
         "incarnation": "1",
         "notIsolated": [],
         "trouble": "",
+        "guards": False,
     }
 
 

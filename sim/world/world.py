@@ -112,11 +112,8 @@ class World:
         outboxes = Outboxes(complain)
         self._database = Database(self._universe, MODEL, self._appended, self._restored, self._witness, outboxes)
         self._receivers = Receivers(self._dice, self.outcome.broken, SETTINGS.callbacks_timeout_s)
-        self._streams, self._logbook = MemoryStreams(), Logbook(complain)
-        self._cutoffs, self._exclusion = (
-            Cutoffs(complain),
-            Exclusion(self._universe, self._database, self.outcome.broken),
-        )
+        self._streams, self._logbook, self._cutoffs = MemoryStreams(), Logbook(complain), Cutoffs(complain)
+        self._exclusion = Exclusion(self._universe, self._database, self.outcome.broken)
         around = Surroundings(
             self._universe,
             self._dice,

@@ -150,7 +150,7 @@ def test_a_report_survives_the_way(report: wire.Report) -> None:
 @budget(60)
 @given(
     committed=st.builds(wire.Committed, st.text(), st.integers(), st.booleans()),
-    beat=st.builds(wire.Beat, st.text(), st.text(), st.integers(0, wire.GROUP_LIMIT), st.lists(st.text())),
+    beat=st.builds(wire.Beat, st.integers(0, wire.GROUP_LIMIT), st.text(), st.text(), st.lists(st.text())),
 )
 def test_commits_and_beats_survive_the_way(committed: wire.Committed, beat: wire.Beat) -> None:
     assert wire.decode_committed(wire.encode(committed)) == committed
