@@ -26,7 +26,7 @@ from sim.bench.stack import Stack, stack
 from sim.bench.waiting import done, until
 
 GROUP = 1_000
-CHUNKS = 5_000
+CHUNKS = 6_000
 """Each tells of its progress once and of its end while nobody listens: 10,000 reports."""
 FAR, CUT = "far", "cut"
 CATCH_UP_BAR_S = 10.0
