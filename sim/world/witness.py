@@ -9,7 +9,7 @@ from datamodel.event import Event
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.scheduling.attempts import ENDED
-from datamodel.scheduling.edges import LOST, desired_path, inventory_path, place_of
+from datamodel.scheduling.edges import DISCONNECTED, GONE, LOST, desired_path, inventory_path, place_of
 from datamodel.scheduling.jobs import FAILED
 from datamodel.scheduling.service import config_path
 from datamodel.state import State
@@ -111,6 +111,8 @@ class Witness:
         given = self._given.get((unit.fence.lease, unit.fence.token)) if unit.fence is not None else None
         if given is None or phase == edge.phase or now_s - self._restored_s < IN_FLIGHT_S:
             return
+        if edge.phase == GONE or (phase == GONE and edge.phase in (DISCONNECTED, LOST)):
+            return  # that it is not heard from was judged before; this is of what operators ask of it
         if now_s - given[1] < self._patience_s.get(phase, 0.0):
             self._complain(f"{edge.path} is {phase} to who has listened for {now_s - given[1]:.1f} s")
 
