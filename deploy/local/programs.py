@@ -103,6 +103,7 @@ class Programs:
             "TENDRIL_NATS_AUTHORITY": str(self.authority),
             "TENDRIL_SECRETS_KEY_FILE": str(self.secrets_key),
             "TENDRIL_SECRETS_PUBLIC_KEY": self.secrets_public_key,
+            "TENDRIL_URL": self.address,
             "TENDRIL_HOST": HOST,
             "TENDRIL_PORT": str(self.settings.port),
             "TENDRIL_HOME": str(self.home),

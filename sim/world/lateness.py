@@ -106,9 +106,10 @@ def waiting(
         yield from (Still(*lack) for lack in lacks(edge, state, there, engines[last_name(edge.path)], now))
     for config in configs:
         yield from (Still(*lack) for lack in phases(config, state, there, now))
+    kept = {job.path for job in jobs if _has_room_kept(job, state)}
     for job in jobs:
         yield from _callbacks(job)
-        yield from _job(job, state, rooms, runs=job.uid in running)
+        yield from _job(job, state, [] if kept - {job.path} else rooms, runs=job.uid in running)
         for what in (*held(job, state, now), *stays(job, now)) if now is not None else ():
             yield Still((job.path, "time"), what)
 
@@ -134,6 +135,13 @@ def _attempt(attempt: Node, state: State, engines: Mapping[str, Engine]) -> Iter
     elif not engines[name].runs(last_name(attempt.path)):
         key = (attempt.path, attempt.phase, engines[name].begun(last_name(attempt.path)))
         yield Still(key, f"{attempt.path} is {attempt.phase or 'new'}, and not running", name)
+
+
+def _has_room_kept(job: Node, state: State) -> bool:
+    """Whether it is a gang that waits: what is free may be kept until there is room for all of it."""
+    counts = state.totals[job.uid].phases if job.uid in state.totals else {}
+    waits = job.phase not in FINISHED and job.deletion_requested_at is None and not is_held(job)
+    return bool(job.spec.get("allOrNothing")) and waits and not sum(counts.values())
 
 
 def _has_room(job: Node, placed: int, in_flight: int, rooms: list[Pool]) -> bool:

@@ -81,7 +81,7 @@ class Witness:
         used."""
         if event.kind == "DesiredEdge" and event.op != "deleted":
             self._cordoned(state.nodes[event.path], now_s)
-        if event.kind == "Attempt" and event.op == "created":
+        if event.kind == "Attempt" and event.op == "created" and event.actor == "placement":
             cordoned_s = now_s - max(
                 self._cordoned_s.get(desired_path(*place_of(event.path)), math.inf), self._restored_s
             )
