@@ -48,11 +48,12 @@ class Outboxes:
                 self._ended.add(report.attempt)
 
     def copied(self, host: str, copy: str) -> None:
-        """Another host runs from a copy of a disk as it is: what the hub lacks of it may be told by both."""
+        """Another host runs from a copy of a disk as it is: what is there may be told by both, and be known already."""
         for mark, hosts in self._kept.items():
-            lacking = {number: body for number, body in hosts.get(host, {}).items() if number > self._through[mark]}
-            if lacking:
-                hosts[copy] = lacking
+            forgotten = self._forgotten.get((host, mark), 0)
+            there = {number: body for number, body in hosts.get(host, {}).items() if number > forgotten}
+            if there:
+                hosts[copy] = there
 
     def began(self, site: str, agent: str, host: str = "") -> None:
         """The agent's program was started: it does not remember what it has sent, and may be on an older disk."""
