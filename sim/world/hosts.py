@@ -22,6 +22,7 @@ from datamodel.errors import TendrilError
 from datamodel.feed.memory import MemoryMessages, MemoryStreams
 from datamodel.feed.signing import Signing
 from datamodel.identity.envelope import body_of
+from datamodel.names import last_name
 from datamodel.ports import Store
 from datamodel.scheduling import wire
 from datamodel.scheduling.attempts import claim_of
@@ -196,6 +197,8 @@ class EdgeHost(Host):
         self.disk = Disk()
         self.swallowing = False
         """Whether messages of the feed to its agent are lost."""
+        self._swallowed: set[str] = set()
+        """Attempts of which some were: the agent may believe that nobody wants them."""
         self.comparing: Comparing | None = None
         """What the agent of now, or the last one, compares."""
         self._journal: WorldJournal | None = None
@@ -237,7 +240,7 @@ class EdgeHost(Host):
             session = Session(outbox, host=self.host, draw=lambda: rng.getrandbits(BOOT_BITS), clock=self._clock_s)
             leases = Leases(messages, session, runtime, SITE, self.name, clock=self._clock_s)
             agent = Agent(runtime, outbox, [registration], process.wall, logs=logs, news=self._news(), leases=leases)
-            feed = LineFeed(self.line, around.streams, lambda: self.swallowing)
+            feed = LineFeed(self.line, around.streams, self._swallows)
             link = Link(
                 messages,
                 feed,
@@ -287,9 +290,14 @@ class EdgeHost(Host):
         if refused_s is not None and self.around.universe.now_s - refused_s > KNOWN_S:
             self.around.complain(f"{self.name} begins {attempt}, and its disk takes no reports")
 
+    def _swallows(self, path: str) -> bool:
+        if self.swallowing:
+            self._swallowed.add(last_name(path))
+        return self.swallowing
+
     def _clearing(self, attempt: str) -> None:
         """Of a database that was put back, the agent may still know that the attempt is not wanted."""
-        if self.around.database.restores:
+        if self.around.database.restores or attempt in self._swallowed:
             return
         state = self.around.database.store.state
         self.around.outboxes.cleared(SITE, self.name, attempt, state)

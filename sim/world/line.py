@@ -209,14 +209,14 @@ class LineStreams:
 
 
 class LineFeed:
-    """The port `Feed` on a line. While it `swallows`, messages do not come out of it, and it goes on as if they had."""
+    """The port `Feed` on a line. Messages that it `swallows`, by path, do not come out, and it goes on as if they had."""
 
-    def __init__(self, line: Line, streams: MemoryStreams, swallows: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, line: Line, streams: MemoryStreams, swallows: Callable[[str], bool] = lambda _: False) -> None:
         self._line, self._streams, self._swallows = line, streams, swallows
 
     async def follow(self, prefixes: Sequence[str], deliver: Callable[[FeedItem], None]) -> None:
         def take(item: FeedItem) -> None:
-            if not (isinstance(item, Message) and self._swallows()):
+            if not (isinstance(item, Message) and self._swallows(item.path)):
                 deliver(item)
 
         subscription = _Subscription(self._line, self._streams, prefixes, take)

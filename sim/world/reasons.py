@@ -10,7 +10,7 @@ from msgspec import structs
 from datamodel.event import Event
 from datamodel.ledger import Entry, Totals
 from datamodel.node import Node
-from datamodel.scheduling.attempts import VACANT
+from datamodel.scheduling.attempts import COUNTED, VACANT
 from datamodel.scheduling.edges import inventory_path, place_of
 from datamodel.scheduling.jobs import FINISHED
 from datamodel.scheduling.scheduler import BEST_FIT, FIRST_FIT, POWER_AWARE, SPREAD
@@ -84,7 +84,8 @@ def untold(state: State) -> Iterator[str]:
             if node.phase not in VACANT:
                 held.setdefault(inventory_path(*place_of(node.path)), []).append(node)
     for (owner, _), entry in sorted(state.entries.items()):
-        entries.setdefault(owner, []).append(structs.replace(entry, outputs=None))
+        if entry.phase not in COUNTED or entry.holder in state.nodes:  # else somebody has cleared its attempt away
+            entries.setdefault(owner, []).append(structs.replace(entry, outputs=None))
     for path, node in state.nodes.items():
         if node.kind == "Edge" and pool_of(node, held.get(path, ())) != state.pools[path]:
             yield f"{path} has {state.pools[path]}, which its attempts do not make"
