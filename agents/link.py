@@ -130,7 +130,12 @@ class Link:
 
     def _due_s(self) -> float | None:
         """When something is to be sent though nothing wakes."""
-        return self._heard_s + self._resend_s if self._outbox.pending else None
+        return self._heard_s + self._resend_s if self._outbox.pending or not self._settled else None
+
+    @property
+    def _settled(self) -> bool:
+        """How far the hub is, and that it takes this start for the newest, need not be asked."""
+        return self._outbox.confirmed and self._session.believed
 
     async def _publish(self, window: wire.Window) -> None:
         await self._messages.publish(wire.report_subject(self._site, self._agent), wire.encode(window))
@@ -160,11 +165,13 @@ class Link:
             self._incarnation, self._gap = self._outbox.incarnation, -1
             self._rewind()
             self._renewed()
-        pending, settled = self._outbox.pending, self._outbox.confirmed and self._session.believed
-        if not pending or len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if settled else 1):
+        pending, settled = self._outbox.pending, self._settled
+        if len(self._in_flight) >= (wire.WINDOWS_IN_FLIGHT if settled else 1):
             return None
         if not settled:
             return self._window(1, [])
+        if not pending:
+            return None
         oldest = pending[0][0]
         start = max(self._sent + 1, oldest)
         reports: list[msgspec.Raw] = []

@@ -67,6 +67,13 @@ class Boots:
         await self._refuse(key, newest, window, fence)
         return False
 
+    def stands(self, key: str, newest: int, fence: Fence) -> None:
+        """What the mark was found to say: once an older state of the database is put back, it is not what is held of it."""
+        held = self._held.get(key)
+        if held is not None and held[1] != newest:
+            _log.warning("an older state of the database says that another start of an agent is its newest", agent=key)
+            self._hold(key, fence, newest)
+
     async def recheck(self, key: str, fence: Fence) -> float | None:
         """Whether a clone is gone; in how many seconds to look again, where it is not."""
         heard_s = self._clones.get(key)

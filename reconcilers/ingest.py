@@ -137,8 +137,10 @@ class Ingest:
         through = self._through.get(mark)
         reports = following(windows, through) if through is not None else []
         if through is None or not reports:  # with nothing to settle, no write would refute what is remembered
-            through = (await self._store.marks([mark])).get(mark, 0)
+            marks = await self._store.marks([mark, key])
+            through = marks.get(mark, 0)
             reports = following(windows, through)
+            self._boots.stands(key, marks.get(key, 0), fence)
         version = min((window.version for window in windows), default=versions.SPEAKS[0])
         for start in range(0, len(reports), RUN_REPORTS):
             run = reports[start : start + RUN_REPORTS]

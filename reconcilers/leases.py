@@ -23,9 +23,11 @@ from datamodel.node import Node
 from datamodel.ports import Change, Store
 from datamodel.reads import Reads
 from datamodel.scheduling import leases as wire
+from datamodel.scheduling import windows
 from datamodel.scheduling.attempts import ABANDON
 from datamodel.scheduling.edges import desired_path, inventory_path
 from datamodel.scheduling.giving_up import LEASE_OVER
+from datamodel.scheduling.wire import Committed, committed_subject
 from reconcilers.abandoning import ALIVE, alive, give_up
 from reconcilers.places import key_of
 from reconcilers.planning.leases import CUT, granted, over
@@ -129,11 +131,16 @@ class Leases:
         return since_s
 
     async def _answer(self, site: str, question: _Question, leased: Sequence[Node], fence: Fence) -> None:
-        """What is not answered is asked again. Only an agent's newest start is granted anything."""
+        """What is not answered is asked again. Only an agent's newest start is granted anything; another one is told which that
+        is: a clone ends then, and whom the database has forgotten, since an older state of it was put back, tells of itself."""
         agent = f"{site}/{question.agent}"
         newest = (await self._store.marks([agent])).get(agent, 0)
+        if question.boot != newest:
+            word = Committed("", 0, speaks=windows.SPEAKS, boot=newest)
+            await self._say(committed_subject(site, question.agent), wire.encode(word))
+            return
         found = granted(leased, question.attempts)
-        if not found or question.boot != newest or not newest:
+        if not found:
             return
         await self._appender.append(Unit((), ACTOR, fence=fence))  # raises where another replica has the shard by now
         now_s = asyncio.get_running_loop().time()
@@ -145,11 +152,15 @@ class Leases:
         for attempt in found:
             self._over_s[attempt.path] = now_s + wire.over_after_s(attempt.spec["leaseS"])
         holds = {last_name(attempt.path): attempt.spec["leaseS"] for attempt in found}
+        await self._say(
+            wire.answer_subject(site, question.agent), wire.encode(wire.LeaseAnswer(question.number, holds))
+        )
+
+    async def _say(self, subject: str, body: bytes) -> None:
         try:
-            answer = wire.encode(wire.LeaseAnswer(question.number, holds))
-            await self._messages.publish(wire.answer_subject(site, question.agent), answer)
+            await self._messages.publish(subject, body)
         except Transient as error:
-            _log.info("leases could not be granted; the agent will ask again", agent=agent, error=error.message)
+            _log.info("a question for leases is not answered; the agent will ask again", error=error.message)
 
     def _on_ask(self, subject: str, body: bytes) -> None:
         _, site, agent = subject.split(".")

@@ -175,13 +175,22 @@ async def connect(access: Access, name: str) -> Bus:
 
 class _Client(Client):
     """Does not take leave of a server that is not heard from: nats-py waits for TLS' farewell, which takes half a minute on a
-    line that is cut, before it tries again."""
+    line that is cut, before it tries again. And it ends when it is ended: nats-py's stops half way, and tells nobody, where a
+    server that has shut the door does not take its last words."""
 
     async def _process_op_err(self, e: Exception) -> None:
         writer: asyncio.StreamWriter | None = getattr(self._transport, "_io_writer", None)
         if writer is not None and self.is_connected:
             writer.transport.abort()
         await super()._process_op_err(e)
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - nats-py's
+        try:
+            await super()._close(status, do_cbs)
+        except OSError:
+            self._pending, self._pending_data_size = [], 0
+            self._status = Client.DISCONNECTED  # it would take itself for closed
+            await super()._close(status, do_cbs)
 
 
 def next_try(servers: Sequence[Server], _: Mapping[str, Any]) -> tuple[Server, float]:

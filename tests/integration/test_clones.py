@@ -251,6 +251,30 @@ async def test_a_hub_that_has_forgotten_a_start_is_told_of_it_again(store: Memor
     assert (await store.marks(["s/agent"])) == {"s/agent": boot}
 
 
+@pytest.mark.parametrize("reports", [True, False], ids=["reports", "has nothing to report"])
+async def test_a_hub_that_runs_on_while_its_database_is_put_back_is_told_of_a_start_again(
+    store: MemoryStore, messages: MemoryMessages, job: Node, *, reports: bool
+) -> None:
+    """It remembers the start; who reads the mark, to let attempts run, does not, and says which it found."""
+    async with running(messages, Disk()) as agent:
+        path = await put(store, job, 0)
+        await agent.tell(path, "succeeded")
+        await agent.committed()
+        boot = agent.session.boot
+        store._marks = {"s/agent": 5}
+
+        async def told_again() -> bool:
+            return (await store.marks(["s/agent"]))["s/agent"] == boot
+
+        if reports:
+            await agent.tell(path, "succeeded")
+        else:
+            word = wire.Committed("", 0, speaks=windows.SPEAKS, boot=5)
+            await messages.publish(wire.committed_subject("s", "agent"), wire.encode(word))
+        await eventually(told_again)
+        assert agent.session.boot == boot
+
+
 class FormerHub:
     """Answers as that of version 1 did, and says so of every window that it cannot read."""
 
