@@ -169,7 +169,8 @@ async def test_an_expired_token_opens_nothing(hub: Hub) -> None:
             async with asyncio.timeout(60):
                 await bus.while_admitted(asyncio.sleep(30))
     with pytest.raises(Forbidden, match=r"refuses the credential|expired"):
-        await enrolled(hub.settings("e", token))
+        async with asyncio.timeout(60):
+            await enrolled(hub.settings("e", token))
 
 
 @pytest.mark.parametrize("how", ["revoked", "deleted", "another key"])

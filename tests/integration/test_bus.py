@@ -1,0 +1,50 @@
+"""A program's connection, and a server that ends it."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+
+import pytest
+
+from datamodel.errors import Forbidden, Transient
+from datamodel.feed.access import Access
+from datamodel.feed.bus import Bus, connect
+from datamodel.identity.credentials import Credential
+from datamodel.identity.nkeys import Key
+
+_INFO = b'INFO {"server_id":"s","version":"2.15.0","proto":1,"max_payload":1048576,"headers":true,"nonce":"n"}\r\n'
+_AT_ONCE = struct.pack("ii", 1, 0)
+
+
+async def shuts_the_door(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Lets a client in, and at its first message says that its credential has expired, and resets the line."""
+    writer.write(_INFO)
+    while line := await reader.readline():
+        if line == b"PING\r\n":
+            writer.write(b"PONG\r\n")
+        elif line.startswith(b"PUB"):
+            writer.write(b"-ERR 'User Authentication Expired'\r\n")
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            writer.transport.abort()
+            return
+
+
+async def talk(bus: Bus) -> None:
+    """Has something unsent at every moment."""
+    while True:
+        with contextlib.suppress(Transient):
+            await bus.publish("a", b"x")
+        await asyncio.sleep(0)
+
+
+async def test_who_is_shut_out_amid_its_words_knows_that_it_is() -> None:
+    server = await asyncio.start_server(shuts_the_door, "127.0.0.1", 0)
+    async with server:
+        host, port = server.sockets[0].getsockname()
+        bus = await connect(Access(f"nats://{host}:{port}", Credential(Key.new("user"), "jwt")), "talker")
+        with pytest.raises(Forbidden, match="expired"):
+            async with asyncio.timeout(10):
+                await bus.while_admitted(talk(bus))
+        assert not bus.connected
+        await bus.close()
