@@ -24,7 +24,7 @@ from agents.outbox import Outbox
 from agents.runtimes.protocol import GRACE_S, Observed, Runtime
 from agents.runtimes.reasons import ENGINE_AWAY
 from agents.starting import RETRY_S, Starting
-from agents.telling import PROGRESS_S, Telling
+from agents.telling import PROGRESS_S, STOPPED, Telling
 from agents.told import Told
 from agents.work import desired_of, phase_of
 from datamodel.backoff import Backoff
@@ -303,12 +303,12 @@ class Agent:
         observed = await self._runtime.observe(name)
         if desired is None or observed is None:
             return
-        ended = converge(desired, observed, "running")  # by itself: then it is told as it was
-        stopped = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
-        end = ended if isinstance(ended, ReportEnd) else stopped
+        end = found if isinstance(found := converge(desired, observed, "running"), ReportEnd) else STOPPED
+        if end is STOPPED and desired.work.lease_s:  # one at a time: elsewhere it begins as soon as this is told
+            observed = await self._stop(name, wanted=True)
         if not await self._tell_end(desired, observed, end):
             return  # the next agent finds it as it is
-        if end is stopped:  # told before: what was stopped, and nothing said of it, is taken for a failure
+        if end is STOPPED:  # told before: what was stopped, and nothing said of it, is taken for a failure
             observed = await self._stop(name, wanted=True)
         if self._logs is not None and observed is not None:
             await self._logs.over(observed, LAST_WORDS_S)

@@ -16,6 +16,7 @@ from datamodel.scheduling import wire
 
 PROGRESS_S = 2.0
 PROGRESS_PERCENT = 10.0
+STOPPED = ReportEnd("interrupted", reason="AgentStopped", message="the agent was told to stop")
 
 
 class Telling:

@@ -142,6 +142,25 @@ async def test_nothing_is_started_without_a_lease() -> None:
         assert len(hub.asked) <= asked + 1, "what is over is not asked for"
 
 
+async def test_an_agent_that_is_told_to_stop_ends_it_before_it_says_so() -> None:
+    """The chunk begins elsewhere as soon as the hub knows."""
+    hub, running_when_told = Hub(), list[bool]()
+
+    class Slow(SimulatedRuntime):
+        async def stop(self, attempt: str, grace_s: float) -> None:
+            await asyncio.sleep(0.5)
+            running_when_told.append(any(report.phase == "interrupted" for report in hub.told))
+            await super().stop(attempt, grace_s)
+
+    async with running(hub, Slow(Constant(100.0))) as one:
+        one.show(message(work_ws=1e9, leaseS=LEASE_S))
+        await until(lambda: bool(hub.told))
+        await one.agent.interrupt()
+        await until(lambda: hub.told[-1].phase == "interrupted")
+        assert hub.told[-1].reason == "AgentStopped"
+    assert running_when_told[0] is False
+
+
 class Unguarded(SimulatedRuntime):
     guards = False
 
