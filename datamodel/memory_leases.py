@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 from msgspec.structs import replace
 
-from datamodel.lease import LEASE_LIMIT_S, Lease
+from datamodel.lease import LEASE_LIMIT_S, Lease, next_token
 
 
 class HeldLease(msgspec.Struct, frozen=True):
@@ -29,8 +29,9 @@ class MemoryLeases:
             held, last = self._taken(name), self._leases.get(name)
             if held is not None and held.holder != holder:
                 continue
-            tokens[name] = held.token if held is not None else (last.token if last is not None else 0) + 1
-            self._leases[name] = HeldLease(holder, tokens[name], self._clock() + timedelta(seconds=ttl_s))
+            now = self._clock()
+            tokens[name] = held.token if held is not None else next_token(last.token if last is not None else 0, now)
+            self._leases[name] = HeldLease(holder, tokens[name], now + timedelta(seconds=ttl_s))
         return tokens
 
     async def renew(self, prefixes: Collection[str], holder: str, ttl_s: float) -> dict[str, Lease]:

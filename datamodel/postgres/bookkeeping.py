@@ -14,6 +14,8 @@ _FREE = (
     f" OR held.expires_at > clock_timestamp() + make_interval(secs => {LEASE_LIMIT_S}))"
 )
 """Whether a lease is anybody's to take."""
+_AT_LEAST = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
+"""Of a token: see `datamodel.lease.next_token`."""
 
 
 class PostgresBookkeeping:
@@ -24,10 +26,11 @@ class PostgresBookkeeping:
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         found = await self._database.look_up(
-            "INSERT INTO leases AS held SELECT name, $2, 1, clock_timestamp() + make_interval(secs => $3)"
+            f"INSERT INTO leases AS held SELECT name, $2, {_AT_LEAST}, clock_timestamp() + make_interval(secs => $3)"
             " FROM unnest($1::text[]) AS wanted(name) ORDER BY name"
             " ON CONFLICT (name) DO UPDATE SET holder = $2, expires_at = excluded.expires_at,"
-            f" token = held.token + (held.holder <> $2 OR {_FREE})::int"
+            f" token = CASE WHEN held.holder <> $2 OR {_FREE} THEN greatest(held.token + 1, excluded.token)"
+            " ELSE held.token END"
             f" WHERE held.holder = $2 OR {_FREE} RETURNING name, token",
             list(names),
             holder,

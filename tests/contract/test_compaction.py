@@ -107,6 +107,9 @@ async def test_as_much_is_kept_as_was_asked_for(log: Store) -> None:
         assert await compacted(log, before) == oldest
         assert await position_of(log, max(before, oldest)) >= oldest
     events = await log.events(second.first - 1, 1_000)
+    with pytest.raises(Gone) as gone:
+        await position_of(log, second.first - 1, "/asOf")
+    assert (gone.value.oldest, gone.value.field) == (second.first, "/asOf")
     time = next(event.at for event in events if event.position == second.last)
     assert await compacted(log, second.first - 1) == second.first, "it never goes back"
     assert await log.position_at(time) >= second.first

@@ -93,7 +93,7 @@ class World:
         self.uids: dict[str, str] = {}
         """By path of a job: the last uid that was given there."""
         self.given: list[str] = []
-        self.mark, self.token = 0, 0
+        self.mark, self.token, self.holders = 0, 0, 0
         self.keys: dict[str, tuple[str, list[str]]] = {}
         self.base, self.others = 0, 0
 
@@ -113,9 +113,10 @@ class World:
             await self.compact(step.wishes[0].pick)
             return
         if step.wishes[0].op == "lease":
-            self.token += 1
-            await self.store.release([LEASE], f"holder {self.token - 1}")
-            assert await self.store.acquire([LEASE], f"holder {self.token}", 600.0) == {LEASE: self.token}
+            await self.store.release([LEASE], f"holder {self.holders}")
+            self.holders += 1
+            former, self.token = self.token, (await self.store.acquire([LEASE], f"holder {self.holders}", 600.0))[LEASE]
+            assert self.token > former
             return
         key = step.key if step.atomic else ""
         pairs = [self.command(wish) for wish in step.wishes]
