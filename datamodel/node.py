@@ -35,3 +35,8 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=F
         """`status.phase`, empty where the kind has none."""
         phase: str = self.status.get("phase", "")
         return phase
+
+    @property
+    def encodable_spec(self) -> Document | msgspec.Raw:
+        """The spec for who does nothing with it but encode it: the text itself where that is what was read."""
+        return self.spec

@@ -138,10 +138,8 @@ async def _compare(
 def _difference(stored: object, folded: object) -> str:
     if not isinstance(stored, msgspec.Struct) or not isinstance(folded, msgspec.Struct):
         return f"{_shown(stored)} is stored, {_shown(folded)} follows from the log"
-    before, after = structs.asdict(stored), structs.asdict(folded)
-    return ", ".join(
-        f"{name}: {_difference(before[name], after[name])}" for name in before if before[name] != after[name]
-    )
+    pairs = {name: (getattr(stored, name), getattr(folded, name)) for name in stored.__struct_fields__}
+    return ", ".join(f"{name}: {_difference(*pair)}" for name, pair in pairs.items() if pair[0] != pair[1])
 
 
 def _shown(value: object) -> str:

@@ -1,7 +1,6 @@
 """Documents with the defaults of their kind's declaration, so that a node is shown complete from its first moment."""
 
-from collections.abc import Callable, Mapping
-from functools import cache, partial
+from collections.abc import Callable
 from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -16,35 +15,45 @@ _Complete = Callable[[Any], Any]
 def completed(part: type[Part], document: Document) -> Document:
     """The document with the defaults of its absent values. Absent objects stay absent: what nobody has counted yet is not
     shown as zeros."""
-    values, parts = _declared(part)
-    result = {**values, **document}
-    for name, complete in parts.items():
-        found = document.get(name)
-        if found is not None:
-            result[name] = complete(found)
-    return result
+    return (_known.get(part) or _completion(part))(document)
 
 
-@cache
-def _declared(part: type[Part]) -> tuple[Document, Mapping[str, _Complete]]:
-    """The plain defaults by camelCase name, and what completes the fields that are parts or have some."""
+_known: dict[type[Part], Callable[[Document], Document]] = {}
+
+
+def _completion(part: type[Part]) -> Callable[[Document], Document]:
+    """What completes documents of a part, which may have others of itself in it."""
+    known = _known.get(part)
+    if known is not None:
+        return known
     values: Document = {}
-    parts: dict[str, _Complete] = {}
+    parts: list[tuple[str, _Complete]] = []
+    """The plain defaults by camelCase name, and what completes the fields that are parts or have some."""
+
+    def complete(document: Document) -> Document:
+        result = {**values, **document}
+        for name, of in parts:
+            found = document.get(name)
+            if found is not None:
+                result[name] = of(found)
+        return result
+
+    _known[part] = complete
     for name, field in part.model_fields.items():
         alias = field.alias or name
-        complete = _completes(field.annotation)
-        if complete is not None:
-            parts[alias] = complete
+        inner = _completes(field.annotation)
+        if inner is not None:
+            parts.append((alias, inner))
         default = _default(field)
         if default is not None:
             values[alias] = default
-    return values, parts
+    return complete
 
 
 def _completes(annotation: Any) -> _Complete | None:
     """What completes a value of this type: a part, an option or a list of one, or a mapping to some; None for any other."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
-        return partial(completed, annotation)
+        return _completion(annotation)
     inner = next((found for argument in get_args(annotation) if (found := _completes(argument)) is not None), None)
     if inner is None:
         return None

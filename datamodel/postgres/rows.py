@@ -13,6 +13,7 @@ from datamodel.ledger import Entry, Totals
 from datamodel.model import Model
 from datamodel.node import Node
 from datamodel.pool import Pool
+from datamodel.postgres.stored import StoredNode
 from datamodel.upcast import upcast_event, upcast_node
 
 NODE_COLUMNS = (
@@ -108,13 +109,13 @@ def node(model: Model, row: asyncpg.Record) -> Node:
 
 def stored_node(row: asyncpg.Record) -> Node:
     """A node as it was written, whatever the version."""
-    return Node(  # in its order: names cost as much again as all of this
+    return StoredNode(  # in its order: names cost as much again as all of this
         row["path"],
         row["uid"],
         row["kind"],
         _document(row["labels"]),
-        _document(row["spec"]),
-        _document(row["status"]),
+        msgspec.Raw(row["spec"]),  # type: ignore[arg-type] # which is what it is made with
+        msgspec.Raw(row["status"]),  # type: ignore[arg-type]
         _links(row["links"]),
         tuple(row["finalizers"]),
         row["generation"],

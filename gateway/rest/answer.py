@@ -25,7 +25,7 @@ def node_document(model: Model, node: Node) -> Document:
     """A node as REST shows it: `metadata`, `spec` and `status`, the status complete with its declared defaults."""
     return {
         "metadata": metadata(node),
-        "spec": node.spec,
+        "spec": node.encodable_spec,
         "status": completed(model.kinds[node.kind].Status, node.status),
     }
 

@@ -176,7 +176,8 @@ class World:
 
 
 def timeless(node: Node) -> dict[str, Any]:
-    return {**structs.asdict(node), "created_at": None, "deletion_requested_at": node.deletion_requested_at is not None}
+    content = {name: getattr(node, name) for name in node.__struct_fields__}
+    return {**content, "created_at": None, "deletion_requested_at": node.deletion_requested_at is not None}
 
 
 BEGINNING = Turn(0, "", [Wanted(USER, [Wish("job", "x"), Wish("job", "y"), Wish("group", "g")], True, 0, "")])
