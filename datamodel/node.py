@@ -40,3 +40,8 @@ class Node(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=F
     def encodable_spec(self) -> Document | msgspec.Raw:
         """The spec for who does nothing with it but encode it: the text itself where that is what was read."""
         return self.spec
+
+    @property
+    def encodable_status(self) -> Document | msgspec.Raw:
+        """The status in the same way."""
+        return self.status

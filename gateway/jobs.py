@@ -127,4 +127,5 @@ def _relocated(pointer: str, place: str) -> str:
 
 def job_status(job: Node) -> Document:
     """The status of a job, complete from the moment when it was accepted: then all its chunks are pending."""
-    return completed(JobStatus, {"chunks": {"pending": chunks_of(job)}, **job.status})
+    status = job.status if "chunks" in job.status else {"chunks": {"pending": chunks_of(job)}, **job.status}
+    return completed(JobStatus, status)

@@ -33,6 +33,11 @@ class StoredNode(Node, frozen=True):
         found: Document | msgspec.Raw = _SPEC.__get__(self)
         return found
 
+    @property
+    def encodable_status(self) -> Document | msgspec.Raw:
+        found: Document | msgspec.Raw = _STATUS.__get__(self)
+        return found
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Node) and all(
             getattr(self, name) == getattr(other, name) for name in Node.__struct_fields__

@@ -1,6 +1,7 @@
 """Answers: JSON that is encoded once, straight from what was read."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from http import HTTPStatus
 
 import msgspec
@@ -10,7 +11,7 @@ from datamodel.kinds import Document
 from datamodel.model import Model
 from datamodel.names import last_name
 from datamodel.node import Node
-from gateway.defaults import completed
+from gateway.defaults import completed_to_encode
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,30 +23,41 @@ def json_answer(
 
 
 def node_document(model: Model, node: Node) -> Document:
-    """A node as REST shows it: `metadata`, `spec` and `status`, the status complete with its declared defaults."""
+    """What REST shows of a node, to be encoded: `metadata`, `spec`, and `status` complete with its declared defaults."""
     return {
         "metadata": metadata(node),
         "spec": node.encodable_spec,
-        "status": completed(model.kinds[node.kind].Status, node.status),
+        "status": completed_to_encode(model.kinds[node.kind].Status, node.encodable_status),
     }
 
 
-def metadata(node: Node) -> Document:
+class Metadata(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """What is true of a node beside its spec and status."""
-    document: Document = {
-        "name": last_name(node.path),
-        "path": node.path,
-        "uid": node.uid,
-        "kind": node.kind,
-        "labels": node.labels,
-        "generation": node.generation,
-        "version": node.version,
-        "createdAt": node.created_at,
-    }
-    if node.deletion_requested_at is not None:
-        document["deletionRequestedAt"] = node.deletion_requested_at
-    if node.links:
-        document["links"] = node.links
-    if node.finalizers:
-        document["finalizers"] = node.finalizers
-    return document
+
+    name: str
+    path: str
+    uid: str
+    kind: str
+    labels: Mapping[str, str]
+    generation: int
+    version: int
+    created_at: datetime
+    deletion_requested_at: datetime | None = None
+    links: Mapping[str, Sequence[str]] = {}
+    finalizers: Sequence[str] = ()
+
+
+def metadata(node: Node) -> Metadata:
+    return Metadata(  # in its order: names cost as much again as all of this
+        last_name(node.path),
+        node.path,
+        node.uid,
+        node.kind,
+        node.labels,
+        node.generation,
+        node.version,
+        node.created_at,
+        node.deletion_requested_at,
+        node.links,
+        node.finalizers,
+    )

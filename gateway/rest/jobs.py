@@ -273,7 +273,7 @@ def _documents(batch: Document) -> list[Any]:
 
 def job_document(job: Node) -> Document:
     """A job without its executions."""
-    return {"metadata": metadata(job), "spec": job.spec, "status": job_status(job)}
+    return {"metadata": metadata(job), "spec": job.encodable_spec, "status": job_status(job)}
 
 
 def under_group(request: Request) -> str:
