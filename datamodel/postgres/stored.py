@@ -14,19 +14,21 @@ from datamodel.node import Node
 
 _decode: Callable[[msgspec.Raw], Document] = msgspec.json.Decoder(dict[str, Any]).decode
 _SPEC, _STATUS = (Node.__dict__[name] for name in ("spec", "status"))
-"""Where a node has them: as text until they are read, and as documents from then on."""
+_CLASS: Any = object.__dict__["__class__"]
+"""Descriptors of the struct's members and of its class, which a frozen struct has no other way to set."""
 
 
 class StoredNode(Node, frozen=True):
-    """A node that is made with the text of its spec and status. It is encoded as any other, and equals it."""
+    """A node that is made with the text of its spec and status, and is a `Node` like any other as soon as somebody reads one of
+    them: who reads more of it pays nothing for that. It is encoded as it is, and equals what it says."""
 
     @property  # type: ignore[misc] # mypy knows no field that is read otherwise below
     def spec(self) -> Document:
-        return _read(self, _SPEC)
+        return _decoded(self).spec
 
     @property  # type: ignore[misc]
     def status(self) -> Document:
-        return _read(self, _STATUS)
+        return _decoded(self).status
 
     @property
     def encodable_spec(self) -> Document | msgspec.Raw:
@@ -39,19 +41,19 @@ class StoredNode(Node, frozen=True):
         return found
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Node) and all(
-            getattr(self, name) == getattr(other, name) for name in Node.__struct_fields__
-        )
+        return _decoded(self) == other
 
     def __ne__(self, other: object) -> bool:  # a struct's own does not ask `__eq__`
-        return not self == other
+        return _decoded(self) != other
 
     __hash__ = None  # type: ignore[assignment] # its documents have none
 
 
-def _read(node: StoredNode, slot: Any) -> Document:
-    found: Document | msgspec.Raw = slot.__get__(node)
-    if isinstance(found, msgspec.Raw):
-        found = _decode(found)
-        slot.__set__(node, found)
-    return found
+def _decoded(node: StoredNode) -> Node:
+    """The same object, which is no stored node any more. Where some of it was replaced, that is no text."""
+    for member in (_SPEC, _STATUS):
+        found = member.__get__(node)
+        if isinstance(found, msgspec.Raw):
+            member.__set__(node, _decode(found))
+    _CLASS.__set__(node, Node)
+    return node

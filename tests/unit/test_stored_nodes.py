@@ -37,6 +37,8 @@ def test_it_says_what_was_written(spec: dict[str, Any], status: dict[str, Any]) 
     node = as_read(spec, status)
     assert (node.spec, node.status) == (spec, status)
     assert node.spec is node.spec, "it is decoded once"
+    assert as_read(spec, status).status == status, "whichever is read first"
+    assert structs.asdict(node) == structs.asdict(as_written(spec, status))
 
 
 @given(_DOCUMENTS, _DOCUMENTS)
