@@ -5,6 +5,7 @@ import hashlib
 import os
 import signal
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,16 @@ async def fetched_sha256(stand: Stand, url: str = f"{URL}/0/data") -> str:
             checksum.update(part)
     assert answer.headers["etag"] == f'"{checksum.hexdigest()}"'
     return checksum.hexdigest()
+
+
+async def reached_again(stand: Stand) -> None:
+    """Returns when the gateway has found a server that was away, which it looks for now and then."""
+
+    async def answers() -> bool:
+        answer = await stand.client.get(f"{URL}/0/data", headers={"Range": "bytes=0-0"})
+        return answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE
+
+    await eventually(answers)
 
 
 async def begun(pieces: JetPieces, attempt: Node, least: int = 20) -> int:
@@ -158,6 +169,7 @@ async def test_an_upload_goes_on_when_a_killed_server_is_back(stand: Stand) -> N
         await asyncio.sleep(0.5)  # of the cut, not for luck
         await stand.server.start()
         finished = await succeeded(stand, job)
+        await reached_again(stand)
     assert [await fetched_sha256(stand)] == finished.status["outputs"]["sha256"]
     assert len(await attempts_of(stand.store, job)) == 1
 
@@ -172,6 +184,7 @@ async def test_a_server_that_lost_what_it_had_gets_all_of_it_again(stand: Stand)
         await stand.server.start()
         os.kill(agent.pid, signal.SIGCONT)
         finished = await succeeded(stand, job)
+        await reached_again(stand)
     assert [await fetched_sha256(stand)] == finished.status["outputs"]["sha256"]
 
 
