@@ -151,8 +151,8 @@ class Graph(Ledgers, Protocol):
 
 
 class Leases(Protocol):
-    """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token. None
-    is given twice, also where the store is put back to an older state meanwhile."""
+    """Exclusive rights by name, for a time that the store's clock judges, each acquisition with a higher token. No token is
+    given twice, also where the store is put back to an older state meanwhile."""
 
     async def acquire(self, names: Collection[str], holder: str, ttl_s: float) -> dict[str, int]:
         """Takes the free or expired ones, renews the ones held already; returns the tokens of all that `holder` has now.

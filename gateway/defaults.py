@@ -39,16 +39,16 @@ def completed_to_encode(part: type[Part], document: Document | Raw) -> Document 
 
 
 _known: dict[type[Part], Callable[[Document], Document]] = {}
+"""What completes the documents of a part: it is here before it is whole, since a part may have others of itself in it."""
 
 
 def _completion(part: type[Part]) -> Callable[[Document], Document]:
-    """What completes documents of a part, which may have others of itself in it."""
+    """It puts in the plain defaults, and then completes the members that are parts or have some."""
     known = _known.get(part)
     if known is not None:
         return known
     values: Document = {}
     parts: list[tuple[str, _Complete]] = []
-    """The plain defaults by camelCase name, and what completes the fields that are parts or have some."""
 
     def complete(document: Document) -> Document:
         result = {**values, **document}
