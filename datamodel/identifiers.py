@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TICKS_PER_MS = 1 << 12
 _VERSION = 7 << 12
-_COUNTS = [f"8{number:02x}" for number in range(64)]
-"""The variant, then how many were made at a tick before. Random parts are drawn for all of them: a draw for each would cost as
-much as the row that it names."""
 _RANDOM_DIGITS = 13
+_COUNTS = [(f"8{number:02x}", number * _RANDOM_DIGITS) for number in range(64)]
+"""The variant, then how many were made at a tick before, and where the random part begins among those that are drawn for all of
+them: a draw for each would cost as much as the row that it names."""
 
 
 def identifiers(now: datetime) -> Iterator[str]:
@@ -24,6 +24,5 @@ def identifiers(now: datetime) -> Iterator[str]:
     while True:
         time = f"{(ticks >> 12) << 16 | _VERSION | ticks & 0xFFF:016x}"
         drawn = os.urandom(len(_COUNTS) * (_RANDOM_DIGITS + 1) // 2).hex()
-        for number, count in enumerate(_COUNTS):
-            yield time + count + drawn[number * _RANDOM_DIGITS : (number + 1) * _RANDOM_DIGITS]
+        yield from [time + count + drawn[at : at + _RANDOM_DIGITS] for count, at in _COUNTS]
         ticks += 1

@@ -106,7 +106,7 @@ class Phases:
     @property
     def finished(self) -> frozenset[str]:
         """Phases in which nothing more happens by itself."""
-        return (frozenset().union(*self.allowed.values()) - self.allowed.keys()) | self.rests
+        return frozenset().union(*self.allowed.values()).difference(self.allowed) | self.rests
 
     def permits(self, before: str, after: str) -> bool:
         return before == after or after in self.allowed.get(before, frozenset())

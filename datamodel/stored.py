@@ -24,7 +24,7 @@ def breaches(model: Model, stored: Node, phase: str) -> list[Finding]:
         return [("/metadata/schema", f"cannot be upcast from version {stored.schema}: {error!r}")]
     found = [*_place(model, kind, node), *_spec(kind, node.spec), *_status(kind, node.status)]
     found += [
-        (f"/metadata/links/{name}", "there is no such link any more") for name in node.links.keys() - kind.links.keys()
+        (f"/metadata/links/{name}", "there is no such link any more") for name in {*node.links}.difference(kind.links)
     ]
     if node.phase != phase:
         found.append(("/status/phase", f"is {node.phase!r} after upcasting, and the node is listed under {phase!r}"))

@@ -100,7 +100,7 @@ async def _compare_tables(model: Model, snapshot: Snapshot, state: State, report
     nodes = state.nodes
     links = {(path, name): targets for path, node in nodes.items() for name, targets in node.links.items()}
     entries = {key: entry for key, entry in state.entries.items() if key[0] in state.totals}
-    left_by_the_gone = state.entries.keys() - entries.keys()
+    left_by_the_gone = {*state.entries}.difference(entries)
     forgotten = snapshot.oldest.position > 0  # who owned what at the base, and went before it
     stored = ((path, _fact(node)) async for path, node in snapshot.nodes())
     await _compare("node", stored, {path: _fact(node) for path, node in nodes.items()}, report)

@@ -69,7 +69,7 @@ class _Changed:
         self.sites |= before.sites
         self.edges |= before.edges
         self.pools |= before.pools
-        self.ended |= before.ended - self.held.keys()
+        self.ended |= before.ended.difference(self.held)
         self.unsure |= before.unsure
         self.held = {path: node for path, node in before.held.items() if path not in self.ended} | self.held
 

@@ -35,7 +35,7 @@ class Authority:
     def __init__(self, stored: _Stored, templates: Mapping[str, Template]) -> None:
         """Raises `Invalid` where a seed is none, or a role has no signing key."""
         self._operator, self._system, self._account = map(Key.of, (stored.operator, stored.system, stored.account))
-        if missing := sorted(templates.keys() - stored.roles.keys()):
+        if missing := sorted({*templates}.difference(stored.roles)):
             raise Invalid(f"there is no signing key for {', '.join(missing)}")
         self._roles = {role: Key.of(seed) for role, seed in stored.roles.items()}
         self._templates = templates

@@ -52,7 +52,7 @@ def decide(model: Model, units: Sequence[Unit], remembered: Remembered) -> Decis
     assert remembered.clock is not None, "it suffices"
     guards, now = claimed_guards(units), remembered.clock.now()
     after = remembered.position
-    absent = wanted.created - remembered.state.nodes.keys()  # that they are is judged by their table's key
+    absent = wanted.created.difference(remembered.state.nodes)  # that they are is judged by their table's key
     rests = Rests(after, remembered.event, wanted.nodes - absent, _derived_from(model, wanted))
     admission = admit(model, remembered.state, guards, units, after, now, identifiers(now))
     if not wanted.created <= remembered.known.nodes and _refuses(admission):

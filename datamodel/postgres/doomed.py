@@ -97,7 +97,7 @@ class _Reader:
             return []
         found = await self._connection.fetch(_SOURCES, uids, self._kinds, self._names)
         paths = [row["source"] for row in found]
-        new = list({*paths} - self._state.nodes.keys())
+        new = [*{*paths}.difference(self._state.nodes)]
         if new:
             await self._read(f"SELECT {rows.NODE_COLUMNS} FROM nodes WHERE path = ANY($1)", new)
         return paths

@@ -32,7 +32,7 @@ async def _adopt(connection: Connection, model: Model) -> None:
     known = {row["kind"]: row for row in await connection.fetch("SELECT * FROM kinds")}
     wanted = fingerprints(model)
     changed = {name for name in wanted if name not in known or known[name]["fingerprint"] != wanted[name]}
-    gone = (set(known) or await _stored_kinds(connection)) - wanted.keys()
+    gone = (set(known) or await _stored_kinds(connection)).difference(wanted)
     listed: list[str] = []
     count = 0
     async for sentence in _broken(connection, model, known, sorted(changed | gone)):

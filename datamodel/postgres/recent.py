@@ -26,14 +26,17 @@ class Recent:
 
     def put(self, changes: Sequence[Change]) -> None:
         """Adds committed changes; the oldest give way."""
+        known = self._changes
         for change in changes:
-            known = self._changes.pop(change.position, None)
-            self._bytes += change.size_bytes - (known.size_bytes if known is not None else 0)
-            self._changes[change.position] = change
+            position = change.position
+            if position in known:
+                self._bytes -= known.pop(position).size_bytes
+            known[position] = change
+        self._bytes += sum([change.size_bytes for change in changes])
         if changes:
             self.last = max(self.last, changes[-1].position)
-        while len(self._changes) > LIMIT_CHANGES or self._bytes > LIMIT_BYTES:
-            _, oldest = self._changes.popitem(last=False)  # they came in order, or nearly so
+        while len(known) > LIMIT_CHANGES or self._bytes > LIMIT_BYTES:
+            _, oldest = known.popitem(last=False)  # they came in order, or nearly so
             self._bytes -= oldest.size_bytes
 
     def after(self, position: int, limit: int) -> list[Change]:

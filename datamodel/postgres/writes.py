@@ -1,9 +1,9 @@
 """What one admission writes: every row that it touched, by statement and column."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,7 +20,11 @@ from datamodel.state import State
 _ROW_BYTES = 512
 """About what an event and its node take beside their documents."""
 
+_DOCUMENTS = frozenset({"labels", "spec", "status", "links", "owners"})
+
 _encode = msgspec.json.Encoder().encode
+
+Row = TypeVar("Row")
 
 
 class Rests(msgspec.Struct, frozen=True):
@@ -123,7 +127,17 @@ def _nodes(state: State, touched: Mapping[str, Node | None]) -> Writes:
 
 def _rows(statement: str, nodes: Sequence[Node]) -> Columns:
     """What a statement takes of nodes."""
-    return [[*map(_NODE[name], nodes)] for name in column_names(statement)]
+    return [_column(name, nodes) for name in column_names(statement)]
+
+
+def _column(name: str, nodes: Sequence[Node]) -> list[Any]:
+    """A member of nodes as its column has it."""
+    members = map(attrgetter(name), nodes)
+    if name in _DOCUMENTS:
+        return [_encode(document).decode() if document else "{}" for document in members]
+    if name == "finalizers":
+        return [array(finalizers) for finalizers in members]
+    return [*members]
 
 
 def _links(node: Node, others: Links) -> Iterator[tuple[str, str, str]]:
@@ -159,7 +173,7 @@ def _facets(model: Model, state: State, touched: Mapping[str, Node | None]) -> W
                 deleted.append(path)
             continue
         kind = model.kinds[after.kind]
-        if before is not None and after.labels is before.labels and not kind.selectable:
+        if not kind.selectable and (not after.labels if before is None else after.labels is before.labels):
             continue
         had = facets_of(kind, before.labels, before.spec, before.status) if before is not None else {}
         has = facets_of(kind, after.labels, after.spec, after.status)
@@ -171,9 +185,9 @@ def _facets(model: Model, state: State, touched: Mapping[str, Node | None]) -> W
 
 
 def _pools(state: State, paths: Collection[str]) -> Writes:
-    kept = [(path, pool) for path in paths if (pool := state.pools.get(path)) is not None]
-    rows = [(path, _json(pool.capacity), _json(pool.used)) for path, pool in kept]
-    return {"delete_pools": (sorted({*paths} - state.pools.keys()),), "put_pools": _columns(rows, 3)}
+    pools, gone = _kept(state.pools, paths)
+    rows = [(path, _json(pool.capacity), _json(pool.used)) for path, pool in pools]
+    return {"delete_pools": (gone,), "put_pools": _columns(rows, 3)}
 
 
 def _entries(entries: Sequence[Entry]) -> Columns:
@@ -190,9 +204,16 @@ def _entries(entries: Sequence[Entry]) -> Columns:
 
 
 def _totals(state: State, owners: Collection[str]) -> Writes:
-    kept = [(owner, totals) for owner in owners if (totals := state.totals.get(owner)) is not None]
+    kept, gone = _kept(state.totals, owners)
     rows = [(owner, _json(totals.phases), totals.progress) for owner, totals in kept]
-    return {"delete_totals": (sorted({*owners} - state.totals.keys()),), "put_totals": _columns(rows, 3)}
+    return {"delete_totals": (gone,), "put_totals": _columns(rows, 3)}
+
+
+def _kept(table: Mapping[str, Row], keys: Collection[str]) -> tuple[list[tuple[str, Row]], list[str]]:
+    """The rows that are left of those that were touched, with their keys, and the keys of those that went: at the cost of what
+    was touched, however many there are."""
+    kept = [(key, row) for key in keys if (row := table.get(key)) is not None]
+    return kept, sorted({*keys}.difference(table))
 
 
 def _keys(admission: Admission, now: datetime) -> Columns:
@@ -205,21 +226,3 @@ def _columns(rows: Sequence[tuple[Any, ...]], count: int) -> Columns:
 
 def _json(document: Any) -> str:
     return _encode(document).decode() if document else "{}"
-
-
-_NODE: Mapping[str, Callable[[Node], Any]] = {
-    **{
-        name: attrgetter(name)
-        for name in (
-            *("path", "uid", "kind", "phase", "generation", "version", "created_version", "created_at"),
-            *("deletion_requested_at", "schema", "correlation"),
-        )
-    },
-    "labels": lambda node: _json(node.labels),
-    "spec": lambda node: _json(node.spec),
-    "status": lambda node: _json(node.status),
-    "links": lambda node: _json(node.links),
-    "owners": lambda node: _json(node.owners),
-    "finalizers": lambda node: array(node.finalizers),
-}
-"""A node as its columns have it."""

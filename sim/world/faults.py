@@ -157,7 +157,7 @@ class Faults:
         before = dict(store.state.nodes)
         self._database.restore(age_s)
         after = store.state.nodes
-        self.memory.forgotten |= before.keys() - after.keys()
+        self.memory.forgotten |= {*before}.difference(after)
         self.memory.revived |= {path for path, node in after.items() if not _goes(node) and _goes(before.get(path))}
         self.memory.restored |= self._database.restores > restores
         return self._database.restores > restores

@@ -66,6 +66,14 @@ def test_the_core_has_no_word_of_its_first_user(path: Path) -> None:
     assert not FIRST_USERS_WORDS.findall(path.read_text())
 
 
+@pytest.mark.parametrize("path", list(_modules()), ids=_name)
+def test_what_is_missing_costs_as_much_as_is_asked_for(path: Path) -> None:
+    """`keys - table.keys()` goes through the whole table, however few the keys are, and `keys.difference(table)` does not."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            assert not ast.unparse(node.right).endswith(".keys()"), f"line {node.lineno}"
+
+
 def _pure_modules() -> Iterator[Path]:
     for place in PURE:
         found = ROOT / place
