@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ STATEMENT_TIMEOUT_S = 30.0
 HOLDER_TIMEOUT_MS = 5_000
 """A transaction that sits idle for longer is ended by Postgres: it may hold the log's lock. The largest unit that is admitted
 under it, a deletion of 10,000 nodes, takes a second or two to judge on a busy machine."""
+
+SEND_BUFFER_BYTES = 1024 * 1024
+"""Of a writer's Unix socket, where the kernel permits it: more than a batch of small nodes takes on its way."""
 
 _SETTINGS = {
     "application_name": "tendril",
@@ -81,12 +85,22 @@ async def connect_writer(url: str, define: str) -> "asyncpg.Connection[asyncpg.R
     """The connection of a process' writer, for which the script `define` is run first. Raises `Transient`."""
     connection = await _connect(url, _KEYED_SETTINGS)
     try:
+        _send_at_once(connection)
         with transient("define"):
             await connection.execute(define)
     except BaseException:
         connection.terminate()
         raise
     return connection
+
+
+def _send_at_once(connection: Connection) -> None:
+    """Lets the kernel take a whole batch at a time. Of a larger one than it takes, the rest would lie here while Python decides
+    the next batch, and Postgres would wait for it. Over TCP, the kernel finds a size by itself."""
+    transport: asyncio.BaseTransport = getattr(connection, "_transport")  # noqa: B009 - the driver has no other way to it
+    opened = transport.get_extra_info("socket")
+    if opened is not None and opened.family == socket.AF_UNIX:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":

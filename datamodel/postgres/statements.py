@@ -35,10 +35,14 @@ class _Column:
     """Of a statement's rows. A `word` is a text that has no separator in it: a path, a name, an id; `text` may be any and
     travels as an array of the driver. A `position` travels as its distance from the one that it was decided after, and a
     `moment` is not before the time of the writing. What is an array itself comes as its text. Of what is no word and no text,
-    an empty text is NULL."""
+    an empty text is NULL, which only a column with a `?` behind its type has in some rows and not in others.
+
+    A value that all rows share travels once: half of the columns of what is created are such, and to make a row's value of
+    each costs Postgres as much as to find its place in an index."""
 
     name: str
     type: str
+    mixes_nulls: bool = False
 
     def parameter(self) -> str:
         return "text[]" if self.type == "text" else "text"
@@ -54,20 +58,31 @@ class _Column:
                 return f"string_to_array(${number}, E'\\x1f', '')::bigint[]"
         return f"string_to_array(${number}, E'\\x1f', ''){'' if self.type.endswith('[]') else f'::{self.type}[]'}"
 
-    def value(self) -> str:
+    def value(self, number: int) -> str:
+        """A row's, which is the one of all rows where the array has no more."""
         match self.type:
+            case "text":
+                return f"coalesce({self.name}, ${number}[1])"
             case "word":
-                return f"coalesce({self.name}, '')"  # a single empty word has no array
+                return f"coalesce({self.name}, ${number})"  # also where a single empty word has no array
             case "timestamptz":
-                return f"timestamptz 'epoch' + {self.name} * interval '1 microsecond'"
+                return f"timestamptz 'epoch' + {self._own(number, 'bigint')} * interval '1 microsecond'"
             case "moment":
-                return f"greatest(timestamptz 'epoch' + {self.name} * interval '1 microsecond', written_at)"
+                own = self._own(number, "bigint")
+                return f"greatest(timestamptz 'epoch' + {own} * interval '1 microsecond', written_at)"
             case "position":
                 return f"written_after + {self.name}"
-        return f"{self.name}::{self.type}" if self.type.endswith("[]") else self.name
+        if self.type.endswith("[]"):
+            return f"coalesce({self.name}, ${number})::{self.type}"
+        return self._own(number, self.type)
 
-    def argument(self, values: Sequence[Any], after: int) -> Any:
-        """The values as they travel."""
+    def _own(self, number: int, type_: str) -> str:
+        return self.name if self.mixes_nulls else f"coalesce({self.name}, ${number}::{type_})"
+
+    def argument(self, values: Sequence[Any], after: int, *, counts: bool) -> Any:
+        """The values as they travel; of a column that `counts` all of them, for they say how many rows there are."""
+        if not counts and self._is_shared(values):
+            values = values[:1]
         match self.type:
             case "text":
                 return values
@@ -81,6 +96,12 @@ class _Column:
         if joined.count(_SEPARATOR) != len(values) - 1:
             raise ValueError(f"a {self.type} in the column {self.name} contains the separator of values")
         return joined
+
+    def _is_shared(self, values: Sequence[Any]) -> bool:
+        first = values[0]
+        if self.type == "position" or (first and self.mixes_nulls) or values[-1] != first:
+            return False
+        return values.count(first) == len(values)
 
 
 def _microseconds(times: Iterable[datetime | None]) -> Iterable[str]:
@@ -104,14 +125,17 @@ class _Statement:
         """Its part of the function's body, with its columns as the parameters from number `first` on."""
         arrays = [column.values(first + number) for number, column in enumerate(self.columns)]
         names = ", ".join(column.name for column in self.columns)
-        values = ", ".join(f"{column.value()} AS {column.name}" for column in self.columns)
+        values = ", ".join(
+            f"{column.value(first + number)} AS {column.name}" for number, column in enumerate(self.columns)
+        )
         rows = f"(SELECT {values} FROM unnest({', '.join(arrays)}) AS sent({names})) AS new"
         return f"IF ${first} IS NOT NULL THEN {self.sql.format(rows=rows, keys=arrays[0])}; END IF;"
 
 
 def _statement(sql: str, columns: str) -> _Statement:
     """`columns` are names and types, as in `path text, version bigint`."""
-    return _Statement(sql, tuple(_Column(*column.split(" ")) for column in columns.split(", ")))
+    named = [column.split(" ") for column in columns.split(", ")]
+    return _Statement(sql, tuple(_Column(name, type_.rstrip("?"), type_.endswith("?")) for name, type_ in named))
 
 
 def _inserted(table: str, columns: str) -> _Statement:
@@ -193,14 +217,14 @@ _STATEMENTS = {
         "nodes",
         "path word, uid word, kind word, labels jsonb, spec json, status json, phase text, links jsonb, finalizers text[],"
         " generation bigint, version position, created_version position, created_at moment,"
-        " deletion_requested_at timestamptz, owners json, schema int, correlation word",
+        " deletion_requested_at timestamptz?, owners json, schema int, correlation word",
     ),
     "insert_links": _inserted("links", "source word, name word, target word"),
     "report_nodes": _updated("nodes", "path word, status json, phase text, version position"),
     "change_nodes": _updated(
         "nodes",
         "path word, labels jsonb, spec json, status json, phase text, links jsonb, finalizers text[], generation bigint,"
-        " version position, deletion_requested_at timestamptz, owners json, schema int",
+        " version position, deletion_requested_at timestamptz?, owners json, schema int",
     ),
     "delete_facets": _deleted("facets", "path"),
     "drop_facets": _statement(
@@ -215,7 +239,7 @@ _STATEMENTS = {
     "put_ledger": _upserted(
         "ledger",
         'owner word, "index" int',
-        "epoch int, phase text, holder word, failures int, progress int, outputs json",
+        "epoch int, phase text, holder word, failures int, progress int, outputs json?",
     ),
     "delete_totals": _deleted("totals", "owner"),
     "put_totals": _upserted("totals", "owner word", "phases json, progress bigint"),
@@ -262,8 +286,9 @@ def arguments(writes: Writes, after: int) -> list[Any]:
     for name, columns in writes.items():
         if columns[0]:
             declared = _STATEMENTS[name].columns
-            for number, (column, values) in enumerate(zip(declared, columns, strict=True), _FIRST[name]):
-                found[number] = column.argument(values, after)
+            first = _FIRST[name]
+            for number, (column, values) in enumerate(zip(declared, columns, strict=True), first):
+                found[number] = column.argument(values, after, counts=number == first)
     return found
 
 

@@ -28,6 +28,40 @@ def test_positions_travel_as_their_distance_from_where_it_was_decided() -> None:
     assert [argument for argument in told if argument] == ["40", "e", "/a", "{}", ["x"], "3"]
 
 
+def test_a_value_that_all_rows_share_travels_once_but_for_the_one_that_counts_them() -> None:
+    marks = arguments({"put_marks": (["a", "b", "c"], [7, 7, 7])}, 0)
+    assert [argument for argument in marks if argument] == [SEPARATOR.join("abc"), "7"]
+    facets = arguments({"put_facets": (["/a", "/a"], ["f", "f"], ["K", "K"], ["", ""])}, 0)
+    assert [argument for argument in facets if argument] == [f"/a{SEPARATOR}/a", "f", "K", [""]]
+    reports = arguments({"report_nodes": (["/a", "/b"], ["{}", "{}"], ["x", "y"], [5, 5])}, 4)
+    assert [argument for argument in reports if argument] == [
+        f"/a{SEPARATOR}/b",
+        "{}",
+        ["x", "y"],
+        f"1{SEPARATOR}1",
+    ], "positions differ anyway"
+
+
+def test_of_a_column_that_mixes_nulls_only_null_is_shared() -> None:
+    def outputs(*texts: str) -> str:
+        count = len(texts)
+        rows = (
+            ["o"] * count,
+            [*range(count)],
+            [1] * count,
+            ["placed"] * count,
+            ["/h"] * count,
+            [0] * count,
+            [0] * count,
+        )
+        found = arguments({"put_ledger": (*rows, texts)}, 0)
+        return str(found[found.index("/h") + 3])
+
+    assert outputs("", "") == ""
+    assert outputs("1", "1") == f"1{SEPARATOR}1"
+    assert outputs("", "1") == f"{SEPARATOR}1"
+
+
 def test_values_that_may_be_any_text_travel_one_by_one() -> None:
     facets = (["/a", "/b"], ["f", "f"], ["K", "K"], [SEPARATOR, ""])
     assert [SEPARATOR, ""] in arguments({"put_facets": facets}, 0)
@@ -36,6 +70,8 @@ def test_values_that_may_be_any_text_travel_one_by_one() -> None:
 def test_a_word_with_the_separator_in_it_is_refused_before_it_moves_others() -> None:
     with pytest.raises(ValueError, match="in the column name contains the separator"):
         arguments({"put_marks": ([f"a{SEPARATOR}b", "c"], [1, 2])}, 0)
+    with pytest.raises(ValueError, match="in the column facet contains the separator"):
+        arguments({"put_facets": (["/a", "/b"], [SEPARATOR, SEPARATOR], ["K", "K"], ["", ""])}, 0)
 
 
 def test_an_arrays_text_quotes_its_members() -> None:
