@@ -4,6 +4,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+# What the environment is made with, once: the first of these that there is. `make PYTHON=/usr/bin/python3 up` names another.
+PYTHON ?= python3 python3.14 python3.13 python3.12 python3.11
 SEED ?= 1
 COUNT ?= 10000
 # Of tests, side by side; many of them wait for others. 0: one test after the other.
@@ -66,12 +68,12 @@ clean: ## Remove the environment and the caches; the data in .tendril stays.
 # The stamp comes last, so an environment that was interrupted is made anew.
 $(STAMP): requirements.lock pyproject.toml
 	@rm -rf $(VENV); \
-	for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	for python in $(PYTHON); do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
 		python=; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo 'Python 3.11 or newer is missing (looked for python3, python3.14 … python3.11).' >&2; \
+		echo 'Python 3.11 or newer is missing (looked for $(PYTHON)).' >&2; \
 		echo 'On Debian and Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; \
 	fi; \
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \

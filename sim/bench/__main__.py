@@ -71,7 +71,7 @@ def bench(
     try:
         for part in only or parts:
             figures |= uvloop.run(parts[part]())
-        figures["machine"] = machine()
+        figures["machine"] = machine() | {"pythonObjectsPerS": floors.interpreted()}
     except TendrilError as error:
         sys.stderr.write(f"bench: {error.message}\n")
         return 1
