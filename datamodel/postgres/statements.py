@@ -22,7 +22,7 @@ Writes = Mapping[str, Columns]
 GUARDS_FAILED = frozenset({"TD001", "23505"})
 """What Postgres says where a guard does not hold (see the function `require`), and where something new exists already."""
 
-REACH = 1_000
+REACH = 5_000
 """Events of others, written since the one that a decision rests on, that are looked through and told."""
 
 _SEPARATOR = "\x1f"
