@@ -39,6 +39,10 @@ class Recent:
             _, oldest = known.popitem(last=False)  # they came in order, or nearly so
             self._bytes -= oldest.size_bytes
 
+    def at(self, position: int) -> Change | None:
+        """The change at a position, where it is known."""
+        return self._changes.get(position)
+
     def after(self, position: int, limit: int) -> list[Change]:
         """The run of known changes that begins right after a position; none where that one is not known."""
         found: list[Change] = []

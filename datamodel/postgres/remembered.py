@@ -1,12 +1,14 @@
 """What a process' writer remembers of the rows that it read and wrote: the next transaction reads only what is new to it.
 
 What is remembered was so at `position`, under the log's lock. What others have written since is told by their events, so a
-writer that has the lock again forgets those rows, and what is left is the present. Where the process reads them anyway, they
-are remembered again.
+writer that has the lock again forgets those rows, and what is left is the present. What the process has read of them for others
+is remembered again when it is asked for.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,7 +20,10 @@ from datamodel.needs import Needs
 from datamodel.node import Node
 from datamodel.ports import Change
 from datamodel.postgres.clock import Clock
+from datamodel.postgres.recent import Recent
 from datamodel.state import State, Touched
+
+Key = TypeVar("Key")
 
 LIMIT_ROWS = 50_000
 LIMIT_BYTES = 32 * 1024 * 1024
@@ -40,8 +45,10 @@ class Changed(msgspec.Struct, frozen=True, array_like=True):
 class Remembered:
     """Rows by table and key, and which keys are known at all: a known key without a row is a row that does not exist."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, recent: Recent) -> None:
+        """`recent` has what the process read last of the log."""
         self._model = model
+        self._recent = recent
         self.era = 0
         """Grows whenever what is decided and not written is void."""
         self.clear()
@@ -107,6 +114,8 @@ class Remembered:
         """A node that is in the database for sure, and has not changed since as far as is known; None where it is not known."""
         if not self._is_certain or any(path in touched.nodes for touched in self._unsure):
             return None
+        if path not in self.known.nodes:
+            self._recall((path,))
         return self.state.nodes.get(path)
 
     def totals(self, owner: str) -> Totals | None:
@@ -138,10 +147,10 @@ class Remembered:
     def suffices(self, wanted: Needs, units: Sequence[Unit]) -> bool:
         """Whether units can be decided by what is remembered alone: what others may have changed of it, and their guards, can
         be judged by the database at the end."""
+        self._make_room()
         marks = [unit.advance for unit in units if unit.advance is not None]
         return (
             self.position > 0
-            and not self._full
             and self.clock is not None
             and self.clock.trusted
             and not (wanted.removes or wanted.keys or wanted.uids)
@@ -154,16 +163,39 @@ class Remembered:
 
     def missing(self, wanted: Needs) -> Needs:
         """What of the wanted rows has to be read; guards are always read."""
-        if self._full:
-            self.clear()
+        self._make_room()
+        self._recall(wanted.nodes - self.known.nodes)
         return self._unknown(wanted)
 
-    @property
-    def _full(self) -> bool:
-        return self.known.rows > LIMIT_ROWS or self._bytes > LIMIT_BYTES
+    def _make_room(self) -> None:
+        """Forgets about half of the rows where there are too many: those that were remembered first, but for what the others
+        stand below or reserve of. To forget all of them would make the next transactions read what they are about, one after
+        the other."""
+        state, known = self.state, self.known
+        if known.rows <= LIMIT_ROWS and self._bytes <= LIMIT_BYTES:
+            return
+        nodes = _younger(state.nodes)
+        nodes |= {self._model.locate(path)[1] for path in nodes}
+        owners = {ALL} | {node.uid for path in nodes if (node := state.nodes.get(path)) is not None}
+        pools = known.pools if len(known.pools) <= LIMIT_ROWS // 2 else _younger(state.pools)
+        tables: tuple[tuple[dict[Any, Any], set[Any], set[Any]], ...] = (
+            (state.nodes, known.nodes, nodes),
+            (state.pools, known.pools, pools),
+            (state.entries, known.entries, _younger(state.entries)),
+            (state.totals, known.owners, owners),
+        )
+        for path in state.nodes:
+            if path not in nodes:
+                self._forgotten.pop(path, None)  # it may have been changed here since others did, or its ledger
+        for table, keys, kept in tables:
+            keys.intersection_update(kept)
+            for key in [key for key in table if key not in kept]:
+                del table[key]
+        self._bytes //= 2
 
     def _in_the_way(self, wanted: Needs) -> bool:
         """Whether a row must be read first. That a new node is none that exists is judged by its table's key in the end."""
+        self._recall(wanted.nodes - self.known.nodes)
         unknown = self._unknown(wanted)
         unknown.nodes -= wanted.created
         return unknown.rows > 0
@@ -230,19 +262,17 @@ class Remembered:
             self.newest = self.position
         self._certain, self._certain_event = self.position, self.event
 
-    def recognize(self, changes: Sequence[Change]) -> None:
-        """Remembers again what was forgotten, of what the process has read for others: nodes that are as those left them who
-        wrote them last, and that a new one has no ledger yet."""
-        for change in changes:
-            node = change.node
-            if (
-                node is not None
-                and self._forgotten.get(node.path) == node.version
-                and node.path not in self.known.nodes
-            ):
-                self.known.nodes.add(node.path)
+    def _recall(self, paths: Iterable[str]) -> None:
+        """Remembers nodes again that were forgotten, where the process has read them as whoever wrote them last left them; and
+        that a new one has no ledger yet."""
+        for path in paths:
+            version = self._forgotten.get(path, 0)
+            change = self._recent.at(version) if version else None
+            node = change.node if change is not None else None
+            if change is not None and node is not None and (node.path, node.version) == (path, version):
+                self.known.nodes.add(path)
                 self._know(node, change.size_bytes)
-                if node.version == node.created_version and node.uid not in self._counted:
+                if version == node.created_version and node.uid not in self._counted:
                     self.known.owners.add(node.uid)
 
     def _know(self, node: Node, size_bytes: int) -> None:
@@ -269,6 +299,11 @@ class Remembered:
             self._certain, self._certain_event = admission.events[-1].position, admission.events[-1].id
         if admission.events:
             self.heard(admission.events[-1].position)
+
+
+def _younger(table: dict[Key, Any]) -> set[Key]:
+    """The half of the keys that came last."""
+    return {*itertools.islice(table, len(table) // 2, None)}
 
 
 def claimed_guards(units: Sequence[Unit]) -> Guards:

@@ -91,7 +91,6 @@ class PostgresStore(PostgresGraph, PostgresHistory, PostgresSegments, PostgresWa
                 read = await self._read_changes(known[-1].position if known else after, limit - len(known))
                 self._recent.put(read)
                 self._writer.remembered.heard(self._recent.last)
-                self._writer.remembered.recognize(read)
                 known += read
             return known
 

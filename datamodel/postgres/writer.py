@@ -34,7 +34,7 @@ class Writer:
     def __init__(
         self, url: str, model: Model, recent: Recent, changed: Callable[[int, int], Awaitable[list[Changed]]]
     ) -> None:
-        self.remembered = Remembered(model)
+        self.remembered = Remembered(model, recent)
         self._url = url
         self._model = model
         self._recent = recent
@@ -94,7 +94,6 @@ class Writer:
 
     async def _transact(self, units: Sequence[Unit]) -> list[Outcome]:
         async with self._writing:
-            since = self.remembered.position
             try:
                 admission, changes = await self._admitted(units)
             except asyncpg.CheckViolationError as error:
@@ -103,7 +102,6 @@ class Writer:
                 await make_segments(self._url)
                 admission, changes = await self._admitted(units)
             self.remembered.committed(admission)
-            self.remembered.recognize(self._recent.after(since, FOLLOWED))  # read for others while the lock was awaited
             self._recent.put(changes)
             return admission.outcomes
 

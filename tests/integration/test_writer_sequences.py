@@ -1,9 +1,11 @@
-"""Any sequence of units comes to the same in the fake and in one database behind two writers, whoever of them writes."""
+"""Any sequence of units comes to the same in the fake and in one database behind two writers, whoever of them writes and
+however little they remember."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from msgspec import structs
 from datamodel.command import Actor, Advance, Command, Outcome, Unit
 from datamodel.node import Node
 from datamodel.ports import Store
+from datamodel.postgres import remembered
 from datamodel.postgres.store import PostgresStore
 from datamodel.scheduling.attempts import attempt_name
 from datamodel.scheduling.edges import desired_path, inventory_path
@@ -183,20 +186,22 @@ def timeless(node: Node) -> dict[str, Any]:
 BEGINNING = Turn(0, "", [Wanted(USER, [Wish("job", "x"), Wish("job", "y"), Wish("group", "g")], True, 0, "")])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(turns=st.lists(_turns, min_size=8, max_size=24))
-async def test_two_writers_are_as_one(databases: Databases, turns: list[Turn]) -> None:
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(turns=st.lists(_turns, min_size=8, max_size=24), rows=st.sampled_from([6, 16, remembered.LIMIT_ROWS]))
+async def test_two_writers_are_as_one(databases: Databases, turns: list[Turn], rows: int) -> None:
     fake = memory_store()
     await seed(fake)
     url = await databases.create()
     try:
+        limit = mock.patch.object(remembered, "LIMIT_ROWS", rows)
         async with PostgresStore(url, MODEL) as first, PostgresStore(url, MODEL) as second:
             one, two = World([fake]), World([first, second])
-            for world in (one, two):
-                await new_edge(world.stores[0], cpu=0.5)
-                await world.take(BEGINNING)
-            for turn in turns:
-                assert await two.take(turn) == await one.take(turn)
+            with limit:
+                for world in (one, two):
+                    await new_edge(world.stores[0], cpu=0.5)
+                    await world.take(BEGINNING)
+                for turn in turns:
+                    assert await two.take(turn) == await one.take(turn)
             assert await two.image() == await one.image()
             await clean(second)
     finally:

@@ -16,7 +16,7 @@ from datamodel.pool import Pool
 from datamodel.ports import Change
 from datamodel.postgres.clock import Clock
 from datamodel.postgres.displacement import displaced
-from datamodel.postgres.recent import changes_of
+from datamodel.postgres.recent import Recent, changes_of
 from datamodel.postgres.remembered import (
     LIMIT_BYTES,
     LIMIT_ROWS,
@@ -48,9 +48,15 @@ def entry(index: int, holder: str) -> Entry:
 
 
 @pytest.fixture
-def remembered() -> Remembered:
+def recent() -> Recent:
+    """What the process read for others."""
+    return Recent()
+
+
+@pytest.fixture
+def remembered(recent: Recent) -> Remembered:
     """It stands at position 10 and knows a job with two attempts, all of them."""
-    remembered = Remembered(MODEL)
+    remembered = Remembered(MODEL, recent)
     remembered.position, remembered.clock = 9, Clock(AT, time.monotonic())
     remembered.heard(10)
     remembered.outrun([Changed(10, "e", f"{JOBS}/other", "9" * 32, went=False)], 10)
@@ -116,22 +122,74 @@ def test_an_owner_without_totals_has_no_entries(remembered: Remembered) -> None:
     assert missing(remembered, entries=[(other, 0)]).rows == 0
 
 
-def test_too_many_rows_are_all_forgotten(remembered: Remembered) -> None:
-    era = remembered.era
-    remembered.learn(Needs({f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)}), State(), 0)
-    assert missing(remembered, nodes=[GROUP]).nodes == {GROUP}
-    assert (remembered.era, remembered.position, remembered.known.rows) == (era + 1, 0, 0)
-    assert not remembered.latest
+def test_of_too_many_rows_the_older_half_is_forgotten(remembered: Remembered) -> None:
+    era, paths = remembered.era, [f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)]
+    learn(remembered, paths, 0)
+    assert missing(remembered, nodes=[FIRST, paths[0], paths[-1]]).nodes == {FIRST, paths[0]}
+    assert missing(remembered, nodes=[f"{JOBS}/none"]).rows == 1, "nor is known any more what there was none of"
+    assert missing(remembered, owners=[OWNER, ALL], entries=[(OWNER, 0), (OWNER, 1)]).entries == {(OWNER, 0)}
+    assert LIMIT_ROWS // 3 < remembered.known.rows < LIMIT_ROWS
+    assert (remembered.era, remembered.position, remembered.latest) == (era, 10, True), "what was decided stands"
 
 
-def test_too_many_bytes_are_all_forgotten(remembered: Remembered) -> None:
+def test_what_others_stand_below_or_reserve_of_is_not_forgotten_with_the_old(remembered: Remembered) -> None:
+    learn(remembered, [f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)], 0)
+    assert missing(remembered, nodes=[GROUP], pools=[POOL], owners=[ALL]).rows == 0
+
+
+def test_that_a_new_owner_has_no_ledger_is_remembered_as_long_as_it_is(remembered: Remembered) -> None:
+    theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
+    learn(remembered, [f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)], 0)
+    remembered.follow([Change(11, "e11", theirs.path, theirs.uid, "Job", theirs)])
+    assert missing(remembered, owners=[theirs.uid, OWNER]).owners == {OWNER}
+
+
+def test_what_was_changed_here_since_others_did_is_not_found_in_what_was_read(
+    remembered: Remembered, recent: Recent
+) -> None:
+    theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
+    recent.put([Change(11, "e11", theirs.path, theirs.uid, "Job", theirs)])
+    remembered.outrun([Changed(11, "e11", theirs.path, theirs.uid, went=False)], 11)
+    assert missing(remembered, nodes=[theirs.path], owners=[theirs.uid]).rows == 0
+    remembered.committed(
+        admitted(remembered, unit(Command("patchStatus", theirs.path, {"phase": RUNNING}), actor=SYSTEM))
+    )
+    learn(remembered, [f"{JOBS}/j{number}" for number in range(LIMIT_ROWS)], 0)
+    assert missing(remembered, nodes=[theirs.path], owners=[theirs.uid]).rows == 2
+    assert remembered.node(theirs.path) is None
+
+
+def test_of_too_many_pools_the_older_half_goes_too(remembered: Remembered) -> None:
+    rows = State()
+    rows.pools = {inventory_path("s", f"e{number}"): Pool({"cpu": 1}, {}) for number in range(LIMIT_ROWS)}
+    remembered.learn(Needs(pools={*rows.pools}), rows, 0)
+    assert missing(remembered, pools=[POOL, [*rows.pools][-1]]).pools == {POOL}
+
+
+def test_of_too_many_bytes_half_is_forgotten_and_what_is_left_suffices(remembered: Remembered) -> None:
+    late = f"{JOBS}/late"
+    learn(remembered, [late], LIMIT_BYTES + 1)
+    assert suffices(remembered, unit(Command("patchSpec", late, {})))
+    assert missing(remembered, nodes=[FIRST]).nodes == {FIRST}
     assert suffices(remembered, unit(job("new")))
-    remembered.learn(Needs({SECOND}), State(), LIMIT_BYTES + 1)
-    assert not suffices(remembered, unit(job("new"))), "what is full is emptied before it takes more"
-    assert missing(remembered, nodes=[GROUP]).nodes == {GROUP}
-    assert remembered.known.rows == 0
-    remembered.learn(Needs({GROUP}), State(), 1)
-    assert missing(remembered, nodes=[GROUP]).rows == 0
+
+
+def test_a_decision_on_its_way_is_taken_back_though_its_rows_were_forgotten(remembered: Remembered) -> None:
+    before = remembered.node(f"{JOBS}/j")
+    admitted(remembered, unit(Command("patchStatus", f"{JOBS}/j", {"phase": RUNNING}), actor=SYSTEM))
+    assert remembered.state.nodes[f"{JOBS}/j"] != before
+    learn(remembered, ["/config", *(f"{JOBS}/k{number}" for number in range(LIMIT_ROWS))], 0)
+    assert missing(remembered, nodes=[f"{JOBS}/j"]).rows == 1
+    remembered.mistaken()
+    assert remembered.state.nodes[f"{JOBS}/j"] == before
+    assert missing(remembered, nodes=[f"{JOBS}/j"]).rows == 1, "it is read before anything is decided"
+
+
+def learn(remembered: Remembered, paths: Collection[str], size_bytes: int) -> None:
+    """They were read just now."""
+    rows = State()
+    rows.nodes = {path: node(path, "Job", uid=f"{number:032x}") for number, path in enumerate(paths)}
+    remembered.learn(Needs({*paths}), rows, size_bytes)
 
 
 def test_an_era_ends_with_everything_that_was_known(remembered: Remembered) -> None:
@@ -170,7 +228,7 @@ def test_what_others_did_is_followed(remembered: Remembered) -> None:
     assert missing(remembered, owners=[OWNER, ALL]).owners == {OWNER, ALL}
 
 
-def test_what_others_did_is_forgotten_until_it_is_read(remembered: Remembered) -> None:
+def test_what_others_did_is_forgotten_until_it_is_read(remembered: Remembered, recent: Recent) -> None:
     theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
     group = node(GROUP, "JobGroup", uid="b" * 32, version=13)
     remembered.heard(13)
@@ -185,7 +243,7 @@ def test_what_others_did_is_forgotten_until_it_is_read(remembered: Remembered) -
     assert (remembered.position, remembered.event, remembered.latest) == (13, "e13", True)
     assert missing(remembered, nodes=[theirs.path, GROUP], owners=[theirs.uid]).rows == 3
     old = structs.replace(group, version=12)
-    remembered.recognize(
+    recent.put(
         [
             Change(11, "e11", theirs.path, theirs.uid, "Job", theirs),
             Change(12, "e12", GROUP, group.uid, "JobGroup", old),
@@ -193,11 +251,27 @@ def test_what_others_did_is_forgotten_until_it_is_read(remembered: Remembered) -
     )
     assert (remembered.node(theirs.path), remembered.node(GROUP)) == (theirs, None), "the group has changed again since"
     assert missing(remembered, owners=[theirs.uid], entries=[(theirs.uid, 0)]).rows == 0, "it is new and has no ledger"
-    remembered.recognize([Change(13, "e13", GROUP, group.uid, "JobGroup", group)])
+    recent.put([Change(13, "e13", GROUP, group.uid, "JobGroup", group)])
     assert remembered.node(GROUP) == group
 
 
-def test_what_is_known_is_not_made_older_by_what_was_read_of_it(remembered: Remembered) -> None:
+def test_what_was_read_before_it_was_forgotten_is_found_all_the_same(remembered: Remembered, recent: Recent) -> None:
+    theirs = node(f"{JOBS}/theirs", "Job", uid="d" * 32, version=11, created=11)
+    recent.put([Change(11, "e11", theirs.path, theirs.uid, "Job", theirs)])
+    remembered.outrun([Changed(11, "e11", theirs.path, theirs.uid, went=False)], 11)
+    assert missing(remembered, nodes=[theirs.path], owners=[theirs.uid], entries=[(theirs.uid, 0)]).rows == 0
+    assert remembered.node(theirs.path) == theirs
+
+
+def test_of_a_node_that_others_deleted_nothing_is_known(remembered: Remembered, recent: Recent) -> None:
+    group = node(GROUP, "JobGroup", uid="b" * 32, version=11)
+    remembered.outrun([Changed(11, "e11", GROUP, group.uid, went=True)], 11)
+    recent.put([Change(11, "e11", GROUP, group.uid, "JobGroup", None)])
+    assert remembered.node(GROUP) is None
+    assert missing(remembered, nodes=[GROUP]).nodes == {GROUP}, "it may have been made again since"
+
+
+def test_what_is_known_is_not_made_older_by_what_was_read_of_it(remembered: Remembered, recent: Recent) -> None:
     group = node(GROUP, "JobGroup", uid="b" * 32, version=11)
     remembered.outrun([Changed(11, "e11", GROUP, group.uid, went=False)], 11)
     rows = State()
@@ -205,19 +279,21 @@ def test_what_is_known_is_not_made_older_by_what_was_read_of_it(remembered: Reme
     remembered.learn(Needs({GROUP}), rows, 0)
     described = Command("patchSpec", GROUP, {"description": "newer"})
     remembered.committed(admitted(remembered, unit(described)))
-    remembered.recognize([Change(11, "e11", GROUP, group.uid, "JobGroup", group)])
+    recent.put([Change(11, "e11", GROUP, group.uid, "JobGroup", group)])
     known = remembered.node(GROUP)
     assert known is not None
     assert known.version == 12
 
 
-def test_of_a_new_owner_that_others_have_counted_for_the_ledger_is_not_known(remembered: Remembered) -> None:
+def test_of_a_new_owner_that_others_have_counted_for_the_ledger_is_not_known(
+    remembered: Remembered, recent: Recent
+) -> None:
     uid = "d" * 32
     theirs = node(f"{JOBS}/theirs", "Job", uid=uid, version=11, created=11)
     attempt = f"{desired_path('s', 'e')}/attempts/{attempt_name(uid, 0, 1)}"
     told = [Changed(11, "e11", theirs.path, uid, went=False), Changed(12, "e12", attempt, "f" * 32, went=False)]
     remembered.outrun(told, 12)
-    remembered.recognize([Change(11, "e11", theirs.path, uid, "Job", theirs)])
+    recent.put([Change(11, "e11", theirs.path, uid, "Job", theirs)])
     assert missing(remembered, nodes=[theirs.path]).rows == 0
     assert missing(remembered, owners=[uid], entries=[(uid, 0)]).rows == 2
 
