@@ -88,8 +88,8 @@ async def connect_writer(url: str, define: str) -> "asyncpg.Connection[asyncpg.R
     """The connection of a process' writer, for which the script `define` is run first. Raises `Transient`."""
     connection = await _connect(url, _KEYED_SETTINGS)
     try:
-        _send_at_once(connection)
         with transient("define"):
+            _send_at_once(connection)
             await connection.execute(define)
     except BaseException:
         connection.terminate()

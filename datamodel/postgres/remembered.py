@@ -147,7 +147,6 @@ class Remembered:
     def suffices(self, wanted: Needs, units: Sequence[Unit]) -> bool:
         """Whether units can be decided by what is remembered alone: what others may have changed of it, and their guards, can
         be judged by the database at the end."""
-        self._make_room()
         marks = [unit.advance for unit in units if unit.advance is not None]
         return (
             self.position > 0
@@ -162,10 +161,15 @@ class Remembered:
         )
 
     def missing(self, wanted: Needs) -> Needs:
-        """What of the wanted rows has to be read; guards are always read."""
+        """What of the wanted rows has to be read; guards are always read. An owner's entries are begun in order, so who knows
+        how many there are knows of which pieces there is none."""
         self._make_room()
         self._recall(wanted.nodes - self.known.nodes)
-        return self._unknown(wanted)
+        unknown = wanted.without(self.known)
+        owners = {owner for owner, _ in unknown.entries} & self.known.owners
+        begun = {owner: self.state.totals.get(owner, Totals()).entries for owner in owners}
+        unknown.entries = {(owner, index) for owner, index in unknown.entries if index < begun.get(owner, math.inf)}
+        return unknown
 
     def _make_room(self) -> None:
         """Forgets about half of the rows where there are too many: those that were remembered first, but for what the others
@@ -195,19 +199,9 @@ class Remembered:
 
     def _in_the_way(self, wanted: Needs) -> bool:
         """Whether a row must be read first. That a new node is none that exists is judged by its table's key in the end."""
-        self._recall(wanted.nodes - self.known.nodes)
-        unknown = self._unknown(wanted)
-        unknown.nodes -= wanted.created
-        return unknown.rows > 0
-
-    def _unknown(self, wanted: Needs) -> Needs:
-        """The wanted rows without those that are known. An owner's entries are begun in order, so who knows how many there are
-        knows of which pieces there is none."""
-        unknown = wanted.without(self.known)
-        owners = {owner for owner, _ in unknown.entries} & self.known.owners
-        begun = {owner: self.state.totals.get(owner, Totals()).entries for owner in owners}
-        unknown.entries = {(owner, index) for owner, index in unknown.entries if index < begun.get(owner, math.inf)}
-        return unknown
+        missing = self.missing(wanted)
+        missing.nodes -= wanted.created
+        return missing.rows > 0
 
     def forget(self, changed: Iterable[Changed]) -> None:
         """Forgets the rows that these changes may have touched."""

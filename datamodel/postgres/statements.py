@@ -37,8 +37,8 @@ class _Column:
     `moment` is not before the time of the writing. What is an array itself comes as its text. Of what is no word and no text,
     an empty text is NULL, which only a column with a `?` behind its type has in some rows and not in others.
 
-    A value that all rows share travels once: half of the columns of what is created are such, and to make a row's value of
-    each costs Postgres as much as to find its place in an index."""
+    A value that all rows share travels once, for else Postgres would make a text of it for every row. Half of the columns of
+    what is created are such."""
 
     name: str
     type: str
