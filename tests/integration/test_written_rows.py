@@ -1,7 +1,6 @@
-"""Rows as the writer's function writes them: every column as it was told, whatever its rows share; and the connections."""
+"""Rows as the writer's function writes them: every column as it was told, whatever its rows share."""
 
 import itertools
-import socket
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +10,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from datamodel.postgres.connect import SEND_BUFFER_BYTES, Connection, connect_writer, open_pool
+from datamodel.postgres.connect import Connection, connect_writer
 from datamodel.postgres.statements import DEFINE, WRITE, arguments
 
 AT = datetime(2020, 1, 1, microsecond=7, tzinfo=UTC)
@@ -107,27 +106,3 @@ async def test_every_mixture_of_null_and_one_value_is_kept(writer: Connection) -
         others: list[list[Any]] = [["o"] * 3, [0, 1, 2], [1] * 3, ["placed"] * 3, ["/h"] * 3, [0] * 3, [0] * 3]
         read = 'SELECT outputs FROM ledger ORDER BY "index"'
         assert await written(writer, "put_ledger", [*others, texts], 0, read) == [(text or None,) for text in texts]
-
-
-@pytest.mark.asyncio
-async def test_who_reads_by_key_starts_no_process_to_share_the_work(database_url: str) -> None:
-    """The feed's reading of the log did, once that was long: it took 5 ms for what takes 0.1."""
-    shares: dict[bool, bool] = {}
-    for keyed in (True, False):
-        pool = await open_pool(database_url, 1, keyed=keyed, connected=lambda: None)
-        async with pool, pool.acquire() as connection:
-            await connection.execute("SET debug_parallel_query = on")  # wherever it may
-            plan = await connection.fetch("EXPLAIN SELECT * FROM events WHERE position > 7 ORDER BY position LIMIT 9")
-        shares[keyed] = any("Gather" in row[0] for row in plan)
-    assert shares == {True: False, False: True}
-
-
-@pytest.mark.asyncio
-async def test_a_writers_socket_takes_a_batch_at_a_time(writer: Connection) -> None:
-    transport: Any = getattr(writer, "_transport")  # noqa: B009 - the driver has no other way to it
-    opened = transport.get_extra_info("socket")
-    assert opened.family == socket.AF_UNIX
-    with socket.socket(socket.AF_UNIX) as usual, socket.socket(socket.AF_UNIX) as widened:
-        widened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        sizes = [one.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) for one in (usual, opened, widened)]
-    assert sizes[0] < sizes[1] == sizes[2], "as much as the kernel permits"
