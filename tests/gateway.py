@@ -1,9 +1,9 @@
 """A gateway of a test's own: the application over an open store, with a feed that moves where the test needs one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import httpx
@@ -81,10 +81,32 @@ async def open_gateway(
             lambda: link.artifacts if link is not None else pieces,
             secrets or MemorySecrets(),
         )
-        app = create_app(backend, fronts, origins)
+        app = stack.enter_context(_application(backend, fronts, origins))
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url=BASE_URL))
         yield Gateway(app, client, store, changes, backend)
+
+
+_idle: list[tuple[Hashable, Backend, Starlette]] = []
+_IDLE = 4
+
+
+@contextmanager
+def _application(backend: Backend, fronts: Collection[Front], origins: Collection[str]) -> Iterator[Starlette]:
+    """One over this backend. To make one takes the better part of a second, and a thousand tests want one: those that tests
+    are done with are taken again, with another backend behind them."""
+    made_for = (backend.model, tuple(fronts), tuple(origins))
+    found = next((idle for idle in _idle if idle[0] == made_for), None)
+    if found is None:
+        behind = replace(backend)
+        found = made_for, behind, create_app(behind, fronts, origins)
+    else:
+        _idle.remove(found)
+        for field in fields(Backend):
+            object.__setattr__(found[1], field.name, getattr(backend, field.name))
+    yield found[2]
+    _idle.append(found)
+    del _idle[:-_IDLE]
 
 
 @asynccontextmanager
