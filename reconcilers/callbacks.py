@@ -99,10 +99,8 @@ class Callbacks:
         while jobs := await self._store.list_nodes("Job", after=after, limit=PAGE):
             keys.extend(job.path for job in jobs if self._has_work(job))
             after = jobs[-1].path
-        for key in remembered.difference(
-            keys
-        ):  # of jobs that are gone, or another replica's now, nobody comes to say so
-            self._memory.pop(key, None)
+        for key in remembered.difference(keys):
+            self._memory.pop(key, None)  # of jobs that are gone, or another replica's now, nobody comes to say so
         return keys
 
     async def reconcile(self, key: str, fence: Fence) -> float | None:

@@ -71,7 +71,7 @@ class Contact:
         is_cut = edge is not None and edge.phase in CUT
         (self._cut.add if is_cut else self._cut.discard)(key)
         async for attempts in alive(self._store, desired_path(site, name)):
-            for job in {attempt.spec["job"] for attempt in attempts}:
+            for job in dict.fromkeys(attempt.spec["job"] for attempt in attempts):
                 self._wake(job)
         return None
 

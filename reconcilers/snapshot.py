@@ -96,7 +96,7 @@ class Snapshot:
 
     async def refresh_groups(self, names: Collection[str]) -> None:
         """The groups' terms; where its jobs may go elsewhere than before, all that wait are read again."""
-        paths = {f"/config/job-groups/{name}" for name in names}
+        paths = [f"/config/job-groups/{name}" for name in sorted(names)]
         found = await self._store.nodes(paths) if paths else {}
         for path in paths:
             name = path.rpartition("/")[2]
@@ -139,7 +139,7 @@ class Snapshot:
 
     async def refresh_pools(self, paths: Collection[str]) -> None:
         """What is free of edges of which nothing else has changed."""
-        known = {inventory_path(*place_of(path)): path for path in paths if path in self.fleet.edges}
+        known = {inventory_path(*place_of(path)): path for path in sorted(paths) if path in self.fleet.edges}
         if known:
             for described, pool in (await self._store.pools(known)).items():
                 self.fleet.set_free(known[described], self._forecasts.counted_on(known[described], pool).free)

@@ -92,7 +92,7 @@ def _spans(windows: Iterable[Document], now: datetime) -> Iterator[_Span]:
             continue
         cron, where = window["cron"], zone(window.get("timeZone") or "UTC")
         told = now + notice
-        begins = {newest_of(cron, where, now), newest_of(cron, where, told), following(cron, where, told)}
-        for begin in begins:
+        begins = (newest_of(cron, where, now), newest_of(cron, where, told), following(cron, where, told))
+        for begin in dict.fromkeys(begins):
             if begin is not None:
                 yield _Span(begin - notice, begin, begin + timedelta(seconds=window["durationS"]), moves)

@@ -23,11 +23,12 @@ from sim.world.world import World
 DAY_S = 86_400.0
 
 
-def test_a_seed_is_the_same_world_again_whatever_strings_hash_to() -> None:
+@pytest.mark.parametrize("seed", [10, 20, 24])
+def test_a_seed_is_the_same_world_again_whatever_strings_hash_to(seed: int) -> None:
     seen = set()
-    for hash_seed in ("0", "1", "77"):
+    for hash_seed in ("0", "3"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
-        command = [sys.executable, "-m", "sim.world", "--seed", "10", "--log"]
+        command = [sys.executable, "-m", "sim.world", "--seed", str(seed), "--log"]
         seen.add(subprocess.run(command, env=environment, capture_output=True, check=True, text=True).stdout)
     (lines,) = seen
     assert "held: " in lines.splitlines()[-1]
