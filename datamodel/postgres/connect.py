@@ -70,7 +70,7 @@ def transient(doing: str) -> Iterator[None]:
     try:
         yield
     except asyncpg.UndefinedTableError as error:
-        raise NotMigrated(f"{doing}: the database is not migrated ({error})") from error
+        raise NotMigrated(f"{doing}: the database is not migrated: `tendril migrate` does that ({error})") from error
     except type_failures as error:
         if isinstance(error, ValueError):  # an argument that does not fit its column: trying again cannot heal it
             raise

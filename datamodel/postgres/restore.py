@@ -46,7 +46,7 @@ async def restore(url: str, model: Model, backup: Reader) -> Head:
     """
     connection = await connect_writer(url, DEFINE)
     try:
-        with transient("restore"):
+        with transient("write"):
             await _begin(connection, backup)
             head = await _put(connection, model, backup)
             await connection.execute("UPDATE head SET epoch = greatest(epoch, $1)", backup.top.epoch + 1)

@@ -182,7 +182,7 @@ async def test_a_database_with_a_log_of_its_own_is_left_alone(
 
 async def test_a_database_without_tables_is_named(databases: Databases, store: PostgresStore, tmp_path: Path) -> None:
     await backup(store, tmp_path / "b.gz")
-    with reading(tmp_path / "b.gz") as archive, pytest.raises(NotMigrated):
+    with reading(tmp_path / "b.gz") as archive, pytest.raises(NotMigrated, match="tendril migrate"):
         await restore(databases.postgres.url(), MODEL, archive)
 
 
