@@ -16,18 +16,19 @@ from datamodel.scheduling.edges import inventory_path, place_of
 from datamodel.scheduling.model import MODEL
 from datamodel.seeds import seed
 from reconcilers.placement import Placement
-from tests.graph import EDGE, JOBS, SYSTEM, counted_ids, done, job, new_edge, present
+from tests.graph import EDGE, JOBS, STEPS, SYSTEM, counted_ids, done, job, new_edge, present
 
 
 class Busy(MemoryStore):
-    """A store in which something happens when the last of what placement reads is asked for."""
+    """A store in which something happens when the last of what placement reads is asked for, or the first of the jobs."""
 
     meanwhile: Callable[[], Awaitable[None]] | None = None
+    at_first = False
 
     async def list_nodes(
         self, kind: str, *, under: str = "", after: str = "", limit: int = 100, phases: Collection[str] = ()
     ) -> list[Node]:
-        if kind == "Job" and after and self.meanwhile is not None:
+        if kind == "Job" and (after or self.at_first) and self.meanwhile is not None:
             meanwhile, self.meanwhile = self.meanwhile, None
             await meanwhile()
         return await super().list_nodes(kind, under=under, after=after, limit=limit, phases=phases)
@@ -65,6 +66,29 @@ async def test_what_may_have_been_placed_is_looked_for_before_more_is() -> None:
         while await placement.reconcile("scheduler", fence) == 0.0:
             pass
         assert len(await store.list_nodes("Attempt")) == 1
+
+
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_a_job_that_comes_while_all_is_read_goes_only_where_its_group_may(*, was_there: bool) -> None:
+    store, group = Busy(MODEL, lambda: datetime.now(UTC), counted_ids()), "/config/job-groups/away"
+    await seed(store)
+    async with Appender(store) as appender:
+        await new_edge(store, "e")
+        await done(store, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
+        if was_there:
+            await done(store, Command("create", group, {"sites": ["s"]}))
+
+        async def come() -> None:
+            await done(store, Command("apply", group, {"sites": ["elsewhere"]}))
+            await done(store, Command("create", f"{group}/jobs/j", {"steps": STEPS}))
+
+        store.meanwhile, store.at_first = come, True
+        placement = Placement(store, appender, lambda: datetime.now(UTC))
+        fence = Fence("placement/0", (await store.acquire(["placement/0"], "mine", 60.0))["placement/0"])
+        while await placement.reconcile("scheduler", fence) == 0.0:
+            pass
+        assert store.meanwhile is None
+        assert await store.list_nodes("Attempt") == []
 
 
 @pytest.mark.parametrize("is_new", [True, False])
