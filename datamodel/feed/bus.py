@@ -163,11 +163,12 @@ async def connect(access: Access, name: str) -> Bus:
             max_outstanding_pings=2,
             skip_subject_validation=True,
         )
-    except Forbidden:
-        await client.close()
-        raise
     except NATS_FAILURES as error:
         raise Transient(f"NATS at {access.url} refused the connection: {error}") from error
+    except BaseException:  # also where this is cancelled: nats-py leaves a line open that is being taken up
+        with contextlib.suppress(*NATS_FAILURES):
+            await client.close()
+        raise
     bus = Bus(client, reconnected, ended)
     joined.append(bus)
     return bus

@@ -48,3 +48,26 @@ async def test_who_is_shut_out_amid_its_words_knows_that_it_is() -> None:
                 await bus.while_admitted(talk(bus))
         assert not bus.connected
         await bus.close()
+
+
+async def test_whoever_gives_up_while_it_connects_leaves_no_line_open() -> None:
+    """Else it is left to the collector of garbage, whenever that comes."""
+    called, left = asyncio.Event(), asyncio.Event()
+
+    async def says_nothing_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(_INFO)
+        while await reader.read(1_000):
+            called.set()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(says_nothing_more, "127.0.0.1", 0)
+    async with server, asyncio.timeout(10):
+        host, port = server.sockets[0].getsockname()
+        access = Access(f"nats://{host}:{port}", Credential(Key.new("user"), "jwt"))
+        connecting = asyncio.create_task(connect(access, "hasty"))
+        await called.wait()
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+        await left.wait()
