@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -24,6 +25,9 @@ FEED_HEARTBEAT_S = 7.5
 """How often an idle feed is heard of: twice as often would cost a fifth more of an idle edge's bytes."""
 FIRST_S = 15.0
 """How long new work waits for what was to be told before a reconnection."""
+ASK_S = 300.0
+"""After so long with nothing to tell, give or take a fifth, an agent asks whether the hub still has what it was told. Its
+database may have been put back to an older copy, and the feed says nothing of that where the relay was behind."""
 CUT_S = 8.0
 """After so long without any answer the hub was cut off, though the agent was connected: to a server of its site, say."""
 FENCED_S = 10.0
@@ -47,17 +51,20 @@ class Link:
         beat_s: float = wire.BEAT_S,
         resend_s: float = RESEND_S,
         cut_s: float = CUT_S,
+        ask_s: float = ASK_S,
         compare_s: tuple[float, float] = (COMPARE_S, SURE_S),
         session: Session | None = None,
     ) -> None:
         """`beat_s`: how often the hub is told that the agent lives. `resend_s`: how long reports may be unanswered before they
-        are sent again, and `cut_s` until the hub counts as having been cut off. `compare_s`: how often what the feed told is
-        compared, and for how long a difference must be there. `session`: this start of the agent, of the same outbox."""
+        are sent again, and `cut_s` until the hub counts as having been cut off. `ask_s`: how long there may be nothing to send
+        until it is asked what it has. `compare_s`: how often what the feed told is compared, and for how long a difference must
+        be there. `session`: this start of the agent, of the same outbox."""
         self._messages = messages
         self._feed = feed
         self._outbox = outbox
         self._site, self._agent, self._edges = site, agent, list(edges)
         self._beat_s, self._resend_s, self._cut_s = beat_s, resend_s, cut_s
+        self._ask_s = ask_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads the agents
         self._session = session or Session(outbox)
         self._incarnation = outbox.incarnation
         self._sent = 0
@@ -105,7 +112,8 @@ class Link:
 
     async def _send(self) -> None:
         """Sends what is in the outbox, a few windows ahead of what is committed, and all of it again when the hub has
-        committed nothing for a while. Once this start is not believed any more, it only says that it is still there."""
+        committed nothing for a while; asks now and then where there is nothing to send. Once this start is not believed any
+        more, it only says that it is still there."""
         loop = asyncio.get_running_loop()
         while not self._session.fenced:
             self._woken.clear()
@@ -116,8 +124,11 @@ class Link:
                 async with asyncio.timeout_at(self._due_s()):
                     await self._woken.wait()
             except TimeoutError:
-                # Else something was committed meanwhile, or everything.
-                if self._due_s() is not None and loop.time() - self._heard_s >= self._resend_s:
+                if loop.time() < self._due_s():
+                    continue  # something was committed meanwhile, or everything
+                if not self._waits:
+                    await self._ask()
+                else:
                     self._silent_since_s = self._silent_since_s or loop.time()
                     self._session.doubt()
                     self._rewind()
@@ -128,14 +139,25 @@ class Link:
             honour_cancellation()
             await asyncio.sleep(FENCED_S)
 
-    def _due_s(self) -> float | None:
+    def _due_s(self) -> float:
         """When something is to be sent though nothing wakes."""
-        return self._heard_s + self._resend_s if self._outbox.pending or not self._settled else None
+        return self._heard_s + (self._resend_s if self._waits else self._ask_s)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether an answer of the hub is missing."""
+        return bool(self._outbox.pending) or not self._settled
 
     @property
     def _settled(self) -> bool:
         """How far the hub is, and that it takes this start for the newest, need not be asked."""
         return self._outbox.confirmed and self._session.believed
+
+    async def _ask(self) -> None:
+        """By a window that follows on everything that was told: a hub that has less sees a gap before it."""
+        self._heard_s = asyncio.get_running_loop().time()
+        with contextlib.suppress(Transient):  # the next one follows
+            await self._publish(self._window(self._outbox.forgotten_through + 1, []))
 
     async def _publish(self, window: wire.Window) -> None:
         await self._messages.publish(wire.report_subject(self._site, self._agent), wire.encode(window))

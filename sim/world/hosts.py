@@ -50,8 +50,8 @@ from sim.world.weather import Weather
 
 BEAT_S = 5.0
 """Three beats in a row must be lost before an edge is suspected: rough seas lose one of a hundred."""
-COMPARE_S = 40.0
-"""Rather often, so that what the feed misses is made good before a world's end."""
+COMPARE_S, ASK_S = 40.0, 20.0
+"""Rather often, so that what the feed misses, or a database that was put back, is made good before a world's end."""
 REVIVED_S = 1.0
 """After which a supervisor starts a program that ended by itself."""
 UNHEARD = 0.02
@@ -249,6 +249,7 @@ class EdgeHost(Host):
                 self.name,
                 [self.name],
                 beat_s=BEAT_S,
+                ask_s=ASK_S,
                 compare_s=(COMPARE_S, SURE_S),
                 session=session,
             )

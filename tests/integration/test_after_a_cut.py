@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from agents.link import Link
+from agents.link import ASK_S, Link
 from agents.loop import Agent
 from agents.memory_journal import Disk, MemoryJournal
 from agents.outbox import Outbox
@@ -34,21 +34,24 @@ class Line(MemoryMessages):
         self.takes = 10**9
         """So many reports are committed, and no more."""
         self.told: list[str] = []
-        self._taken = 0
+        self.taken: dict[str, int] = {}
+        """Up to which number it has the reports of each incarnation."""
         self._reconnected: list[object] = []
 
     async def publish(self, subject: str, body: bytes) -> None:
         if not self.connected or not subject.startswith("report."):
             return
         window = wire.decode_window(body)
+        taken = self.taken.get(window.incarnation, 0)
         for number, raw in enumerate(window.reports, window.first):
-            if number == self._taken + 1 <= self.takes and self.answers:
-                self._taken = number
+            if number == taken + 1 <= self.takes and self.answers:
+                taken = number
                 report = wire.decode_report(raw)
                 if isinstance(report, wire.AttemptReport):
                     self.told.append(f"{report.attempt} {report.phase}")
         if self.answers:
-            answer = wire.encode(wire.Committed(window.incarnation, self._taken))
+            self.taken[window.incarnation] = taken
+            answer = wire.encode(wire.Committed(window.incarnation, taken, window.first > taken + 1))
             asyncio.get_running_loop().call_soon(self._arrive, answer)
 
     def on_reconnect(self, call: object) -> None:
@@ -66,12 +69,13 @@ class Line(MemoryMessages):
 
 
 @asynccontextmanager
-async def linked(line: Line) -> AsyncIterator[Alone]:
+async def linked(line: Line, *, ask_s: float = ASK_S) -> AsyncIterator[Alone]:
     runtime = SimulatedRuntime(Constant(100.0))
     async with Outbox(MemoryJournal(Disk())) as outbox:
         agent = Agent(runtime, outbox, [])
         feed = MemoryFeed(MemoryStreams())
-        link = Link(line, feed, outbox, "s", "e", ["e"], session=Session(outbox), resend_s=0.2, cut_s=0.5)
+        session = Session(outbox)
+        link = Link(line, feed, outbox, "s", "e", ["e"], session=session, resend_s=0.2, cut_s=0.5, ask_s=ask_s)
         tasks = [asyncio.create_task(agent.run()), asyncio.create_task(link.run(lambda _: None, agent.tell_anew))]
         try:
             yield Alone(agent, outbox, runtime)
@@ -165,3 +169,19 @@ async def test_the_present_says_of_each_attempt_whether_it_stays(answer: str) ->
         await until(lambda: not one.runtime._attempts)
         told = {"stop": [f"{NAME} running", f"{NAME} stopped"]}.get(answer, [f"{NAME} running"])
         await until(lambda: line.told == told)
+
+
+async def test_a_database_that_was_put_back_unseen_is_told_again_how_an_attempt_ended() -> None:
+    """The feed goes on as it was, since the relay had not told what is lost now, and the agent has nothing else to tell."""
+    line = Line()
+    async with linked(line, ask_s=0.5) as one:
+        one.show(message(work_ws=30.0))
+        await until(lambda: line.told == [f"{NAME} running"])
+        one.agent.deliver(message("running", work_ws=30.0))
+        await until(lambda: line.told == [f"{NAME} running", f"{NAME} succeeded"])
+        await until(lambda: not one.outbox.pending and not one.runtime._attempts)
+        former = one.outbox.incarnation
+        line.taken[former] = 1
+        await until(lambda: len(line.told) == 3)
+        assert line.told[2] == f"{NAME} interrupted"
+        assert one.outbox.incarnation != former

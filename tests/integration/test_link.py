@@ -9,7 +9,7 @@ import pytest_asyncio
 from nats.aio.msg import Msg
 
 from agents.desk import Desk
-from agents.link import RESEND_S, Link
+from agents.link import ASK_S, RESEND_S, Link
 from agents.memory_journal import Disk, MemoryJournal
 from agents.outbox import Outbox
 from agents.session import Session
@@ -72,7 +72,12 @@ async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
 
 @asynccontextmanager
 async def linked(
-    server: PrivateNats, outbox: Outbox, renewed: list[str] | None = None, *, resend_s: float = RESEND_S
+    server: PrivateNats,
+    outbox: Outbox,
+    renewed: list[str] | None = None,
+    *,
+    resend_s: float = RESEND_S,
+    ask_s: float = ASK_S,
 ) -> AsyncIterator[Link]:
     """The link in the agent's own role, with the permissions that come with it. `renewed` gets each incarnation
     that follows another."""
@@ -81,7 +86,7 @@ async def linked(
         session = Session(outbox)
         session.version = 1  # the hub of these tests has said so
         feed = NatsFeed(bus, Desk(bus, "s", "e", ["e"]))
-        link = Link(bus, feed, outbox, "s", "e", ["e"], resend_s=resend_s, session=session)
+        link = Link(bus, feed, outbox, "s", "e", ["e"], resend_s=resend_s, ask_s=ask_s, session=session)
         task = group.create_task(link.run(Seen().deliver, lambda: renewed.append(outbox.incarnation)))
         yield link
         task.cancel()
@@ -317,3 +322,32 @@ async def test_a_late_word_of_a_gap_ends_nothing(server: PrivateNats, outbox: Ou
         await hub.commit(first, 3)
         await until(lambda: outbox.confirmed and bool(hub.windows[-1].reports))
         assert (outbox.incarnation, hub.numbers[-1]) == (first, 4)
+
+
+async def test_an_agent_with_nothing_to_tell_asks_whether_the_hub_still_has_everything(
+    server: PrivateNats, outbox: Outbox, hub: Hub
+) -> None:
+    renewed: list[str] = []
+    first = outbox.incarnation
+    async with linked(server, outbox, renewed, ask_s=0.5):
+        await add(outbox, 3)
+        await until(lambda: hub.numbers == [1, 2, 3])
+        await hub.commit(first, 3)
+        question = wire.Window(wire.WIRE_VERSION, "s", "e", first, 4, [])
+        await until(lambda: hub.windows[-2:] == [question] * 2)  # again, though the first is not answered
+        await hub.commit(first, 3)
+        await until(lambda: hub.windows[-3:] == [question] * 3)
+        assert outbox.confirmed, "it doubts nothing by itself"
+        await hub.commit(first, 1, gap=True)
+        await until(lambda: hub.windows[-1].first == 1)
+        await hub.commit(first, 1)
+        await until(lambda: bool(renewed))
+        assert renewed == [outbox.incarnation] != [first]
+
+
+async def test_what_is_told_and_taken_in_is_not_asked_about(link: Link, outbox: Outbox, hub: Hub) -> None:
+    await add(outbox, 3)
+    await until(lambda: hub.numbers == [1, 2, 3])
+    await hub.commit(outbox.incarnation, 3)
+    await asyncio.sleep(1.5 * RESEND_S)
+    assert [window for window in hub.windows if not window.reports] == []
