@@ -76,9 +76,8 @@ class Snapshot:
             after = groups[-1].path
         after = ""
         while jobs := await store.list_nodes("Job", after=after, limit=PAGE, phases=("", PENDING, RUNNING)):
-            # A group may have been made since all were read, and a job in it then.
-            if new := {group_path(job.path) for job in jobs}.difference(found._groups):
-                found._put_groups((await store.nodes(sorted(new))).values())
+            # Once more, of these: a group may have been made, or told otherwise, since all were read, and a job in it then.
+            found._put_groups((await store.nodes(sorted({group_path(job.path) for job in jobs}))).values())
             await found._put_jobs(jobs)
             after = jobs[-1].path
         return found

@@ -68,15 +68,18 @@ async def test_what_may_have_been_placed_is_looked_for_before_more_is() -> None:
         assert len(await store.list_nodes("Attempt")) == 1
 
 
-async def test_a_job_that_comes_with_its_group_while_all_is_read_goes_only_where_that_may() -> None:
+@pytest.mark.parametrize("was_there", [True, False])
+async def test_a_job_that_comes_while_all_is_read_goes_only_where_its_group_may(*, was_there: bool) -> None:
     store, group = Busy(MODEL, lambda: datetime.now(UTC), counted_ids()), "/config/job-groups/away"
     await seed(store)
     async with Appender(store) as appender:
         await new_edge(store, "e")
         await done(store, Command("patchStatus", inventory_path("s", "e"), {"phase": "online"}), actor=SYSTEM)
+        if was_there:
+            await done(store, Command("create", group, {"sites": ["s"]}))
 
         async def come() -> None:
-            await done(store, Command("create", group, {"sites": ["elsewhere"]}))
+            await done(store, Command("apply", group, {"sites": ["elsewhere"]}))
             await done(store, Command("create", f"{group}/jobs/j", {"steps": STEPS}))
 
         store.meanwhile, store.at_first = come, True
