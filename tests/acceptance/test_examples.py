@@ -27,7 +27,7 @@ async def test_the_examples_give_the_right_answers_in_containers(
         await _primes(up, _with_image(_document("primes")))
         await _pipeline(up, _with_image(_document("pipeline")))
         await _report(up, _with_image(_document("report")))
-    left = docker_engine.containers.list(all=True, filters={"label": "tendril.site=local"})
+    left = docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": "tendril.site=local"})
     assert left == []
 
 

@@ -165,7 +165,10 @@ async def test_nothing_is_left_of_what_is_removed(runtime: DockerRuntime, docker
     await runtime.remove("attempt-1")
     with pytest.raises(NotFound):
         docker_engine.volumes.get("tendril-attempt-1")
-    assert docker_engine.containers.list(all=True, filters={"label": "tendril.attempt=attempt-1"}) == []
+    assert (
+        docker_engine.containers.list(all=True, ignore_removed=True, filters={"label": "tendril.attempt=attempt-1"})
+        == []
+    )
 
 
 async def test_an_attempt_is_found_also_before_everything_is_discovered(runtime: DockerRuntime) -> None:

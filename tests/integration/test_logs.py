@@ -331,7 +331,10 @@ async def test_containers_are_read_like_processes(stand: Stand, docker_engine: d
             lambda text: text.endswith(f"\n{flooded}\n"), "/v1/jobs/default/flood/logs", timeout_s=60.0
         )
         mine: dict[str, str | list[str] | bool] = {"label": [f"tendril.site={SITE}", f"tendril.edge={EDGE}"]}
-        await eventually(lambda: _holds(not docker_engine.containers.list(all=True, filters=mine)), timeout_s=30.0)
+        await eventually(
+            lambda: _holds(not docker_engine.containers.list(all=True, ignore_removed=True, filters=mine)),
+            timeout_s=30.0,
+        )
     text = "".join(event.data["text"] for event in told[:-1])
     assert numbers(text) == list(range(100))
     assert text.endswith("line 99\nb\n")
