@@ -19,7 +19,7 @@ from datamodel.identity.nkeys import Key
 from deploy.local.nats import Nats, Role
 from deploy.local.supervisor import Supervisor
 from sim.chaos.sites.certificate import certified
-from tests.feed import connected
+from tests.feed import arrived, connected
 from tests.raw_nats import conversation, is_allowed
 
 
@@ -121,7 +121,7 @@ async def test_with_a_certificate_it_listens_to_others_and_speaks_tls_alone(
     async with connected(access) as near, connected(elsewhere) as far:
         heard = asyncio.Event()
         await far.subscribe("word", lambda *_: heard.set())
-        await far.client.flush()
+        await arrived(far)
         await near.publish("word", b"")
         await asyncio.wait_for(heard.wait(), 5)
     sites = urlsplit(nats.leaf_url)
