@@ -3,11 +3,17 @@
 import inspect
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from types import FrameType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from datamodel.errors import Invalid, TendrilError
-from datamodel.kinds import Kind, Part, Plane
+from datamodel.kinds import Column, Kind, Link, Part, Plane
 from datamodel.names import check_name
 from datamodel.parts import normal_spec
 
@@ -20,6 +26,18 @@ _DECLARED = ("plane", "segment")
 def wrong(kind: type[Kind], field: str, says: str) -> Invalid:
     """The refusal of a kind's declaration: `garden/model.py:12: Rose.segment: …`."""
     return Invalid(f"{_place(kind)}: {kind.__qualname__}.{field}: {says}", field=field)
+
+
+def wrong_at(frame: FrameType, field: str, says: str) -> Invalid:
+    """The refusal of what is no class, with the place where it is said: `garden/model.py:40: seed /garden/bed: …`."""
+    return Invalid(f"{_where(Path(frame.f_code.co_filename), frame.f_lineno)}: {says}", field=field)
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """What is said after a name that is not known: the one that is like it, or those that there are."""
+    if close := get_close_matches(name, known, n=1, cutoff=0.7):
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(known)}" if known else ""
 
 
 def check_kind(kind: type[Kind]) -> None:
@@ -44,6 +62,9 @@ def check_kind(kind: type[Kind]) -> None:
     _check_line(kind)
     _check_phases(kind)
     _check_once(kind)
+    _check_defaults(kind)
+    for name, link in kind.links.items():
+        _check_choices(kind, "links", name, link)
     check_presentation(kind)
 
 
@@ -88,6 +109,39 @@ def _check_once(kind: type[Kind]) -> None:
         raise wrong(kind, "once", f"{lost[0]!r} is no member of its Status")
 
 
+def _check_defaults(kind: type[Kind]) -> None:
+    """What a field is where nobody says anything must be what somebody may say: nodes are written with it."""
+    for name in ("Spec", "Status"):
+        for part in _parts(getattr(kind, name), set()):
+            if all(map(_is_plain, part.model_fields.values())):
+                continue  # to make a class takes a millisecond
+            checked: type[Part] = type(part.__name__, (part,), {"model_config": ConfigDict(validate_default=True)})
+            try:
+                checked.model_validate({})
+            except ValidationError as error:
+                for found in error.errors(include_url=False):
+                    if found["type"] != "missing" and found["loc"]:
+                        raise wrong(kind, name, f"the default of {found['loc'][0]!r}: {found['msg']}") from error
+
+
+def _is_plain(field: FieldInfo) -> bool:
+    """Whether its default is one of its values, to be seen without a validator."""
+    if field.is_required() or field.default_factory is not None:
+        return True
+    if get_origin(field.annotation) is Literal:
+        return field.default in get_args(field.annotation)
+    is_one = type(field.default) is field.annotation or type(field.default) in get_args(field.annotation)
+    return is_one and (field.default is None or not field.metadata)
+
+
+def _check_choices(kind: type[Kind], where: str, name: str, said: Link | Column) -> None:
+    for field in fields(said):
+        choices, value = get_args(field.type), getattr(said, field.name)
+        if get_origin(field.type) is Literal and value not in choices:
+            known = ", ".join(choices)
+            raise wrong(kind, where, f"{field.name!r} of {name!r} is one of {known}, and not {value!r}")
+
+
 def check_presentation(kind: type[Kind]) -> None:
     """Raises `Invalid` where an example is no spec of the kind, or a column leads nowhere."""
     for number, example in enumerate(kind.examples):
@@ -99,8 +153,11 @@ def check_presentation(kind: type[Kind]) -> None:
     for column in kind.columns:
         if names.count(column.name) > 1:
             raise wrong(kind, "columns", f"two are named {column.name!r}")
+        _check_choices(kind, "columns", column.name, column)
         if not _leads(kind, column.path):
-            raise wrong(kind, "columns", f"{column.name!r}: nothing is declared at {column.path!r}")
+            known = [path for path in _paths(kind) if path.count(".") == 1]
+            says = f"{column.name!r}: nothing is declared at {column.path!r}{meant(column.path, known)}"
+            raise wrong(kind, "columns", says)
 
 
 def _leads(kind: type[Kind], path: str) -> bool:
@@ -120,6 +177,12 @@ def _leads(kind: type[Kind], path: str) -> bool:
             return False
         annotation = found[0].annotation
     return True
+
+
+def _paths(kind: type[Kind]) -> list[str]:
+    """The members of a kind's spec and status, as columns name them."""
+    parts = (("spec", kind.Spec), ("status", kind.Status))
+    return [f"{where}.{field.alias or name}" for where, part in parts for name, field in part.model_fields.items()]
 
 
 def _is_object(annotation: Any) -> bool:
@@ -156,5 +219,8 @@ def _place(declared: type[Any]) -> str:
         file, (_, line) = inspect.getsourcefile(declared), inspect.getsourcelines(declared)
     except (OSError, TypeError):
         return declared.__module__
-    here = Path(file or declared.__module__)
-    return f"{os.path.relpath(here) if here.is_relative_to(Path.cwd()) else here}:{line}"
+    return _where(Path(file or declared.__module__), line)
+
+
+def _where(file: Path, line: int) -> str:
+    return f"{os.path.relpath(file) if file.is_relative_to(Path.cwd()) else file}:{line}"

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from datamodel.declarations import wrong
+from datamodel.declarations import meant, wrong
 from datamodel.errors import Invalid
 from datamodel.kinds import Document, Kind, Part
 
@@ -107,7 +107,8 @@ def _field(kind: type[Kind], name: str) -> SelectableField:
         fields = shape.model_fields.values() if isinstance(shape, type) and issubclass(shape, Part) else ()
         info = next((field for field in fields if field.alias == key), None)
         if info is None:
-            raise wrong(kind, "selectable", f"{name!r} has no {key!r}")
+            known = [field.alias or "" for field in fields]
+            raise wrong(kind, "selectable", f"{name!r} has no {key!r}{meant(key, known)}")
         shape = _plain(info.annotation)
     type_ = _scalar(shape)
     if type_ is None:

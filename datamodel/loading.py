@@ -27,7 +27,8 @@ def load_model(name: str | None = None) -> Model:
         raise Invalid(f"{name} cannot be imported: {type(error).__name__}: {error}", field=VARIABLE) from error
     model = getattr(module, "MODEL", None)
     if model is None:
-        raise Invalid(f"{name} has no `MODEL`", field=VARIABLE)
+        places = [module.__file__] if module.__file__ else list(module.__path__)
+        raise Invalid(f"{name} has no `MODEL`; it is that of {', '.join(places)}", field=VARIABLE)
     if not isinstance(model, Model):
         raise Invalid(f"`MODEL` of {name} is a {type(model).__name__}, and no Model", field=VARIABLE)
     return model

@@ -1,9 +1,10 @@
 """A model: all declared kinds as one checked tree, and the questions that the rest of the code asks of it."""
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from datamodel.declarations import check_kind, check_part_names, wrong
+from datamodel.declarations import check_kind, check_part_names, meant, wrong, wrong_at
 from datamodel.errors import Invalid
 from datamodel.facets import selectable_fields
 from datamodel.kinds import Kind, Plane, Seed
@@ -50,7 +51,10 @@ class Model:
         """By kind, the links that matter when their target is to go."""
         self.seeds = tuple(seeds)
         for seed in self.seeds:
-            self._check_seed(seed)
+            try:
+                self._check_seed(seed)
+            except Invalid as error:  # a seed is no class: what is known is where the model is made
+                raise wrong_at(inspect.stack(0)[1].frame, "seeds", f"seed {seed.path}: {error.message}") from error
 
     @property
     def planes(self) -> tuple[Plane, ...]:
@@ -98,9 +102,11 @@ class Model:
         parent, here = "", ""
         rest = iter(segments[1:])
         for segment in rest:
-            child = self._children.get(kind, {}).get(segment)
+            below = self._children.get(kind, {})
+            child = below.get(segment)
             if child is None:
-                raise Invalid(f"{path[:200]!r}: nothing is declared at {segment[:80]!r}", field="/metadata/path")
+                says = f"{path[:200]!r}: nothing is declared at {segment[:80]!r}{meant(segment[:80], below)}"
+                raise Invalid(says, field="/metadata/path")
             parent, here, kind = here, f"{here}/{segment}", child
             if not child.singleton:
                 name = next(rest, None)
@@ -134,14 +140,11 @@ class Model:
 
     def _check_seed(self, seed: Seed) -> None:
         """Seeds are written in their order, so what is above one is a seed that comes before it."""
-        try:
-            kind, parent = self.locate(seed.path)
-            normal_spec(kind, seed.spec)
-        except Invalid as error:
-            raise Invalid(f"seed {seed.path}: {error.message}", field="seeds") from error
+        kind, parent = self.locate(seed.path)
+        normal_spec(kind, seed.spec)
         before = [other.path for other in self.seeds[: self.seeds.index(seed)]]
         if parent and parent not in before:
-            raise Invalid(f"seed {seed.path}: its parent is no seed before it", field="seeds")
+            raise Invalid("its parent is no seed before it")
 
 
 def _check_declaration(kind: type[Kind], known: dict[str, type[Kind]]) -> None:

@@ -156,7 +156,8 @@ async def test_programs_of_another_model_do_not_start(url: str) -> None:
     code, said = await started("datamodel", url, "tests.garden")
     assert code == 0, said
     code, said = await started("migrations", url, "tests.integration.test_model_change")
-    assert (code, said) == (1, "migrations: tests.integration.test_model_change has no `MODEL`\n")
+    says = f"migrations: tests.integration.test_model_change has no `MODEL`; it is that of {__file__}\n"
+    assert (code, said) == (1, says)
     code, said = await started("migrations", url, "tests.garden_later")
     assert code == 0, said
 

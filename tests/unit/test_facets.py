@@ -65,7 +65,7 @@ def declared(*names: str) -> type[Kind]:
         ("metadata.name", "begins with neither"),
         ("spec", "begins with neither"),
         ("spec.flower_beds", "has no 'flower_beds'"),
-        ("spec.none", "has no 'none'"),
+        ("spec.none", "has no 'none'; there is "),
         ("spec.soil.none", "has no 'none'"),
         ("spec.size.none", "has no 'none'"),
         ("spec.soil", "is no text, number, flag or time"),

@@ -1,10 +1,11 @@
 """Declarations that make no tree are refused with file and field; documents with the field's JSON pointer."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from datamodel.errors import Invalid
 from datamodel.kinds import Column, Kind, Link, Part, Phases, Plane, Seed, Settle, Upcast
@@ -204,6 +205,35 @@ class Ownerless(Kind):
     settle = _settle
 
 
+class Lettered(Kind):
+    plane, parent, segment = PLANE, Garden, "lettered"
+    links = {"bed": Link(to="Bed", reverse="letters", gone="drop")}  # type: ignore[arg-type]
+
+
+class PotSpec(Part):
+    glaze: Literal["white", "blue"] = "green"  # type: ignore[assignment]
+
+
+class Pot(Kind):
+    plane, parent, segment = PLANE, Garden, "pots"
+    Spec = PotSpec
+
+
+class ShelfSpec(Part):
+    pots: list[PotSpec] = []
+    wide_cm: Annotated[int, Field(ge=1)] = 0
+
+
+class Shelf(Kind):
+    plane, parent, segment = PLANE, Garden, "shelves"
+    Spec = ShelfSpec
+
+
+class Table(Kind):
+    plane, parent, segment = PLANE, Garden, "tables"
+    columns = (Column("name", "metadata.name", "float"),)  # type: ignore[arg-type]
+
+
 class Judgeless(Ownerless):
     segment = "bookless"
     links = {"wall": Link(to="Garden", reverse="shelves")}
@@ -235,7 +265,11 @@ class Judgeless(Ownerless):
         ([Garden, FullMoon, Sun], "Status", "the name MoonStatus is taken by tests/unit/test_model.py:"),
         ([Garden, Tulip], "examples", "number 1: /spec/depth: Extra inputs"),
         ([Garden, Twins], "columns", "two are named 'a'"),
-        ([Garden, Misled], "columns", "'none': nothing is declared at 'status.fase'"),
+        ([Garden, Misled], "columns", "'none': nothing is declared at 'status.fase'; did you mean 'status.phase'?"),
+        ([Garden, Table], "columns", "'format' of 'name' is one of text, number, bytes, percent, age, and not 'float'"),
+        ([Garden, Bed, Lettered], "links", "'gone' of 'bed' is one of restrict, unlink, cascade, keep, and not 'drop'"),
+        ([Garden, Pot], "Spec", "the default of 'glaze': Input should be 'white' or 'blue'"),
+        ([Garden, Shelf], "Spec", "the default of 'wide_cm': Input should be greater than or equal to 1"),
         ([Garden, Deep], "columns", "nothing is declared at 'metadata.finalizers.0'"),
         ([Garden, Young], "version", "counted from 1"),
         ([Garden, Leaping], "upcasts", "one for each version before 3"),
@@ -261,6 +295,7 @@ def test_a_wrong_declaration_says_where(kinds: list[type[Kind]], field: str, say
     ("seeds", "says"),
     [
         ([Seed("/garden/beds")], "seed /garden/beds: '/garden/beds' names a collection"),
+        ([Seed("/garden/bed/b")], "nothing is declared at 'bed'; did you mean 'beds'?"),
         ([Seed("/garden/beds/b")], "its parent is no seed before it"),
         ([Seed("/garden/beds/b"), Seed("/garden")], "its parent is no seed before it"),
         ([Seed("/garden"), Seed("/garden/beds/b", {"x": 1})], "seed /garden/beds/b: /spec/x: Extra inputs"),
@@ -271,6 +306,8 @@ def test_a_wrong_seed_is_named(seeds: list[Seed], says: str) -> None:
         Model([Garden, Bed], seeds=seeds)
     assert raised.value.field == "seeds"
     assert says in raised.value.message
+    file, line, _ = raised.value.message.split(":", 2)
+    assert "Model([Garden, Bed], seeds=seeds)" in (ROOT / file).read_text().splitlines()[int(line) - 1]
 
 
 def test_nodes_are_located_by_their_path() -> None:
