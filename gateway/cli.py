@@ -32,6 +32,18 @@ _PROGRAMS = {
 """The same of those that read their arguments themselves; with the module, its own command where it has several. By name, since
 the programs do not know each other."""
 
+_MEANT = {
+    **dict.fromkeys(("create", "edit", "patch", "put", "replace", "update"), "apply"),
+    **dict.fromkeys(("list", "ls", "show"), "get"),
+    **dict.fromkeys(("events", "history", "inspect", "status"), "describe"),
+    **dict.fromkeys(("cancel", "kill", "stop"), "abort"),
+    **dict.fromkeys(("remove", "rm"), "delete"),
+    "run": "submit",
+    "start": "up",
+    "why": "explain",
+}
+"""What others call a command, by what it is called here."""
+
 _VERBS = {
     "get": ("get:get", "List nodes of a kind, or show those that are named."),
     "describe": ("describe:describe", "Show all that is known of nodes."),
@@ -155,7 +167,8 @@ def _check_command(arguments: Sequence[str]) -> None:
         return
     from difflib import get_close_matches  # noqa: PLC0415 - nobody else needs it
 
-    close = get_close_matches(arguments[0], known, n=1)
+    same = _MEANT.get(arguments[0])
+    close = [same] if same else get_close_matches(arguments[0], known, n=1)
     meant = f"did you mean `tendril {close[0]}`? " if close else ""
     raise Failure(f"there is no command {arguments[0]!r}", f"{meant}`tendril --help` lists what there is")
 

@@ -1,5 +1,6 @@
 """Requests to the API: bounded in time, sent again where that is safe, and their problems as failures."""
 
+import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,8 @@ from gateway.commands.failure import Exit, Failure
 Document = dict[str, Any]
 
 Url = Annotated[str, Parameter(name="--url", env_var="TENDRIL_URL", help="Where the API is.")]
-DEFAULT_URL = "http://127.0.0.1:8080"
+DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('TENDRIL_PORT') or 8080}"
+"""Where a system that was started in the same environment has it."""
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 SILENCE = httpx.Timeout(25.0, connect=5.0)
 """Of a stream: the API says something every 10 s."""

@@ -156,7 +156,8 @@ def _check_declared(given: QueryParams, declared: Collection[str]) -> None:
     seen = set()
     for name, _ in given.multi_items():
         if name not in declared:
-            raise Invalid("there is no such parameter", field=f"?{name[:80]}")
+            known = f"there is {', '.join(sorted(declared))}" if declared else "there is none"
+            raise Invalid(f"there is no such parameter; {known}", field=f"?{name[:80]}")
         if name in seen:
             raise Invalid("it comes twice", field=f"?{name}")
         seen.add(name)

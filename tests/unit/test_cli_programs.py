@@ -8,9 +8,11 @@ from importlib.metadata import version
 import pytest
 
 
-def tendril(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs the command line, with nothing that the environment could tell a program."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TENDRIL_", "EDGE_"))}
+def tendril(*arguments: str, **told: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line, with nothing of the environment but `told` that could tell a program."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("TENDRIL_", "EDGE_"))
+    } | told
     return subprocess.run(
         [sys.executable, "-c", "from gateway.cli import main; main()", *arguments],
         env=environment,
@@ -84,6 +86,7 @@ def test_a_program_of_several_commands_runs_the_one_that_is_named() -> None:
 def test_a_command_that_is_none_is_refused() -> None:
     for command, told in (
         ("xyzzy", "there is no command 'xyzzy'; `tendril --help` lists what there is"),
+        ("patch", "there is no command 'patch'; did you mean `tendril apply`? `tendril --help` lists what there is"),
         ("aply", "there is no command 'aply'; did you mean `tendril apply`? `tendril --help` lists what there is"),
     ):
         done = tendril(command)
@@ -92,3 +95,13 @@ def test_a_command_that_is_none_is_refused() -> None:
 
 def test_the_version_is_told() -> None:
     assert tendril("--version").stdout == f"{version('tendril')}\n"
+
+
+def test_commands_ask_at_the_port_that_a_system_was_started_with() -> None:
+    for told, asked in (
+        ({"TENDRIL_PORT": "1"}, "http://127.0.0.1:1"),
+        ({"TENDRIL_PORT": "1", "TENDRIL_URL": "http://127.0.0.1:2"}, "http://127.0.0.1:2"),
+    ):
+        done = tendril("kinds", **told)
+        assert done.returncode
+        assert f"the API at {asked} does not answer" in done.stderr
