@@ -35,8 +35,18 @@ async def test_the_commands_of_the_page_answer(bakery: Model) -> None:
     loaves = "/v1/bakery/ovens/stone/loaves"
     async with open_gateway(store) as gateway:
         assert (await gateway.client.post(loaves, json=created)).status_code == 201
-        listed = (await gateway.client.get(loaves, params={"phase": "waiting"})).json()
+        (selected,) = re.findall(r"http://127.0.0.1:8080(/v1/\S+\?\S+)'", PAGE)
+        assert selected.startswith(loaves)
+        listed = (await gateway.client.get(selected)).json()
         assert [item["spec"] for item in listed["items"]] == [{"flour": "rye", "grams": 750}]
+        nothing = (await gateway.client.get(selected.replace("=rye", "=wheat"))).json()
+        assert nothing["items"] == []
+        found, single = [
+            (await gateway.client.post("/graphql", json={"query": query})).json()["data"]
+            for query in re.findall(r"`(\{(?:kinds|node).*?\})`", PAGE)
+        ]
+        assert found == {"kinds": {"loaves": {"edges": [{"node": {"path": f"{loaves.removeprefix('/v1')}/first"}}]}}}
+        assert single == {"node": {"spec": {"grams": 750}}}
         (edge,) = (await gateway.client.post("/graphql", json=queried)).json()["data"]["root"]["bakery"]["ovens"][
             "edges"
         ]
@@ -83,7 +93,7 @@ def test_the_message_of_the_page_is_the_one_that_is_given(tmp_path: Path, monkey
 def test_the_change_of_the_page_suits_what_was_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec, kind = re.findall(r"class LoafSpec.*?(?=\n\n\n)|    version = 2.*", BLOCKS[2], re.DOTALL)
     model = re.sub(r"class LoafSpec.*?(?=\n\n\n)", lambda _: spec, BLOCKS[0], flags=re.DOTALL)
-    model = re.sub(r"    columns = .*?examples = .*?\n", lambda _: kind, model, flags=re.DOTALL)
+    model = re.sub(r"    selectable = .*?examples = .*?\n", lambda _: kind, model, flags=re.DOTALL)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "bakery_later.py").write_text(model.replace("Column, Kind", "Kind, Upcast"))
     loaf = load_model("bakery_later").kinds["Loaf"]

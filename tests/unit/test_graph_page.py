@@ -24,8 +24,7 @@ def blocks(page: str) -> list[str]:
 async def test_the_code_of_the_page_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    declared = blocks("declaring.md")[0].replace("    columns =", '    selectable = ("status.phase",)\n    columns =')
-    (tmp_path / "bakery.py").write_text(declared)
+    (tmp_path / "bakery.py").write_text(blocks("declaring.md")[0])
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "bakery", raising=False)
     store = memory_store(load_model("bakery"))
