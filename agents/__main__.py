@@ -26,7 +26,7 @@ from agents.news.power import PowerNews, PowerSource
 from agents.news.power_file import PowerFile
 from agents.news.supplied import SuppliedPower
 from agents.outbox import Outbox
-from agents.program import live
+from agents.program import live, unless
 from agents.runtimes.choose import choose
 from agents.runtimes.process.owner import step_owner
 from agents.runtimes.protocol import Runtime
@@ -38,6 +38,7 @@ from agents.session import Session
 from agents.settings import Settings
 from agents.sqlite_journal import SqliteJournal
 from datamodel.artifacts.jetstream import JetPieces
+from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect
 from datamodel.feed.follow import NatsFeed
 from datamodel.feed.signing import Signing
@@ -60,8 +61,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     seed = settings.edge_simulated_seed
     if seed is None:
         seed = zlib.crc32(f"{settings.edge_site}/{settings.edge_name}".encode())
-    access = await enrolled(settings)
-    bus = await connect(access, f"agent {settings.edge_site}/{settings.edge_name}")
+    joined = await unless(stop, _join(settings))
+    if joined is None:
+        return
+    access, bus = joined
     messages = Signing(bus, access.credential().key)
     desk = Desk(messages, settings.edge_site, settings.edge_name, settings.edges)
     try:
@@ -106,6 +109,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 await runtime.close()
     finally:
         await bus.close()
+
+
+async def _join(settings: Settings) -> tuple[Access, Bus]:
+    """Who it is, and its connection, for both of which it tries for as long as it takes."""
+    access = await enrolled(settings)
+    return access, await connect(access, f"agent {settings.edge_site}/{settings.edge_name}")
 
 
 def _shipper(settings: Settings, runtime: Runtime, bus: Bus) -> Shipper:

@@ -102,7 +102,10 @@ def _kept(settings: Settings) -> Credential:
     """The credential that is there; a new key where there is none. Raises `Invalid`."""
     if settings.creds.exists():
         return read_credential(settings.creds)
-    settings.creds.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        settings.creds.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Invalid(f"{settings.creds.parent} cannot be made: {error.strerror}", field="EDGE_HOME") from error
     return Credential(Key.new("user"))
 
 
