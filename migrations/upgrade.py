@@ -10,6 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from datamodel.errors import Invalid
 from datamodel.model import Model
+from datamodel.postgres.connect import connect
 from datamodel.postgres.facets import fill_facets
 from datamodel.postgres.kinds import adopt
 from datamodel.postgres.store import PostgresStore
@@ -22,8 +23,10 @@ _ADVISORY_LOCK = 7_316_551
 async def migrate(database_url: str, model: Model) -> None:
     """Upgrades the schema, and once what is stored suits the model, fills in what its kinds declare selectable by now, and
     writes its missing seeds. Safe to run again, and by several programs at once. Raises `Invalid` with a list of what the model
-    breaks."""
-    engine = create_async_engine(_sqlalchemy_url(database_url), poolclass=NullPool)
+    breaks, and `Transient` where the database does not answer."""
+    url = _sqlalchemy_url(database_url)
+    await (await connect(database_url)).close()  # which says better than the engine why there is none
+    engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")

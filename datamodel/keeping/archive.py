@@ -10,7 +10,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -137,7 +137,7 @@ class Writer:
 @contextmanager
 def writing(path: Path, top: Top) -> Iterator[Writer]:
     """A new file, there once the block is left without an error, and on the disk then. Raises `Invalid` where there is one
-    already."""
+    already, or it cannot be written."""
     if path.exists():
         raise Invalid(f"{path} exists already", field="file")
     part = path.with_name(path.name + ".part")
@@ -151,8 +151,11 @@ def writing(path: Path, top: Top) -> Iterator[Writer]:
             os.fsync(raw.fileno())
         part.rename(path)
         _sync_directory(path.parent)
+    except OSError as error:
+        raise Invalid(f"{path} cannot be written: {error.strerror}", field="file") from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 class Reader:

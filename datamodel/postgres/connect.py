@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from datamodel.errors import NotMigrated, Transient
+from datamodel.errors import Invalid, NotMigrated, Transient
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -107,7 +107,7 @@ def _send_at_once(connection: Connection) -> None:
 
 
 async def _connect(url: str, settings: dict[str, str]) -> "asyncpg.Connection[asyncpg.Record]":
-    with transient("connect"):
+    with transient("connect"), _understood():
         return await asyncpg.connect(
             url, server_settings=settings, command_timeout=STATEMENT_TIMEOUT_S, timeout=STATEMENT_TIMEOUT_S
         )
@@ -122,7 +122,7 @@ async def open_pool(
     async def init(_: object) -> None:
         connected()
 
-    with transient("connect"):
+    with transient("connect"), _understood():
         return await asyncpg.create_pool(
             url,
             min_size=1,
@@ -133,6 +133,15 @@ async def open_pool(
             init=init,
             reset=_nothing,
         )
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """Raises `Invalid` where the URL is none."""
+    try:
+        yield
+    except (asyncpg.exceptions.ClientConfigurationError, OverflowError) as error:
+        raise Invalid(f"the database URL is not right: {error}", field="TENDRIL_DATABASE_URL") from error
 
 
 async def _nothing(_: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datamodel.errors import Conflict, Forbidden
+from datamodel.errors import Conflict, Forbidden, Invalid
 
 
 @contextmanager
@@ -14,10 +14,14 @@ def locked_home(path: Path) -> Iterator[Path]:
     """The directory at `path` as an absolute one, made private where absent, and ours alone for as long as this lasts.
 
     The lock ends with this process, however that ends. Raises `Conflict` where another process has it, `Forbidden`
-    where the directory belongs to another user, since neither Postgres nor the programs could work in it.
+    where the directory belongs to another user, since neither Postgres nor the programs could work in it, and `Invalid`
+    where there cannot be one.
     """
     home = path.absolute()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Invalid(f"TENDRIL_HOME: {home} cannot be made: {error.strerror}", field="TENDRIL_HOME") from error
     if home.stat().st_uid != os.geteuid():
         raise Forbidden(f"{home} belongs to another user: run as that user, or set TENDRIL_HOME to another directory")
     with (home / "lock").open("a+", encoding="utf-8") as lock:

@@ -1,6 +1,7 @@
 """Documents from files: YAML or JSON, one or several in a file, `-` for what comes on stdin."""
 
 import json
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -55,6 +56,10 @@ def documents_in(file: str) -> Iterator[tuple[str, Document]]:
             raise Failure(f"{where} is a list", 'put it into an object, as in {"items": […]}')
         if not isinstance(document, dict):
             raise Failure(f"{where} is no object", "write `name: value` lines, or JSON")
+        if unsayable := next(_infinite(document, ""), None):
+            raise Failure(
+                f"{where}: {unsayable}: no number that can be written is so large", "correct it and try again"
+            )
         items = document.get("items")
         if isinstance(items, list) and "metadata" not in document and "steps" not in document:
             for place, item in enumerate(items):
@@ -63,6 +68,15 @@ def documents_in(file: str) -> Iterator[tuple[str, Document]]:
                 yield f"{where}, /items/{place}", item
         else:
             yield where, document
+
+
+def _infinite(value: object, pointer: str) -> Iterator[str]:
+    """Where in a document a number is none that JSON has: infinite, or no number at all."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield pointer
+    elif isinstance(value, dict | list):
+        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _infinite(member, f"{pointer}/{key}")
 
 
 def all_documents(files: Sequence[str]) -> list[tuple[str, Document]]:
@@ -146,7 +160,7 @@ def _parsed(text: str) -> list[Any]:
         if isinstance(event, yaml.AliasEvent):  # a short document can be made of itself a million times
             raise yaml.YAMLError(f"aliases are not taken{_at(event)}")
     found = [one for one in yaml.load_all(text, Loader=_Loader) if one is not None]
-    json.dumps(found, allow_nan=False)
+    json.dumps(found)
     return found
 
 

@@ -214,6 +214,9 @@ async def test_a_backup_that_is_not_whole_restores_nothing(store: PostgresStore,
 
 async def test_a_file_that_exists_is_not_written_over(store: PostgresStore, tmp_path: Path) -> None:
     (tmp_path / "b.gz").write_bytes(b"precious")
+    for nowhere in (tmp_path / "none" / "b.gz", tmp_path / "b.gz" / "b.gz"):
+        with pytest.raises(Invalid, match=r"b\.gz cannot be written: N"):
+            await backup(store, nowhere)
     with pytest.raises(Invalid, match="exists already"):
         await backup(store, tmp_path / "b.gz")
     assert files(tmp_path) == {"b.gz": b"precious"}

@@ -105,3 +105,30 @@ def test_commands_ask_at_the_port_that_a_system_was_started_with() -> None:
         done = tendril("kinds", **told)
         assert done.returncode
         assert f"the API at {asked} does not answer" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "says"),
+    [
+        (("verify",), {"TENDRIL_DATABASE_URL": "nonsense"}, "verify: the database URL is not right: invalid DSN"),
+        (
+            ("migrate",),
+            {"TENDRIL_DATABASE_URL": "postgresql://x@127.0.0.1:1/x"},
+            "migrations: connect: the database did",
+        ),
+        (("migrate",), {"TENDRIL_DATABASE_URL": "postgresql://x@127.0.0.1:99999/x"}, "migrations: the database URL is"),
+        (("up",), {"TENDRIL_HOME": "/etc/passwd"}, "tendril up: TENDRIL_HOME: /etc/passwd cannot be made: File exists"),
+        (
+            ("agent",),
+            {"EDGE_HOME": "/etc/passwd/x", "EDGE_NAME": "e", "TENDRIL_NATS_URL": "nats://127.0.0.1:1"},
+            "agent: /etc/passwd/x cannot be made: Not a directory",
+        ),
+    ],
+)
+def test_what_a_program_cannot_work_with_is_said_in_a_sentence(
+    arguments: tuple[str, ...], told: dict[str, str], says: str
+) -> None:
+    done = tendril(*arguments, **told)
+    assert done.returncode
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == 1

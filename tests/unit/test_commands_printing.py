@@ -207,7 +207,8 @@ def test_problems_name_the_field_or_the_option() -> None:
         ("a: 1\na: 2", "'a' stands twice (line 2)"),
         ("1: a", "the key '1' needs quotes (line 1)"),
         ("a: !!python/object:os.system {}", "is no YAML or JSON"),
-        ("a: .inf", "is no YAML or JSON"),
+        ("a: .inf", "f: /a: no number that can be written is so large"),
+        ('{"a": [1, {"b": -1e400}]}', "f: /a/1/b: no number that can be written is so large"),
         ("a: !!binary aGk=", "is no YAML or JSON"),
     ],
 )
