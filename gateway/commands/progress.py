@@ -9,6 +9,7 @@ from gateway.commands.changes import changes
 from gateway.commands.client import Client
 from gateway.commands.conditions import PHASE, Condition
 from gateway.commands.failure import Exit, Failure
+from gateway.commands.jobs import JOB
 from gateway.commands.names import Target
 from gateway.commands.printing import is_terminal, remark
 from gateway.commands.watch import alone
@@ -49,7 +50,8 @@ def until(client: Client, target: Target, condition: Condition) -> Document | No
 def _never(target: Target, node: Document | None, *, found: bool) -> Failure:
     if node is not None:
         phase = clean(str(member(node, PHASE)))
-        return Failure(f"{target.title} has {phase}", f"`tendril describe {target.title}` says more", Exit.FAILED)
+        verb = "explain" if target.kind.name == JOB else "describe"
+        return Failure(f"{target.title} has {phase}", f"`tendril {verb} {target.title}` says more", Exit.FAILED)
     if found:
         return Failure(f"{target.title} was deleted", target.step, Exit.FAILED)
     return Failure(f"{target.path} does not exist", target.step, Exit.MISSING)

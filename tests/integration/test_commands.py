@@ -198,7 +198,7 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
         assert (out, process.returncode) == (b"job/default/a succeeded\n", 1)
         assert b"job/default/a succeeded 100%\n" in err
         assert err.decode().splitlines()[-1] == (
-            "tendril: job/default/b has failed; `tendril describe job/default/b` says more"
+            "tendril: job/default/b has failed; `tendril explain job/default/b` says more"
         )
     again = await served.tendril("submit", str(file))
     assert again.code == 4
@@ -213,7 +213,7 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
     never = await served.tendril("wait", "job", "b", "--for", "status.chunks.succeeded=8")
     assert (never.code, never.err.splitlines()[-1]) == (
         1,
-        "tendril: job/default/b has failed; `tendril describe job/default/b` says more",
+        "tendril: job/default/b has failed; `tendril explain job/default/b` says more",
     )
     await served.tendril("retry", "b")
     async with running(served.url, "wait", "job", "b") as process:
