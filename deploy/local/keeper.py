@@ -54,7 +54,8 @@ class Keeper:
             if clock() - started_s >= SETTLED_S:
                 delay_s = FIRST_DELAY_S
             self.output.note(f"{reason}; starting again in {delay_s:g} s")
-            log.warning("child ended", child=self.child.name, reason=reason, again_in_s=delay_s)
+            where = str(self.output.path)
+            log.warning("child ended", child=self.child.name, reason=reason, again_in_s=delay_s, log=where)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
             delay_s = min(2 * delay_s, LAST_DELAY_S)
