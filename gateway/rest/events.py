@@ -25,7 +25,7 @@ def job_events(backend: Backend, job: Node, last_event_id: str) -> Response:
     """The stream of a job. The id of an event is the job's version, so a client that comes back is sent what is newer; one
     that has seen the end is told to stop (204, as `EventSource` understands it)."""
     seen = int(last_event_id) if _POSITION.fullmatch(last_event_id) else 0
-    if job.phase in FINISHED and job.version <= seen:
+    if _has_ended(job) and job.version <= seen:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(backend, job, seen), media_type="text/event-stream", headers=headers)
@@ -48,13 +48,18 @@ async def _stream(backend: Backend, job: Node, seen: int) -> AsyncIterator[bytes
             if present.version > seen:
                 seen = present.version
                 yield _event(present)
-            if present.phase in FINISHED:
+            if _has_ended(present):
                 return
             try:
                 async with asyncio.timeout(HEARTBEAT_S):
                     await wake.wait()
             except TimeoutError:
                 yield _COMMENT
+
+
+def _has_ended(job: Node) -> bool:
+    """Whether nothing more is to be told: of one that is being deleted, that it is gone."""
+    return job.phase in FINISHED and job.deletion_requested_at is None
 
 
 def _event(job: Node) -> bytes:

@@ -84,6 +84,24 @@ async def test_a_deletion_ends_the_stream(gateway: Gateway) -> None:
         assert [event.name async for event in stream] == ["deleted"]
 
 
+async def test_a_job_that_ends_since_it_is_deleted_is_watched_until_it_is_gone(gateway: Gateway) -> None:
+    job = await new_job(gateway.store)
+    await done(gateway.store, Command("delete", job.path))
+    async with serving(gateway) as (_, client), client.stream("GET", URL) as answer:
+        stream = events(answer)
+        await anext(stream)
+        version = await change(gateway, job, phase="aborted")
+        ended = await anext(stream)
+        assert (ended.id, ended.data["status"]["phase"]) == (str(version), "aborted")
+        again = client.stream("GET", URL, headers={"Last-Event-ID": str(version)})
+        async with again as later:
+            assert later.status_code == 200, "there is something left to tell"
+            await done(gateway.store, Command("finalize", job.path, {"finalizer": "attempts"}), actor=SYSTEM)
+            gateway.changes.deliver(Synced())
+            for open_stream in (stream, events(later)):
+                assert [event.name async for event in open_stream] == ["deleted"]
+
+
 async def test_a_client_that_comes_back_gets_what_is_newer(gateway: Gateway) -> None:
     job = await new_job(gateway.store)
     version = await change(gateway, job, phase="succeeded")
