@@ -32,7 +32,7 @@ _PROGRAMS = {
 """The same of those that read their arguments themselves; with the module, its own command where it has several. By name, since
 the programs do not know each other."""
 
-_MEANT = {
+_SYNONYMS = {
     **dict.fromkeys(("create", "edit", "patch", "put", "replace", "update"), "apply"),
     **dict.fromkeys(("list", "ls", "show"), "get"),
     **dict.fromkeys(("events", "history", "inspect", "status"), "describe"),
@@ -167,10 +167,10 @@ def _check_command(arguments: Sequence[str]) -> None:
         return
     from difflib import get_close_matches  # noqa: PLC0415 - nobody else needs it
 
-    same = _MEANT.get(arguments[0])
-    close = [same] if same else get_close_matches(arguments[0], known, n=1)
-    meant = f"did you mean `tendril {close[0]}`? " if close else ""
-    raise Failure(f"there is no command {arguments[0]!r}", f"{meant}`tendril --help` lists what there is")
+    synonym = _SYNONYMS.get(arguments[0])
+    close = [synonym] if synonym else get_close_matches(arguments[0], known, n=1)
+    hint = f"did you mean `tendril {close[0]}`? " if close else ""
+    raise Failure(f"there is no command {arguments[0]!r}", f"{hint}`tendril --help` lists what there is")
 
 
 def _unread() -> int:

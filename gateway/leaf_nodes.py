@@ -22,7 +22,8 @@ from datamodel.identity.nkeys import Key
 from datamodel.names import check_name
 from datamodel.private import write_private
 from datamodel.scheduling.credentials import ACCOUNT, leaf_path
-from gateway.commands.client import DEFAULT_URL, Client, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Url
 from gateway.commands.failure import Failure
 from gateway.issuing import checked, put, say, seconds, signed
 

@@ -1,9 +1,9 @@
 """What the job requester can be told: by environment variables, under the names that its users have always known, or flags."""
 
-import os
-
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.address import DEFAULT_URL
 
 
 class Settings(BaseSettings):
@@ -11,11 +11,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    url: str = Field(
-        f"http://127.0.0.1:{os.environ.get('TENDRIL_PORT') or 8080}",
-        validation_alias="TENDRIL_URL",
-        description="the gateway",
-    )
+    url: str = Field(DEFAULT_URL, validation_alias="TENDRIL_URL", description="the gateway")
     group: str = Field("sim", validation_alias="SIM_GROUP", description="the job group that it works in")
     max_jobs: int = Field(0, ge=0, validation_alias="MAXJOBS", description="jobs in all; 0 goes on until it is stopped")
     min_power: float = Field(

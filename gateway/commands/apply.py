@@ -6,7 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.files import Files, Wanted, all_documents, wanted_of
 from gateway.commands.kinds import kinds_of

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gateway.commands.client import DEFAULT_URL, Client, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Url
 from gateway.commands.conditions import Gone
 from gateway.commands.deadline import Timeout, deadline
 from gateway.commands.failure import Exit, Failure

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.cells import age, clean
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import shown_at
 from gateway.commands.kinds import kinds_of

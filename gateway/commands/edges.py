@@ -6,8 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.asking import ask_each
-from gateway.commands.client import DEFAULT_URL, Client, Url
+from gateway.commands.client import Client, Url
 from gateway.commands.deadline import seconds_of
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Within, one_of

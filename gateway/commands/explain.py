@@ -5,8 +5,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.cells import clean
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import job_address, job_of
 from gateway.commands.names import Within

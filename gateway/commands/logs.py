@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.conditions import has_ended
 from gateway.commands.failure import Exit
 from gateway.commands.jobs import job_address, job_of

@@ -4,8 +4,9 @@ import json
 import sys
 from datetime import UTC, datetime
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.changes import Change, changes
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Failure
 from gateway.commands.kinds import KindInfo, kinds_of
 from gateway.commands.names import Listed, Target, Within, Words, meant

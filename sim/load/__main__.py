@@ -9,6 +9,7 @@ import msgspec
 import uvloop
 
 from datamodel.errors import Invalid, TendrilError
+from gateway.address import DEFAULT_URL
 from sim.bench.report import machine
 from sim.load.arrivals import Phase, Process
 from sim.load.gateway import Gateway
@@ -26,7 +27,7 @@ app = cyclopts.App(name="load", help="Put an open-loop load on a running system.
 @app.default
 def load(
     *,
-    url: Annotated[str, cyclopts.Parameter(help="The gateway.")] = "http://127.0.0.1:8080",
+    url: Annotated[str, cyclopts.Parameter(help="The gateway.")] = DEFAULT_URL,
     rate: Annotated[tuple[float, ...], cyclopts.Parameter(help="Jobs a second; several are phases.")] = (20.0,),
     seconds: Annotated[float, cyclopts.Parameter(help="How long each phase lasts.")] = 60.0,
     warmup: Annotated[float, cyclopts.Parameter(help="Seconds at the first rate before, not counted.")] = 5.0,
