@@ -10,7 +10,7 @@ NOTHING = "-"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
-def cell(node: Mapping[str, Any], column: Column, now: datetime) -> str:
+def cell(node: Mapping[str, Any], column: Column, now: datetime | None) -> str:
     """A column of a node."""
     return shown(member(node, column.path), column.format, now)
 
@@ -24,13 +24,14 @@ def member(document: Any, path: str) -> Any:
     return document
 
 
-def shown(value: Any, how: str, now: datetime) -> str:
-    """A value in a format of columns; what has another type than the format is for is shown as it is."""
+def shown(value: Any, how: str, now: datetime | None) -> str:
+    """A value in a format of columns; what has another type than the format is for is shown as it is, and so are times where
+    it is not known to when ages are counted."""
     if value is None or value in ("", [], {}):
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if how == "age" and isinstance(value, str):
+    if how == "age" and isinstance(value, str) and now is not None:
         return age(value, now)
     if isinstance(value, int | float):
         match how:

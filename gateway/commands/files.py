@@ -47,9 +47,7 @@ def documents_in(file: str) -> Iterator[tuple[str, Document]]:
     try:
         found = _parsed(text)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise Failure(
-            f"{name} is no YAML or JSON: {' '.join(str(error).split())}", "correct it and try again"
-        ) from error
+        raise Failure(f"{name} is no YAML or JSON: {_reason(error)}", "correct it and try again") from error
     for number, document in enumerate(found, 1):
         where = name if len(found) == 1 else f"{name}, document {number}"
         if isinstance(document, list):
@@ -162,6 +160,14 @@ def _parsed(text: str) -> list[Any]:
     found = [one for one in yaml.load_all(text, Loader=_Loader) if one is not None]
     json.dumps(found)
     return found
+
+
+def _reason(error: Exception) -> str:
+    """What a parser says, but for what is about Python."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    told = " ".join(str(error).split()).replace('in "<unicode string>", ', "in ")
+    return told.partition("; use sys.")[0]
 
 
 def _refused(word: str) -> None:

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.kinds import KindInfo, kinds_of
 from gateway.commands.names import Listed, Target, Within, Words, meant
@@ -45,7 +46,7 @@ def get(
                 raise Failure("selectors, --sort and --limit are for lists", "leave out the names, or them")
             return _named(client, found, selection, output)
         nodes, more = listed(client, found, selection, sort, limit)
-        print_nodes(found.kind, nodes, output)
+        print_nodes(found.kind, nodes, output, selection.now)
         if more:
             remark(f"there are more than these {limit}")
         return Exit.FINE
@@ -90,12 +91,12 @@ def _named(client: Client, targets: list[Target], selection: Selection, output: 
     match output:
         case "table":
             for kind in dict.fromkeys(shown):
-                print_nodes(kind, [node for its, node in found if its is kind], output)
+                print_nodes(kind, [node for its, node in found if its is kind], output, selection.now)
         case "name":
             for kind, node in found:
-                print_nodes(kind, [node], output)
+                print_nodes(kind, [node], output, selection.now)
         case _ if nodes:
-            print_nodes(shown[0], nodes, output, single=len(targets) == 1)
+            print_nodes(shown[0], nodes, output, selection.now, single=len(targets) == 1)
     return code
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal, TextIO
 
 from cyclopts import Parameter
@@ -46,11 +46,13 @@ def complain(failure: Failure) -> None:
     remark(f"tendril: {failure.sentence}")
 
 
-def print_nodes(kind: KindInfo, nodes: Sequence[Document], output: Format, *, single: bool = False) -> None:
-    """Nodes of one kind; `single`: the one node by itself and not as a list."""
+def print_nodes(
+    kind: KindInfo, nodes: Sequence[Document], output: Format, now: datetime | None, *, single: bool = False
+) -> None:
+    """Nodes of one kind, with ages counted to `now`, or as times without it; `single`: the one node by itself and not as a
+    list."""
     match output:
         case "table":
-            now = datetime.now(UTC)
             rows = [header(kind), *(row(kind, node, now) for node in nodes)]
             print_table(rows if nodes else [])
             if not nodes:
@@ -72,7 +74,7 @@ def header(kind: KindInfo) -> list[str]:
     return ["NAME", *(column.name.upper() for column in kind.columns)]
 
 
-def row(kind: KindInfo, node: Document, now: datetime) -> list[str]:
+def row(kind: KindInfo, node: Document, now: datetime | None) -> list[str]:
     return [kind.shown(node["metadata"]["path"]), *(cell(node, column, now) for column in kind.columns)]
 
 

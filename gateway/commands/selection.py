@@ -1,6 +1,7 @@
 """Which nodes of a list are asked for, as options and as parameters of the API."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -28,6 +29,16 @@ class Selection:
             "asOf": self.as_of,
         }
         return {name: value for name, value in found.items() if value}
+
+    @property
+    def now(self) -> datetime | None:
+        """To when ages are counted; None for a position, of which nobody here knows the time."""
+        if not self.as_of:
+            return datetime.now(UTC)
+        try:
+            return datetime.fromisoformat("" if self.as_of.isdigit() else self.as_of)
+        except ValueError:
+            return None
 
 
 WHOLE = Selection()

@@ -17,6 +17,7 @@ from gateway.commands.failure import Exit, Failure
 from gateway.commands.files import documents_in, wanted_of
 from gateway.commands.names import target
 from gateway.commands.printing import Format, print_nodes, text_of
+from gateway.commands.selection import Selection
 from gateway.commands.submit import located
 from tests.commands import kinds
 
@@ -42,21 +43,35 @@ def job(name: str, phase: str, percent: float, **spec: Any) -> dict[str, Any]:
     }
 
 
-def printed(monkeypatch: pytest.MonkeyPatch, output: Format, *, file: StringIO | None = None) -> str:
+def printed(
+    monkeypatch: pytest.MonkeyPatch, output: Format, *, file: StringIO | None = None, now: datetime | None = NOW
+) -> str:
     file = file if file is not None else StringIO()
     monkeypatch.setattr(sys, "stdout", file)
     nodes = [job("a", "running", 12.5), job("longer", "failed", 100.0)]
-    for node in nodes:
-        del node["metadata"]["createdAt"]  # an age moves
-    print_nodes(JOB, nodes, output)
+    print_nodes(JOB, nodes, output, now)
     return file.getvalue()
 
 
 TABLE = """\
 NAME            PHASE    DONE  CHUNKS  SPLIT  FAILED  AGE
-default/a       running  12%   8       -      0       -
-default/longer  failed   100%  8       -      0       -
+default/a       running  12%   8       -      0       100s
+default/longer  failed   100%  8       -      0       100s
 """
+
+
+@pytest.mark.parametrize(
+    ("as_of", "age"),
+    [
+        ("2026-01-31T11:58:30Z", "10s"),
+        ("2026-01-31T13:58:20+02:00", "0s"),
+        ("1234", "2026-01-31T11:58:20Z"),
+        ("20260201", "2026-01-31T11:58:20Z"),  # a position, though it could be read as a day
+    ],
+)
+def test_ages_are_those_of_then(monkeypatch: pytest.MonkeyPatch, as_of: str, age: str) -> None:
+    lines = printed(monkeypatch, "table", now=Selection(as_of=as_of).now).splitlines()
+    assert [line.split()[-1] for line in lines] == ["AGE", age, age]
 
 
 def test_a_table_is_plain_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +214,12 @@ def test_problems_name_the_field_or_the_option() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("a: [", "is no YAML or JSON"),
+        (
+            "a: [",
+            "f is no YAML or JSON: while parsing a flow node did not find expected node content in line 2, column 1",
+        ),
+        ('{"a": ' + "[" * 5_000 + "]" * 5_000 + "}", "f is no YAML or JSON: it is nested too deeply"),
+        ('{"a": 1' + "0" * 5_000 + "}", "for integer string conversion: value has 5001 digits; correct it"),
         ("- 1", 'is a list; put it into an object, as in {"items": […]}'),
         ("[1]", "is a list"),
         ("5", "is no object"),
