@@ -118,9 +118,12 @@ def invalid(error: ValidationError, pointer: str) -> Invalid:
 
 
 def message_of(finding: ErrorDetails) -> str:
-    """What is wrong: of a validator of our own, what it says, without pydantic's words before it."""
+    """What is wrong: of a validator of our own, what it says, without pydantic's words before it. What is a tuple here is a
+    list to who writes a document."""
     error = finding.get("ctx", {}).get("error")
-    return str(error) if isinstance(error, ValueError) else finding["msg"]
+    if isinstance(error, ValueError):
+        return str(error)
+    return finding["msg"].replace("a valid tuple", "a valid list").replace("Tuple should", "List should")
 
 
 def _follows(one: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:

@@ -1,6 +1,5 @@
 """Requests to the API: bounded in time, sent again where that is safe, and their problems as failures."""
 
-import os
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -10,13 +9,12 @@ from typing import Annotated, Any, Self
 import httpx
 from cyclopts import Parameter
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.failure import Exit, Failure
 
 Document = dict[str, Any]
 
 Url = Annotated[str, Parameter(name="--url", env_var="TENDRIL_URL", help="Where the API is.")]
-DEFAULT_URL = f"http://127.0.0.1:{os.environ.get('TENDRIL_PORT') or 8080}"
-"""Where a system that was started in the same environment has it."""
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 SILENCE = httpx.Timeout(25.0, connect=5.0)
 """Of a stream: the API says something every 10 s."""
@@ -35,7 +33,7 @@ _CODES = {
     412: Exit.CONFLICT,
 }
 _STEPS = {
-    Exit.CONFLICT: "look at what is there with `tendril describe`, and try again",
+    Exit.CONFLICT: "look at what is there with `tendril describe`",
     Exit.UNANSWERED: "try again in a moment",
 }
 _BUSY = (502, 503, 504)
@@ -173,8 +171,12 @@ def failure_of(problem: Document, step: str = "") -> Failure:
     told = "; ".join(_told(*finding) for finding in found) or str(problem.get("detail", status))
     if status == 410:
         return Gone(told, "choose a newer moment, or leave it out", code)
+    if status == 405:
+        return Failure("users do not change or delete that: the system writes it, or it is always there", code=code)
     if code is Exit.MISSING:
         return Failure(told, step, code, found)
+    if code is Exit.CONFLICT and found and found[0][0].endswith("/name"):
+        return Failure(told, "take another name, or delete the other one first", code, found)
     if code is Exit.UNANSWERED and problem.get("requestId"):
         return Failure(told, f"try again in a moment, and look for request {problem['requestId']} in its logs", code)
     return Failure(told, _STEPS.get(code, "correct that and try again" if code is Exit.INVALID else ""), code, found)
@@ -191,6 +193,6 @@ _OPTIONS = {
     "labelSelector": "-l",
     "fieldSelector": "--field-selector",
     "asOf": "--as-of",
-    "under": "--in",
+    "under": "--in, -g",
     "graceS": "--grace",
 }

@@ -2,11 +2,19 @@
 
 from gateway.commands.client import Client
 from gateway.commands.failure import Failure
-from gateway.commands.kinds import kinds_of
+from gateway.commands.kinds import KindInfo, Kinds, kinds_of
 from gateway.commands.names import Target, one_of
 
 JOB = "Job"
 JOBS = "/v1/jobs"
+
+
+def job_kind(kinds: Kinds) -> KindInfo:
+    """The kind of jobs. Raises `Failure` where the model that runs has none."""
+    found = next((kind for kind in kinds if kind.name == JOB), None)
+    if found is None:
+        raise Failure("the model that runs has no jobs", "`tendril kinds` lists what it has")
+    return found
 
 
 def job_address(target: Target) -> str:
@@ -24,4 +32,4 @@ def shown_at(target: Target) -> str:
 def job_of(client: Client, word: str, within: str) -> Target:
     """The job that a word means: a name by itself is a job's too. Raises `Failure`."""
     kinds = kinds_of(client)
-    return one_of(kinds, kinds.named(JOB), word, within)
+    return one_of(kinds, job_kind(kinds), word, within)

@@ -4,10 +4,11 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from gateway.commands import cells
 from gateway.commands.cells import clean, member
 from gateway.commands.changes import changes
 from gateway.commands.client import Client
-from gateway.commands.conditions import PHASE, Condition
+from gateway.commands.conditions import PHASE, Condition, HasValue
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.jobs import JOB
 from gateway.commands.names import Target
@@ -39,7 +40,7 @@ def until(client: Client, target: Target, condition: Condition) -> Document | No
                     case "so":
                         return node
                     case "never":
-                        raise _never(target, node, found=bool(uid))
+                        raise _never(target, node, condition, found=bool(uid))
         except Failure as failure:
             if failure.code is Exit.MISSING and condition.state(None) == "so":
                 return None
@@ -47,11 +48,14 @@ def until(client: Client, target: Target, condition: Condition) -> Document | No
     raise AssertionError("changes have no end")
 
 
-def _never(target: Target, node: Document | None, *, found: bool) -> Failure:
+def _never(target: Target, node: Document | None, condition: Condition, *, found: bool) -> Failure:
     if node is not None:
-        phase = clean(str(member(node, PHASE)))
+        told = f"{target.title} has {clean(str(member(node, PHASE)))}"
+        if isinstance(condition, HasValue):
+            value = cells.shown(member(node, condition.path), "text", None)
+            told += f", and its {condition.path} is {value}"
         verb = "explain" if target.kind.name == JOB else "describe"
-        return Failure(f"{target.title} has {phase}", f"`tendril {verb} {target.title}` says more", Exit.FAILED)
+        return Failure(told, f"`tendril {verb} {target.title}` says more", Exit.FAILED)
     if found:
         return Failure(f"{target.title} was deleted", target.step, Exit.FAILED)
     return Failure(f"{target.path} does not exist", target.step, Exit.MISSING)

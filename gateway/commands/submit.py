@@ -6,13 +6,14 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.conditions import condition_of, default_for
 from gateway.commands.deadline import Timeout, deadline
 from gateway.commands.explain import named_chunk
 from gateway.commands.failure import Exit, Failure
 from gateway.commands.files import documents_in
-from gateway.commands.jobs import JOB, JOBS, job_address
+from gateway.commands.jobs import JOBS, job_address, job_kind
 from gateway.commands.kinds import kinds_of
 from gateway.commands.logs import followed
 from gateway.commands.names import Target
@@ -44,12 +45,12 @@ def submit(
     if not documents:
         raise Failure(f"{file} has no document", "write a job, as in examples/primes/job.json")
     with Client(url) as client, deadline(timeout):
-        kinds = kinds_of(client)
+        kind = job_kind(kinds_of(client))
         try:
             submitted = _submitted(client, documents)
         except Failure as failure:
             raise failure if failure.ends_all else located(failure, [where for where, _ in found]) from failure
-        jobs = [Target(kinds.named(JOB), job["metadata"]["path"]) for job in submitted]
+        jobs = [Target(kind, job["metadata"]["path"]) for job in submitted]
         for job in jobs:
             say(f"{job.title} submitted")
         if logs:

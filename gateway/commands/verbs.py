@@ -5,10 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from gateway.address import DEFAULT_URL
 from gateway.commands.asking import ask_each
-from gateway.commands.client import DEFAULT_URL, Client, Document, Url
+from gateway.commands.client import Client, Document, Url
 from gateway.commands.failure import Exit, Failure
-from gateway.commands.jobs import JOB, JOBS, job_address, job_of
+from gateway.commands.jobs import JOBS, job_address, job_kind, job_of
 from gateway.commands.kinds import kinds_of
 from gateway.commands.names import Within
 from gateway.commands.printing import complain, remark, say
@@ -41,6 +42,10 @@ def _command(verb: str, summary: str) -> Callable[..., int]:
 def _ask(verb: str, jobs: tuple[str, ...], selection: Selection, within: str, *, everything: bool, url: str) -> int:
     if jobs and (everything or selection.parameters):
         raise Failure("jobs are named, or they are selected", "leave out the one or the other")
+    if not (jobs or within or everything or selection.parameters):
+        raise Failure(
+            "which jobs is not said", "name them, or select them by -g, -l, --field-selector, --phase or --all"
+        )
     with Client(url) as client:
         return _ask_named(client, verb, jobs, within) if jobs else _ask_all(client, verb, selection, within, everything)
 
@@ -52,7 +57,7 @@ def _ask_named(client: Client, verb: str, words: tuple[str, ...], within: str) -
 
 def _ask_all(client: Client, verb: str, selection: Selection, within: str, everything: bool) -> int:  # noqa: FBT001 - passed on
     parameters = selection.parameters | ({"group": within} if within else {}) | ({"all": "true"} if everything else {})
-    kind, code, any_ = kinds_of(client).named(JOB), Exit.FINE, False
+    kind, code, any_ = job_kind(kinds_of(client)), Exit.FINE, False
     for done in _pages(client, f"{JOBS}:{verb}", parameters):
         any_ = True
         if done["outcome"] == "refused":

@@ -113,11 +113,11 @@ async def test_what_is_wrong_has_its_exit_code_and_one_sentence(served: Served) 
     await done(served.gateway.store, job("a"))
     for arguments, code, told in (
         (("get", "job", "x"), 3, f"{JOBS}/x does not exist; `tendril get jobs` lists what is there"),
-        (("get", "jobs", "-g", "none"), 3, "--in: /config/job-groups/none does not exist"),
+        (("get", "jobs", "-g", "none"), 3, "--in, -g: /config/job-groups/none does not exist"),
         (("get", "jobs", "--sort", "colour"), 2, "--sort: nothing is sorted by 'colour'"),
         (("get", "jobs", "--colour", "red"), 2, "Unknown option"),
         (("get", "flowers"), 2, "there is no kind 'flowers'; a name comes after its kind, as in job/NAME"),
-        (("delete", "scheduler"), 7, "DELETE is not possible here"),
+        (("delete", "scheduler"), 7, "users do not change or delete that"),
         (("wait", "job/x"), 3, f"{JOBS}/x does not exist"),
         (("wait", "job/a", "--timeout", "1s"), 6, "it was not so after 1s"),
         (("apply", "-f", "/nowhere"), 2, "/nowhere cannot be read: No such file or directory"),
@@ -202,7 +202,8 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
         )
     again = await served.tendril("submit", str(file))
     assert again.code == 4
-    assert again.err.startswith(f"tendril: {file}, document 1: /name: {JOBS}/a already exists; ")
+    says = f"tendril: {file}, document 1: /name: {JOBS}/a already exists; take another name, or delete the other one first\n"
+    assert again.err == says
     file.write_text("name: c\n")
     wrong = await served.tendril("submit", str(file))
     assert (wrong.code, wrong.err) == (2, f"tendril: {file}: /steps: Field required; correct that and try again\n")
@@ -213,7 +214,7 @@ async def test_jobs_are_submitted_and_waited_for(served: Served, tmp_path: Path)
     never = await served.tendril("wait", "job", "b", "--for", "status.chunks.succeeded=8")
     assert (never.code, never.err.splitlines()[-1]) == (
         1,
-        "tendril: job/default/b has failed; `tendril explain job/default/b` says more",
+        "tendril: job/default/b has failed, and its status.chunks.succeeded is -; `tendril explain job/default/b` says more",
     )
     await served.tendril("retry", "b")
     async with running(served.url, "wait", "job", "b") as process:
@@ -378,7 +379,11 @@ async def test_jobs_are_asked_by_name_or_all_that_are_selected(served: Served) -
     for arguments, code, said in (
         (("resume", "b"), 4, f"{JOBS}/b is aborted, for good"),
         (("retry", "none"), 3, f"{JOBS}/none does not exist; `tendril get jobs` lists what is there"),
-        (("abort",), 2, "--all: select jobs by group, labelSelector, fieldSelector, phase, or say all=true"),
+        (
+            ("abort",),
+            2,
+            "which jobs is not said; name them, or select them by -g, -l, --field-selector, --phase or --all",
+        ),
         (("abort", "a", "--all"), 2, "jobs are named, or they are selected"),
     ):
         found = await served.tendril(*arguments)
