@@ -19,7 +19,7 @@ from datamodel.loading import load_model
 from datamodel.model import Model
 from datamodel.overdue import overdue
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import calm_collector
+from datamodel.program import calm_collector, database_url, read_settings
 from datamodel.verify import Report, verify
 from datamodel.watch import Watch
 
@@ -43,13 +43,12 @@ def run(
 ) -> int:
     """The database is that of TENDRIL_DATABASE_URL, its model that of TENDRIL_MODEL. Exits with 1 where anything was found."""
     calm_collector()
-    database_url = os.environ.get("TENDRIL_DATABASE_URL", "")
-    nats = NatsSettings().nats if os.environ.get("TENDRIL_NATS_URL") else None
     try:
-        model = load_model()
+        url, model = database_url(), load_model()
         if watch:
-            return uvloop.run(_watch(database_url, model, nats, every))
-        report = uvloop.run(_verify(database_url, model))
+            nats = read_settings(NatsSettings).nats if os.environ.get("TENDRIL_NATS_URL") else None
+            return uvloop.run(_watch(url, model, nats, every))
+        report = uvloop.run(_verify(url, model))
     except TendrilError as error:
         sys.stderr.write(f"verify: {error.message}\n")
         return 2
@@ -57,8 +56,8 @@ def run(
     return 0 if report.clean else 1
 
 
-async def _verify(database_url: str, model: Model) -> Report:
-    async with PostgresStore(database_url, model) as store:
+async def _verify(url: str, model: Model) -> Report:
+    async with PostgresStore(url, model) as store:
         await store.check_model()
         report = await verify(store)
         for line in await overdue(store, datetime.now(UTC)):
@@ -66,7 +65,7 @@ async def _verify(database_url: str, model: Model) -> Report:
         return report
 
 
-async def _watch(database_url: str, model: Model, nats: Access | None, every_s: float) -> int:
+async def _watch(url: str, model: Model, nats: Access | None, every_s: float) -> int:
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -74,7 +73,7 @@ async def _watch(database_url: str, model: Model, nats: Access | None, every_s: 
     found = 0
     async with AsyncExitStack() as opened:
         try:
-            store = await opened.enter_async_context(PostgresStore(database_url, model))
+            store = await opened.enter_async_context(PostgresStore(url, model))
             await store.check_model()
             feed = None
             if nats is not None:

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import logging
+import os
 import resource
 import sys
 from collections.abc import Callable, Coroutine
@@ -20,15 +21,35 @@ from datamodel.parts import message_of
 S = TypeVar("S", bound=BaseSettings)
 
 
-def read_settings(kind: type[S]) -> S:
-    """The settings from the environment. Raises `Invalid` naming every variable that is missing or wrong."""
+def read_settings(kind: type[S], **told: Any) -> S:
+    """The settings from the environment, but for what is `told`. Raises `Invalid` naming every variable that is missing or
+    wrong."""
     try:
-        return kind()
+        return kind(**told)
     except ValidationError as error:
-        prefix = kind.model_config.get("env_prefix", "")
-        details = tuple((f"{prefix}{found['loc'][0]}".upper(), message_of(found)) for found in error.errors())
-        listed = "; ".join(f"{name}: {message}" for name, message in details)
+        details = tuple((_variable(kind, *found["loc"][:1]), message_of(found)) for found in error.errors())
+        listed = "; ".join(": ".join(filter(None, detail)) for detail in details)
         raise Invalid(f"the environment is not right: {listed}", field=details[0][0], details=details) from error
+
+
+def _variable(kind: type[BaseSettings], field: int | str = "") -> str:
+    """The variable that an error is about, as a field or by its alias; none where it is about several."""
+    info = kind.model_fields.get(str(field))
+    if info is None:
+        return str(field)
+    alias = info.validation_alias
+    return alias if isinstance(alias, str) else f"{kind.model_config.get('env_prefix', '')}{field}".upper()
+
+
+def database_url() -> str:
+    """That of `TENDRIL_DATABASE_URL`. Raises `Invalid` where it is not set: the driver would take some database."""
+    url = os.environ.get("TENDRIL_DATABASE_URL", "")
+    if not url:
+        says = (
+            "TENDRIL_DATABASE_URL is not set; what `tendril up` runs has it in its run/environment, to be read with `.`"
+        )
+        raise Invalid(says, field="TENDRIL_DATABASE_URL")
+    return url
 
 
 def configure_logging() -> None:

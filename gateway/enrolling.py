@@ -1,8 +1,10 @@
 """`tendril edge`: makes agents known, by the API. Keys are made here, on the machine of who asks, and only their public halves
 leave it."""
 
+import os
 import sys
 from datetime import UTC, datetime, timedelta
+from errno import EISDIR
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +16,9 @@ from datamodel.names import check_name
 from datamodel.private import write_private
 from datamodel.scheduling.credentials import credential_path, token_path
 from datamodel.scheduling.joining import Token
-from gateway.commands.client import DEFAULT_URL, Client, Url
+from gateway.address import DEFAULT_URL
+from gateway.commands.client import Client, Url
+from gateway.commands.failure import Failure
 from gateway.issuing import checked, put, say, seconds, signed
 from gateway.leaf_nodes import leaf_config
 
@@ -67,8 +71,8 @@ def revoke(agent: Agent, /, *, url: Url = DEFAULT_URL) -> int:
 def _enroll(agent: str, count: int, out: Path | None, valid: str, url: str) -> None:
     site, name = _place(agent)
     path = out if out is not None else Path(f"{name}.creds")
+    _make_room(path)
     key = read_credential(path).key if path.exists() else Key.new("user")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     write_credential(path, Credential(key))
     spec = {"publicKey": key.public, "count": count, "validS": seconds(valid, "--valid")}
     with Client(url) as client:
@@ -82,6 +86,8 @@ def _token(site: str, name: str, uses: int, lasts: str, out: Path | None, url: s
     key = Key.new("user")
     check_name(site)
     name = check_name(name or f"token-{key.public[-12:].lower()}")
+    if out is not None:
+        _make_room(out)
     expires = datetime.now(UTC) + timedelta(seconds=seconds(lasts, "--for"))
     spec = {"publicKey": key.public, "expiresAt": expires.isoformat(), "uses": uses}
     with Client(url) as client:
@@ -109,8 +115,17 @@ def _revoke(agent: str, url: str) -> None:
 
 
 def _place(agent: str) -> tuple[str, str]:
-    site, _, name = agent.partition("/")
+    site, slash, name = agent.partition("/")
+    if not slash:
+        raise Failure(f"{agent!r} does not say where it is", "write it as SITE/AGENT")
     return check_name(site), check_name(name)
+
+
+def _make_room(file: Path) -> None:
+    """Makes the directory of a file that will be written: before anything is signed for what is in it. Raises `OSError`."""
+    if file.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(file))
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,10 @@ def checked(command: Callable[[], None]) -> int:
     except Invalid as error:
         sys.stderr.write(f"edge: {error.message}\n")
         return Exit.INVALID
-    except (TendrilError, OSError) as error:
+    except OSError as error:
+        sys.stderr.write(f"edge: {error.filename2 or error.filename}: {error.strerror}\n")
+        return Exit.INVALID
+    except TendrilError as error:
         sys.stderr.write(f"edge: {error}\n")
         return Exit.FAILED
     return Exit.FINE

@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from datamodel.errors import Conflict
 from gateway.rest.body import LIMIT_BYTES
 
 SHUTDOWN_TIMEOUT_S = 1
@@ -19,7 +20,7 @@ _log = structlog.get_logger("gateway")
 
 class Server(uvicorn.Server):
     """Serves one application. On SIGINT or SIGTERM it calls `stopping()`, which must end what would stream for ever, and
-    gives requests a second to finish."""
+    gives requests a second to finish. Raises `Conflict` where the port is not to be had."""
 
     def __init__(self, app: ASGIApp, host: str, port: int, *, stopping: Callable[[], None]) -> None:
         super().__init__(
@@ -56,7 +57,11 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        try:
+            await super().startup(sockets=sockets)
+        except SystemExit:  # why, it has logged
+            where = f"{self.config.host}:{self.config.port}"
+            raise Conflict(f"nobody can listen at {where}; TENDRIL_PORT sets another port") from None
         for server in self.servers:
             for listening in server.sockets:
                 _log.info("serving", address=listening.getsockname()[:2])

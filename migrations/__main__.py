@@ -1,18 +1,17 @@
 """`python -m migrations`: upgrades the database of `TENDRIL_DATABASE_URL` for the model of `TENDRIL_MODEL`."""
 
 import asyncio
-import os
 import sys
 
 from datamodel.errors import TendrilError
 from datamodel.loading import load_model
+from datamodel.program import database_url
 from migrations.upgrade import migrate
 
 
 def main() -> int:
-    url = os.environ.get("TENDRIL_DATABASE_URL", "")
     try:
-        asyncio.run(migrate(url, load_model()))
+        asyncio.run(migrate(database_url(), load_model()))
     except TendrilError as error:
         sys.stderr.write(f"migrations: {error.message}\n")
         return 1

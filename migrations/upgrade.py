@@ -49,5 +49,5 @@ def _upgrade(connection: Connection) -> None:
 def _sqlalchemy_url(database_url: str) -> str:
     scheme, separator, rest = database_url.partition("://")
     if not separator or scheme not in ("postgresql", "postgres"):
-        raise Invalid("the database URL must begin with postgresql://", field="TENDRIL_DATABASE_URL")
+        raise Invalid("TENDRIL_DATABASE_URL must begin with postgresql://", field="TENDRIL_DATABASE_URL")
     return f"postgresql+asyncpg://{rest}"

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import cyclopts
 import httpx
-from pydantic import ValidationError
 
-from datamodel.errors import TendrilError
+from datamodel.errors import Invalid, TendrilError
+from datamodel.program import read_settings
 from sim.requester import Requester, Tally
 from sim.settings import Settings
 
@@ -34,13 +34,12 @@ def request(
     """Every flag has an environment variable; the flag wins."""
     flags = {name: value for name, value in locals().items() if value is not None}
     try:
-        settings = Settings(**flags)
+        settings = read_settings(Settings, **flags)
         with suppress(KeyboardInterrupt):
             tally = asyncio.run(_run(settings))
             return 1 if tally.failed else 0
-    except ValidationError as error:
-        problems = "; ".join(f"{found['loc'][0] if found['loc'] else ''}: {found['msg']}" for found in error.errors())
-        sys.stderr.write(f"sim: {problems}\n")
+    except Invalid as error:
+        sys.stderr.write(f"sim: {error.message}\n")
         return 2
     except TendrilError as error:
         sys.stderr.write(f"\nsim: {error.message}\n")

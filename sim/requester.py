@@ -19,6 +19,8 @@ from datamodel.errors import Transient
 from sim.settings import Settings
 
 EVERY_S = 0.5
+PATIENCE_S = 30.0
+"""How long a gateway may be away."""
 LINE_EVERY_S = 1.0
 PAGE = 1000
 WINDOW = 1_000
@@ -132,14 +134,19 @@ class Requester:
         await self._ask("PUT", path, json={"spec": {"description": "Jobs of the simulator."}})
 
     async def _ask(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        """One request, tried again while the gateway is away, for at most half a minute."""
-        deadline = time.monotonic() + 30
+        """One request, tried again while the gateway is away, for at most `PATIENCE_S`."""
+        deadline, is_told = time.monotonic() + PATIENCE_S, False
         while True:
             try:
                 answer = await self._client.request(method, path, **arguments)
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise Transient(f"{self._settings.url} does not answer: {error}") from error
+                if not is_told:
+                    sys.stderr.write(
+                        f"sim: {self._settings.url} does not answer, and is asked again for {PATIENCE_S:g} s\n"
+                    )
+                is_told = True
             else:
                 if answer.status_code < 400:
                     return answer

@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from datamodel.errors import Invalid
 from datamodel.identity.credentials import Credential, read_credential
 
+_SCHEMES = ("nats", "tls", "ws", "wss")
+
 
 class Access(NamedTuple):
     """`creds` is the file with the program's JWT and key, which is read for each connection, so that what was renewed meanwhile
@@ -32,9 +34,23 @@ class Access(NamedTuple):
         return credential
 
     def check(self) -> None:
-        """Raises `Invalid` where the URL has a name or password in it: nothing else than a credential opens a server."""
-        if "@" in urlsplit(self.url).netloc:
-            raise Invalid("a URL of NATS has no user and no password: a credential opens it", field="TENDRIL_NATS_URL")
+        """Raises `Invalid` where the URL, or one of several with commas between, is no server's, or has a name or password in
+        it: nothing else than a credential opens a server."""
+        for url in self.url.split(","):
+            try:
+                parts = urlsplit(url)
+                is_one = parts.scheme in _SCHEMES and bool(parts.hostname) and (parts.port or 1) > 0
+            except ValueError:
+                is_one = False
+            if not is_one:
+                says = (
+                    f"TENDRIL_NATS_URL: {url!r} is no server of NATS: write it as nats://HOST:PORT or tls://HOST:PORT"
+                )
+                raise Invalid(says, field="TENDRIL_NATS_URL")
+            if "@" in parts.netloc:
+                raise Invalid(
+                    "a URL of NATS has no user and no password: a credential opens it", field="TENDRIL_NATS_URL"
+                )
 
     def tls(self) -> ssl.SSLContext | None:
         """What a certificate is checked by; None where the line is not to be secured. Raises `Invalid`."""

@@ -1,6 +1,5 @@
 """`tendril backup`, `restore`, `rebuild` and `compact`, on the database of `TENDRIL_DATABASE_URL`."""
 
-import os
 import re
 import sys
 from collections.abc import Coroutine
@@ -21,7 +20,7 @@ from datamodel.moments import Moment
 from datamodel.postgres.rebuild import rebuild
 from datamodel.postgres.restore import restore
 from datamodel.postgres.store import PostgresStore
-from datamodel.program import calm_collector
+from datamodel.program import calm_collector, database_url
 from datamodel.verify import verify
 
 app = App(
@@ -30,7 +29,10 @@ app = App(
     version_flags=[],
 )
 _TOLD_EVERY = 100_000
-_MOMENT = re.compile(r"([0-9]{1,5}(?=d)|[0-9]{1,15}(?!d))(d?)", re.ASCII)
+_LONGEST = 15
+"""Digits of a position."""
+_AGE = re.compile(r"([0-9]{1,5})([smhd])", re.ASCII)
+_UNITS = {"s": timedelta(seconds=1), "m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 
 
 @app.command(name="backup")
@@ -66,7 +68,7 @@ def forget(
 
 
 async def _back_up(file: Path) -> int:
-    async with PostgresStore(_url(), load_model()) as store:
+    async with PostgresStore(database_url(), load_model()) as store:
         head = await backup(store, file)
     _say(f"{file}: position {head.position}, {head.at.isoformat()}")
     return 0
@@ -74,7 +76,7 @@ async def _back_up(file: Path) -> int:
 
 async def _put_back(file: Path) -> int:
     with reading(file) as archive:
-        head = await restore(_url(), load_model(), archive)
+        head = await restore(database_url(), load_model(), archive)
     _say(f"restored: position {head.position}, {head.at.isoformat()}")
     return await _verified()
 
@@ -84,14 +86,14 @@ async def _make_anew() -> int:
         if position % _TOLD_EVERY == 0:
             _say(f"folded {position} events")
 
-    head = await rebuild(_url(), load_model(), told)
+    head = await rebuild(database_url(), load_model(), told)
     _say(f"rebuilt: position {head.position}")
     return await _verified()
 
 
 async def _forget(before: str, directory: Path | None) -> int:
     moment = _moment(before, datetime.now(UTC))
-    async with PostgresStore(_url(), load_model()) as store:
+    async with PostgresStore(database_url(), load_model()) as store:
         await store.check_model()
         oldest = await compact(store, moment, f"compact/{uuid4().hex}", directory=directory, told=_say)
     _say(f"the graph is kept from position {oldest} on")
@@ -100,14 +102,16 @@ async def _forget(before: str, directory: Path | None) -> int:
 
 def _moment(text: str, now: datetime) -> Moment:
     """Raises `Invalid` for what is neither a position nor an age."""
-    if not (match := _MOMENT.fullmatch(text)):
-        raise Invalid(f"{text!r} is neither a position nor an age like 30d", field="before")
-    number = int(match[1])
-    return now - timedelta(days=number) if match[2] else number
+    if text.isascii() and text.isdigit() and len(text) <= _LONGEST:
+        return int(text)
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise Invalid(f"--before: {text!r} is neither a position nor an age like 12h or 30d", field="--before")
+    return now - int(found[1]) * _UNITS[found[2]]
 
 
 async def _verified() -> int:
-    async with PostgresStore(_url(), load_model()) as store:
+    async with PostgresStore(database_url(), load_model()) as store:
         report = await verify(store)
     _say(str(report))
     return 0 if report.clean else 1
@@ -120,10 +124,6 @@ def _run(name: str, program: Coroutine[Any, Any, int]) -> int:
     except TendrilError as error:
         sys.stderr.write(f"{name}: {error.message}\n")
         return 2
-
-
-def _url() -> str:
-    return os.environ.get("TENDRIL_DATABASE_URL", "")
 
 
 def _say(line: str) -> None:

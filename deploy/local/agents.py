@@ -5,13 +5,13 @@ import sys
 import time
 from typing import Annotated, Literal
 
-import msgspec
 from cyclopts import App, Parameter
-from pydantic import ValidationError
+from cyclopts.validators import Number
 
 from datamodel.errors import Invalid, TendrilError, Transient
 from datamodel.names import check_name
-from deploy.local.fleets import COUNT_LIMIT, GROUP_LIMIT, Fleet, Standing, is_up, told, want
+from datamodel.program import read_settings
+from deploy.local.fleets import COUNT_LIMIT, GRACE_LIMIT_S, GROUP_LIMIT, Fleet, Standing, is_up, told, want
 from deploy.local.nats import SITE
 from deploy.local.settings import Settings
 
@@ -24,14 +24,18 @@ app = App(name="tendril agents", help="More or fewer agents of a system that is 
 def scale(
     *,
     site: Annotated[str, Parameter(help="The site. It need not be there yet.")],
-    count: Annotated[int, Parameter(help=f"How many agents it is to have, from 0 to {COUNT_LIMIT}.")],
+    count: Annotated[int, Parameter(help="How many agents it is to have.", validator=Number(gte=0, lte=COUNT_LIMIT))],
     runtime: Annotated[
         Literal["auto", "docker", "kubernetes", "process", "simulated"],
         Parameter(help="What their edges run steps with."),
     ] = "simulated",
-    group_size: Annotated[int, Parameter(help=f"Edges of each agent, up to {GROUP_LIMIT}.")] = 1,
+    group_size: Annotated[int, Parameter(help="Edges of each agent.", validator=Number(gte=1, lte=GROUP_LIMIT))] = 1,
     grace_s: Annotated[
-        int, Parameter(help="Seconds that what runs on those that go may go on before it is moved elsewhere.")
+        int,
+        Parameter(
+            help="Seconds that what runs on those that go may go on before it is moved elsewhere.",
+            validator=Number(gte=0, lte=GRACE_LIMIT_S),
+        ),
     ] = 0,
     timeout_s: Annotated[float, Parameter(help="For how long to wait until it is so; 0: do not wait.")] = 300.0,
 ) -> int:
@@ -41,27 +45,22 @@ def scale(
     elsewhere, or waited for. Exits with 1 where it is not so in time; `up` goes on with it.
     """
     try:
-        return asyncio.run(_scale(site, count, runtime, group_size, grace_s, timeout_s))
+        return asyncio.run(_scale(site, Fleet(count, runtime, group_size, grace_s), timeout_s))
     except TendrilError as error:
         sys.stderr.write(f"tendril agents: {error.message}\n")
         return 1
 
 
-async def _scale(site: str, count: int, runtime: str, group_size: int, grace_s: int, timeout_s: float) -> int:
+async def _scale(site: str, fleet: Fleet, timeout_s: float) -> int:
     check_name(site, "--site")
-    try:
-        home = Settings().home.absolute()
-        asked = {"count": count, "runtime": runtime, "groupSize": group_size, "graceS": grace_s}
-        fleet = msgspec.convert(asked, Fleet)
-    except (ValidationError, msgspec.ValidationError) as error:
-        raise Invalid(f"that cannot be wanted: {error}") from error
+    home = read_settings(Settings).home.absolute()
     if site == SITE:
         raise Invalid(f"the agents of {SITE} are those of `tendril up` itself, by TENDRIL_EDGES: name another site")
     want(home, site, fleet)
     deadline_s, before = time.monotonic() + timeout_s, ""
     while time.monotonic() < deadline_s:
         standing = told(home).get(site)
-        if standing is not None and standing.wanted.count == count:
+        if standing is not None and standing.wanted.count == fleet.count:
             before = _say(site, standing, before)
             if standing.is_reached:
                 return 0

@@ -45,8 +45,3 @@ class Settings(BaseSettings):
         if self.nats_certificate is None or self.nats_key is None or self.nats_ca is None:
             return None
         return Tls(self.nats_certificate.absolute(), self.nats_key.absolute(), self.nats_ca.absolute())
-
-
-def variable(field: str) -> str:
-    """The environment variable that an error about this field of `Settings` is about."""
-    return f"{PREFIX}{field.upper()}" if field in Settings.model_fields else field

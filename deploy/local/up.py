@@ -12,11 +12,11 @@ from signal import SIGHUP, SIGINT, SIGTERM
 from typing import TypeVar
 
 import psutil
-from pydantic import ValidationError
 
 from datamodel.errors import Conflict, TendrilError
 from datamodel.loading import VARIABLE, load_model
 from datamodel.private import write_private
+from datamodel.program import read_settings
 from datamodel.scheduling.model import MODEL
 from deploy.local.home import locked_home
 from deploy.local.nats import ROLES, Nats
@@ -25,7 +25,7 @@ from deploy.local.postgres import Postgres
 from deploy.local.programs import Programs
 from deploy.local.scaling import Scaling
 from deploy.local.secrets_key import SecretsKey
-from deploy.local.settings import Settings, variable
+from deploy.local.settings import Settings
 from deploy.local.supervisor import Supervisor
 
 T = TypeVar("T")
@@ -36,12 +36,7 @@ MIGRATION_TIMEOUT_S = 300.0
 def main() -> None:
     """Runs until Ctrl-C or SIGTERM, which are its normal end. Exits with 1 where it cannot start, after a reason."""
     try:
-        asyncio.run(up(Settings()))
-    except ValidationError as error:
-        wrong = [
-            ": ".join([*(variable(str(field)) for field in detail["loc"]), detail["msg"]]) for detail in error.errors()
-        ]
-        sys.exit(f"tendril up: {'; '.join(wrong)}")
+        asyncio.run(up(read_settings(Settings)))
     except TendrilError as error:
         sys.exit(f"tendril up: {error}")
 

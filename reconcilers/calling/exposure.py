@@ -87,7 +87,9 @@ def ports_in(text: str) -> tuple[tuple[int, int], ...]:
     """The ports, and ranges of them, of a text with commas between. Raises `ValueError`."""
     found = []
     for word in text.split(","):
-        first, dash, last = word.strip().partition("-")
+        first, dash, last = (part.strip() for part in word.partition("-"))
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise ValueError(f"{word.strip()!r} is no port and no range of them, as 443 or 8000-8999")
         bounds = int(first), int(last if dash else first)
         if not 1 <= bounds[0] <= bounds[1] <= PORT_LIMIT:
             raise ValueError("a port is 1 to 65535, and a range begins with the lower one")

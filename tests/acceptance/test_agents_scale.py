@@ -191,11 +191,11 @@ async def test_an_up_that_is_killed_while_agents_are_to_go_goes_on_with_it(start
 
 
 async def test_where_nothing_is_up_there_is_nothing_to_scale(tmp_path: Path) -> None:
-    for arguments, reason in (
-        (["--site", "far", "--count", "1"], "nothing is up"),
-        (["--site", "FAR", "--count", "1"], "DNS label"),
-        (["--site", "far", "--count", "-1"], "cannot be wanted"),
-        (["--site", "local", "--count", "1"], "TENDRIL_EDGES"),
+    for arguments, code, reason in (
+        (["--site", "far", "--count", "1"], 1, "nothing is up"),
+        (["--site", "FAR", "--count", "1"], 1, "DNS label"),
+        (["--site", "far", "--count", "-1"], 2, '"-1" for --count. Must be >= 0'),
+        (["--site", "local", "--count", "1"], 1, "TENDRIL_EDGES"),
     ):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "deploy.local.agents", "scale", *arguments),
@@ -204,5 +204,5 @@ async def test_where_nothing_is_up_there_is_nothing_to_scale(tmp_path: Path) -> 
             stderr=STDOUT,
         )
         text, _ = await process.communicate()
-        assert process.returncode == 1
+        assert process.returncode == code
         assert reason in text.decode()

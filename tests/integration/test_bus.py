@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from datamodel.errors import Forbidden, Transient
+from datamodel.errors import Forbidden, Invalid, Transient
 from datamodel.feed.access import Access
 from datamodel.feed.bus import Bus, connect
 from datamodel.identity.credentials import Credential
@@ -71,3 +71,11 @@ async def test_whoever_gives_up_while_it_connects_leaves_no_line_open() -> None:
         with pytest.raises(asyncio.CancelledError):
             await connecting
         await left.wait()
+
+
+@pytest.mark.parametrize(
+    "url", ["foo", "", "http://127.0.0.1:8080", "nats://", "nats://[", "nats://h:99999", "nats://h:1,x"]
+)
+async def test_what_is_no_server_is_refused_at_once(url: str) -> None:
+    with pytest.raises(Invalid, match="is no server of NATS"):
+        await connect(Access(url, Credential(Key.new("user"), "jwt")), "lost")

@@ -14,6 +14,9 @@ def test_a_moment_is_a_position_or_an_age() -> None:
     assert _moment("17", NOW) == 17
     assert _moment("0", NOW) == 0
     assert _moment("30d", NOW) == NOW - timedelta(days=30)
+    assert _moment("12h", NOW) == NOW - timedelta(hours=12)
+    assert _moment("90m", NOW) == NOW - timedelta(minutes=90)
+    assert _moment("45s", NOW) == NOW - timedelta(seconds=45)
     assert _moment("999999999999999", NOW) == 999_999_999_999_999
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from datamodel.errors import Invalid
 from datamodel.feed.access import Access
+from datamodel.program import read_settings
 from deploy.local.nats import ROLES
 from deploy.local.programs import Programs
-from deploy.local.settings import Settings, variable
+from deploy.local.settings import Settings
 
 GIB = 1024**3
 
@@ -105,9 +107,18 @@ def test_what_else_the_environment_declares_reaches_the_programs() -> None:
 )
 def test_a_malformed_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(ValidationError) as caught:
-        Settings()
-    assert [variable(str(detail["loc"][0])) for detail in caught.value.errors()] == [name]
+    with pytest.raises(Invalid) as caught:
+        read_settings(Settings)
+    assert [where for where, _ in caught.value.details] == [name]
+
+
+def test_what_is_wrong_with_several_variables_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TENDRIL_NATS_KEY", "key.pem")
+    says = (
+        "the environment is not right: TENDRIL_NATS_CERTIFICATE, TENDRIL_NATS_KEY and TENDRIL_NATS_CA belong together"
+    )
+    with pytest.raises(Invalid, match=says):
+        read_settings(Settings)
 
 
 def test_the_key_of_secrets_is_told_to_one_program_alone() -> None:
