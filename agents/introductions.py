@@ -24,7 +24,7 @@ class Introductions:
         self._outbox = outbox
         self._registrations = {report.edge: report for report in registrations}
         self._news = news
-        self._restarted = asyncio.Event()
+        self._doubted = asyncio.Event()
         self._turn = asyncio.Lock()
         self._newest = "", 0
         """The incarnation and number of the last report."""
@@ -41,24 +41,25 @@ class Introductions:
         the outbox cannot keep it."""
         await self._tell(dict.fromkeys(self._registrations, changes))
 
-    def feed_restarted(self) -> None:
-        """The hub's database may be an older one from now on, which may not know the edges."""
-        self._restarted.set()
+    def doubt(self) -> None:
+        """The hub's database may be an older one from now on, which may not know the edges: the feed has begun anew, or it has
+        less than it was told."""
+        self._doubted.set()
 
     async def run(self) -> None:
-        """Introduces them again whenever the feed has begun anew, and tells the news, until it is cancelled."""
+        """Introduces them again whenever it is doubted that the hub knows them, and tells the news, until it is cancelled."""
         async with asyncio.TaskGroup() as group:
             for news in self._news:
                 group.create_task(news.run(self._tell_news), name=type(news).__name__)
             while True:
-                await self._restarted.wait()
-                self._restarted.clear()
+                await self._doubted.wait()
+                self._doubted.clear()
                 try:
                     await self.introduce()
                 except TendrilError as error:
                     _log.warning("the edges could not be introduced again", error=error.message)
                     await asyncio.sleep(RETRY_S)
-                    self._restarted.set()
+                    self._doubted.set()
 
     async def _tell_news(self, changes: Changes) -> None:
         """What changes all the time does not fill the outbox of an agent that is cut off: it is told when the hub has what was

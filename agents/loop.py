@@ -51,7 +51,7 @@ class Agent:
         self,
         runtime: Runtime,
         outbox: Outbox,
-        registrations: list[wire.EdgeReport],
+        registrations: Sequence[wire.EdgeReport],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         logs: Shipper | None = None,
         carrier: Carrier | None = None,
@@ -74,8 +74,7 @@ class Agent:
         self._queue = KeyQueue()
         self._synced = asyncio.Event()
         self._backoff = Backoff(*RETRY_S)
-        self._stopping = False
-        self._busy = 0
+        self._stopping, self._busy = False, 0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -104,13 +103,14 @@ class Agent:
             case Restarted():
                 self._listing = set()
                 if self._synced.is_set():
-                    self._introductions.feed_restarted()
+                    self._introductions.doubt()
             case Synced():
                 self._forget_unlisted()
                 self._synced.set()
 
     def tell_anew(self) -> None:
         """Only what is in the outbox counts as told now; what was found with its end settled is kept until its log is whole."""
+        self._introductions.doubt()
         known = {**self._desired, **self._told}
         self._told = {name: told for name, told in self._told.items() if told.over}
         self._remember_outbox()

@@ -34,6 +34,7 @@ class Line(MemoryMessages):
         self.takes = 10**9
         """So many reports are committed, and no more."""
         self.told: list[str] = []
+        self.introduced: list[str] = []
         self.taken: dict[str, int] = {}
         """Up to which number it has the reports of each incarnation."""
         self._reconnected: list[object] = []
@@ -49,6 +50,8 @@ class Line(MemoryMessages):
                 report = wire.decode_report(raw)
                 if isinstance(report, wire.AttemptReport):
                     self.told.append(f"{report.attempt} {report.phase}")
+                else:
+                    self.introduced.append(report.edge)
         if self.answers:
             self.taken[window.incarnation] = taken
             answer = wire.encode(wire.Committed(window.incarnation, taken, window.first > taken + 1))
@@ -69,10 +72,10 @@ class Line(MemoryMessages):
 
 
 @asynccontextmanager
-async def linked(line: Line, *, ask_s: float = ASK_S) -> AsyncIterator[Alone]:
+async def linked(line: Line, *edges: wire.EdgeReport, ask_s: float = ASK_S) -> AsyncIterator[Alone]:
     runtime = SimulatedRuntime(Constant(100.0))
     async with Outbox(MemoryJournal(Disk())) as outbox:
-        agent = Agent(runtime, outbox, [])
+        agent = Agent(runtime, outbox, edges)
         feed = MemoryFeed(MemoryStreams())
         session = Session(outbox)
         link = Link(line, feed, outbox, "s", "e", ["e"], session=session, resend_s=0.2, cut_s=0.5, ask_s=ask_s)
@@ -84,6 +87,10 @@ async def linked(line: Line, *, ask_s: float = ASK_S) -> AsyncIterator[Alone]:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await runtime.close()
+
+
+def _edge() -> wire.EdgeReport:
+    return wire.EdgeReport("e", datetime.now(UTC), 1.0, 2**30, 9.0, "simulated", "1")
 
 
 def another(name: str, **asked: float) -> Message:
@@ -117,7 +124,7 @@ async def test_so_it_is_when_the_hub_is_heard_again_though_the_connection_was_th
         await until(lambda: one.told == [] and bool(line.told))
         line.answers = False
         await until(lambda: not one.runtime._attempts, timeout_s=5.0)
-        edge = wire.encode(wire.EdgeReport("e", datetime.now(UTC), 1.0, 2**30, 9.0, "simulated", "1"))
+        edge = wire.encode(_edge())
         for _ in range(5):
             await one.outbox.add(edge)
         await asyncio.sleep(1.0)
@@ -185,3 +192,11 @@ async def test_a_database_that_was_put_back_unseen_is_told_again_how_an_attempt_
         await until(lambda: len(line.told) == 3)
         assert line.told[2] == f"{NAME} interrupted"
         assert one.outbox.incarnation != former
+
+
+async def test_a_database_that_was_put_back_unseen_to_before_it_knew_the_edge_is_told_of_it_again() -> None:
+    line = Line()
+    async with linked(line, _edge(), ask_s=0.5) as one:
+        await until(lambda: line.introduced == ["e"] and not one.outbox.pending)
+        line.taken.clear()
+        await until(lambda: line.introduced == ["e", "e"])
