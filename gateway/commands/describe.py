@@ -65,6 +65,8 @@ def lines_of(target: Target, node: Document, events: list[Document], now: dateti
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_plain(one)}" for name, one in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

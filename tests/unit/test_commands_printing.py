@@ -107,7 +107,9 @@ def test_yaml_keeps_lines_and_comes_back(tmp_path: Path) -> None:
 def test_a_description_says_it_all() -> None:
     found = target(KINDS, ["job/a"])
     events = [{"position": 7, "at": "2026-01-31T11:59:50Z", "op": "statusChanged", "actor": "progress\x1b[2J"}]
-    assert "\n".join(lines_of(found, job("a", "running", 12.5, script="x\x1b[2J\n"), events, NOW)) == (
+    node = job("a", "running", 12.5, script="x\x1b[2J\n")
+    node["metadata"]["links"] = {"after": ["2" * 32, "3" * 32], "group": ["4" * 32]}
+    assert "\n".join(lines_of(found, node, events, NOW)) == (
         """\
 Name:       default/a
 Kind:       Job
@@ -117,6 +119,7 @@ Created:    2026-01-31T11:58:20Z (100s ago)
 Uid:        11111111111111111111111111111111
 Version:    7
 Generation: 1
+Links:      after=22222222222222222222222222222222, 33333333333333333333333333333333, group=44444444444444444444444444444444
 Spec:
   chunks: 8
   script: "x\\e[2J\\n"
