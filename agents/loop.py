@@ -155,9 +155,9 @@ class Agent:
     def _forget_unlisted(self) -> None:
         """After a present, what it did not name is gone."""
         listed, self._listing = self._listing or set(), None
-        for name in self._desired.keys() - listed:
-            del self._desired[name]
-        for name in (*self._desired, *self._told):
+        known = {**self._desired, **self._told}
+        self._desired = {name: desired for name, desired in self._desired.items() if name in listed}
+        for name in known:
             self._queue.add(name)
 
     def _remember_outbox(self) -> None:
@@ -288,8 +288,7 @@ class Agent:
     def _forget(self, name: str) -> None:
         self._told.pop(name, None)
         self._desired.pop(name, None)
-        if self._carrier is not None:
-            self._carrier.forget(name)
+        self._starting.forget(name)
 
     async def _tell_end(self, desired: Desired, observed: Observed | None, end: ReportEnd) -> bool:
         """Whether it could be told how it ended."""

@@ -31,6 +31,12 @@ class Starting:
         if self._leases is not None:
             self._leases.look(name, desired)
 
+    def forget(self, name: str) -> None:
+        """Nothing of an attempt is here or wanted."""
+        self.look(name, None)
+        if self._carrier is not None:
+            self._carrier.forget(name)
+
     def hold_s(self, desired: Desired | None, observed: Observed | None, action: Action) -> float:
         """In how many seconds to look again before this is done; 0 where it is done now."""
         if desired is None or (observed is not None and observed.steps):
