@@ -21,6 +21,7 @@ from reconcilers.runtime.controller import Wake, Watch
 
 PAGE = 1_000
 ACTOR = Actor("cordons", SYSTEM)
+_NOTHING = (None, None)
 
 
 class Cordons:
@@ -38,6 +39,8 @@ class Cordons:
         self._wake: Callable[[str], object] = lambda _: None
         self._drained: set[str] = set()
         """Edges where what comes and goes matters."""
+        self._told: dict[str, tuple[object, object]] = {}
+        """By edge, what is said of its service and its maintenance, where something is."""
 
     @property
     def watches(self) -> Mapping[str, Watch]:
@@ -91,7 +94,7 @@ class Cordons:
             commands.append(Command("patchSpec", desired.path, cordoned, expected_version=desired.version))
         told = {"maintenance": maintenance_of(found), "service": None if phase == OPEN else phase}
         if edge is not None and any(edge.status.get(name) != value for name, value in told.items()):
-            commands.append(Command("patchStatus", edge.path, told))
+            commands.append(Command("patchStatus", edge.path, told, expected_version=edge.version))
         if commands:
             await self._write(fence, *commands)
 
@@ -128,6 +131,12 @@ class Cordons:
         return (Wake(key),) if new or attempt is None or attempt.phase in VACANT else ()
 
     def _on_inventory(self, change: Change) -> Iterable[Wake]:
-        """Of an edge that is known since: from then on it can be told of it that it is in maintenance."""
-        edge = change.node
-        return on_edge(change) if edge is not None and edge.version == edge.created_version else ()
+        """Of an edge that is known since: from then on it can be told of it that it is in maintenance. And where something else
+        is said of it than before: that may have been written late, when it was not so any more."""
+        edge, key = change.node, key_of(change.path)
+        told = (edge.status.get("service"), edge.status.get("maintenance")) if edge is not None else _NOTHING
+        is_other = told != self._told.pop(key, _NOTHING)
+        if told != _NOTHING:
+            self._told[key] = told
+        is_new = edge is not None and edge.version == edge.created_version
+        return (Wake(key),) if is_new or is_other else ()

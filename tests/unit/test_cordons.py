@@ -171,6 +171,36 @@ async def test_another_writer_between_reading_and_writing_is_a_conflict(
         await reconciled(Cordons(store, appender, Late(store), clock), store)
 
 
+async def test_what_was_told_of_an_edge_too_late_is_looked_at_again(store: MemoryStore, cordons: Cordons) -> None:
+    """A write of which nobody waited for the end may be done when something else is so."""
+    await asked(store, "use")
+    await reconciled(cordons, store)
+    before = (await store.head()).position
+    await done(store, Command("patchStatus", EDGE_PATH, {"service": "cordoned"}), actor=SYSTEM)
+    await done(store, Command("patchStatus", EDGE_PATH, {"phase": "suspect"}), actor=SYSTEM)
+    late, other = await store.changes(before, 10)
+    assert [wake.key for wake in cordons.watches["Edge"](late)] == [KEY]
+    assert not list(cordons.watches["Edge"](other))
+    await reconciled(cordons, store)
+    assert "service" not in (await present(store, EDGE_PATH)).status
+    (mended,) = await store.changes(before + 2, 10)
+    assert [wake.key for wake in cordons.watches["Edge"](mended)] == [KEY]
+
+
+async def test_what_is_told_of_an_edge_that_was_changed_meanwhile_is_a_conflict(
+    store: MemoryStore, appender: Appender, clock: Clock
+) -> None:
+    class Late(Reads):
+        async def nodes(self, *paths: str) -> Any:
+            found = await super().nodes(*paths)
+            await done(store, Command("patchStatus", EDGE_PATH, {"phase": "suspect"}), actor=SYSTEM)
+            return found
+
+    await asked(store, "cordon")
+    with pytest.raises(Conflict):
+        await reconciled(Cordons(store, appender, Late(store), clock), store)
+
+
 @pytest.mark.usefixtures("appender")
 @pytest.mark.parametrize(
     ("spec", "field"),
@@ -259,10 +289,11 @@ async def test_an_edge_that_comes_to_be_known_in_a_window_is_told_of_it(store: M
     await new_edge(store, "f")
     changes = [change for change in await store.changes(before, 10) if change.kind == "Edge"]
     assert [wake.key for change in changes for wake in cordons.watches["Edge"](change)] == ["s/f"]
+    before = (await store.head()).position
     await reconciled(cordons, store, "s/f")
     told = {"maintenance": {"until": end.isoformat()}, "service": "cordoned"}
     assert (await present(store, inventory_path("s", "f"))).status == told
-    before = (await store.head()).position
     await done(store, Command("patchStatus", inventory_path("s", "f"), {"phase": "suspect"}), actor=SYSTEM)
-    (change,) = await store.changes(before, 10)
-    assert not list(cordons.watches["Edge"](change)), "else each heartbeat that is missed would wake it"
+    own, suspect = [change for change in await store.changes(before, 10) if change.kind == "Edge"]
+    assert len(list(cordons.watches["Edge"](own))) == 1
+    assert not list(cordons.watches["Edge"](suspect)), "else each heartbeat that is missed would wake it"
