@@ -154,18 +154,6 @@ async def test_what_the_hub_knows_to_be_over_is_not_asked_for() -> None:
         assert len(hub.asked) <= asked + 1
 
 
-async def test_what_vanishes_before_it_has_a_lease_is_not_asked_for_any_more() -> None:
-    hub, runtime = Hub(), SimulatedRuntime(Constant(100.0))
-    hub.grants = False
-    async with running(hub, runtime) as one:
-        one.show(message(work_ws=10.0, leaseS=LEASE_S))
-        await until(lambda: len(hub.asked) > 1)
-        one.show()
-        asked = len(hub.asked)
-        await asyncio.sleep(LEASE_S)
-        assert len(hub.asked) <= asked + 1
-
-
 async def test_an_agent_that_is_told_to_stop_ends_it_before_it_says_so() -> None:
     """The chunk begins elsewhere as soon as the hub knows."""
     hub, running_when_told = Hub(), list[bool]()
