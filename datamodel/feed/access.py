@@ -36,6 +36,8 @@ class Access(NamedTuple):
     def check(self) -> None:
         """Raises `Invalid` where the URL, or one of several with commas between, is no server's, or has a name or password in
         it: nothing else than a credential opens a server."""
+        if "@" in self.url:  # first: what is in it is not to be told
+            raise Invalid("a URL of NATS has no user and no password: a credential opens it", field="TENDRIL_NATS_URL")
         for url in self.url.split(","):
             try:
                 parts = urlsplit(url)
@@ -47,10 +49,6 @@ class Access(NamedTuple):
                     f"TENDRIL_NATS_URL: {url!r} is no server of NATS: write it as nats://HOST:PORT or tls://HOST:PORT"
                 )
                 raise Invalid(says, field="TENDRIL_NATS_URL")
-            if "@" in parts.netloc:
-                raise Invalid(
-                    "a URL of NATS has no user and no password: a credential opens it", field="TENDRIL_NATS_URL"
-                )
 
     def tls(self) -> ssl.SSLContext | None:
         """What a certificate is checked by; None where the line is not to be secured. Raises `Invalid`."""

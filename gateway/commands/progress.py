@@ -4,8 +4,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from gateway.commands import cells
-from gateway.commands.cells import clean, member
+from gateway.commands.cells import clean, member, shown
 from gateway.commands.changes import changes
 from gateway.commands.client import Client
 from gateway.commands.conditions import PHASE, Condition, HasValue
@@ -26,7 +25,7 @@ def until(client: Client, target: Target, condition: Condition) -> Document | No
     listed, parameters = alone(target, {})
     node: Document | None = None
     uid = ""
-    with shown(target) as progress:
+    with showing(target) as progress:
         try:
             for change in changes(client, listed, parameters):
                 if change is not None:
@@ -52,7 +51,7 @@ def _never(target: Target, node: Document | None, condition: Condition, *, found
     if node is not None:
         told = f"{target.title} has {clean(str(member(node, PHASE)))}"
         if isinstance(condition, HasValue):
-            value = cells.shown(member(node, condition.path), "text", None)
+            value = shown(member(node, condition.path), "text", None)
             told += f", and its {condition.path} is {value}"
         verb = "explain" if target.kind.name == JOB else "describe"
         return Failure(told, f"`tendril {verb} {target.title}` says more", Exit.FAILED)
@@ -114,7 +113,7 @@ class _Shown(AbstractContextManager["Bar"]):
         self._progress.stop()
 
 
-def shown(target: Target) -> AbstractContextManager[Bar | Lines]:
+def showing(target: Target) -> AbstractContextManager[Bar | Lines]:
     """What shows how far a node is, on stderr."""
     return _Shown(target) if is_terminal(sys.stderr) else nullcontext(Lines(target))
 

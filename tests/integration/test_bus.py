@@ -79,3 +79,10 @@ async def test_whoever_gives_up_while_it_connects_leaves_no_line_open() -> None:
 async def test_what_is_no_server_is_refused_at_once(url: str) -> None:
     with pytest.raises(Invalid, match="is no server of NATS"):
         await connect(Access(url, Credential(Key.new("user"), "jwt")), "lost")
+
+
+@pytest.mark.parametrize("url", ["nats://me:secret@h:1", "http://me:secret@h", "nats://h:1,me:secret@h"])
+async def test_a_password_in_an_address_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(Invalid, match="has no user and no password") as refused:
+        await connect(Access(url, Credential(Key.new("user"), "jwt")), "told")
+    assert "secret" not in refused.value.message
